@@ -1,0 +1,273 @@
+//! The facts of a reward account. Payloads are externally tagged JSON; fields are added with defaults,
+//! never renamed or reused.
+
+use cqrs_es::DomainEvent;
+use serde::{Deserialize, Serialize};
+
+use crate::campaign::terms::RuleCode;
+use crate::draw::Draw;
+use crate::ids::{CampaignId, EntryId, Fingerprint, PayoutReference, Source, TransactionId};
+use crate::money::Money;
+use crate::posting::Posting;
+use crate::seal::Sealed;
+use crate::time::Timestamp;
+
+/// What the log keeps of a statement line. Its details are sealed; ids and times are in the clear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Who fed it.
+    pub source: Source,
+    /// Its id there.
+    pub transaction_id: TransactionId,
+    /// The bank's booking time.
+    pub booked_at: Timestamp,
+    /// Keyed hash of bank account, direction, amount and currency: tells a repeat from a conflict.
+    pub fingerprint: Fingerprint,
+    /// Amount, merchant, description, bank accounts. Absent where they belong to another account's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Sealed>,
+    /// The id it had while pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_transaction_id: Option<TransactionId>,
+}
+
+/// How a booked line was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// No campaign admitted it; every failed rule is recorded.
+    Declined,
+    /// It was drawn and won nothing.
+    Lost,
+    /// It was drawn and won.
+    Won,
+}
+
+/// One campaign that was considered for a line, and every rule that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Considered {
+    /// Which campaign.
+    pub campaign_id: CampaignId,
+    /// Under which version of its terms.
+    pub campaign_version: u32,
+    /// Empty where the line was admitted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<RuleCode>,
+}
+
+/// Why a line waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeferReason {
+    /// Booked (at most 24 hours) ahead: its epoch has not opened.
+    EpochNotOpen,
+    /// Draws are switched off.
+    DrawsHalted,
+    /// A person has to look at it (booked again after it was removed).
+    Held,
+}
+
+/// A fact of one reward account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountEvent {
+    /// The customer takes part from now on.
+    AccountOpened {
+        /// When.
+        enrolled_at: Timestamp,
+    },
+    /// Nothing new is accepted; what is owed is still paid.
+    AccountClosed {
+        /// When.
+        closed_at: Timestamp,
+        /// Why, in the operator's words. Never personal details.
+        reason: String,
+    },
+    /// Lines are recorded but enter no draw (staff, self-excluded).
+    AccountExcluded {
+        /// When.
+        excluded_at: Timestamp,
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// Takes part again.
+    AccountReinstated {
+        /// When.
+        reinstated_at: Timestamp,
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// A pending line, for display.
+    TransactionNoted {
+        /// The line.
+        line: Line,
+    },
+    /// A booked line that waits.
+    TransactionDeferred {
+        /// The line.
+        line: Line,
+        /// For what.
+        reason: DeferReason,
+    },
+    /// A booked line decided.
+    TransactionEvaluated {
+        /// The line.
+        line: Line,
+        /// How.
+        outcome: Outcome,
+        /// Every campaign considered, in order.
+        considered: Vec<Considered>,
+        /// Every draw it entered; at most one unless a campaign is stackable.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        draws: Vec<Draw>,
+    },
+    /// The bank names a known line by another id.
+    TransactionLinked {
+        /// Who says so.
+        source: Source,
+        /// The new name.
+        transaction_id: TransactionId,
+        /// The name under which it was first booked.
+        linked_to: TransactionId,
+    },
+    /// The bank took a line back.
+    TransactionRemoved {
+        /// Who says so.
+        source: Source,
+        /// Which line.
+        transaction_id: TransactionId,
+        /// When we learnt of it.
+        removed_at: Timestamp,
+    },
+    /// A won reward is booked as a liability.
+    RewardIssued {
+        /// The draw that won it.
+        entry_id: EntryId,
+        /// The campaign that pays.
+        campaign_id: CampaignId,
+        /// How much.
+        amount: Money,
+        /// When.
+        issued_at: Timestamp,
+        /// Debit the budget, credit rewards payable.
+        posting: Posting,
+    },
+    /// The customer has been told.
+    CustomerNotified {
+        /// Of which reward.
+        entry_id: EntryId,
+        /// When.
+        notified_at: Timestamp,
+    },
+    /// A payment may be under way from now on. Its key at the rail is `entry_id:attempt`.
+    CreditRequested {
+        /// For which reward.
+        entry_id: EntryId,
+        /// From 1; rises only after a recorded refusal.
+        attempt: u32,
+        /// How much.
+        amount: Money,
+        /// When.
+        requested_at: Timestamp,
+    },
+    /// The rail has paid.
+    RewardCredited {
+        /// Which reward.
+        entry_id: EntryId,
+        /// By which attempt.
+        attempt: u32,
+        /// How much.
+        amount: Money,
+        /// What the rail calls the payment.
+        payout_reference: PayoutReference,
+        /// When we learnt of it.
+        credited_at: Timestamp,
+        /// Debit rewards payable (or, after a reversal, customer receivable), credit the rail.
+        posting: Posting,
+    },
+    /// The rail has refused for good.
+    CreditFailed {
+        /// Which reward.
+        entry_id: EntryId,
+        /// Which attempt.
+        attempt: u32,
+        /// The rail's word for it.
+        reason: String,
+        /// When we learnt of it.
+        failed_at: Timestamp,
+    },
+    /// A reward taken back.
+    RewardReversed {
+        /// Which reward.
+        entry_id: EntryId,
+        /// The campaign that gets it back.
+        campaign_id: CampaignId,
+        /// How much.
+        amount: Money,
+        /// Why: `transaction_removed`, or the operator's words.
+        reason: String,
+        /// When.
+        reversed_at: Timestamp,
+        /// Debit rewards payable (or, once paid, customer receivable), credit the budget.
+        posting: Posting,
+    },
+    /// The key of this account's details has been destroyed.
+    PersonalDataErased {
+        /// When.
+        erased_at: Timestamp,
+    },
+}
+
+impl AccountEvent {
+    /// The event's name, as in the log's `event_type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            AccountEvent::AccountOpened { .. } => "AccountOpened",
+            AccountEvent::AccountClosed { .. } => "AccountClosed",
+            AccountEvent::AccountExcluded { .. } => "AccountExcluded",
+            AccountEvent::AccountReinstated { .. } => "AccountReinstated",
+            AccountEvent::TransactionNoted { .. } => "TransactionNoted",
+            AccountEvent::TransactionDeferred { .. } => "TransactionDeferred",
+            AccountEvent::TransactionEvaluated { .. } => "TransactionEvaluated",
+            AccountEvent::TransactionLinked { .. } => "TransactionLinked",
+            AccountEvent::TransactionRemoved { .. } => "TransactionRemoved",
+            AccountEvent::RewardIssued { .. } => "RewardIssued",
+            AccountEvent::CustomerNotified { .. } => "CustomerNotified",
+            AccountEvent::CreditRequested { .. } => "CreditRequested",
+            AccountEvent::RewardCredited { .. } => "RewardCredited",
+            AccountEvent::CreditFailed { .. } => "CreditFailed",
+            AccountEvent::RewardReversed { .. } => "RewardReversed",
+            AccountEvent::PersonalDataErased { .. } => "PersonalDataErased",
+        }
+    }
+
+    /// The posting this event makes, if it moves money.
+    pub fn posting(&self) -> Option<&Posting> {
+        match self {
+            AccountEvent::RewardIssued { posting, .. }
+            | AccountEvent::RewardCredited { posting, .. }
+            | AccountEvent::RewardReversed { posting, .. } => Some(posting),
+            AccountEvent::AccountOpened { .. }
+            | AccountEvent::AccountClosed { .. }
+            | AccountEvent::AccountExcluded { .. }
+            | AccountEvent::AccountReinstated { .. }
+            | AccountEvent::TransactionNoted { .. }
+            | AccountEvent::TransactionDeferred { .. }
+            | AccountEvent::TransactionEvaluated { .. }
+            | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::CustomerNotified { .. }
+            | AccountEvent::CreditRequested { .. }
+            | AccountEvent::CreditFailed { .. }
+            | AccountEvent::PersonalDataErased { .. } => None,
+        }
+    }
+}
+
+impl DomainEvent for AccountEvent {
+    fn event_type(&self) -> String {
+        self.name().into()
+    }
+    fn event_version(&self) -> String {
+        "1".into()
+    }
+}

@@ -1,0 +1,1 @@
+//! Checks that trust nobody: the hash chain, replay.

@@ -1,0 +1,34 @@
+//! RewardHub's domain and engine: what a transaction is, who wins, what is owed, and how each of these
+//! facts becomes durable once.
+//!
+//! Read it in the order money moves: a [`transaction`] is parsed, its details [`seal`]ed, the
+//! [`engine`] lets the [`account`] decide under a [`campaign`]'s terms with a [`draw`], the [`log`]
+//! makes the decision durable, [`steps`] issue, tell and pay, [`audit`] checks all of it again.
+//! Nothing here knows HTTP, GraphQL or a vendor.
+
+pub mod ids;
+pub mod money;
+pub mod time;
+
+pub mod transaction;
+
+pub mod posting;
+
+pub mod draw;
+
+pub mod seal;
+
+pub mod campaign;
+
+pub mod account;
+
+pub mod log;
+
+pub mod engine;
+
+pub mod steps;
+
+pub mod audit;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,26 @@
+//! From stored bytes to domain events. Old payload versions are brought up to date here and nowhere else.
+
+use crate::account::AccountEvent;
+use crate::campaign::CampaignEvent;
+use crate::log::{LogError, StoredEvent, StreamType};
+
+/// An event of any aggregate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LedgerEvent {
+    /// Of a reward account.
+    Account(AccountEvent),
+    /// Of a campaign.
+    Campaign(CampaignEvent),
+}
+
+/// Reads the payload of a stored event.
+pub fn decode(stored: &StoredEvent) -> Result<LedgerEvent, LogError> {
+    let damaged = |e: serde_json::Error| LogError::Damaged(format!("payload of {} at {}: {e}", stored.event_type, stored.position));
+    match stored.stream.stream_type {
+        StreamType::Account => serde_json::from_slice(&stored.payload).map(LedgerEvent::Account).map_err(damaged),
+        StreamType::Campaign => serde_json::from_slice(&stored.payload).map(LedgerEvent::Campaign).map_err(damaged),
+        StreamType::System => {
+            Err(LogError::Damaged(format!("{} at {} is of no kind this version knows", stored.event_type, stored.position)))
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The log: all events in one gapless order, written by one writer, deduplicated by transaction key.
+//!
+//! [`EventLog`] deals in bytes and is the contract every store keeps; `testing::contract` holds each of
+//! them to it. [`decode`] turns stored bytes into domain events.
+
+pub mod decode;
+pub mod sqlite;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::ids::{AccountId, CampaignId, Digest, TransactionKey};
+use crate::time::Timestamp;
+
+/// An event's place in the log, from 1; 0 is before the first. Outside it is the opaque token `0:<n>`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+impl Position {
+    /// The place after this one.
+    #[must_use]
+    pub fn next(self) -> Position {
+        Position(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0:{}", self.0)
+    }
+}
+
+impl std::str::FromStr for Position {
+    type Err = &'static str;
+    fn from_str(token: &str) -> Result<Self, Self::Err> {
+        // `parse` would take a sign; a position has none.
+        let digits = token.strip_prefix("0:").filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
+        digits.and_then(|d| d.parse().ok()).map(Position).ok_or("not a position of this ledger")
+    }
+}
+
+/// What kind of aggregate a stream belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamType {
+    /// A reward account.
+    Account,
+    /// A campaign.
+    Campaign,
+    /// Operator actions and switches.
+    System,
+}
+
+impl StreamType {
+    /// The word in the column `aggregate_type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StreamType::Account => "account",
+            StreamType::Campaign => "campaign",
+            StreamType::System => "system",
+        }
+    }
+
+    /// Reads the column.
+    pub fn parse(text: &str) -> Option<StreamType> {
+        [StreamType::Account, StreamType::Campaign, StreamType::System].into_iter().find(|t| t.as_str() == text)
+    }
+}
+
+/// One aggregate's stream, shown as `type:id`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId {
+    /// The kind.
+    pub stream_type: StreamType,
+    /// The aggregate's id.
+    pub id: compact_str::CompactString,
+}
+
+impl StreamId {
+    /// A reward account's stream.
+    pub fn account(id: &AccountId) -> StreamId {
+        StreamId { stream_type: StreamType::Account, id: id.as_str().into() }
+    }
+
+    /// A campaign's stream.
+    pub fn campaign(id: &CampaignId) -> StreamId {
+        StreamId { stream_type: StreamType::Campaign, id: id.as_str().into() }
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.stream_type.as_str(), self.id)
+    }
+}
+
+/// One event as the log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its place in the log; contiguous.
+    pub position: Position,
+    /// Its stream.
+    pub stream: StreamId,
+    /// Its place in the stream, from 1; contiguous.
+    pub sequence: u64,
+    /// Such as `TransactionEvaluated`.
+    pub event_type: compact_str::CompactString,
+    /// The payload's format, `1` unless upcasting says otherwise.
+    pub event_version: compact_str::CompactString,
+    /// JSON, externally tagged by the event type.
+    pub payload: Vec<u8>,
+    /// JSON: a flat map of strings with `actor`, `correlation_id`, `causation_id`.
+    pub metadata: Arc<[u8]>,
+    /// Our clock; never goes back along the log.
+    pub recorded_at: Timestamp,
+    /// On the event that first decides or defers a booked line; unique in the whole log.
+    pub transaction_key: Option<TransactionKey>,
+    /// The stream's chain and the Merkle leaf; see [`crate::audit::chain`].
+    pub hash: Digest,
+}
+
+/// Where the log stands and who may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The writer's epoch: every lease and every recovery raises it. (No relation to a campaign's epochs.)
+    pub epoch: u64,
+    /// The last event's place; 0 when empty.
+    pub position: Position,
+    /// The last event's time; 1970 when empty.
+    pub recorded_at: Option<Timestamp>,
+}
+
+/// One atomic append. Events carry contiguous positions from `expected.position + 1`.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// What the writer believes the head to be; the append is a compare-and-set on epoch and position.
+    pub expected: Head,
+    /// At least one.
+    pub events: Vec<StoredEvent>,
+}
+
+/// How an append can end other than *committed*.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Another writer holds the log: nothing was written, and this writer must stop.
+    #[error("another writer has taken the log over")]
+    Fenced,
+    /// These keys are in the log already: nothing was written.
+    #[error("{} transaction keys are in the log already", .0.len())]
+    Duplicate(Vec<TransactionKey>),
+    /// Nobody knows whether it was written: [`EventLog::lease`] again and look at the head.
+    #[error("the append's outcome is unknown")]
+    Unknown(#[source] LogError),
+}
+
+/// A fault of the log.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The store failed; `transient` tells whether trying again may help.
+    #[error("the event log failed to {doing}")]
+    Store {
+        /// What we were doing.
+        doing: &'static str,
+        /// Whether it may work later.
+        transient: bool,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What is stored breaks the log's promises (a hole, a broken hash): an alarm, never a skip.
+    #[error("the event log is damaged: {0}")]
+    Damaged(String),
+    /// Another writer holds the log.
+    #[error("another writer has taken the log over")]
+    Fenced,
+}
+
+impl LogError {
+    /// Whether trying again may help.
+    pub fn transient(&self) -> bool {
+        matches!(self, LogError::Store { transient: true, .. })
+    }
+}
+
+/// An append-only, totally ordered, deduplicating store of events with one writer at a time.
+///
+/// Contract:
+/// - [`append`](EventLog::append) is atomic and, once it returns `Ok`, durable. It succeeds only if epoch and
+///   position of the head equal `batch.expected` and no transaction key of the batch is in the log.
+/// - An `Unknown` append either landed as a whole or not at all, and after the next
+///   [`lease`](EventLog::lease) it can no longer land.
+/// - Readers see a prefix of the log: whoever sees position n can see all before n.
+/// - Positions are contiguous from 1, sequences contiguous from 1 in each stream.
+///
+/// `lease`, `append`, `load_streams`, `stream_ids` and `find_transactions` are called from threads that may
+/// block (the writer's own); the readers may be called from anywhere.
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// Becomes the writer: raises the epoch, so that whoever wrote before is fenced, and tells where the log
+    /// stands. `holder` names the process for people. With `held: Some(epoch)`, recovery by a writer that
+    /// believes it still has the lease: fails with [`LogError::Fenced`] if the epoch has moved on meanwhile.
+    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError>;
+
+    /// Writes one batch.
+    async fn append(&self, batch: &Batch) -> Result<(), AppendError>;
+
+    /// Where the log stands.
+    async fn head(&self) -> Result<Head, LogError>;
+
+    /// All events of these streams, each stream in order, streams in any order. Unknown streams have none.
+    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError>;
+
+    /// The ids of all streams of one type, sorted.
+    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError>;
+
+    /// The events that carry these keys; keys that the log does not have are absent.
+    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError>;
+
+    /// Up to `limit` events after `position`, in order. Empty at the end.
+    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError>;
+
+    /// Up to `limit` events of one stream after `position`, in order.
+    async fn read_stream_after(&self, stream: &StreamId, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_opaque_tokens() {
+        assert_eq!(Position(1).to_string(), "0:1");
+        assert_eq!("0:15".parse(), Ok(Position(15)));
+        for bad in ["", "15", "1:15", "0:", "0:+1", "0:-1", "0:1 ", "0:99999999999999999999999"] {
+            assert!(bad.parse::<Position>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! The ports: what steps ask of outside systems. Adapters implement them; one contract suite holds each.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::ids::{AccountId, EntryId, PayoutReference};
+use crate::money::Money;
+
+/// The key under which a rail pays at most once: `entry_id:attempt`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PayoutKey {
+    /// The draw that won.
+    pub entry_id: EntryId,
+    /// From 1; another attempt is another payment, so it rises only after a recorded refusal.
+    pub attempt: u32,
+}
+
+impl fmt::Display for PayoutKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.entry_id, self.attempt)
+    }
+}
+
+/// One payment to make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payout {
+    /// Idempotency key.
+    pub key: PayoutKey,
+    /// To whom, by pseudonym.
+    pub account_id: AccountId,
+    /// How much.
+    pub amount: Money,
+}
+
+/// What a rail says about a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PayoutStatus {
+    /// Paid, once.
+    Paid(PayoutReference),
+    /// Refused for good; this key will never be paid.
+    Refused {
+        /// The rail's word for it.
+        reason: String,
+    },
+    /// The rail has no payment under this key (only as an answer to a lookup).
+    NotFound,
+}
+
+/// The rail could not be asked, or did not answer: nobody knows whether it paid.
+#[derive(Debug, thiserror::Error)]
+#[error("the payout rail did not answer: {0}")]
+pub struct PayoutUnknown(pub String);
+
+/// Pays rewards. Contract:
+/// - under one key at most one payment is ever made within `idempotency_window`, however often it is sent;
+/// - `Paid` and `Refused` are final for their key; the same key answers the same;
+/// - an error says nothing about whether the payment happened;
+/// - `lookup` never pays.
+#[async_trait]
+pub trait PayoutRail: Send + Sync {
+    /// Sends a payment, or learns what became of it when it was sent before.
+    async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayoutUnknown>;
+
+    /// Asks what became of a payment.
+    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayoutUnknown>;
+
+    /// For how long after the first send the rail still knows a key.
+    fn idempotency_window(&self) -> std::time::Duration;
+}
+
+/// What the customer is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// Idempotency key: one message per reward.
+    pub entry_id: EntryId,
+    /// To whom, by pseudonym.
+    pub account_id: AccountId,
+    /// How much was won.
+    pub amount: Money,
+}
+
+/// The notifier could not be reached; the message may or may not have gone out.
+#[derive(Debug, thiserror::Error)]
+#[error("the notifier did not answer: {0}")]
+pub struct NotifyError(pub String);
+
+/// Tells customers. Contract: the same `entry_id` again reaches the customer at most once more often than
+/// the receiver deduplicates; sending is safe to repeat.
+#[async_trait]
+pub trait Notifier: Send + Sync {
+    /// Sends one message.
+    async fn notify(&self, notification: &Notification) -> Result<(), NotifyError>;
+}

@@ -1,0 +1,215 @@
+//! A transaction: one line of a bank statement, as a feed brings it.
+//!
+//! [`wire`] parses the JSON of `interfaces.md` and names the field of every fault; [`pan`] refuses card
+//! numbers. What is personal about a line is [`Personal`]: it shows itself to nobody by accident.
+
+pub mod pan;
+pub mod wire;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, Source, TransactionId};
+use crate::money::Money;
+use crate::time::Timestamp;
+
+/// A value about a person. Has no `Display`, no `Serialize`, and a `Debug` that shows nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Personal<T>(T);
+
+impl<T> Personal<T> {
+    /// Takes a value into custody.
+    pub fn new(value: T) -> Personal<T> {
+        Personal(value)
+    }
+
+    /// The value, for the few places that need it: rules, sealing, resolvers with the right scope.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Personal<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[personal]")
+    }
+}
+
+/// Where a line stands at the bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// May still change or vanish; recorded for display, decides nothing.
+    Pending,
+    /// Final: this is when the draw happens.
+    Booked,
+    /// The bank has taken the line back.
+    Removed,
+}
+
+/// Which way money moved, seen from the customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The customer paid.
+    Debit,
+    /// The customer received.
+    Credit,
+}
+
+/// An ISO 18245 merchant category code: four digits, zeros kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mcc(u16);
+
+impl Mcc {
+    /// Exactly four ASCII digits.
+    pub fn parse(text: &str) -> Option<Mcc> {
+        (text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit())).then(|| Mcc(text.parse().expect("four digits fit u16")))
+    }
+
+    /// The number; zeros in front are not part of it.
+    pub fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Mcc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}", self.0)
+    }
+}
+
+impl fmt::Debug for Mcc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Who was paid. Every field may be missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merchant {
+    /// The feed's id of the merchant, 1–128 printable characters.
+    pub id: Option<Personal<String>>,
+    /// At most 500 characters.
+    pub name: Option<Personal<String>>,
+    /// The category.
+    pub mcc: Option<Personal<Mcc>>,
+    /// ISO 3166-1 alpha-2, upper case.
+    pub country: Option<Personal<String>>,
+}
+
+/// One line of a bank statement. `Debug` shows ids and times only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Transaction {
+    /// Who feeds us the line.
+    pub source: Source,
+    /// The line's id, unique within its source.
+    pub transaction_id: TransactionId,
+    /// Whose line it is.
+    pub account_id: AccountId,
+    /// Where it stands at the bank.
+    pub status: Status,
+    /// The bank's booking time.
+    pub booked_at: Timestamp,
+    /// Above zero.
+    pub amount: Personal<Money>,
+    /// Which way the money went.
+    pub direction: Direction,
+    /// The bank account money left.
+    pub from_account: Personal<String>,
+    /// The bank account money reached.
+    pub to_account: Option<Personal<String>>,
+    /// What the statement says; at most 500 characters.
+    pub description: Option<Personal<String>>,
+    /// Who was paid.
+    pub merchant: Option<Merchant>,
+    /// The id this line had while pending, where the bank says so.
+    pub pending_transaction_id: Option<TransactionId>,
+    /// The purchase this line gives back.
+    pub refund_of: Option<TransactionId>,
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("source", &self.source)
+            .field("transaction_id", &self.transaction_id)
+            .field("status", &self.status)
+            .field("booked_at", &self.booked_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a row is refused, as a word for machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// Not what the field holds: no JSON, a wrong type, unprintable characters.
+    Malformed,
+    /// A required field is absent, null or blank.
+    Missing,
+    /// A number or time outside its range.
+    OutOfRange,
+    /// More characters, bytes or rows than the limit.
+    TooLong,
+    /// Not one of the words the field knows.
+    UnknownValue,
+    /// No ISO 4217 currency with minor units.
+    CurrencyUnknown,
+    /// Booked more than 24 hours ahead.
+    BookedInFuture,
+    /// No such account, and the service does not open accounts by itself.
+    AccountUnknown,
+    /// The account is closed.
+    AccountClosed,
+    /// The customer's data have been erased.
+    AccountErased,
+    /// The token may not write for this source.
+    SourceNotAllowed,
+    /// A card number where none belongs.
+    PanDetected,
+    /// The same id was booked before with another amount, currency or bank account.
+    Conflict,
+}
+
+impl Code {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Code::Malformed => "malformed",
+            Code::Missing => "missing",
+            Code::OutOfRange => "out_of_range",
+            Code::TooLong => "too_long",
+            Code::UnknownValue => "unknown_value",
+            Code::CurrencyUnknown => "currency_unknown",
+            Code::BookedInFuture => "booked_in_future",
+            Code::AccountUnknown => "account_unknown",
+            Code::AccountClosed => "account_closed",
+            Code::AccountErased => "account_erased",
+            Code::SourceNotAllowed => "source_not_allowed",
+            Code::PanDetected => "pan_detected",
+            Code::Conflict => "conflict",
+        }
+    }
+}
+
+/// One refused row: which rule, which field, and a sentence that never repeats the value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize)]
+#[error("{field}: {message}")]
+pub struct RowError {
+    /// The rule.
+    pub code: Code,
+    /// A dotted path such as `amount.minor`; empty for a row that is no object.
+    pub field: Cow<'static, str>,
+    /// What is expected, in words.
+    pub message: Cow<'static, str>,
+}
+
+impl RowError {
+    /// An error about `field`.
+    pub fn new(code: Code, field: &'static str, message: impl Into<Cow<'static, str>>) -> RowError {
+        RowError { code, field: Cow::Borrowed(field), message: message.into() }
+    }
+}

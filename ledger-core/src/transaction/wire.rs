@@ -1,0 +1,1 @@
+//! The JSON of `interfaces.md`: parsed in one pass, every fault named by its field.
