@@ -11,7 +11,7 @@ pub const SECOND_MICROS: i64 = 1_000_000;
 pub const DAY_MICROS: i64 = 86_400 * SECOND_MICROS;
 
 /// An instant in microseconds since 1970-01-01T00:00:00Z, shown as RFC 3339.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -74,7 +74,9 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        DateTime::parse_from_rfc3339(&text).map(|t| t.to_utc().into()).map_err(serde::de::Error::custom)
+        DateTime::parse_from_rfc3339(&text)
+            .map(|t| t.to_utc().into())
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -147,7 +149,10 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the one place that asks the operating system"
+        )]
         let now = Utc::now();
         now.into()
     }
@@ -159,7 +164,9 @@ mod tests {
 
     #[test]
     fn an_epoch_is_the_utc_day_of_booking() {
-        let late = DateTime::parse_from_rfc3339("2026-11-22T23:30:00-02:00").unwrap().to_utc();
+        let late = DateTime::parse_from_rfc3339("2026-11-22T23:30:00-02:00")
+            .unwrap()
+            .to_utc();
         let epoch = Epoch::of(late.into());
         assert_eq!(epoch.to_string(), "2026-11-23");
         assert_eq!(epoch.opens_at().to_string(), "2026-11-23T00:00:00Z");

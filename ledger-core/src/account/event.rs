@@ -207,6 +207,8 @@ pub enum AccountEvent {
         reason: String,
         /// When.
         reversed_at: Timestamp,
+        /// Whether the budget may give it away again: only if no payment can have been made.
+        budget_returned: bool,
         /// Debit rewards payable (or, once paid, customer receivable), credit the budget.
         posting: Posting,
     },

@@ -1,6 +1,125 @@
 //! A reward account: what a customer's lines were decided to be, and what is owed to him. The aggregate
 //! `account`.
+//!
+//! [`command`] says what can be asked, [`event`] what can have happened, [`state`] what an account remembers;
+//! [`evaluate`] decides lines, [`reward`] what follows a win. All of it is pure.
 
+pub mod command;
+mod evaluate;
 pub mod event;
+mod reward;
+mod rules;
+pub mod state;
 
+pub use command::{AccountCommand, Answer, CommandKind, Rejection};
 pub use event::AccountEvent;
+pub use state::RewardAccount;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+
+use crate::time::Timestamp;
+
+/// What a decision comes to: the facts to record, in order, and the answer.
+pub type Decision = Result<(Vec<AccountEvent>, Answer), Rejection>;
+
+impl RewardAccount {
+    /// Decides one command. Pure: the same state and command give the same events.
+    pub fn decide(&self, now: Timestamp, command: &CommandKind) -> Decision {
+        match command {
+            CommandKind::Open => self.open(now),
+            CommandKind::EvaluateTransaction(evaluate) => self.evaluate(now, evaluate),
+            CommandKind::IssueReward { entry_id } => self.issue(now, *entry_id),
+            CommandKind::RecordNotification { entry_id } => self.record_notification(now, *entry_id),
+            CommandKind::RequestCredit { entry_id } => self.request_credit(now, *entry_id),
+            CommandKind::ConfirmCredit {
+                entry_id,
+                attempt,
+                payout_reference,
+            } => self.confirm_credit(now, *entry_id, *attempt, payout_reference),
+            CommandKind::FailCredit {
+                entry_id,
+                attempt,
+                reason,
+            } => self.fail_credit(now, *entry_id, *attempt, reason),
+            CommandKind::ReverseReward { entry_id, reason } => self.reverse(now, *entry_id, reason),
+            CommandKind::Close { reason } => self.close(now, reason),
+            CommandKind::Exclude { reason } => self.exclude(now, reason),
+            CommandKind::Reinstate { reason } => self.reinstate(now, reason),
+        }
+    }
+
+    fn open(&self, now: Timestamp) -> Decision {
+        if self.erased {
+            return Err(Rejection::AccountErased);
+        }
+        if self.is_open() {
+            return Ok((vec![], Answer::Unchanged));
+        }
+        Ok((
+            vec![AccountEvent::AccountOpened { enrolled_at: now }],
+            Answer::Done,
+        ))
+    }
+
+    fn close(&self, now: Timestamp, reason: &str) -> Decision {
+        self.change(self.closed, || AccountEvent::AccountClosed {
+            closed_at: now,
+            reason: reason.into(),
+        })
+    }
+
+    fn exclude(&self, now: Timestamp, reason: &str) -> Decision {
+        self.change(self.excluded, || AccountEvent::AccountExcluded {
+            excluded_at: now,
+            reason: reason.into(),
+        })
+    }
+
+    fn reinstate(&self, now: Timestamp, reason: &str) -> Decision {
+        self.change(!self.excluded, || AccountEvent::AccountReinstated {
+            reinstated_at: now,
+            reason: reason.into(),
+        })
+    }
+
+    fn change(&self, already: bool, event: impl FnOnce() -> AccountEvent) -> Decision {
+        if !self.is_open() {
+            return Err(Rejection::AccountUnknown);
+        }
+        if already {
+            Ok((vec![], Answer::Unchanged))
+        } else {
+            Ok((vec![event()], Answer::Done))
+        }
+    }
+}
+
+/// A thin shim: everything is decided before the first write, since an error after one would leave state
+/// and batch apart.
+impl Aggregate for RewardAccount {
+    const TYPE: &'static str = "account";
+    type Command = AccountCommand;
+    type Event = AccountEvent;
+    type Error = Rejection;
+    type Services = ();
+
+    async fn handle(
+        &mut self,
+        command: AccountCommand,
+        (): &(),
+        sink: &EventSink<Self>,
+    ) -> Result<(), Rejection> {
+        let (events, answer) = self.decide(command.now, &command.kind)?;
+        for event in events {
+            sink.write(event, self).await;
+        }
+        // The slot is fresh for every decision; a command decided again comes with a new one.
+        let _ = command.answer.set(answer);
+        Ok(())
+    }
+
+    fn apply(&mut self, event: AccountEvent) {
+        self.remember(event);
+    }
+}

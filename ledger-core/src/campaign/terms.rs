@@ -152,11 +152,20 @@ pub struct TermsError {
 impl Terms {
     /// Checks what the types do not.
     pub fn validate(&self) -> Result<(), TermsError> {
-        let fail = |field: &str, message: &str| Err(TermsError { field: field.into(), message: message.into() });
-        self.prize_table
-            .validate()
-            .map_err(|e| TermsError { field: format!("prize_table.{}", e.field), message: e.message })?;
-        if self.name.trim().is_empty() || self.name.chars().count() > 200 || !self.name.chars().all(crate::ids::is_printable) {
+        let fail = |field: &str, message: &str| {
+            Err(TermsError {
+                field: field.into(),
+                message: message.into(),
+            })
+        };
+        self.prize_table.validate().map_err(|e| TermsError {
+            field: format!("prize_table.{}", e.field),
+            message: e.message,
+        })?;
+        if self.name.trim().is_empty()
+            || self.name.chars().count() > 200
+            || !self.name.chars().all(crate::ids::is_printable)
+        {
             return fail("name", "must be 1 to 200 printable characters");
         }
         if self.ends_at.is_some_and(|end| end <= self.starts_at) {
@@ -183,7 +192,10 @@ impl Terms {
             return fail("rules.amount_max_minor", "must be at least amount_min_minor");
         }
         if self.rules.wins_per_day == Some(0) {
-            return fail("rules.wins_per_day", "must be at least 1; to stop wins, pause the campaign");
+            return fail(
+                "rules.wins_per_day",
+                "must be at least 1; to stop wins, pause the campaign",
+            );
         }
         Ok(())
     }
@@ -287,9 +299,13 @@ impl RuleCode {
     pub fn staff(self) -> &'static str {
         match self {
             RuleCode::BeforeCampaign => "booked before terms.starts_at",
-            RuleCode::AfterCampaign => "booked at or after terms.ends_at, or recorded after the campaign ended",
+            RuleCode::AfterCampaign => {
+                "booked at or after terms.ends_at, or recorded after the campaign ended"
+            }
             RuleCode::CampaignPaused => "recorded while the campaign was paused",
-            RuleCode::BeforeEnrolment => "booked before the account was opened and terms.eligible_from is enrolment",
+            RuleCode::BeforeEnrolment => {
+                "booked before the account was opened and terms.eligible_from is enrolment"
+            }
             RuleCode::AccountExcluded => "the account was excluded when the line was recorded",
             RuleCode::CreditTransaction => "direction is credit",
             RuleCode::Refund => "refund_of is set",

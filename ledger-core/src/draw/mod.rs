@@ -84,13 +84,23 @@ pub struct Roll {
 }
 
 /// Names the draw of one line in one campaign.
-pub fn entry_id(campaign: &CampaignId, source: &crate::ids::Source, transaction: &crate::ids::TransactionId) -> EntryId {
+pub fn entry_id(
+    campaign: &CampaignId,
+    source: &crate::ids::Source,
+    transaction: &crate::ids::TransactionId,
+) -> EntryId {
     let _ = (campaign, source, transaction);
     todo!()
 }
 
 /// What is published before the epoch opens.
-pub fn commitment(campaign: &CampaignId, epoch: Epoch, table_hash: &Digest, beacon_spec: &str, seed: &Seed) -> Digest {
+pub fn commitment(
+    campaign: &CampaignId,
+    epoch: Epoch,
+    table_hash: &Digest,
+    beacon_spec: &str,
+    seed: &Seed,
+) -> Digest {
     let _ = (campaign, epoch, table_hash, beacon_spec, seed);
     todo!()
 }

@@ -36,8 +36,13 @@ impl std::str::FromStr for Position {
     type Err = &'static str;
     fn from_str(token: &str) -> Result<Self, Self::Err> {
         // `parse` would take a sign; a position has none.
-        let digits = token.strip_prefix("0:").filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
-        digits.and_then(|d| d.parse().ok()).map(Position).ok_or("not a position of this ledger")
+        let digits = token
+            .strip_prefix("0:")
+            .filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
+        digits
+            .and_then(|d| d.parse().ok())
+            .map(Position)
+            .ok_or("not a position of this ledger")
     }
 }
 
@@ -64,7 +69,9 @@ impl StreamType {
 
     /// Reads the column.
     pub fn parse(text: &str) -> Option<StreamType> {
-        [StreamType::Account, StreamType::Campaign, StreamType::System].into_iter().find(|t| t.as_str() == text)
+        [StreamType::Account, StreamType::Campaign, StreamType::System]
+            .into_iter()
+            .find(|t| t.as_str() == text)
     }
 }
 
@@ -80,12 +87,18 @@ pub struct StreamId {
 impl StreamId {
     /// A reward account's stream.
     pub fn account(id: &AccountId) -> StreamId {
-        StreamId { stream_type: StreamType::Account, id: id.as_str().into() }
+        StreamId {
+            stream_type: StreamType::Account,
+            id: id.as_str().into(),
+        }
     }
 
     /// A campaign's stream.
     pub fn campaign(id: &CampaignId) -> StreamId {
-        StreamId { stream_type: StreamType::Campaign, id: id.as_str().into() }
+        StreamId {
+            stream_type: StreamType::Campaign,
+            id: id.as_str().into(),
+        }
     }
 }
 
@@ -221,7 +234,12 @@ pub trait EventLog: Send + Sync {
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError>;
 
     /// Up to `limit` events of one stream after `position`, in order.
-    async fn read_stream_after(&self, stream: &StreamId, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError>;
+    async fn read_stream_after(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError>;
 }
 
 #[cfg(test)]
@@ -232,7 +250,16 @@ mod tests {
     fn positions_are_opaque_tokens() {
         assert_eq!(Position(1).to_string(), "0:1");
         assert_eq!("0:15".parse(), Ok(Position(15)));
-        for bad in ["", "15", "1:15", "0:", "0:+1", "0:-1", "0:1 ", "0:99999999999999999999999"] {
+        for bad in [
+            "",
+            "15",
+            "1:15",
+            "0:",
+            "0:+1",
+            "0:-1",
+            "0:1 ",
+            "0:99999999999999999999999",
+        ] {
             assert!(bad.parse::<Position>().is_err(), "{bad}");
         }
     }

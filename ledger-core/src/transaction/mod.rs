@@ -66,7 +66,8 @@ pub struct Mcc(u16);
 impl Mcc {
     /// Exactly four ASCII digits.
     pub fn parse(text: &str) -> Option<Mcc> {
-        (text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit())).then(|| Mcc(text.parse().expect("four digits fit u16")))
+        (text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| Mcc(text.parse().expect("four digits fit u16")))
     }
 
     /// The number; zeros in front are not part of it.
@@ -210,6 +211,10 @@ pub struct RowError {
 impl RowError {
     /// An error about `field`.
     pub fn new(code: Code, field: &'static str, message: impl Into<Cow<'static, str>>) -> RowError {
-        RowError { code, field: Cow::Borrowed(field), message: message.into() }
+        RowError {
+            code,
+            field: Cow::Borrowed(field),
+            message: message.into(),
+        }
     }
 }

@@ -1,0 +1,323 @@
+//! What can be asked of a reward account, and what it answers.
+//!
+//! Time, campaign terms, budgets and epoch keys enter inside the command: an account asks nobody.
+
+use std::sync::{Arc, OnceLock};
+
+use compact_str::CompactString;
+
+use crate::account::event::{DeferReason, Line, Outcome};
+use crate::campaign::terms::Terms;
+use crate::draw::{EpochKey, PrizeTable};
+use crate::ids::{AccountId, Digest, EntryId, Fingerprint, PayoutReference, TransactionKey};
+use crate::log::Position;
+use crate::money::Money;
+use crate::time::Timestamp;
+use crate::transaction::{Code, Direction, Mcc, Personal, Status};
+
+/// A line ready for the loop: parsed, keyed, fingerprinted, its details sealed.
+#[derive(Clone, Debug)]
+pub struct PreparedTransaction {
+    /// Whose line it is.
+    pub account_id: AccountId,
+    /// Names it for ever.
+    pub key: TransactionKey,
+    /// Where it stands at the bank.
+    pub status: Status,
+    /// What the log will keep.
+    pub line: Line,
+    /// What the rules look at.
+    pub facts: Facts,
+}
+
+/// What the rules look at, in the clear for as long as the decision takes.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The amount.
+    pub amount: Personal<Money>,
+    /// Which way it went.
+    pub direction: Direction,
+    /// Whether the line names a merchant.
+    pub has_merchant: bool,
+    /// The merchant's id.
+    pub merchant_id: Option<Personal<CompactString>>,
+    /// Its category.
+    pub mcc: Option<Personal<Mcc>>,
+    /// Whether the line gives a purchase back.
+    pub refund: bool,
+}
+
+/// One command. It carries the slot for its answer, since `CqrsFramework::execute` returns `()`.
+#[derive(Clone, Debug)]
+pub struct AccountCommand {
+    /// The engine's time, which never goes back.
+    pub now: Timestamp,
+    /// What is asked.
+    pub kind: CommandKind,
+    /// Where the answer goes.
+    pub answer: Arc<OnceLock<Answer>>,
+}
+
+impl AccountCommand {
+    /// A command with an empty slot.
+    pub fn new(now: Timestamp, kind: CommandKind) -> AccountCommand {
+        AccountCommand {
+            now,
+            kind,
+            answer: Arc::default(),
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum CommandKind {
+    /// Enrol a customer.
+    Open,
+    /// A line, whatever its status.
+    EvaluateTransaction(EvaluateTransaction),
+    /// Book a won reward as a liability.
+    IssueReward {
+        /// The draw that won it.
+        entry_id: EntryId,
+    },
+    /// Record that the customer has been told.
+    RecordNotification {
+        /// Of which reward.
+        entry_id: EntryId,
+    },
+    /// Ask for the attempt under which a reward is to be paid.
+    RequestCredit {
+        /// Which reward.
+        entry_id: EntryId,
+    },
+    /// The rail has paid.
+    ConfirmCredit {
+        /// Which reward.
+        entry_id: EntryId,
+        /// By which attempt.
+        attempt: u32,
+        /// What the rail calls the payment.
+        payout_reference: PayoutReference,
+    },
+    /// The rail has refused for good.
+    FailCredit {
+        /// Which reward.
+        entry_id: EntryId,
+        /// Which attempt.
+        attempt: u32,
+        /// The rail's word for it.
+        reason: String,
+    },
+    /// Take a reward back.
+    ReverseReward {
+        /// Which reward.
+        entry_id: EntryId,
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// Accept nothing new.
+    Close {
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// Keep out of draws.
+    Exclude {
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// Let into draws again.
+    Reinstate {
+        /// Why, in the operator's words.
+        reason: String,
+    },
+}
+
+/// A line and all that its decision depends on besides the account.
+#[derive(Clone, Debug)]
+pub struct EvaluateTransaction {
+    /// The line.
+    pub transaction: Arc<PreparedTransaction>,
+    /// What the log has under the line's key.
+    pub known: Option<Known>,
+    /// Whether an account seen for the first time is opened by this line.
+    pub open_unknown: bool,
+    /// The campaigns to consider, in order of precedence.
+    pub offers: Vec<Offer>,
+    /// Set by the step *resume*: decide a line that waits.
+    pub resume: bool,
+}
+
+/// What the log has under a transaction key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Whose stream has it. Differs from the line's account for a joint bank account.
+    pub account_id: AccountId,
+    /// Where.
+    pub position: Position,
+    /// The terms under which it was first seen; `None` for a line that was removed before it was booked.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// One campaign as it stands for one line at one moment.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Its terms.
+    pub terms: Arc<Terms>,
+    /// Their version.
+    pub version: u32,
+    /// Whether it runs.
+    pub standing: Standing,
+    /// The epoch of the line's booking day.
+    pub epoch: EpochOffer,
+}
+
+/// Whether a campaign runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It does.
+    Active,
+    /// Stopped for the time being.
+    Paused,
+    /// Over.
+    Ended,
+}
+
+/// The epoch of the line's booking day, as it stands.
+#[derive(Clone)]
+pub enum EpochOffer {
+    /// There never was one: the campaign started later.
+    Never,
+    /// It will open.
+    NotOpen,
+    /// It draws.
+    Open {
+        /// Its key.
+        key: EpochKey,
+        /// What can be won.
+        table: Arc<PrizeTable>,
+        /// The table's hash.
+        table_hash: Digest,
+        /// What its budget still has.
+        budget_left_minor: i64,
+    },
+    /// Stopped on suspicion.
+    Halted,
+    /// Its grace is over.
+    TooLate,
+}
+
+impl std::fmt::Debug for EpochOffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            EpochOffer::Never => "Never",
+            EpochOffer::NotOpen => "NotOpen",
+            EpochOffer::Open { .. } => "Open",
+            EpochOffer::Halted => "Halted",
+            EpochOffer::TooLate => "TooLate",
+        })
+    }
+}
+
+/// What an account answers. A repeat is answered as the first time wherever the answer is still known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A booked line was decided now.
+    Evaluated {
+        /// How.
+        outcome: Outcome,
+        /// What it won.
+        won: Option<Money>,
+    },
+    /// A booked line is recorded and waits.
+    Deferred(DeferReason),
+    /// A pending line is recorded.
+    Noted,
+    /// A removal is recorded.
+    Removed,
+    /// The line is known; nothing new. `None`: a pending line, whose place the engine knows.
+    Duplicate {
+        /// Where it was first recorded.
+        position: Option<Position>,
+    },
+    /// Known under another id; nothing new.
+    Linked,
+    /// Done now.
+    Done,
+    /// Was done before; nothing new.
+    Unchanged,
+    /// A payment is under way, or may be.
+    Outstanding(Outstanding),
+    /// Nothing is owed: paid, reversed, or refused as often as we try.
+    Settled,
+}
+
+/// A payment that the account says is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outstanding {
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// How much.
+    pub amount: Money,
+    /// When the attempt was recorded; the rail's idempotency window runs from here.
+    pub requested_at: Timestamp,
+    /// Recorded just now, so nothing can have been sent yet.
+    pub fresh: bool,
+    /// Reversed meanwhile: ask what became of it, send nothing.
+    pub reversed: bool,
+}
+
+/// A command that is refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No such account.
+    #[error("there is no such account")]
+    AccountUnknown,
+    /// It is closed.
+    #[error("the account is closed")]
+    AccountClosed,
+    /// Its personal data have been erased.
+    #[error("the account's data have been erased")]
+    AccountErased,
+    /// The same id was booked before with other terms.
+    #[error("this id was booked before with another amount, currency, direction or bank account")]
+    Conflict,
+    /// No draw of this account won under this entry.
+    #[error("the account has no reward {0}")]
+    UnknownReward(EntryId),
+    /// It has not been booked as a liability.
+    #[error("reward {0} has not been issued")]
+    NotIssued(EntryId),
+    /// No payment was ever asked for under this attempt.
+    #[error("reward {entry_id} has no attempt {attempt}")]
+    UnknownAttempt {
+        /// The reward.
+        entry_id: EntryId,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// Paid before, by another payment.
+    #[error("reward {entry_id} was credited by another payment, {payout_reference}")]
+    AlreadyCredited {
+        /// The reward.
+        entry_id: EntryId,
+        /// The payment that stands.
+        payout_reference: PayoutReference,
+    },
+}
+
+impl Rejection {
+    /// The code a feed gets for its row.
+    pub fn code(&self) -> Code {
+        match self {
+            Rejection::AccountUnknown => Code::AccountUnknown,
+            Rejection::AccountClosed => Code::AccountClosed,
+            Rejection::AccountErased => Code::AccountErased,
+            Rejection::Conflict
+            | Rejection::UnknownReward(_)
+            | Rejection::NotIssued(_)
+            | Rejection::UnknownAttempt { .. }
+            | Rejection::AlreadyCredited { .. } => Code::Conflict,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Deciding a line: is it known, may it enter, what does the draw say.
+
+use crate::account::Decision;
+use crate::account::command::{
+    Answer, EpochOffer, EvaluateTransaction, Offer, PreparedTransaction, Rejection,
+};
+use crate::account::event::{AccountEvent, Considered, DeferReason, Outcome};
+use crate::account::state::RewardAccount;
+use crate::draw::{self, Algorithm, Draw, PrizeTable};
+use crate::money::Money;
+use crate::time::{Epoch, Timestamp};
+use crate::transaction::Status;
+
+impl RewardAccount {
+    /// Decides a line of any status. Repeats come first, so that a retry is answered as before whatever
+    /// has happened since.
+    pub(super) fn evaluate(&self, now: Timestamp, command: &EvaluateTransaction) -> Decision {
+        let transaction = &*command.transaction;
+        if command.resume {
+            return self.resume(command);
+        }
+        if let Some(answer) = self.repeated(command)? {
+            return Ok((vec![], answer));
+        }
+        if self.erased {
+            return Err(Rejection::AccountErased);
+        }
+        if self.closed {
+            return Err(Rejection::AccountClosed);
+        }
+        let new_account = !self.is_open();
+        if new_account && !command.open_unknown {
+            return Err(Rejection::AccountUnknown);
+        }
+        let (mut events, answer) = match transaction.status {
+            Status::Pending => (
+                vec![AccountEvent::TransactionNoted {
+                    line: transaction.line.clone(),
+                }],
+                Answer::Noted,
+            ),
+            Status::Removed => (self.remove(now, transaction), Answer::Removed),
+            Status::Booked if self.removed.contains_key(&transaction.key) => {
+                let line = transaction.line.clone();
+                let reason = DeferReason::Held;
+                (
+                    vec![AccountEvent::TransactionDeferred { line, reason }],
+                    Answer::Deferred(reason),
+                )
+            }
+            Status::Booked => {
+                let (event, answer) = self.decide_booked(transaction, &command.offers, new_account);
+                (vec![event], answer)
+            }
+        };
+        if new_account {
+            events.insert(0, AccountEvent::AccountOpened { enrolled_at: now });
+        }
+        Ok((events, answer))
+    }
+
+    /// The answer to a line that has been seen before, if it has.
+    fn repeated(&self, command: &EvaluateTransaction) -> Result<Option<Answer>, Rejection> {
+        let transaction = &*command.transaction;
+        let duplicate = |known: &crate::account::command::Known| {
+            Some(Answer::Duplicate {
+                position: Some(known.position),
+            })
+        };
+        match (transaction.status, &command.known) {
+            (Status::Booked, Some(known)) => {
+                // Booked again after the bank took it back: held once, then a repeat.
+                if self.removed.contains_key(&transaction.key) {
+                    let held = self.deferred.get(&transaction.key) == Some(&true);
+                    return Ok(if held { duplicate(known) } else { None });
+                }
+                match known.fingerprint {
+                    Some(first) if first != transaction.line.fingerprint => Err(Rejection::Conflict),
+                    _ => Ok(duplicate(known)),
+                }
+            }
+            (Status::Removed, Some(known)) if self.removed.contains_key(&transaction.key) => {
+                Ok(duplicate(known))
+            }
+            (Status::Removed, _) | (Status::Booked, None) => Ok(None),
+            // A pending line that comes after its booking; its amount may have been another.
+            (Status::Pending, Some(known)) => Ok(duplicate(known)),
+            (Status::Pending, None) => Ok(match self.pending(transaction.key) {
+                Some(pending) if pending.fingerprint.is_none() => Some(Answer::Linked),
+                Some(pending) if pending.fingerprint == Some(transaction.line.fingerprint) => {
+                    Some(Answer::Duplicate { position: None })
+                }
+                _ => None,
+            }),
+        }
+    }
+
+    /// Decides a line that waited. A held one waits for a person, not for an epoch.
+    fn resume(&self, command: &EvaluateTransaction) -> Decision {
+        let transaction = &*command.transaction;
+        let position = command.known.as_ref().map(|k| k.position);
+        if self.deferred.get(&transaction.key) != Some(&false) || self.erased {
+            return Ok((vec![], Answer::Duplicate { position }));
+        }
+        let (event, answer) = self.decide_booked(transaction, &command.offers, false);
+        match answer {
+            Answer::Deferred(_) => Ok((vec![], answer)),
+            _ => Ok((vec![event], answer)),
+        }
+    }
+
+    fn decide_booked(
+        &self,
+        transaction: &PreparedTransaction,
+        offers: &[Offer],
+        new_account: bool,
+    ) -> (AccountEvent, Answer) {
+        let mut considered = Vec::with_capacity(offers.len());
+        for offer in offers {
+            let failed = self.failed_rules(transaction, offer, new_account);
+            let admitted = failed.is_empty();
+            considered.push(Considered {
+                campaign_id: offer.terms.campaign_id.clone(),
+                campaign_version: offer.version,
+                failed,
+            });
+            if !admitted {
+                continue;
+            }
+            let line = transaction.line.clone();
+            let EpochOffer::Open {
+                key,
+                table,
+                table_hash,
+                budget_left_minor,
+            } = &offer.epoch
+            else {
+                let reason = DeferReason::EpochNotOpen;
+                return (
+                    AccountEvent::TransactionDeferred { line, reason },
+                    Answer::Deferred(reason),
+                );
+            };
+            let entry_id = draw::entry_id(&offer.terms.campaign_id, &line.source, &line.transaction_id);
+            let roll = draw::roll(key, &entry_id);
+            let tier_mask = table.mask(*budget_left_minor);
+            let (tier, amount) = prize(table, roll.r, tier_mask, *transaction.facts.amount.expose());
+            let draw = Draw {
+                entry_id,
+                campaign_id: offer.terms.campaign_id.clone(),
+                campaign_version: offer.version,
+                epoch: Epoch::of(line.booked_at),
+                day: line
+                    .booked_at
+                    .to_utc()
+                    .with_timezone(&offer.terms.time_zone)
+                    .date_naive(),
+                table_hash: *table_hash,
+                tier_mask,
+                budget_left_minor: *budget_left_minor,
+                r: roll.r,
+                rejections: roll.rejections,
+                tier,
+                amount,
+                algorithm: Algorithm::Draw1,
+            };
+            let outcome = if amount.is_some() {
+                Outcome::Won
+            } else {
+                Outcome::Lost
+            };
+            let event = AccountEvent::TransactionEvaluated {
+                line,
+                outcome,
+                considered,
+                draws: vec![draw],
+            };
+            return (event, Answer::Evaluated { outcome, won: amount });
+        }
+        let outcome = Outcome::Declined;
+        let line = transaction.line.clone();
+        let event = AccountEvent::TransactionEvaluated {
+            line,
+            outcome,
+            considered,
+            draws: vec![],
+        };
+        (event, Answer::Evaluated { outcome, won: None })
+    }
+
+    /// The bank takes a line back: what it won is taken back too, and the mark stays for ever.
+    fn remove(&self, now: Timestamp, transaction: &PreparedTransaction) -> Vec<AccountEvent> {
+        let line = &transaction.line;
+        let mut events = vec![AccountEvent::TransactionRemoved {
+            source: line.source.clone(),
+            transaction_id: line.transaction_id.clone(),
+            removed_at: now,
+        }];
+        for (entry_id, reward) in &self.rewards {
+            if reward.transaction_key == transaction.key && !reward.reversed {
+                events.extend(reward.reversal(now, *entry_id, "transaction_removed"));
+            }
+        }
+        events
+    }
+}
+
+/// The tier `r` falls into and what it pays. A share that rounds down to nothing wins nothing.
+fn prize(table: &PrizeTable, r: u32, tier_mask: u32, transaction: Money) -> (Option<u32>, Option<Money>) {
+    let Some(tier) = table.tier(r, tier_mask) else {
+        return (None, None);
+    };
+    let amount = table.tiers[tier].prize.amount(transaction);
+    let tier = u32::try_from(tier).expect("a table has at most 32 tiers");
+    (Some(tier), (!amount.is_zero()).then_some(amount))
+}

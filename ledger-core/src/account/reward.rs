@@ -1,0 +1,198 @@
+//! What follows a win: issue, tell, pay, or take back. Repeats come first in each, so that a retry is
+//! answered as before whatever has happened since.
+
+use crate::account::Decision;
+use crate::account::command::{Answer, Outstanding, Rejection};
+use crate::account::event::AccountEvent;
+use crate::account::state::{Reward, RewardAccount};
+use crate::ids::{EntryId, PayoutReference};
+use crate::posting::Posting;
+use crate::time::Timestamp;
+
+/// Refusals after which a payment is left to a person.
+pub const ATTEMPTS_MAX: u32 = 3;
+
+impl RewardAccount {
+    pub(super) fn issue(&self, now: Timestamp, entry_id: EntryId) -> Decision {
+        let reward = self.find(entry_id)?;
+        if reward.issued {
+            return Ok((vec![], Answer::Unchanged));
+        }
+        Ok((vec![reward.issuance(now, entry_id)], Answer::Done))
+    }
+
+    pub(super) fn record_notification(&self, now: Timestamp, entry_id: EntryId) -> Decision {
+        if self.find(entry_id)?.notified {
+            return Ok((vec![], Answer::Unchanged));
+        }
+        Ok((
+            vec![AccountEvent::CustomerNotified {
+                entry_id,
+                notified_at: now,
+            }],
+            Answer::Done,
+        ))
+    }
+
+    /// Records the attempt before anything is sent. The attempt rises only after a recorded refusal.
+    pub(super) fn request_credit(&self, now: Timestamp, entry_id: EntryId) -> Decision {
+        let reward = self.find(entry_id)?;
+        if !reward.issued {
+            return Err(Rejection::NotIssued(entry_id));
+        }
+        if reward.credited.is_some() || (reward.refused && reward.attempts >= ATTEMPTS_MAX) {
+            return Ok((vec![], Answer::Settled));
+        }
+        let (attempt, amount) = (reward.attempts, reward.amount);
+        if let (false, Some(requested_at)) = (reward.refused, reward.requested_at) {
+            // Also when reversed meanwhile: the money may be on its way, and we want to know.
+            return Ok((
+                vec![],
+                Answer::Outstanding(Outstanding {
+                    attempt,
+                    amount,
+                    requested_at,
+                    fresh: false,
+                    reversed: reward.reversed,
+                }),
+            ));
+        }
+        if reward.reversed {
+            return Ok((vec![], Answer::Settled));
+        }
+        let attempt = attempt + 1;
+        let event = AccountEvent::CreditRequested {
+            entry_id,
+            attempt,
+            amount,
+            requested_at: now,
+        };
+        Ok((
+            vec![event],
+            Answer::Outstanding(Outstanding {
+                attempt,
+                amount,
+                requested_at: now,
+                fresh: true,
+                reversed: false,
+            }),
+        ))
+    }
+
+    /// A payment is a fact and recorded even after a reversal; only a second payment is refused, loudly.
+    pub(super) fn confirm_credit(
+        &self,
+        now: Timestamp,
+        entry_id: EntryId,
+        attempt: u32,
+        payout: &PayoutReference,
+    ) -> Decision {
+        let reward = self.find(entry_id)?;
+        if let Some(credited) = &reward.credited {
+            if credited.attempt == attempt && credited.payout_reference == *payout {
+                return Ok((vec![], Answer::Unchanged));
+            }
+            let payout_reference = credited.payout_reference.clone();
+            return Err(Rejection::AlreadyCredited {
+                entry_id,
+                payout_reference,
+            });
+        }
+        reward.known_attempt(entry_id, attempt)?;
+        let amount = reward.amount;
+        let posting = if reward.reversed {
+            Posting::receivable(amount)
+        } else {
+            Posting::credit(amount)
+        };
+        let event = AccountEvent::RewardCredited {
+            entry_id,
+            attempt,
+            amount,
+            payout_reference: payout.clone(),
+            credited_at: now,
+            posting,
+        };
+        Ok((vec![event], Answer::Done))
+    }
+
+    pub(super) fn fail_credit(
+        &self,
+        now: Timestamp,
+        entry_id: EntryId,
+        attempt: u32,
+        reason: &str,
+    ) -> Decision {
+        let reward = self.find(entry_id)?;
+        reward.known_attempt(entry_id, attempt)?;
+        let refused_before = reward.refused || attempt < reward.attempts;
+        if refused_before || reward.credited.is_some() {
+            return Ok((vec![], Answer::Unchanged));
+        }
+        let event = AccountEvent::CreditFailed {
+            entry_id,
+            attempt,
+            reason: reason.into(),
+            failed_at: now,
+        };
+        Ok((vec![event], Answer::Done))
+    }
+
+    pub(super) fn reverse(&self, now: Timestamp, entry_id: EntryId, reason: &str) -> Decision {
+        let reward = self.find(entry_id)?;
+        if reward.reversed {
+            return Ok((vec![], Answer::Unchanged));
+        }
+        Ok((reward.reversal(now, entry_id, reason), Answer::Done))
+    }
+
+    fn find(&self, entry_id: EntryId) -> Result<&Reward, Rejection> {
+        self.rewards
+            .get(&entry_id)
+            .ok_or(Rejection::UnknownReward(entry_id))
+    }
+}
+
+impl Reward {
+    fn issuance(&self, now: Timestamp, entry_id: EntryId) -> AccountEvent {
+        AccountEvent::RewardIssued {
+            entry_id,
+            campaign_id: self.campaign_id.clone(),
+            amount: self.amount,
+            issued_at: now,
+            posting: Posting::issue(&self.campaign_id, self.amount),
+        }
+    }
+
+    /// A win not yet booked is issued first, so that the books show both and `issued − credited − reversed`
+    /// stays what is owed.
+    pub(super) fn reversal(&self, now: Timestamp, entry_id: EntryId, reason: &str) -> Vec<AccountEvent> {
+        let posting = if self.credited.is_some() {
+            Posting::reversal_after_credit(&self.campaign_id, self.amount)
+        } else {
+            Posting::reversal(&self.campaign_id, self.amount)
+        };
+        let reversed = AccountEvent::RewardReversed {
+            entry_id,
+            campaign_id: self.campaign_id.clone(),
+            amount: self.amount,
+            reason: reason.into(),
+            reversed_at: now,
+            budget_returned: self.credited.is_none() && (self.attempts == 0 || self.refused),
+            posting,
+        };
+        if self.issued {
+            vec![reversed]
+        } else {
+            vec![self.issuance(now, entry_id), reversed]
+        }
+    }
+
+    fn known_attempt(&self, entry_id: EntryId, attempt: u32) -> Result<(), Rejection> {
+        if (1..=self.attempts).contains(&attempt) {
+            Ok(())
+        } else {
+            Err(Rejection::UnknownAttempt { entry_id, attempt })
+        }
+    }
+}

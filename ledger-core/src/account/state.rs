@@ -1,0 +1,216 @@
+//! The state of a reward account and how each fact changes it. `apply` is total: it only remembers.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use chrono::{NaiveDate, TimeDelta};
+use serde::{Deserialize, Serialize};
+
+use crate::account::event::{AccountEvent, Line};
+use crate::draw::Draw;
+use crate::ids::{CampaignId, EntryId, Fingerprint, PayoutReference, TransactionKey};
+use crate::money::Money;
+use crate::time::Timestamp;
+
+/// How many pending lines an account remembers. A pending line that is brought again after that is recorded
+/// again, for display only: it decides nothing.
+pub const PENDING_MAX: usize = 256;
+
+/// Days for which wins per day are remembered: longer than any grace, after which nothing draws.
+const WIN_DAYS: i64 = 64;
+
+/// A reward account. `Default` is an account that has not been opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RewardAccount {
+    pub(super) enrolled_at: Option<Timestamp>,
+    pub(super) closed: bool,
+    pub(super) excluded: bool,
+    pub(super) erased: bool,
+    /// Pending lines, and the names booked lines had while pending; the oldest is forgotten first.
+    pub(super) pending: VecDeque<Pending>,
+    /// Booked lines that wait. The value tells a held one.
+    pub(super) deferred: BTreeMap<TransactionKey, bool>,
+    /// Lines taken back, for ever: booked again they are held.
+    pub(super) removed: BTreeMap<TransactionKey, ()>,
+    /// Everything ever won.
+    pub(super) rewards: BTreeMap<EntryId, Reward>,
+    /// Wins per campaign and its local day.
+    pub(super) wins: BTreeMap<CampaignId, BTreeMap<NaiveDate, u32>>,
+}
+
+/// A pending line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pending {
+    pub(super) key: TransactionKey,
+    /// Its terms when last seen; `None` once a booked line has taken its place.
+    pub(super) fingerprint: Option<Fingerprint>,
+}
+
+/// One win and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reward {
+    /// The campaign that pays.
+    pub campaign_id: CampaignId,
+    /// The line that won.
+    pub transaction_key: TransactionKey,
+    /// How much.
+    pub amount: Money,
+    /// Booked as a liability.
+    pub issued: bool,
+    /// The customer has been told.
+    pub notified: bool,
+    /// Payments asked for so far, and when the last one was.
+    pub attempts: u32,
+    /// When the last attempt was recorded.
+    pub requested_at: Option<Timestamp>,
+    /// The last attempt was refused.
+    pub refused: bool,
+    /// The payment that reached the customer.
+    pub credited: Option<Credited>,
+    /// Taken back.
+    pub reversed: bool,
+}
+
+/// The payment that reached the customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credited {
+    /// By which attempt.
+    pub attempt: u32,
+    /// What the rail calls it.
+    pub payout_reference: PayoutReference,
+}
+
+impl RewardAccount {
+    /// Whether the customer takes part (or did, before the account was closed).
+    pub fn is_open(&self) -> bool {
+        self.enrolled_at.is_some()
+    }
+
+    /// Every reward ever won, by entry.
+    pub fn rewards(&self) -> impl Iterator<Item = (&EntryId, &Reward)> {
+        self.rewards.iter()
+    }
+
+    /// Wins on one local day of one campaign.
+    pub(super) fn wins_on(&self, campaign: &CampaignId, day: NaiveDate) -> u32 {
+        self.wins
+            .get(campaign)
+            .and_then(|days| days.get(&day))
+            .copied()
+            .unwrap_or(0)
+    }
+
+    pub(super) fn pending(&self, key: TransactionKey) -> Option<&Pending> {
+        self.pending.iter().find(|p| p.key == key)
+    }
+
+    /// Remembers one fact. Total: whatever the log holds can be applied.
+    pub(super) fn remember(&mut self, event: AccountEvent) {
+        match event {
+            AccountEvent::AccountOpened { enrolled_at } => self.enrolled_at = Some(enrolled_at),
+            AccountEvent::AccountClosed { .. } => self.closed = true,
+            AccountEvent::AccountExcluded { .. } => self.excluded = true,
+            AccountEvent::AccountReinstated { .. } => self.excluded = false,
+            AccountEvent::TransactionNoted { line } => self.note(key_of(&line), Some(line.fingerprint)),
+            AccountEvent::TransactionDeferred { line, reason } => {
+                let held = reason == crate::account::event::DeferReason::Held;
+                self.deferred.insert(key_of(&line), held);
+            }
+            AccountEvent::TransactionEvaluated { line, draws, .. } => self.decided(&line, draws),
+            AccountEvent::TransactionRemoved {
+                source,
+                transaction_id,
+                ..
+            } => {
+                let key = TransactionKey::of(&source, &transaction_id);
+                self.pending.retain(|p| p.key != key);
+                self.deferred.remove(&key);
+                self.removed.insert(key, ());
+            }
+            AccountEvent::RewardIssued { entry_id, .. } => self.reward(entry_id, |r| r.issued = true),
+            AccountEvent::CustomerNotified { entry_id, .. } => self.reward(entry_id, |r| r.notified = true),
+            AccountEvent::CreditRequested {
+                entry_id,
+                attempt,
+                requested_at,
+                ..
+            } => self.reward(entry_id, |r| {
+                r.attempts = attempt;
+                r.requested_at = Some(requested_at);
+                r.refused = false;
+            }),
+            AccountEvent::RewardCredited {
+                entry_id,
+                attempt,
+                payout_reference,
+                ..
+            } => {
+                self.reward(entry_id, |r| {
+                    r.credited = Some(Credited {
+                        attempt,
+                        payout_reference,
+                    })
+                });
+            }
+            AccountEvent::CreditFailed { entry_id, .. } => self.reward(entry_id, |r| r.refused = true),
+            AccountEvent::RewardReversed { entry_id, .. } => self.reward(entry_id, |r| r.reversed = true),
+            AccountEvent::PersonalDataErased { .. } => self.erased = true,
+            AccountEvent::TransactionLinked { .. } => {}
+        }
+    }
+
+    fn decided(&mut self, line: &Line, draws: Vec<Draw>) {
+        let key = key_of(line);
+        // Most accounts have nothing pending and nothing waiting.
+        if !self.deferred.is_empty() {
+            self.deferred.remove(&key);
+        }
+        if !self.pending.is_empty() {
+            self.pending.retain(|p| p.key != key);
+        }
+        if let Some(pending_id) = &line.pending_transaction_id {
+            self.note(TransactionKey::of(&line.source, pending_id), None);
+        }
+        for draw in draws {
+            let Some(amount) = draw.amount else { continue };
+            self.count_win(&draw.campaign_id, draw.day);
+            let reward = Reward {
+                campaign_id: draw.campaign_id,
+                transaction_key: key,
+                amount,
+                issued: false,
+                notified: false,
+                attempts: 0,
+                requested_at: None,
+                refused: false,
+                credited: None,
+                reversed: false,
+            };
+            self.rewards.insert(draw.entry_id, reward);
+        }
+    }
+
+    fn note(&mut self, key: TransactionKey, fingerprint: Option<Fingerprint>) {
+        self.pending.retain(|p| p.key != key);
+        if self.pending.len() == PENDING_MAX {
+            self.pending.pop_front();
+        }
+        self.pending.push_back(Pending { key, fingerprint });
+    }
+
+    fn count_win(&mut self, campaign: &CampaignId, day: NaiveDate) {
+        let days = self.wins.entry(campaign.clone()).or_default();
+        *days.entry(day).or_insert(0) += 1;
+        let latest = *days.last_key_value().expect("one was just inserted").0;
+        days.retain(|d, _| *d > latest - TimeDelta::days(WIN_DAYS));
+    }
+
+    fn reward(&mut self, entry_id: EntryId, change: impl FnOnce(&mut Reward)) {
+        if let Some(reward) = self.rewards.get_mut(&entry_id) {
+            change(reward);
+        }
+    }
+}
+
+fn key_of(line: &Line) -> TransactionKey {
+    TransactionKey::of(&line.source, &line.transaction_id)
+}

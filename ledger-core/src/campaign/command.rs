@@ -1,0 +1,159 @@
+//! What can be asked of a campaign, and what it answers.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::campaign::terms::{Terms, TermsError};
+use crate::ids::Digest;
+use crate::money::Money;
+use crate::seal::Sealed;
+use crate::time::{Epoch, Timestamp};
+
+/// One command. It carries the slot for its answer, since `CqrsFramework::execute` returns `()`.
+#[derive(Clone, Debug)]
+pub struct CampaignCommand {
+    /// The engine's time, which never goes back.
+    pub now: Timestamp,
+    /// What is asked.
+    pub kind: CampaignCommandKind,
+    /// Where the answer goes.
+    pub answer: Arc<OnceLock<CampaignAnswer>>,
+}
+
+impl CampaignCommand {
+    /// A command with an empty slot.
+    pub fn new(now: Timestamp, kind: CampaignCommandKind) -> CampaignCommand {
+        CampaignCommand {
+            now,
+            kind,
+            answer: Arc::default(),
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum CampaignCommandKind {
+    /// Version 1 of the terms.
+    Draft(Box<Terms>),
+    /// Approve the terms.
+    Approve,
+    /// Let draws begin; the first start funds the budget of the terms.
+    Start,
+    /// Stop for the time being.
+    Pause {
+        /// Why.
+        reason: String,
+    },
+    /// Go on.
+    Resume,
+    /// Stop for good.
+    End,
+    /// Put more money into the budget.
+    Fund {
+        /// How much.
+        amount: Money,
+    },
+    /// The engine's running totals after a batch.
+    RecordSpend {
+        /// Wins of the batch.
+        won_minor: i64,
+        /// Reversals of the batch.
+        reversed_minor: i64,
+    },
+    /// Commit to one day's seed.
+    ScheduleEpoch {
+        /// The day.
+        epoch: Epoch,
+        /// Of the seed, with this campaign's table and beacon.
+        commitment: Digest,
+        /// The seed under the draw key.
+        sealed_seed: Sealed,
+    },
+    /// Let one day's draws begin.
+    OpenEpoch {
+        /// The day.
+        epoch: Epoch,
+        /// Public randomness; zeros for `none`.
+        beacon: Digest,
+    },
+    /// Let nothing draw in this epoch any more.
+    HaltEpoch {
+        /// The day.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+    },
+    /// Count and reveal one day's draws, after its grace.
+    CloseEpoch {
+        /// The day.
+        epoch: Epoch,
+        /// What the log says of it.
+        tally: EpochTally,
+        /// The seed, opened.
+        seed: Digest,
+    },
+}
+
+/// What the log says of an epoch after its grace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochTally {
+    /// Wins and losses.
+    pub draws: u64,
+    /// Per tier, in table order.
+    pub wins: Vec<u64>,
+    /// Minor units won.
+    pub paid_minor: i64,
+    /// RFC 6962 root over the sorted entry ids.
+    pub root: Digest,
+}
+
+/// What a campaign answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CampaignAnswer {
+    /// Done now.
+    Done,
+    /// Was done before; nothing new.
+    Unchanged,
+}
+
+/// A command that is refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CampaignRejection {
+    /// No such campaign.
+    #[error("there is no such campaign")]
+    Unknown,
+    /// The id is taken by other terms.
+    #[error("a campaign of this id exists with other terms")]
+    ExistsWithDifferentTerms,
+    /// Terms that cannot be run.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
+    /// Not approved yet.
+    #[error("the campaign has not been approved")]
+    NotApproved,
+    /// Not started yet.
+    #[error("the campaign has not started")]
+    NotStarted,
+    /// Over.
+    #[error("the campaign has ended")]
+    Ended,
+    /// Funding in another currency, or beyond 63 bits.
+    #[error("the budget cannot take this amount: {0}")]
+    Budget(#[from] crate::money::MoneyError),
+    /// The batch would spend more than was funded; the engine's masks should have prevented it.
+    #[error("the budget of {funded_minor} minor units does not cover {spent_minor}")]
+    OverBudget {
+        /// Funded plus reversed.
+        funded_minor: i64,
+        /// What the spend would come to.
+        spent_minor: i64,
+    },
+    /// Not scheduled, not open, or in a state that does not allow it.
+    #[error("epoch {epoch} is {state}")]
+    EpochState {
+        /// The day.
+        epoch: Epoch,
+        /// How it stands.
+        state: &'static str,
+    },
+}

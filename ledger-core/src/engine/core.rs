@@ -1,0 +1,275 @@
+//! What the writer holds in memory: aggregates, known transaction keys, and the batch being staged.
+//!
+//! Everything here can be dropped and read again from the log; nothing here is ever the authority.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use hashlink::LruCache;
+
+use crate::account::command::Known;
+use crate::account::{AccountEvent, RewardAccount};
+use crate::audit::chain;
+use crate::campaign::{Campaign, CampaignEvent};
+use crate::ids::{CampaignId, Digest, TransactionKey};
+use crate::log::{Batch, Head, Position, StoredEvent, StreamId, StreamType};
+use crate::time::Timestamp;
+
+/// One aggregate in memory.
+pub(super) struct Slot<A> {
+    pub(super) state: A,
+    /// The stream's last sequence.
+    pub(super) version: u64,
+    /// The stream's last hash.
+    pub(super) hash: Option<Digest>,
+    /// Where pending lines were recorded, so that a repeat is told the original's place.
+    pub(super) noted: BTreeMap<TransactionKey, Position>,
+}
+
+impl<A: Default> Default for Slot<A> {
+    fn default() -> Self {
+        Slot {
+            state: A::default(),
+            version: 0,
+            hash: None,
+            noted: BTreeMap::new(),
+        }
+    }
+}
+
+/// An aggregate the engine hosts.
+pub(super) trait Hosted: cqrs_es::Aggregate {
+    /// The kind of its streams.
+    const STREAM: StreamType;
+    /// Takes a slot out of the cache.
+    fn take(core: &mut Core, id: &str) -> Option<Slot<Self>>;
+    /// Puts a slot back.
+    fn put(core: &mut Core, id: CompactString, slot: Slot<Self>);
+    /// What staging an event means for the batch.
+    fn staged(event: &Self::Event, position: Position, slot: &mut Slot<Self>, staging: &mut Staging);
+}
+
+/// The batch being staged.
+#[derive(Default)]
+pub(super) struct Staging {
+    /// The durable head the batch will follow.
+    pub(super) head: Head,
+    pub(super) events: Vec<StoredEvent>,
+    /// Streams touched since the last durable batch.
+    pub(super) touched: Vec<StreamId>,
+    /// Keys put into `known` since the last durable batch.
+    pub(super) keys: Vec<TransactionKey>,
+    /// Wins and reversals per campaign, not yet recorded as `BudgetSpent`.
+    pub(super) spend: BTreeMap<CampaignId, Spend>,
+    /// The time of all events of this batch.
+    pub(super) now: Timestamp,
+    /// Metadata of the command being executed.
+    pub(super) metadata: Arc<[u8]>,
+    /// The key that the command's first line event shall carry.
+    pub(super) key: Option<TransactionKey>,
+    /// Where the command's line event was staged.
+    pub(super) line_position: Option<Position>,
+}
+
+/// What a batch takes from and gives back to one campaign.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Spend {
+    pub(super) won_minor: i64,
+    pub(super) reversed_minor: i64,
+}
+
+impl Staging {
+    /// The place the next staged event will have.
+    pub(super) fn next_position(&self) -> Position {
+        Position(self.head.position.0 + self.events.len() as u64 + 1)
+    }
+
+    pub(super) fn batch(&mut self) -> Batch {
+        Batch {
+            expected: self.head,
+            events: std::mem::take(&mut self.events),
+        }
+    }
+
+    fn push<A: Hosted>(
+        &mut self,
+        id: &CompactString,
+        event: &A::Event,
+        slot: &mut Slot<A>,
+    ) -> Result<(), serde_json::Error> {
+        use cqrs_es::DomainEvent as _;
+        let position = self.next_position();
+        A::staged(event, position, slot, self);
+        slot.version += 1;
+        let mut stored = StoredEvent {
+            position,
+            stream: StreamId {
+                stream_type: A::STREAM,
+                id: id.clone(),
+            },
+            sequence: slot.version,
+            event_type: event.event_type().into(),
+            event_version: event.event_version().into(),
+            payload: serde_json::to_vec(event)?,
+            metadata: Arc::clone(&self.metadata),
+            recorded_at: self.now,
+            transaction_key: if self.line_position == Some(position) {
+                self.key.take()
+            } else {
+                None
+            },
+            hash: Digest([0; 32]),
+        };
+        stored.hash = chain::event_hash(&stored, slot.hash.as_ref());
+        slot.hash = Some(stored.hash);
+        self.events.push(stored);
+        Ok(())
+    }
+}
+
+/// All of the writer's memory.
+pub(super) struct Core {
+    pub(super) accounts: LruCache<CompactString, Slot<RewardAccount>>,
+    pub(super) campaigns: BTreeMap<CompactString, Slot<Campaign>>,
+    pub(super) known: LruCache<TransactionKey, Known>,
+    pub(super) staging: Staging,
+}
+
+impl Core {
+    /// The caches are bounded by [`Core::evict`], between batches: what a batch has read stays until it ends.
+    pub(super) fn new() -> Core {
+        Core {
+            accounts: LruCache::new_unbounded(),
+            campaigns: BTreeMap::new(),
+            known: LruCache::new_unbounded(),
+            staging: Staging::default(),
+        }
+    }
+
+    /// Stages a command's events; `slot` has already applied them.
+    pub(super) fn stage<A: Hosted>(
+        &mut self,
+        id: &CompactString,
+        events: &[A::Event],
+        slot: &mut Slot<A>,
+    ) -> Result<(), serde_json::Error> {
+        if !events.is_empty() {
+            self.staging.touched.push(StreamId {
+                stream_type: A::STREAM,
+                id: id.clone(),
+            });
+        }
+        for event in events {
+            self.staging.push(id, event, slot)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets whatever was touched since the last durable batch; it will be read again.
+    pub(super) fn drop_undurable(&mut self) {
+        for stream in std::mem::take(&mut self.staging.touched) {
+            match stream.stream_type {
+                StreamType::Account => drop(self.accounts.remove(&stream.id)),
+                StreamType::Campaign => drop(self.campaigns.remove(&stream.id)),
+                StreamType::System => {}
+            }
+        }
+        for key in std::mem::take(&mut self.staging.keys) {
+            self.known.remove(&key);
+        }
+        self.staging.events.clear();
+        self.staging.spend.clear();
+    }
+
+    /// Lets go of what was used longest ago.
+    pub(super) fn evict(&mut self, accounts_max: usize, keys_max: usize) {
+        while self.accounts.len() > accounts_max {
+            self.accounts.remove_lru();
+        }
+        while self.known.len() > keys_max {
+            self.known.remove_lru();
+        }
+    }
+
+    /// The staged batch is durable and ends at `head`.
+    pub(super) fn durable(&mut self, head: Head) {
+        self.staging.head = head;
+        self.staging.touched.clear();
+        self.staging.keys.clear();
+        self.staging.spend.clear();
+    }
+}
+
+impl Hosted for RewardAccount {
+    const STREAM: StreamType = StreamType::Account;
+
+    fn take(core: &mut Core, id: &str) -> Option<Slot<Self>> {
+        core.accounts.remove(id)
+    }
+
+    fn put(core: &mut Core, id: CompactString, slot: Slot<Self>) {
+        core.accounts.insert(id, slot);
+    }
+
+    fn staged(event: &AccountEvent, position: Position, slot: &mut Slot<Self>, staging: &mut Staging) {
+        match event {
+            AccountEvent::TransactionEvaluated { draws, .. } => {
+                staging.line_position.get_or_insert(position);
+                for draw in draws {
+                    if let Some(amount) = draw.amount {
+                        staging
+                            .spend
+                            .entry(draw.campaign_id.clone())
+                            .or_default()
+                            .won_minor += amount.minor();
+                    }
+                }
+            }
+            AccountEvent::RewardReversed {
+                campaign_id,
+                amount,
+                budget_returned,
+                ..
+            } => {
+                let spend = staging.spend.entry(campaign_id.clone()).or_default();
+                if *budget_returned {
+                    spend.reversed_minor += amount.minor();
+                }
+            }
+            AccountEvent::TransactionNoted { line } => {
+                slot.noted
+                    .insert(TransactionKey::of(&line.source, &line.transaction_id), position);
+                staging.line_position.get_or_insert(position);
+            }
+            AccountEvent::TransactionDeferred { .. } | AccountEvent::TransactionRemoved { .. } => {
+                staging.line_position.get_or_insert(position);
+            }
+            AccountEvent::AccountOpened { .. }
+            | AccountEvent::AccountClosed { .. }
+            | AccountEvent::AccountExcluded { .. }
+            | AccountEvent::AccountReinstated { .. }
+            | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::RewardIssued { .. }
+            | AccountEvent::CustomerNotified { .. }
+            | AccountEvent::CreditRequested { .. }
+            | AccountEvent::RewardCredited { .. }
+            | AccountEvent::CreditFailed { .. }
+            | AccountEvent::PersonalDataErased { .. } => {}
+        }
+    }
+}
+
+impl Hosted for Campaign {
+    const STREAM: StreamType = StreamType::Campaign;
+
+    fn take(core: &mut Core, id: &str) -> Option<Slot<Self>> {
+        core.campaigns.remove(id)
+    }
+
+    fn put(core: &mut Core, id: CompactString, slot: Slot<Self>) {
+        core.campaigns.insert(id, slot);
+    }
+
+    fn staged(_: &CampaignEvent, _: Position, _: &mut Slot<Self>, _: &mut Staging) {}
+}

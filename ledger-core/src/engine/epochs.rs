@@ -1,0 +1,209 @@
+//! Campaigns as the writer sees them: which offers a line has, which epochs are due.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::account::command::{EpochOffer, Offer, Standing};
+use crate::campaign::state::{Campaign, EpochPhase};
+use crate::campaign::terms::Terms;
+use crate::draw::{self, EpochKey, PrizeTable, Seed};
+use crate::ids::{CampaignId, Digest};
+use crate::seal::{SealError, Sealed};
+use crate::time::{Epoch, Timestamp};
+
+use super::core::Core;
+
+/// Makes and keeps the secret behind an epoch's draws. A port: a key file here, a KMS in production, fixed
+/// seeds in tests.
+pub trait SeedVault: Send + Sync {
+    /// 32 fresh secret bytes and the same sealed under the draw key, bound to campaign and epoch.
+    fn create(&self, campaign: &CampaignId, epoch: Epoch) -> Result<(Seed, Sealed), SealError>;
+
+    /// Opens a sealed seed.
+    fn open(&self, campaign: &CampaignId, epoch: Epoch, sealed: &Sealed) -> Result<Seed, SealError>;
+}
+
+/// Days of missed epochs that are made up for after an outage: the bank's polling window.
+const MISSED_DAYS_MAX: usize = 31;
+/// Epochs scheduled ahead of today's, so that the nearer one is committed to 24 hours before it opens.
+const SCHEDULED_AHEAD: usize = 2;
+
+/// Epoch keys, opened once, and the offers of the days that lines are booked on.
+#[derive(Default)]
+pub(super) struct Offers {
+    keys: HashMap<(CampaignId, Epoch), EpochKey>,
+    by_epoch: HashMap<Epoch, Vec<Template>>,
+}
+
+/// An offer without its budget, which moves with every win.
+struct Template {
+    terms: Arc<Terms>,
+    version: u32,
+    standing: Standing,
+    epoch: EpochTemplate,
+}
+
+enum EpochTemplate {
+    Fixed(EpochOffer),
+    Open {
+        key: EpochKey,
+        table: Arc<PrizeTable>,
+        table_hash: Digest,
+        budget_left_minor: i64,
+    },
+}
+
+impl Offers {
+    /// Campaigns or time have moved on: build the offers anew. Keys stay.
+    pub(super) fn invalidate(&mut self) {
+        self.by_epoch.clear();
+    }
+
+    /// What every started campaign offers a line booked at `booked_at`, in order of campaign id.
+    pub(super) fn of(
+        &mut self,
+        booked_at: Timestamp,
+        core: &Core,
+        vault: &dyn SeedVault,
+    ) -> Result<Vec<Offer>, SealError> {
+        let epoch = Epoch::of(booked_at);
+        if !self.by_epoch.contains_key(&epoch) {
+            let mut templates = Vec::new();
+            for slot in core.campaigns.values() {
+                if let (Some((terms, version)), Some(standing)) = (slot.state.terms(), slot.state.standing())
+                {
+                    let epoch = self.epoch_template(&slot.state, terms, epoch, core.staging.now, vault)?;
+                    templates.push(Template {
+                        terms: Arc::clone(terms),
+                        version,
+                        standing,
+                        epoch,
+                    });
+                }
+            }
+            self.by_epoch.insert(epoch, templates);
+        }
+        Ok(self.by_epoch[&epoch]
+            .iter()
+            .map(|template| template.offer(core))
+            .collect())
+    }
+
+    fn epoch_template(
+        &mut self,
+        campaign: &Campaign,
+        terms: &Terms,
+        epoch: Epoch,
+        now: Timestamp,
+        vault: &dyn SeedVault,
+    ) -> Result<EpochTemplate, SealError> {
+        let Some(state) = campaign.epoch(epoch) else {
+            let ahead = epoch > Epoch::of(now);
+            return Ok(EpochTemplate::Fixed(if ahead {
+                EpochOffer::NotOpen
+            } else {
+                EpochOffer::Never
+            }));
+        };
+        let fixed = match state.phase {
+            EpochPhase::Scheduled => EpochOffer::NotOpen,
+            EpochPhase::Halted => EpochOffer::Halted,
+            EpochPhase::Closed | EpochPhase::Revealed => EpochOffer::TooLate,
+            EpochPhase::Open if now >= state.seals_at => EpochOffer::TooLate,
+            EpochPhase::Open => {
+                let name = (terms.campaign_id.clone(), epoch);
+                let key = if let Some(key) = self.keys.get(&name) {
+                    key.clone()
+                } else {
+                    let seed = vault.open(&terms.campaign_id, epoch, &state.sealed_seed)?;
+                    let beacon = state.beacon.unwrap_or(Digest([0; 32]));
+                    let key = draw::epoch_key(&seed, &beacon, &terms.campaign_id, epoch);
+                    self.keys.insert(name, key.clone());
+                    key
+                };
+                return Ok(EpochTemplate::Open {
+                    key,
+                    table: Arc::clone(&state.prize_table),
+                    table_hash: state.table_hash,
+                    budget_left_minor: state.budget_cap_minor.saturating_sub(campaign.spent_minor()),
+                });
+            }
+        };
+        Ok(EpochTemplate::Fixed(fixed))
+    }
+}
+
+impl Template {
+    fn offer(&self, core: &Core) -> Offer {
+        let epoch = match &self.epoch {
+            EpochTemplate::Fixed(offer) => offer.clone(),
+            EpochTemplate::Open {
+                key,
+                table,
+                table_hash,
+                budget_left_minor,
+            } => {
+                let staged = core
+                    .staging
+                    .spend
+                    .get(&self.terms.campaign_id)
+                    .map_or(0, |s| s.won_minor);
+                EpochOffer::Open {
+                    key: key.clone(),
+                    table: Arc::clone(table),
+                    table_hash: *table_hash,
+                    budget_left_minor: budget_left_minor.saturating_sub(staged).max(0),
+                }
+            }
+        };
+        Offer {
+            terms: Arc::clone(&self.terms),
+            version: self.version,
+            standing: self.standing,
+            epoch,
+        }
+    }
+}
+
+/// What is due for one campaign's epochs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Commit to a seed.
+    Schedule(Epoch),
+    /// Let draws begin.
+    Open(Epoch),
+}
+
+/// Which epochs are due at `now`: scheduled ahead, made up for after an outage, opened in order.
+pub(super) fn due(campaign: &Campaign, now: Timestamp) -> Vec<Due> {
+    let (Some((terms, _)), Some(Standing::Active | Standing::Paused)) =
+        (campaign.terms(), campaign.standing())
+    else {
+        return vec![];
+    };
+    let today = Epoch::of(now);
+    let begins = Epoch::of(terms.starts_at);
+    let first = match campaign.epochs().next_back() {
+        Some((last, _)) => last.next(),
+        None => today.max(begins),
+    };
+    let earliest = Epoch::on(today.date() - chrono::TimeDelta::days(MISSED_DAYS_MAX as i64));
+    let last_wanted = (0..SCHEDULED_AHEAD).fold(today.max(begins), |epoch, _| epoch.next());
+    let in_time = |epoch: &Epoch| terms.ends_at.is_none_or(|end| epoch.opens_at() < end);
+    // An epoch is scheduled one day at a time, so each has its turn; a far-off start waits for its day.
+    let schedule = std::iter::successors(Some(first.max(earliest)), |epoch| Some(epoch.next()))
+        .take_while(|epoch| *epoch <= last_wanted && in_time(epoch));
+    let scheduled = campaign
+        .epochs()
+        .filter(|(_, e)| e.phase == EpochPhase::Scheduled)
+        .map(|(epoch, _)| epoch);
+    let mut due: Vec<Due> = schedule.map(Due::Schedule).collect();
+    let open: Vec<Epoch> = scheduled
+        .chain(due.iter().map(|d| match d {
+            Due::Schedule(epoch) | Due::Open(epoch) => *epoch,
+        }))
+        .filter(|epoch| epoch.opens_at() <= now)
+        .collect();
+    due.extend(open.into_iter().map(Due::Open));
+    due
+}

@@ -1,0 +1,175 @@
+//! Phase two of the loop: what memory lacks is read from the log before anything is decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cqrs_es::Aggregate as _;
+
+use crate::account::RewardAccount;
+use crate::account::command::Known;
+use crate::account::event::AccountEvent;
+use crate::campaign::Campaign;
+use crate::ids::{AccountId, TransactionKey};
+use crate::log::decode::{LedgerEvent, decode};
+use crate::log::{LogError, Position, StoredEvent, StreamId, StreamType};
+
+use super::core::{Core, Hosted, Slot};
+use super::writer::{Work, Writer};
+
+impl Writer {
+    /// Reads accounts not in memory and probes keys not known, each in one query.
+    pub(super) async fn hydrate(&mut self, works: &[Work]) -> Result<(), LogError> {
+        let (mut streams, mut keys) = (BTreeSet::new(), Vec::new());
+        {
+            let mut core = self.shared.lock();
+            let mut account = |core: &mut Core, id: &AccountId| {
+                // `get` marks it as used, so that it outlives the batch.
+                if core.accounts.get(id.as_str()).is_none() {
+                    streams.insert(StreamId::account(id));
+                }
+            };
+            for work in works {
+                match work {
+                    Work::Transactions { rows, .. } => {
+                        for row in rows {
+                            account(&mut core, &row.account_id);
+                            match core.known.get(&row.key).map(|known| known.account_id.clone()) {
+                                Some(owner) => account(&mut core, &owner),
+                                None => keys.push(row.key),
+                            }
+                        }
+                    }
+                    Work::Account { account: id, .. } => account(&mut core, id),
+                    Work::Campaign { .. } | Work::Tick { .. } => {}
+                }
+            }
+        }
+        for stored in self.probe(&keys).await? {
+            if !self.shared.lock().accounts.contains_key(&stored.stream.id) {
+                streams.insert(stored.stream);
+            }
+        }
+        if !streams.is_empty() {
+            let streams: Vec<StreamId> = streams.into_iter().collect();
+            self.load::<RewardAccount>(&streams).await?;
+        }
+        self.hydrate_campaigns().await?;
+        for work in works {
+            if let Work::Campaign { campaign, .. } = work {
+                self.shared
+                    .lock()
+                    .campaigns
+                    .entry(campaign.as_str().into())
+                    .or_default();
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks keys up in the log and remembers what it finds.
+    pub(super) async fn probe(&mut self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        if keys.is_empty() {
+            return Ok(vec![]);
+        }
+        let found = self.log.find_transactions(keys).await?;
+        let mut core = self.shared.lock();
+        for stored in &found {
+            let key = stored
+                .transaction_key
+                .ok_or_else(|| LogError::Damaged(format!("{} has no key", stored.position)))?;
+            core.known.insert(key, known(stored)?);
+        }
+        Ok(found)
+    }
+
+    /// Campaigns are few and always in memory; after a failed append those it touched are read again.
+    pub(super) async fn hydrate_campaigns(&mut self) -> Result<(), LogError> {
+        if self.campaigns_loaded {
+            return Ok(());
+        }
+        let streams = self.log.stream_ids(StreamType::Campaign).await?;
+        self.load::<Campaign>(&streams).await?;
+        self.campaigns_loaded = true;
+        Ok(())
+    }
+
+    async fn load<A: Loaded>(&mut self, streams: &[StreamId]) -> Result<(), LogError> {
+        let mut slots: BTreeMap<&StreamId, Slot<A>> = streams.iter().map(|s| (s, Slot::default())).collect();
+        for stored in self.log.load_streams(streams).await? {
+            let slot = slots
+                .get_mut(&stored.stream)
+                .ok_or_else(|| LogError::Damaged(format!("unasked {}", stored.stream)))?;
+            if stored.sequence != slot.version + 1 {
+                let (stream, expected) = (&stored.stream, slot.version + 1);
+                return Err(LogError::Damaged(format!(
+                    "{stream} goes on with {} instead of {expected}",
+                    stored.sequence
+                )));
+            }
+            let event = A::of(decode(&stored)?)?;
+            A::note(&event, stored.position, slot);
+            slot.state.apply(event);
+            slot.version = stored.sequence;
+            slot.hash = Some(stored.hash);
+        }
+        let mut core = self.shared.lock();
+        for (stream, slot) in slots {
+            A::put(&mut core, stream.id.clone(), slot);
+        }
+        Ok(())
+    }
+}
+
+/// What an event with a transaction key says about its line.
+fn known(stored: &StoredEvent) -> Result<Known, LogError> {
+    let damaged = || LogError::Damaged(format!("{} carries a transaction key", stored.position));
+    let account_id = AccountId::parse(&stored.stream.id).map_err(|_| damaged())?;
+    let fingerprint = match decode(stored)? {
+        LedgerEvent::Account(
+            AccountEvent::TransactionEvaluated { line, .. } | AccountEvent::TransactionDeferred { line, .. },
+        ) => Some(line.fingerprint),
+        LedgerEvent::Account(AccountEvent::TransactionRemoved { .. }) => None,
+        LedgerEvent::Account(_) | LedgerEvent::Campaign(_) => return Err(damaged()),
+    };
+    Ok(Known {
+        account_id,
+        position: stored.position,
+        fingerprint,
+    })
+}
+
+/// An aggregate read from the log.
+trait Loaded: Hosted {
+    fn of(event: LedgerEvent) -> Result<Self::Event, LogError>;
+    fn note(event: &Self::Event, position: Position, slot: &mut Slot<Self>);
+}
+
+impl Loaded for RewardAccount {
+    fn of(event: LedgerEvent) -> Result<AccountEvent, LogError> {
+        match event {
+            LedgerEvent::Account(event) => Ok(event),
+            LedgerEvent::Campaign(_) => Err(LogError::Damaged(
+                "a campaign's event in an account's stream".into(),
+            )),
+        }
+    }
+
+    fn note(event: &AccountEvent, position: Position, slot: &mut Slot<Self>) {
+        if let AccountEvent::TransactionNoted { line } = event {
+            slot.noted
+                .insert(TransactionKey::of(&line.source, &line.transaction_id), position);
+        }
+    }
+}
+
+impl Loaded for Campaign {
+    fn of(event: LedgerEvent) -> Result<Self::Event, LogError> {
+        match event {
+            LedgerEvent::Campaign(event) => Ok(event),
+            LedgerEvent::Account(_) => Err(LogError::Damaged(
+                "an account's event in a campaign's stream".into(),
+            )),
+        }
+    }
+
+    fn note(_: &Self::Event, _: Position, _: &mut Slot<Self>) {}
+}

@@ -1,0 +1,316 @@
+//! The handle the outside has: bounded queues in front of the writer, receipts behind it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+
+use crate::account::command::PreparedTransaction;
+use crate::account::{Answer, CommandKind, Rejection};
+use crate::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
+use crate::ids::{AccountId, CampaignId};
+use crate::log::{EventLog, LogError, Position};
+use crate::money::Money;
+use crate::time::{Clock, Timestamp};
+
+use super::epochs::SeedVault;
+use super::writer::{Work, Writer};
+
+/// What the engine is made of.
+pub struct Parts {
+    /// Where events become durable.
+    pub log: Arc<dyn EventLog>,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where seeds come from.
+    pub seeds: Arc<dyn SeedVault>,
+}
+
+/// Bounds and policy.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Names this process in the writer's lease, for people.
+    pub holder: String,
+    /// Whether a line of an unknown account opens it (`enrolment = open`).
+    pub open_enrolment: bool,
+    /// Transactions that may wait; beyond it [`SubmitError::Full`]. At least one request's 5,000.
+    pub queue_transactions: usize,
+    /// Commands in one append, at most.
+    pub batch_max: usize,
+    /// Accounts held in memory.
+    pub accounts_max: usize,
+    /// Transaction keys held in memory.
+    pub keys_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            holder: format!("pid {}", std::process::id()),
+            open_enrolment: false,
+            queue_transactions: 50_000,
+            batch_max: 5_000,
+            accounts_max: 1_000_000,
+            keys_max: 500_000,
+        }
+    }
+}
+
+/// Who asks, and why; becomes the events' metadata.
+#[derive(Clone, Debug)]
+pub struct Context(Arc<[u8]>);
+
+impl Context {
+    /// `actor` did it; `correlation` names the request; `causation` the event or file that led to it.
+    pub fn new(actor: &str, correlation: &str, causation: &str) -> Context {
+        let map = json!({ "actor": actor, "correlation_id": correlation, "causation_id": causation });
+        Context(map.to_string().into_bytes().into())
+    }
+
+    pub(super) fn metadata(&self) -> Arc<[u8]> {
+        Arc::clone(&self.0)
+    }
+}
+
+/// What became of one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowResult {
+    /// Decided now.
+    Accepted,
+    /// Known.
+    Duplicate,
+    /// Recorded, waits.
+    Deferred,
+    /// Known under another id.
+    Linked,
+    /// Waits for a person.
+    Held,
+}
+
+/// The answer to one line, once it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// What became of it.
+    pub result: RowResult,
+    /// Where it is recorded; a repeat's is the original's.
+    pub position: Option<Position>,
+    /// What it won, if it was decided now and won.
+    pub won: Option<Money>,
+}
+
+/// Why a submission has no receipts. All but `Full` leave open whether part of it was taken: send all again.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The queue is full; nothing of the request was taken.
+    #[error("too many transactions are waiting")]
+    Full,
+    /// The log could not be written just now.
+    #[error("the ledger cannot write just now")]
+    Unavailable,
+    /// Another process has taken over, or this one is stopping.
+    #[error("this process is not the writer any more")]
+    NotWriter,
+}
+
+/// How the writer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every handle is gone and the queue is empty.
+    Drained,
+    /// Another process has taken over.
+    Fenced,
+}
+
+/// A handle on the running ledger; clones share one writer.
+#[derive(Clone)]
+pub struct Ledger {
+    sender: mpsc::UnboundedSender<(Work, Option<OwnedSemaphorePermit>)>,
+    transactions: Arc<Semaphore>,
+    commands: Arc<Semaphore>,
+    head: watch::Receiver<Position>,
+    healthy: watch::Receiver<bool>,
+}
+
+/// Commands of steps and operators that may wait; they wait for room instead of being refused.
+const QUEUE_COMMANDS: usize = 8_192;
+/// How often due epochs are looked for while nothing else happens.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Ledger {
+    /// Takes the writer's lease, reads the campaigns and starts the writer on a thread of its own.
+    ///
+    /// Must be called inside a tokio runtime. The receiver tells how the writer ended.
+    pub async fn start(
+        parts: Parts,
+        settings: Settings,
+    ) -> Result<(Ledger, oneshot::Receiver<Stopped>), LogError> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (head_sender, head) = watch::channel(Position(0));
+        let (healthy_sender, healthy) = watch::channel(true);
+        let transactions = Arc::new(Semaphore::new(settings.queue_transactions.max(5_000)));
+        let mut writer = Writer::new(parts, settings, head_sender, healthy_sender);
+        writer.open().await?;
+        let runtime = tokio::runtime::Handle::current();
+        let (stopped_sender, stopped) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("ledger-writer".into())
+            .spawn(move || {
+                // Nobody listening for the end is no reason not to end.
+                let _ = stopped_sender.send(writer.run(receiver, &runtime));
+            })
+            .map_err(|e| LogError::Store {
+                doing: "start the writer's thread",
+                transient: false,
+                source: Box::new(e),
+            })?;
+        let ledger = Ledger {
+            sender,
+            transactions,
+            commands: Arc::new(Semaphore::new(QUEUE_COMMANDS)),
+            head,
+            healthy,
+        };
+        ledger.tick_regularly();
+        Ok((ledger, stopped))
+    }
+
+    /// Decides lines and answers once all of them are durable: one receipt or rejection each, in order.
+    pub async fn submit(
+        &self,
+        rows: Vec<Arc<PreparedTransaction>>,
+        context: Context,
+    ) -> Result<Vec<Result<Receipt, Rejection>>, SubmitError> {
+        self.submit_rows(rows, context, false).await
+    }
+
+    /// Decides lines that wait, for the step *resume*.
+    pub async fn resume(
+        &self,
+        rows: Vec<Arc<PreparedTransaction>>,
+        context: Context,
+    ) -> Result<Vec<Result<Receipt, Rejection>>, SubmitError> {
+        self.submit_rows(rows, context, true).await
+    }
+
+    async fn submit_rows(
+        &self,
+        rows: Vec<Arc<PreparedTransaction>>,
+        context: Context,
+        resume: bool,
+    ) -> Result<Vec<Result<Receipt, Rejection>>, SubmitError> {
+        if rows.is_empty() {
+            return Ok(vec![]);
+        }
+        let weight = u32::try_from(rows.len()).map_err(|_| SubmitError::Full)?;
+        let permit = Arc::clone(&self.transactions)
+            .try_acquire_many_owned(weight)
+            .map_err(|_| SubmitError::Full)?;
+        let (reply, answer) = oneshot::channel();
+        self.send(
+            Work::Transactions {
+                rows,
+                context,
+                resume,
+                reply,
+            },
+            permit,
+        )?;
+        answer.await.map_err(|_| SubmitError::NotWriter)?
+    }
+
+    /// Gives a command to one account. Waits for room in the queue.
+    pub async fn account(
+        &self,
+        account: AccountId,
+        kind: CommandKind,
+        context: Context,
+    ) -> Result<Result<Answer, Rejection>, SubmitError> {
+        let permit = self.room().await?;
+        let (reply, answer) = oneshot::channel();
+        self.send(
+            Work::Account {
+                account,
+                kind,
+                context,
+                reply,
+            },
+            permit,
+        )?;
+        answer.await.map_err(|_| SubmitError::NotWriter)?
+    }
+
+    /// Gives a command to one campaign. Waits for room in the queue.
+    pub async fn campaign(
+        &self,
+        campaign: CampaignId,
+        kind: CampaignCommandKind,
+        context: Context,
+    ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError> {
+        let permit = self.room().await?;
+        let (reply, answer) = oneshot::channel();
+        self.send(
+            Work::Campaign {
+                campaign,
+                kind,
+                context,
+                reply,
+            },
+            permit,
+        )?;
+        answer.await.map_err(|_| SubmitError::NotWriter)?
+    }
+
+    /// The engine's time after everything given to it before, and after epochs due by then have been
+    /// scheduled and opened.
+    pub async fn tick(&self) -> Result<Timestamp, SubmitError> {
+        let permit = self.room().await?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::Tick { reply }, permit)?;
+        answer.await.map_err(|_| SubmitError::NotWriter)?
+    }
+
+    /// The last durable position, as it moves.
+    pub fn head(&self) -> watch::Receiver<Position> {
+        self.head.clone()
+    }
+
+    /// Whether the last append went well.
+    pub fn healthy(&self) -> bool {
+        *self.healthy.borrow() && !self.sender.is_closed()
+    }
+
+    async fn room(&self) -> Result<OwnedSemaphorePermit, SubmitError> {
+        Arc::clone(&self.commands)
+            .acquire_owned()
+            .await
+            .map_err(|_| SubmitError::NotWriter)
+    }
+
+    fn send(&self, work: Work, permit: OwnedSemaphorePermit) -> Result<(), SubmitError> {
+        self.sender
+            .send((work, Some(permit)))
+            .map_err(|_| SubmitError::NotWriter)
+    }
+
+    /// Epochs open at midnight whether or not anyone buys anything. Holds no handle that would keep the
+    /// writer alive.
+    fn tick_regularly(&self) {
+        let sender = self.sender.downgrade();
+        tokio::spawn(async move {
+            let mut interval = tokio::time::interval(TICK);
+            interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                interval.tick().await;
+                let Some(sender) = sender.upgrade() else { return };
+                let (reply, answer) = oneshot::channel();
+                if sender.send((Work::Tick { reply }, None)).is_err() {
+                    return;
+                }
+                drop(sender);
+                // One tick in the queue at a time; its answer is of no interest here.
+                let _ = answer.await;
+            }
+        });
+    }
+}

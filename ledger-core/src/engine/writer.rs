@@ -1,0 +1,634 @@
+//! The writer's loop: receive, hydrate, decide, append, answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cqrs_es::{AggregateError, CqrsFramework};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+
+use crate::account::command::{AccountCommand, EvaluateTransaction, Known, PreparedTransaction};
+use crate::account::event::DeferReason;
+use crate::account::{Answer, CommandKind, Rejection, RewardAccount};
+use crate::campaign::{Campaign, CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
+use crate::draw;
+use crate::ids::{AccountId, CampaignId, Digest, TransactionKey};
+use crate::log::{AppendError, EventLog, Head, LogError, Position};
+use crate::time::{Clock, Timestamp};
+use crate::transaction::Status;
+
+use super::core::Core;
+use super::epochs::{Due, Offers, SeedVault, due};
+use super::ledger::{Context, Parts, Receipt, RowResult, Settings, Stopped, SubmitError};
+use super::store::{Shared, Store};
+
+type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
+type RowReceipt = Result<Receipt, Rejection>;
+type Received = mpsc::UnboundedReceiver<(Work, Option<OwnedSemaphorePermit>)>;
+
+/// One thing to do; the caller waits at `reply`.
+pub(super) enum Work {
+    Transactions {
+        rows: Vec<Arc<PreparedTransaction>>,
+        context: Context,
+        resume: bool,
+        reply: Reply<Vec<RowReceipt>>,
+    },
+    Account {
+        account: AccountId,
+        kind: CommandKind,
+        context: Context,
+        reply: Reply<Result<Answer, Rejection>>,
+    },
+    Campaign {
+        campaign: CampaignId,
+        kind: CampaignCommandKind,
+        context: Context,
+        reply: Reply<Result<CampaignAnswer, CampaignRejection>>,
+    },
+    Tick {
+        reply: Reply<Timestamp>,
+    },
+}
+
+impl Work {
+    fn weight(&self) -> usize {
+        match self {
+            Work::Transactions { rows, .. } => rows.len(),
+            Work::Account { .. } | Work::Campaign { .. } | Work::Tick { .. } => 1,
+        }
+    }
+}
+
+/// The answer to one [`Work`], held back until the batch is durable.
+enum Outcome {
+    Transactions(Vec<RowReceipt>),
+    Account(Result<Answer, Rejection>),
+    Campaign(Result<CampaignAnswer, CampaignRejection>),
+    Tick(Timestamp),
+}
+
+/// Why a batch did not become durable.
+enum Failed {
+    /// Nothing was written; with memory dropped it may be decided again at once.
+    Again,
+    /// The log cannot be written, or is in doubt, just now.
+    Unavailable,
+    /// Another writer has the log.
+    Fenced,
+}
+
+/// How often one batch is decided again before its callers are told to come back.
+const TRIES: usize = 4;
+/// Pauses between attempts to learn what became of an append.
+const RECOVERY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_secs(1),
+];
+
+pub(super) struct Writer {
+    pub(super) log: Arc<dyn EventLog>,
+    clock: Arc<dyn Clock>,
+    seeds: Arc<dyn SeedVault>,
+    settings: Settings,
+    pub(super) shared: Shared,
+    /// Campaigns are in memory; false after a failed append may have touched them.
+    pub(super) campaigns_loaded: bool,
+    accounts: CqrsFramework<RewardAccount, Store<RewardAccount>>,
+    campaigns: CqrsFramework<Campaign, Store<Campaign>>,
+    offers: Offers,
+    /// The engine's own metadata: epochs and budgets.
+    own: Context,
+    /// An append's outcome is unknown: learn it before anything else.
+    in_doubt: bool,
+    head: watch::Sender<Position>,
+    healthy: watch::Sender<bool>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        parts: Parts,
+        settings: Settings,
+        head: watch::Sender<Position>,
+        healthy: watch::Sender<bool>,
+    ) -> Writer {
+        let shared = Shared::new(Core::new());
+        Writer {
+            log: parts.log,
+            clock: parts.clock,
+            seeds: parts.seeds,
+            accounts: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
+            campaigns: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
+            shared,
+            settings,
+            campaigns_loaded: false,
+            offers: Offers::default(),
+            own: Context::new("engine", "", ""),
+            in_doubt: false,
+            head,
+            healthy,
+        }
+    }
+
+    /// Takes the lease and reads all campaigns.
+    pub(super) async fn open(&mut self) -> Result<(), LogError> {
+        let head = self.log.lease(&self.settings.holder, None).await?;
+        self.shared.lock().staging.head = head;
+        self.head.send_replace(head.position);
+        self.hydrate_campaigns().await
+    }
+
+    /// Runs until every handle is gone or another writer takes over.
+    pub(super) fn run(mut self, mut receiver: Received, runtime: &tokio::runtime::Handle) -> Stopped {
+        while let Some(first) = receiver.blocking_recv() {
+            let mut weight = first.0.weight();
+            let mut batch = vec![first];
+            while weight < self.settings.batch_max {
+                let Ok(next) = receiver.try_recv() else { break };
+                weight += next.0.weight();
+                batch.push(next);
+            }
+            let (works, permits): (Vec<Work>, Vec<_>) = batch.into_iter().unzip();
+            let result = runtime.block_on(self.process(&works));
+            drop(permits);
+            let fenced = matches!(result, Err(SubmitError::NotWriter));
+            answer(works, result);
+            if fenced {
+                tracing::error!("another process has taken the log over; this writer stops");
+                self.healthy.send_replace(false);
+                return Stopped::Fenced;
+            }
+        }
+        Stopped::Drained
+    }
+
+    /// Brings one batch to durability, or says why not.
+    async fn process(&mut self, works: &[Work]) -> Result<Vec<Outcome>, SubmitError> {
+        for _ in 0..TRIES {
+            // A panic is a bug; whatever memory it left behind is read again, and the next batch goes on.
+            let attempt = futures::FutureExt::catch_unwind(AssertUnwindSafe(self.attempt(works))).await;
+            let failed = match attempt {
+                Ok(Ok(outcomes)) => {
+                    self.healthy.send_replace(true);
+                    return Ok(outcomes);
+                }
+                Ok(Err(failed)) => failed,
+                Err(_) => {
+                    tracing::error!("a panic while deciding a batch; its memory is dropped");
+                    self.forget_everything();
+                    Failed::Unavailable
+                }
+            };
+            self.forget_undurable();
+            match failed {
+                Failed::Again => {}
+                Failed::Fenced => return Err(SubmitError::NotWriter),
+                Failed::Unavailable => break,
+            }
+        }
+        self.healthy.send_replace(false);
+        Err(SubmitError::Unavailable)
+    }
+
+    async fn attempt(&mut self, works: &[Work]) -> Result<Vec<Outcome>, Failed> {
+        if self.in_doubt {
+            self.learn_head().await?;
+        }
+        self.begin();
+        self.hydrate(works)
+            .await
+            .map_err(|e| unavailable("read what the batch needs", &e))?;
+        self.advance_epochs().await?;
+        let mut outcomes = Vec::with_capacity(works.len());
+        for work in works {
+            outcomes.push(self.decide(work).await?);
+        }
+        self.record_spend().await?;
+        self.append().await?;
+        self.shared
+            .lock()
+            .evict(self.settings.accounts_max, self.settings.keys_max);
+        Ok(outcomes)
+    }
+
+    // ---- receive ----
+
+    /// Sets the batch's time: the clock's, but never before the last event's.
+    fn begin(&mut self) {
+        let mut core = self.shared.lock();
+        let now = self.clock.now();
+        let last = core
+            .staging
+            .head
+            .recorded_at
+            .unwrap_or(Timestamp::from_micros(0))
+            .max(core.staging.now);
+        core.staging.now = now.max(last);
+        self.offers.invalidate();
+    }
+
+    // ---- decide ----
+
+    /// Schedules and opens what is due, in the same batch as what follows.
+    async fn advance_epochs(&mut self) -> Result<(), Failed> {
+        let now = self.shared.lock().staging.now;
+        let due: Vec<(CampaignId, Due)> = {
+            let core = self.shared.lock();
+            let campaigns = core
+                .campaigns
+                .values()
+                .filter_map(|slot| Some((&slot.state, slot.state.terms()?.0)));
+            campaigns
+                .flat_map(|(state, terms)| {
+                    due(state, now)
+                        .into_iter()
+                        .map(|d| (terms.campaign_id.clone(), d))
+                })
+                .collect()
+        };
+        for (campaign, due) in due {
+            let kind = match due {
+                Due::Schedule(epoch) => self.schedule(&campaign, epoch)?,
+                Due::Open(epoch) => CampaignCommandKind::OpenEpoch {
+                    epoch,
+                    beacon: Digest([0; 32]),
+                },
+            };
+            self.campaign(&campaign, kind, &self.own.clone())
+                .await?
+                .map_err(|e| bug("an epoch that is due", &e))?;
+        }
+        Ok(())
+    }
+
+    fn schedule(
+        &self,
+        campaign: &CampaignId,
+        epoch: crate::time::Epoch,
+    ) -> Result<CampaignCommandKind, Failed> {
+        let (table_hash, beacon) = {
+            let core = self.shared.lock();
+            let terms = core
+                .campaigns
+                .get(campaign.as_str())
+                .and_then(|slot| slot.state.terms());
+            let (terms, _) = terms.ok_or(Failed::Unavailable)?;
+            (terms.prize_table.hash(), terms.beacon.clone())
+        };
+        let (seed, sealed_seed) = self
+            .seeds
+            .create(campaign, epoch)
+            .map_err(|e| unavailable("create a seed", &e))?;
+        let commitment = draw::commitment(campaign, epoch, &table_hash, &beacon, &seed);
+        Ok(CampaignCommandKind::ScheduleEpoch {
+            epoch,
+            commitment,
+            sealed_seed,
+        })
+    }
+
+    async fn decide(&mut self, work: &Work) -> Result<Outcome, Failed> {
+        Ok(match work {
+            Work::Transactions {
+                rows,
+                context,
+                resume,
+                ..
+            } => {
+                let mut receipts = Vec::with_capacity(rows.len());
+                for row in rows {
+                    receipts.push(self.transaction(row, context, *resume).await?);
+                }
+                Outcome::Transactions(receipts)
+            }
+            Work::Account {
+                account,
+                kind,
+                context,
+                ..
+            } => Outcome::Account(
+                self.account(account.as_str(), kind.clone(), context, None)
+                    .await?,
+            ),
+            Work::Campaign {
+                campaign,
+                kind,
+                context,
+                ..
+            } => {
+                let answer = self.campaign(campaign, kind.clone(), context).await?;
+                // A started campaign opens its first epoch at once.
+                self.advance_epochs().await?;
+                Outcome::Campaign(answer)
+            }
+            Work::Tick { .. } => Outcome::Tick(self.shared.lock().staging.now),
+        })
+    }
+
+    async fn transaction(
+        &mut self,
+        row: &Arc<PreparedTransaction>,
+        context: &Context,
+        resume: bool,
+    ) -> Result<RowReceipt, Failed> {
+        let (known, offers) = {
+            let mut core = self.shared.lock();
+            let known = core.known.get(&row.key).cloned();
+            let offers = match (row.status, &known) {
+                // A repeat is answered without any campaign.
+                (Status::Booked, None) => self.offers.of(row.line.booked_at, &core, &*self.seeds),
+                (Status::Booked, Some(_)) if resume => {
+                    self.offers.of(row.line.booked_at, &core, &*self.seeds)
+                }
+                _ => Ok(vec![]),
+            };
+            (
+                known,
+                offers.map_err(|e| unavailable("open an epoch's seed", &e))?,
+            )
+        };
+        // The line belongs to whoever brought it first; what another brings is sealed under another key.
+        let owner = known.as_ref().map_or(&row.account_id, |k| &k.account_id).clone();
+        let transaction = if owner == row.account_id {
+            Arc::clone(row)
+        } else {
+            Arc::new(without_details(row))
+        };
+        let key = (known.is_none() && row.status != Status::Pending).then_some(row.key);
+        let open_unknown = self.settings.open_enrolment;
+        let evaluate = EvaluateTransaction {
+            transaction,
+            known,
+            open_unknown,
+            offers,
+            resume,
+        };
+        let answer = self
+            .account(
+                owner.as_str(),
+                CommandKind::EvaluateTransaction(evaluate),
+                context,
+                key,
+            )
+            .await?;
+        let mut core = self.shared.lock();
+        let position = core.staging.line_position;
+        let (result, won) = match answer {
+            Err(rejection) => return Ok(Err(rejection)),
+            Ok(Answer::Duplicate { position }) => {
+                let noted = || {
+                    core.accounts
+                        .get(owner.as_str())
+                        .and_then(|slot| slot.noted.get(&row.key).copied())
+                };
+                let position = position.or_else(noted);
+                return Ok(Ok(Receipt {
+                    result: RowResult::Duplicate,
+                    position,
+                    won: None,
+                }));
+            }
+            Ok(Answer::Linked) => (RowResult::Linked, None),
+            Ok(Answer::Deferred(DeferReason::Held)) => (RowResult::Held, None),
+            Ok(Answer::Deferred(_) | Answer::Noted) => (RowResult::Deferred, None),
+            Ok(Answer::Evaluated { won, .. }) => (RowResult::Accepted, won),
+            Ok(
+                Answer::Removed | Answer::Done | Answer::Unchanged | Answer::Outstanding(_) | Answer::Settled,
+            ) => (RowResult::Accepted, None),
+        };
+        if let (Some(key), Some(position)) = (key, position) {
+            let fingerprint = (row.status == Status::Booked).then_some(row.line.fingerprint);
+            core.known.insert(
+                key,
+                Known {
+                    account_id: owner,
+                    position,
+                    fingerprint,
+                },
+            );
+            core.staging.keys.push(key);
+        }
+        Ok(Ok(Receipt {
+            result,
+            position,
+            won,
+        }))
+    }
+
+    async fn account(
+        &mut self,
+        id: &str,
+        kind: CommandKind,
+        context: &Context,
+        key: Option<TransactionKey>,
+    ) -> Result<Result<Answer, Rejection>, Failed> {
+        let command = AccountCommand::new(self.prepare(context, key), kind);
+        let answer = Arc::clone(&command.answer);
+        let executed = self.accounts.execute(id, command).await;
+        outcome(executed, || answer.get().cloned())
+    }
+
+    async fn campaign(
+        &mut self,
+        id: &CampaignId,
+        kind: CampaignCommandKind,
+        context: &Context,
+    ) -> Result<Result<CampaignAnswer, CampaignRejection>, Failed> {
+        let command = CampaignCommand::new(self.prepare(context, None), kind);
+        let answer = Arc::clone(&command.answer);
+        let executed = self.campaigns.execute(id.as_str(), command).await;
+        self.offers.invalidate();
+        outcome(executed, || answer.get().copied())
+    }
+
+    /// Sets what the next command's events carry.
+    fn prepare(&self, context: &Context, key: Option<TransactionKey>) -> Timestamp {
+        let staging = &mut self.shared.lock().staging;
+        staging.metadata = context.metadata();
+        staging.key = key;
+        staging.line_position = None;
+        staging.now
+    }
+
+    /// One `BudgetSpent` with running totals for each campaign the batch touched, in the same append.
+    async fn record_spend(&mut self) -> Result<(), Failed> {
+        let spend = std::mem::take(&mut self.shared.lock().staging.spend);
+        for (campaign, spend) in spend {
+            if spend.won_minor == 0 && spend.reversed_minor == 0 {
+                continue;
+            }
+            let kind = CampaignCommandKind::RecordSpend {
+                won_minor: spend.won_minor,
+                reversed_minor: spend.reversed_minor,
+            };
+            self.campaign(&campaign, kind, &self.own.clone())
+                .await?
+                .map_err(|e| bug("the batch's spend", &e))?;
+        }
+        Ok(())
+    }
+
+    // ---- append ----
+
+    async fn append(&mut self) -> Result<(), Failed> {
+        let batch = self.shared.lock().staging.batch();
+        let Some(last) = batch.events.last() else {
+            return Ok(());
+        };
+        let head = Head {
+            epoch: batch.expected.epoch,
+            position: last.position,
+            recorded_at: Some(last.recorded_at),
+        };
+        let began = Instant::now();
+        let result = self.log.append(&batch).await;
+        metrics::histogram!("ledger_append_seconds").record(began.elapsed().as_secs_f64());
+        metrics::histogram!("ledger_batch_events")
+            .record(f64::from(u32::try_from(batch.events.len()).unwrap_or(u32::MAX)));
+        match result {
+            Ok(()) => self.landed(head),
+            Err(AppendError::Fenced) => return Err(Failed::Fenced),
+            Err(AppendError::Duplicate(keys)) => {
+                tracing::warn!(
+                    keys = keys.len(),
+                    "keys that memory did not know are in the log; deciding again"
+                );
+                self.forget_undurable();
+                self.probe(&keys)
+                    .await
+                    .map_err(|e| unavailable("probe duplicate keys", &e))?;
+                return Err(Failed::Again);
+            }
+            Err(AppendError::Unknown(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "an append's outcome is unknown; reading the head"
+                );
+                self.in_doubt = true;
+                let epoch = self.learn_head().await?;
+                let now = self.shared.lock().staging.head.position;
+                if now != head.position {
+                    return Err(Failed::Again);
+                }
+                self.landed(Head { epoch, ..head });
+            }
+        }
+        Ok(())
+    }
+
+    fn landed(&mut self, head: Head) {
+        self.shared.lock().durable(head);
+        self.head.send_replace(head.position);
+        metrics::gauge!("ledger_position").set(u32::try_from(head.position.0).map_or(f64::MAX, f64::from));
+    }
+
+    /// Raises our own epoch, which waits for a statement that may still be running, then reads the head.
+    async fn learn_head(&mut self) -> Result<u64, Failed> {
+        let held = self.shared.lock().staging.head.epoch;
+        let mut last = None;
+        for pause in std::iter::once(Duration::ZERO).chain(RECOVERY_PAUSES) {
+            tokio::time::sleep(pause).await;
+            match self.log.lease(&self.settings.holder, Some(held)).await {
+                Ok(head) => {
+                    self.shared.lock().staging.head = head;
+                    self.in_doubt = false;
+                    return Ok(head.epoch);
+                }
+                Err(LogError::Fenced) => return Err(Failed::Fenced),
+                Err(error) => last = Some(error),
+            }
+        }
+        if let Some(error) = last {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the log's head cannot be read"
+            );
+        }
+        Err(Failed::Unavailable)
+    }
+
+    fn forget_undurable(&mut self) {
+        let shared = self.shared.clone();
+        let mut core = shared.lock();
+        core.drop_undurable();
+        // They are few, so all are read again, not only those the batch touched.
+        core.campaigns.clear();
+        self.campaigns_loaded = false;
+        self.offers.invalidate();
+    }
+
+    fn forget_everything(&mut self) {
+        let mut core = self.shared.lock();
+        core.accounts.clear();
+        core.known.clear();
+    }
+}
+
+// ---- answer ----
+
+fn answer(works: Vec<Work>, result: Result<Vec<Outcome>, SubmitError>) {
+    // A caller who has gone away misses only the answer.
+    match result {
+        Ok(outcomes) => {
+            for (work, outcome) in works.into_iter().zip(outcomes) {
+                match (work, outcome) {
+                    (Work::Transactions { reply, .. }, Outcome::Transactions(receipts)) => {
+                        drop(reply.send(Ok(receipts)))
+                    }
+                    (Work::Account { reply, .. }, Outcome::Account(answer)) => drop(reply.send(Ok(answer))),
+                    (Work::Campaign { reply, .. }, Outcome::Campaign(answer)) => drop(reply.send(Ok(answer))),
+                    (Work::Tick { reply }, Outcome::Tick(now)) => drop(reply.send(Ok(now))),
+                    _ => unreachable!("outcomes are made work by work, in order"),
+                }
+            }
+        }
+        Err(error) => {
+            let error = || match error {
+                SubmitError::NotWriter => SubmitError::NotWriter,
+                SubmitError::Full | SubmitError::Unavailable => SubmitError::Unavailable,
+            };
+            for work in works {
+                match work {
+                    Work::Transactions { reply, .. } => drop(reply.send(Err(error()))),
+                    Work::Account { reply, .. } => drop(reply.send(Err(error()))),
+                    Work::Campaign { reply, .. } => drop(reply.send(Err(error()))),
+                    Work::Tick { reply } => drop(reply.send(Err(error()))),
+                }
+            }
+        }
+    }
+}
+
+fn outcome<T, E: std::error::Error>(
+    executed: Result<(), AggregateError<E>>,
+    answer: impl FnOnce() -> Option<T>,
+) -> Result<Result<T, E>, Failed> {
+    match executed {
+        Ok(()) => Ok(Ok(answer().expect("a handled command has filled its slot"))),
+        Err(AggregateError::UserError(rejection)) => Ok(Err(rejection)),
+        Err(error) => {
+            tracing::error!(error = %error, "an event could not be staged");
+            Err(Failed::Unavailable)
+        }
+    }
+}
+
+/// A fault while something was being read or opened.
+fn unavailable(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Failed {
+    tracing::error!(error, doing, "the batch cannot be decided");
+    Failed::Unavailable
+}
+
+/// The engine's own command was refused: the batch is not written.
+fn bug(what: &'static str, rejection: &CampaignRejection) -> Failed {
+    tracing::error!(%rejection, what, "a campaign refused the engine's own command; the batch is not written");
+    Failed::Unavailable
+}
+
+fn without_details(row: &PreparedTransaction) -> PreparedTransaction {
+    let mut row = row.clone();
+    row.line.details = None;
+    row
+}
