@@ -36,8 +36,13 @@ impl std::str::FromStr for Position {
     type Err = &'static str;
     fn from_str(token: &str) -> Result<Self, Self::Err> {
         // `parse` would take a sign; a position has none.
-        let digits = token.strip_prefix("0:").filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
-        digits.and_then(|d| d.parse().ok()).map(Position).ok_or("not a position of this ledger")
+        let digits = token
+            .strip_prefix("0:")
+            .filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
+        digits
+            .and_then(|d| d.parse().ok())
+            .map(Position)
+            .ok_or("not a position of this ledger")
     }
 }
 
@@ -64,7 +69,9 @@ impl StreamType {
 
     /// Reads the column.
     pub fn parse(text: &str) -> Option<StreamType> {
-        [StreamType::Account, StreamType::Campaign, StreamType::System].into_iter().find(|t| t.as_str() == text)
+        [StreamType::Account, StreamType::Campaign, StreamType::System]
+            .into_iter()
+            .find(|t| t.as_str() == text)
     }
 }
 
@@ -80,12 +87,18 @@ pub struct StreamId {
 impl StreamId {
     /// A reward account's stream.
     pub fn account(id: &AccountId) -> StreamId {
-        StreamId { stream_type: StreamType::Account, id: id.as_str().into() }
+        StreamId {
+            stream_type: StreamType::Account,
+            id: id.as_str().into(),
+        }
     }
 
     /// A campaign's stream.
     pub fn campaign(id: &CampaignId) -> StreamId {
-        StreamId { stream_type: StreamType::Campaign, id: id.as_str().into() }
+        StreamId {
+            stream_type: StreamType::Campaign,
+            id: id.as_str().into(),
+        }
     }
 }
 
@@ -138,6 +151,44 @@ pub struct Batch {
     pub expected: Head,
     /// At least one.
     pub events: Vec<StoredEvent>,
+}
+
+impl Batch {
+    /// Checks what a log relies on and no index would notice: at least one event, positions contiguous from
+    /// the expected head, a time that never goes back. A batch that fails is a defect of the writer.
+    pub fn check(&self) -> Result<(), LogError> {
+        let refuse = |what: String| {
+            Err(LogError::Store {
+                doing: "accept a batch",
+                transient: false,
+                source: what.into(),
+            })
+        };
+        if self.events.is_empty() {
+            return refuse("it has no events".into());
+        }
+        let (mut last, mut time) = (self.expected.position, self.expected.recorded_at);
+        for event in &self.events {
+            if event.position != last.next() {
+                return refuse(format!("position {} follows {last}", event.position));
+            }
+            if time > Some(event.recorded_at) {
+                return refuse(format!("the recorded time goes back at {}", event.position));
+            }
+            (last, time) = (event.position, Some(event.recorded_at));
+        }
+        Ok(())
+    }
+
+    /// Where the log stands once this batch is in it.
+    pub fn head_after(&self) -> Head {
+        let last = self.events.last();
+        Head {
+            epoch: self.expected.epoch,
+            position: last.map_or(self.expected.position, |event| event.position),
+            recorded_at: last.map_or(self.expected.recorded_at, |event| Some(event.recorded_at)),
+        }
+    }
 }
 
 /// How an append can end other than *committed*.
@@ -221,7 +272,12 @@ pub trait EventLog: Send + Sync {
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError>;
 
     /// Up to `limit` events of one stream after `position`, in order.
-    async fn read_stream_after(&self, stream: &StreamId, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError>;
+    async fn read_stream_after(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError>;
 }
 
 #[cfg(test)]
@@ -232,7 +288,16 @@ mod tests {
     fn positions_are_opaque_tokens() {
         assert_eq!(Position(1).to_string(), "0:1");
         assert_eq!("0:15".parse(), Ok(Position(15)));
-        for bad in ["", "15", "1:15", "0:", "0:+1", "0:-1", "0:1 ", "0:99999999999999999999999"] {
+        for bad in [
+            "",
+            "15",
+            "1:15",
+            "0:",
+            "0:+1",
+            "0:-1",
+            "0:1 ",
+            "0:99999999999999999999999",
+        ] {
             assert!(bad.parse::<Position>().is_err(), "{bad}");
         }
     }
