@@ -153,6 +153,44 @@ pub struct Batch {
     pub events: Vec<StoredEvent>,
 }
 
+impl Batch {
+    /// Checks what a log relies on and no index would notice: at least one event, positions contiguous from
+    /// the expected head, a time that never goes back. A batch that fails is a defect of the writer.
+    pub fn check(&self) -> Result<(), LogError> {
+        let refuse = |what: String| {
+            Err(LogError::Store {
+                doing: "accept a batch",
+                transient: false,
+                source: what.into(),
+            })
+        };
+        if self.events.is_empty() {
+            return refuse("it has no events".into());
+        }
+        let (mut last, mut time) = (self.expected.position, self.expected.recorded_at);
+        for event in &self.events {
+            if event.position != last.next() {
+                return refuse(format!("position {} follows {last}", event.position));
+            }
+            if time > Some(event.recorded_at) {
+                return refuse(format!("the recorded time goes back at {}", event.position));
+            }
+            (last, time) = (event.position, Some(event.recorded_at));
+        }
+        Ok(())
+    }
+
+    /// Where the log stands once this batch is in it.
+    pub fn head_after(&self) -> Head {
+        let last = self.events.last();
+        Head {
+            epoch: self.expected.epoch,
+            position: last.map_or(self.expected.position, |event| event.position),
+            recorded_at: last.map_or(self.expected.recorded_at, |event| Some(event.recorded_at)),
+        }
+    }
+}
+
 /// How an append can end other than *committed*.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {

@@ -1,1 +1,0 @@
-//! The embedded log: one SQLite file in WAL mode with `synchronous=FULL`.

@@ -1,0 +1,209 @@
+//! The embedded log: one SQLite file in WAL mode with `synchronous=FULL`.
+//!
+//! One connection writes; what the writer itself has to look up goes through it too, because its page cache
+//! already holds what the next append will touch. A few read-only connections serve everybody else and never
+//! wait for the writer. Another process may read the same file at any time, and may become the writer.
+
+mod append;
+mod open;
+mod readers;
+mod rows;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+
+use super::{AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType};
+use crate::ids::TransactionKey;
+use readers::Readers;
+
+/// How a log file is opened.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The writer's page cache. The two unique indexes are hit at random, so their leaves should fit.
+    pub cache_mib: u32,
+    /// How many readers may be at work at once, each on a connection of its own; at least one.
+    pub readers: usize,
+    /// How long to wait for another process that is writing.
+    pub busy_timeout: Duration,
+    /// How far the write-ahead log grows before it is moved into the file. Larger means fewer page writes,
+    /// since a page changed by many batches is moved once; smaller means shorter pauses and a faster start.
+    pub checkpoint_mib: u32,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        SqliteOptions {
+            cache_mib: 256,
+            readers: 4,
+            busy_timeout: Duration::from_secs(10),
+            checkpoint_mib: 128,
+        }
+    }
+}
+
+/// An event log in one SQLite file. Clones share it.
+#[derive(Clone)]
+pub struct SqliteLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// `None` when opened for reading only.
+    writer: Option<Mutex<Connection>>,
+    readers: Readers,
+}
+
+impl SqliteLog {
+    /// Opens the log at `path` and creates it if there is none. Refuses a file that is something else or
+    /// that a newer version of this program wrote.
+    pub fn open(path: &Path, options: &SqliteOptions) -> Result<SqliteLog, LogError> {
+        let writer = open::writer(path, options)?;
+        let readers = Readers::open(path, options)?;
+        Ok(SqliteLog {
+            inner: Arc::new(Inner {
+                writer: Some(Mutex::new(writer)),
+                readers,
+            }),
+        })
+    }
+
+    /// Opens an existing log without the means to change it, for an audit beside a running process.
+    pub fn open_read_only(path: &Path) -> Result<SqliteLog, LogError> {
+        let readers = Readers::open(path, &SqliteOptions::default())?;
+        Ok(SqliteLog {
+            inner: Arc::new(Inner {
+                writer: None,
+                readers,
+            }),
+        })
+    }
+
+    /// Runs a query on a reader's connection, off the threads that must not block.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let inner = Arc::clone(&self.inner);
+        // Outside a runtime there is nobody to block, and nobody to hand the work to.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return inner.readers.with(query);
+        };
+        match runtime.spawn_blocking(move || inner.readers.with(query)).await {
+            Ok(result) => result,
+            Err(e) => Err(LogError::Store {
+                doing: "run a read",
+                transient: true,
+                source: Box::new(e),
+            }),
+        }
+    }
+
+    /// Runs a query of the writer's own, on its connection if there is one.
+    fn read_as_writer<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, LogError>,
+    ) -> Result<T, LogError> {
+        match &self.inner.writer {
+            Some(writer) => query(&lock(writer)),
+            None => self.inner.readers.with(query),
+        }
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Connection>, LogError> {
+        let read_only = || LogError::Store {
+            doing: "write",
+            transient: false,
+            source: "the log was opened for reading only".into(),
+        };
+        self.inner.writer.as_ref().map(lock).ok_or_else(read_only)
+    }
+}
+
+#[async_trait]
+impl EventLog for SqliteLog {
+    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+        // Always a commit: should an append have failed half-way through its own, this one overwrites what
+        // it left in the write-ahead log, so that it cannot surface after a crash.
+        let connection = self.writer()?;
+        let raise = "UPDATE head SET epoch = epoch + 1, holder = ?1 WHERE \"partition\" = 0 \
+                     AND epoch = coalesce(?2, epoch) RETURNING epoch, position, recorded_at";
+        let mut statement = connection
+            .prepare_cached(raise)
+            .map_err(store("take the lease"))?;
+        let head = statement.query_row(params![holder, held], rows::head).optional();
+        head.map_err(store("take the lease"))?.ok_or(LogError::Fenced)
+    }
+
+    async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+        append::append(&mut *self.writer().map_err(AppendError::Unknown)?, batch)
+    }
+
+    async fn head(&self) -> Result<Head, LogError> {
+        self.read(rows::read_head).await
+    }
+
+    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
+        self.read_as_writer(|connection| rows::load_streams(connection, streams))
+    }
+
+    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
+        self.read_as_writer(|connection| rows::stream_ids(connection, stream_type))
+    }
+
+    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        self.read_as_writer(|connection| rows::find_transactions(connection, keys))
+    }
+
+    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
+        self.read(move |connection| rows::read_after(connection, position, limit))
+            .await
+    }
+
+    async fn read_stream_after(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        let stream = stream.clone();
+        self.read(move |connection| rows::read_stream_after(connection, &stream, position, limit))
+            .await
+    }
+}
+
+/// A panic elsewhere leaves no half-done work behind: a transaction rolls back when it is dropped.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a failed SQLite call was for.
+fn store(doing: &'static str) -> impl Fn(rusqlite::Error) -> LogError {
+    move |error| {
+        let code = error.sqlite_error_code();
+        if matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) {
+            return LogError::Damaged(format!("SQLite could not {doing}: {error}"));
+        }
+        let transient = matches!(
+            code,
+            Some(
+                ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::DiskFull
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::OutOfMemory
+            )
+        );
+        LogError::Store {
+            doing,
+            transient,
+            source: Box::new(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! Opening the file: whose it is, which version it has, and how each connection is set up.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::{SqliteOptions, store};
+use crate::log::LogError;
+
+/// Version [`VERSION`] of the schema; sets `application_id` and `user_version`.
+const SCHEMA: &str = include_str!("../../../../migrations/sqlite/log.sql");
+/// The newest schema this program knows.
+const VERSION: i64 = 1;
+/// `RWLG` in `PRAGMA application_id`.
+const APPLICATION_ID: i64 = 0x5257_4c47;
+/// Larger pages would write more for each random index entry, smaller ones split the rows.
+const PAGE_BYTES: u32 = 4096;
+
+/// Why a file is not used.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("the file is a SQLite database, but not an event log of this program")]
+    Foreign,
+    #[error("the event log has version {found}; this program knows up to {VERSION}: use a newer one")]
+    Newer { found: i64 },
+    #[error("the file holds no event log")]
+    Empty,
+}
+
+impl From<Refused> for LogError {
+    fn from(refused: Refused) -> Self {
+        LogError::Store {
+            doing: "open",
+            transient: false,
+            source: Box::new(refused),
+        }
+    }
+}
+
+/// The connection that writes. Creates the file and its schema if there is none.
+pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection, LogError> {
+    let mut connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(store("open"))?;
+    connection
+        .busy_timeout(options.busy_timeout)
+        .map_err(store("open"))?;
+    // Before anything is changed: a file that is not ours stays as it is.
+    let fresh = is_fresh(&connection)?;
+
+    let checkpoint_pages = u64::from(options.checkpoint_mib) * 1024 * 1024 / u64::from(PAGE_BYTES);
+    let settings = format!(
+        "PRAGMA page_size = {PAGE_BYTES};
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = {checkpoint_pages};
+         PRAGMA cache_size = -{cache_kib};
+         PRAGMA temp_store = MEMORY;",
+        cache_kib = u64::from(options.cache_mib) * 1024,
+    );
+    connection.execute_batch(&settings).map_err(store("open"))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    if fresh {
+        create(&mut connection)?;
+    }
+    Ok(connection)
+}
+
+/// A connection that cannot change anything, to a log that exists.
+pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection, LogError> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(store("open for reading"))?;
+    connection
+        .busy_timeout(options.busy_timeout)
+        .map_err(store("open for reading"))?;
+    // Every commit of the writer empties a reader's own cache, so it reads from the system's instead.
+    let settings = "PRAGMA query_only = ON; PRAGMA mmap_size = 1099511627776; PRAGMA cache_size = -8192;";
+    connection
+        .execute_batch(settings)
+        .map_err(store("open for reading"))?;
+    if is_fresh(&connection)? {
+        return Err(Refused::Empty.into());
+    }
+    Ok(connection)
+}
+
+/// Whether the schema is still to be created. Refuses files that are not ours or newer than we are.
+fn is_fresh(connection: &Connection) -> Result<bool, LogError> {
+    let query = "SELECT (SELECT application_id FROM pragma_application_id),
+                        (SELECT user_version FROM pragma_user_version),
+                        (SELECT count(*) FROM sqlite_schema)";
+    let (application_id, version, objects): (i64, i64, i64) = connection
+        .query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .map_err(store("read the schema's version"))?;
+    match (application_id, version, objects) {
+        (0, 0, 0) => Ok(true),
+        (APPLICATION_ID, found, _) if found > VERSION => Err(Refused::Newer { found }.into()),
+        (APPLICATION_ID, VERSION, _) => Ok(false),
+        _ => Err(Refused::Foreign.into()),
+    }
+}
+
+fn create(connection: &mut Connection) -> Result<(), LogError> {
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(store("create the schema"))?;
+    // Another process may have created it while we waited for the lock.
+    if is_fresh(&transaction)? {
+        transaction
+            .execute_batch(SCHEMA)
+            .map_err(store("create the schema"))?;
+    }
+    transaction.commit().map_err(store("create the schema"))
+}

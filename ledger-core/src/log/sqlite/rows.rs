@@ -1,0 +1,310 @@
+//! Reading: from rows to stored events. What a row cannot be is reported as damage, never skipped.
+
+use std::sync::Arc;
+
+use rusqlite::types::{FromSqlError, Type, ValueRef};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params};
+
+use super::store;
+use crate::ids::{Digest, TransactionKey};
+use crate::log::{Head, LogError, Position, StoredEvent, StreamId, StreamType};
+use crate::time::Timestamp;
+
+macro_rules! select_events {
+    ($rest:literal) => {
+        concat!(
+            "SELECT position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, \
+             metadata, recorded_at, transaction_key, hash FROM events ",
+            $rest
+        )
+    };
+}
+
+const AFTER: &str = select_events!("WHERE position > ?1 ORDER BY position LIMIT ?2");
+const OF_KEY: &str = select_events!("WHERE transaction_key = ?1");
+const OF_STREAM: &str = select_events!(
+    "WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence >= ?3 ORDER BY sequence LIMIT ?4"
+);
+
+/// SQLite's `LIMIT` for "all".
+const ALL: i64 = -1;
+
+/// Where the log stands.
+pub(super) fn read_head(connection: &Connection) -> Result<Head, LogError> {
+    let query = "SELECT epoch, position, recorded_at FROM head WHERE \"partition\" = 0";
+    let mut statement = connection.prepare_cached(query).map_err(store("read the head"))?;
+    let head = statement
+        .query_row([], self::head)
+        .optional()
+        .map_err(store("read the head"))?;
+    head.ok_or_else(|| LogError::Damaged("the head is missing".into()))
+}
+
+/// A row of `epoch, position, recorded_at`.
+pub(super) fn head(row: &Row<'_>) -> rusqlite::Result<Head> {
+    let recorded_at: Option<i64> = row.get(2)?;
+    Ok(Head {
+        epoch: row.get(0)?,
+        position: Position(row.get(1)?),
+        recorded_at: recorded_at.map(Timestamp::from_micros),
+    })
+}
+
+/// The log in order. A hole is damage.
+pub(super) fn read_after(
+    connection: &Connection,
+    position: Position,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, LogError> {
+    let mut events = Vec::with_capacity(limit.min(1024));
+    let mut statement = connection.prepare_cached(AFTER).map_err(store("read the log"))?;
+    collect(
+        &mut statement,
+        params![integer(position.0), limit_of(limit)],
+        &mut events,
+    )?;
+
+    let mut last = position;
+    for event in &events {
+        if event.position != last.next() {
+            return Err(LogError::Damaged(format!(
+                "position {} follows {last}",
+                event.position
+            )));
+        }
+        last = event.position;
+    }
+    Ok(events)
+}
+
+/// One stream, after a position.
+pub(super) fn read_stream_after(
+    connection: &Connection,
+    stream: &StreamId,
+    position: Position,
+    limit: usize,
+) -> Result<Vec<StoredEvent>, LogError> {
+    in_snapshot(connection, || {
+        let first = first_sequence_after(connection, stream, position)?;
+        let mut events = Vec::new();
+        let mut statement = connection
+            .prepare_cached(OF_STREAM)
+            .map_err(store("read a stream"))?;
+        let range = params![
+            stream.stream_type.as_str(),
+            stream.id.as_str(),
+            first,
+            limit_of(limit)
+        ];
+        collect(&mut statement, range, &mut events)?;
+        Ok(events)
+    })
+}
+
+/// Bisects the stream, whose positions rise with its sequence: scanning it from its start on every page
+/// would read a long stream over and over.
+fn first_sequence_after(
+    connection: &Connection,
+    stream: &StreamId,
+    position: Position,
+) -> Result<i64, LogError> {
+    let key = (stream.stream_type.as_str(), stream.id.as_str());
+    let last =
+        "SELECT coalesce(max(sequence), 0) FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2";
+    let mut last = connection.prepare_cached(last).map_err(store("read a stream"))?;
+    let mut past = last
+        .query_row(key, |row| row.get::<_, i64>(0))
+        .map_err(store("read a stream"))?
+        + 1;
+
+    let place = "SELECT position FROM events \
+                 WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence = ?3";
+    let mut place = connection.prepare_cached(place).map_err(store("read a stream"))?;
+    // Sequences below `first` are at or before the position, those from `past` on are after it.
+    let mut first = 1;
+    while first < past {
+        let middle = first.midpoint(past);
+        let found = place
+            .query_row((key.0, key.1, middle), |row| row.get::<_, u64>(0))
+            .optional();
+        match found.map_err(store("read a stream"))? {
+            None => {
+                return Err(LogError::Damaged(format!(
+                    "version {middle} of {stream} is missing"
+                )));
+            }
+            Some(found) if found <= position.0 => first = middle + 1,
+            Some(_) => past = middle,
+        }
+    }
+    Ok(first)
+}
+
+/// Whole streams, one after the other.
+pub(super) fn load_streams(
+    connection: &Connection,
+    streams: &[StreamId],
+) -> Result<Vec<StoredEvent>, LogError> {
+    in_snapshot(connection, || {
+        let mut events = Vec::new();
+        let mut statement = connection
+            .prepare_cached(OF_STREAM)
+            .map_err(store("load streams"))?;
+        for stream in streams {
+            let all = params![stream.stream_type.as_str(), stream.id.as_str(), 1, ALL];
+            collect(&mut statement, all, &mut events)?;
+        }
+        Ok(events)
+    })
+}
+
+/// The events that carry these keys.
+pub(super) fn find_transactions(
+    connection: &Connection,
+    keys: &[TransactionKey],
+) -> Result<Vec<StoredEvent>, LogError> {
+    in_snapshot(connection, || {
+        let mut events = Vec::new();
+        let mut statement = connection
+            .prepare_cached(OF_KEY)
+            .map_err(store("find transactions"))?;
+        for key in keys {
+            collect(&mut statement, params![key.0], &mut events)?;
+        }
+        Ok(events)
+    })
+}
+
+/// The ids of one type. Steps from id to id: a few campaigns may own millions of events.
+pub(super) fn stream_ids(
+    connection: &Connection,
+    stream_type: StreamType,
+) -> Result<Vec<StreamId>, LogError> {
+    in_snapshot(connection, || {
+        let next = "SELECT min(aggregate_id) FROM events WHERE aggregate_type = ?1 AND aggregate_id > ?2";
+        let mut statement = connection.prepare_cached(next).map_err(store("list streams"))?;
+        let mut ids: Vec<StreamId> = Vec::new();
+        loop {
+            let last = ids.last().map_or("", |stream| stream.id.as_str());
+            let id = statement
+                .query_row(params![stream_type.as_str(), last], |row| {
+                    row.get::<_, Option<String>>(0)
+                })
+                .map_err(store("list streams"))?;
+            match id {
+                Some(id) => ids.push(StreamId {
+                    stream_type,
+                    id: id.into(),
+                }),
+                None => return Ok(ids),
+            }
+        }
+    })
+}
+
+/// Lets several statements see the log at one moment, and take the reader's lock once.
+fn in_snapshot<T>(
+    connection: &Connection,
+    read: impl FnOnce() -> Result<T, LogError>,
+) -> Result<T, LogError> {
+    let snapshot = connection
+        .unchecked_transaction()
+        .map_err(store("begin reading"))?;
+    let result = read()?;
+    snapshot.finish().map_err(store("end reading"))?;
+    Ok(result)
+}
+
+fn collect(
+    statement: &mut CachedStatement<'_>,
+    parameters: &[&dyn ToSql],
+    events: &mut Vec<StoredEvent>,
+) -> Result<(), LogError> {
+    let mut rows = statement.query(parameters).map_err(store("read events"))?;
+    while let Some(row) = rows.next().map_err(store("read events"))? {
+        // Neighbours often share their metadata, to the byte.
+        let shared = events.last().map(|event| &event.metadata);
+        let event = event(row, shared).map_err(|e| unreadable(row, &e))?;
+        events.push(event);
+    }
+    Ok(())
+}
+
+fn unreadable(row: &Row<'_>, error: &rusqlite::Error) -> LogError {
+    let position = row.get::<_, u64>(0).unwrap_or_default();
+    LogError::Damaged(format!(
+        "the event at {} cannot be read: {error}",
+        Position(position)
+    ))
+}
+
+fn event(row: &Row<'_>, shared: Option<&Arc<[u8]>>) -> rusqlite::Result<StoredEvent> {
+    let stream_type = text(row, 1)?;
+    let stream_type = StreamType::parse(stream_type).ok_or_else(|| wrong_type(row, 1))?;
+    let metadata = bytes(row, 7)?;
+    let transaction_key = match row.get_ref(9)? {
+        ValueRef::Null => None,
+        _ => Some(TransactionKey(fixed(row, 9)?)),
+    };
+    Ok(StoredEvent {
+        position: Position(row.get(0)?),
+        stream: StreamId {
+            stream_type,
+            id: text(row, 2)?.into(),
+        },
+        sequence: row.get(3)?,
+        event_type: text(row, 4)?.into(),
+        event_version: text(row, 5)?.into(),
+        payload: bytes(row, 6)?.to_vec(),
+        metadata: match shared {
+            Some(shared) if **shared == *metadata => Arc::clone(shared),
+            _ => metadata.into(),
+        },
+        recorded_at: Timestamp::from_micros(row.get(8)?),
+        transaction_key,
+        hash: Digest(fixed(row, 10)?),
+    })
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
+    row.get_ref(column)?.as_str().map_err(|e| conversion(column, e))
+}
+
+fn bytes<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a [u8]> {
+    row.get_ref(column)?.as_bytes().map_err(|e| conversion(column, e))
+}
+
+fn fixed<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
+    let blob = row
+        .get_ref(column)?
+        .as_blob()
+        .map_err(|e| conversion(column, e))?;
+    let size = || {
+        conversion(
+            column,
+            FromSqlError::InvalidBlobSize {
+                expected_size: N,
+                blob_size: blob.len(),
+            },
+        )
+    };
+    blob.try_into().map_err(|_| size())
+}
+
+fn wrong_type(row: &Row<'_>, column: usize) -> rusqlite::Error {
+    let found = row.get_ref(column).map_or(Type::Null, |value| value.data_type());
+    rusqlite::Error::InvalidColumnType(column, "aggregate_type".into(), found)
+}
+
+fn conversion(column: usize, error: FromSqlError) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+/// SQLite's integers end at 2^63 - 1, where no log ever gets.
+pub(super) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn limit_of(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,274 @@
+//! A log in memory that keeps the contract, and breaks down when it is told to.
+//!
+//! A handle stands for a process: [`SimulatedLog::reopen`] is the restart (or a second process) on the same
+//! data, and a crash makes a handle dead for good.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use async_trait::async_trait;
+
+use super::faults::{Fault, Faults};
+use crate::ids::TransactionKey;
+use crate::log::{AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType};
+
+/// One process's handle on a simulated log.
+#[derive(Debug, Default)]
+pub struct SimulatedLog {
+    disk: Arc<Disk>,
+    dead: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    data: Mutex<Data>,
+    faults: Faults,
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    head: Head,
+    events: Vec<StoredEvent>,
+    /// Where in `events`.
+    streams: BTreeMap<StreamId, Vec<usize>>,
+    keys: HashMap<TransactionKey, usize>,
+    /// Appends that still run though their writer has given up on them.
+    running: Vec<Batch>,
+}
+
+impl SimulatedLog {
+    /// An empty log.
+    pub fn new() -> SimulatedLog {
+        SimulatedLog::default()
+    }
+
+    /// Another handle on the same data: the same process restarted, or a second one.
+    #[must_use]
+    pub fn reopen(&self) -> SimulatedLog {
+        SimulatedLog {
+            disk: Arc::clone(&self.disk),
+            dead: AtomicBool::new(false),
+        }
+    }
+
+    /// What is about to go wrong.
+    pub fn faults(&self) -> &Faults {
+        &self.disk.faults
+    }
+
+    /// Makes this handle dead, as if its process had been killed.
+    pub fn crash(&self) {
+        self.dead.store(true, Ordering::SeqCst);
+    }
+
+    /// All events, whatever faults are due.
+    pub fn events(&self) -> Vec<StoredEvent> {
+        self.data().events.clone()
+    }
+
+    fn data(&self) -> MutexGuard<'_, Data> {
+        self.disk.data.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn alive(&self) -> Result<(), LogError> {
+        if self.dead.load(Ordering::SeqCst) {
+            return Err(failure(
+                "reach the log",
+                false,
+                "this handle's process has crashed",
+            ));
+        }
+        Ok(())
+    }
+
+    fn read(&self) -> Result<MutexGuard<'_, Data>, LogError> {
+        self.alive()?;
+        if self.disk.faults.fails_read() {
+            return Err(failure("read", true, "a read that was to fail"));
+        }
+        Ok(self.data())
+    }
+}
+
+#[async_trait]
+impl EventLog for SimulatedLog {
+    async fn lease(&self, _holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+        self.alive()?;
+        if self.disk.faults.fails_lease() {
+            return Err(failure("take the lease", true, "a lease that was to fail"));
+        }
+        let mut data = self.data();
+        for batch in std::mem::take(&mut data.running) {
+            // Fenced by now or not: nobody is left to be told.
+            data.append(&batch).ok();
+        }
+        if held.is_some_and(|epoch| epoch != data.head.epoch) {
+            return Err(LogError::Fenced);
+        }
+        data.head.epoch += 1;
+        Ok(data.head)
+    }
+
+    async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+        self.alive().map_err(AppendError::Unknown)?;
+        batch.check().map_err(AppendError::Unknown)?;
+        let unknown = |why| Err(AppendError::Unknown(failure("append", true, why)));
+        match self.disk.faults.next_append() {
+            None => self.data().append(batch),
+            Some(Fault::FailBeforeCommit) => unknown("failed before the commit"),
+            Some(Fault::FailAfterCommit) => {
+                self.data().append(batch)?;
+                unknown("failed after the commit")
+            }
+            Some(Fault::LandLate) => {
+                self.data().running.push(batch.clone());
+                unknown("still running")
+            }
+            Some(Fault::Delay(time)) => {
+                thread::sleep(time);
+                self.data().append(batch)
+            }
+            Some(Fault::LoseReply(time)) => {
+                self.data().append(batch)?;
+                thread::sleep(time);
+                unknown("the reply was lost")
+            }
+            Some(Fault::Fence) => {
+                self.data().head.epoch += 1;
+                self.data().append(batch)
+            }
+            Some(Fault::CrashBeforeCommit) => {
+                self.crash();
+                unknown("crashed before the commit")
+            }
+            Some(Fault::CrashAfterCommit) => {
+                self.data().append(batch)?;
+                self.crash();
+                unknown("crashed after the commit")
+            }
+        }
+    }
+
+    async fn head(&self) -> Result<Head, LogError> {
+        Ok(self.read()?.head)
+    }
+
+    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
+        let data = self.read()?;
+        Ok(streams
+            .iter()
+            .flat_map(|stream| data.stream(stream))
+            .cloned()
+            .collect())
+    }
+
+    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
+        let data = self.read()?;
+        Ok(data
+            .streams
+            .keys()
+            .filter(|stream| stream.stream_type == stream_type)
+            .cloned()
+            .collect())
+    }
+
+    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        let data = self.read()?;
+        if self.disk.faults.forgets_keys() {
+            return Ok(Vec::new());
+        }
+        let found = keys.iter().filter_map(|key| data.keys.get(key));
+        Ok(found.map(|&index| data.events[index].clone()).collect())
+    }
+
+    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
+        let data = self.read()?;
+        let start = usize::try_from(position.0).unwrap_or(usize::MAX);
+        Ok(data.events.iter().skip(start).take(limit).cloned().collect())
+    }
+
+    async fn read_stream_after(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        let data = self.read()?;
+        Ok(data
+            .stream(stream)
+            .filter(|event| event.position > position)
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+}
+
+impl Data {
+    /// The same checks, in the same order, as a real store's statement and indexes.
+    fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
+        let expected = batch.expected;
+        if (expected.epoch, expected.position) != (self.head.epoch, self.head.position) {
+            return Err(AppendError::Fenced);
+        }
+        let duplicates = self.duplicates(&batch.events);
+        if !duplicates.is_empty() {
+            return Err(AppendError::Duplicate(duplicates));
+        }
+        // Stricter than an index, which would not see a hole.
+        let mut versions: HashMap<&StreamId, u64> = HashMap::new();
+        for event in &batch.events {
+            let last = || {
+                self.stream(&event.stream)
+                    .next_back()
+                    .map_or(0, |stored| stored.sequence)
+            };
+            let version = versions.entry(&event.stream).or_insert_with(last);
+            *version += 1;
+            if event.sequence != *version {
+                let why = "a stream has this version already, or not the one before";
+                return Err(AppendError::Unknown(failure("append", false, why)));
+            }
+        }
+        for event in &batch.events {
+            let index = self.events.len();
+            self.streams.entry(event.stream.clone()).or_default().push(index);
+            self.keys.extend(event.transaction_key.map(|key| (key, index)));
+            self.events.push(event.clone());
+        }
+        self.head = batch.head_after();
+        Ok(())
+    }
+
+    fn duplicates(&self, events: &[StoredEvent]) -> Vec<TransactionKey> {
+        let mut seen = HashSet::new();
+        let mut duplicates = Vec::new();
+        for key in events.iter().filter_map(|event| event.transaction_key) {
+            let known = self.keys.contains_key(&key) || !seen.insert(key);
+            if known && !duplicates.contains(&key) {
+                duplicates.push(key);
+            }
+        }
+        duplicates
+    }
+
+    fn stream(&self, stream: &StreamId) -> impl DoubleEndedIterator<Item = &StoredEvent> {
+        self.streams
+            .get(stream)
+            .into_iter()
+            .flatten()
+            .map(|&index| &self.events[index])
+    }
+}
+
+fn failure(doing: &'static str, transient: bool, why: &'static str) -> LogError {
+    LogError::Store {
+        doing,
+        transient,
+        source: why.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
