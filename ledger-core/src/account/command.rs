@@ -81,6 +81,11 @@ pub enum CommandKind {
         /// The draw that won it.
         entry_id: EntryId,
     },
+    /// Ask whether the customer is still to be told: `Done` if he is, `Unchanged` if he has been.
+    AskNotification {
+        /// Of which reward.
+        entry_id: EntryId,
+    },
     /// Record that the customer has been told.
     RecordNotification {
         /// Of which reward.

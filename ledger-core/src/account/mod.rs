@@ -30,6 +30,7 @@ impl RewardAccount {
             CommandKind::Open => self.open(now),
             CommandKind::EvaluateTransaction(evaluate) => self.evaluate(now, evaluate),
             CommandKind::IssueReward { entry_id } => self.issue(now, *entry_id),
+            CommandKind::AskNotification { entry_id } => self.ask_notification(*entry_id),
             CommandKind::RecordNotification { entry_id } => self.record_notification(now, *entry_id),
             CommandKind::RequestCredit { entry_id } => self.request_credit(now, *entry_id),
             CommandKind::ConfirmCredit {

@@ -21,6 +21,13 @@ impl RewardAccount {
         Ok((vec![reward.issuance(now, entry_id)], Answer::Done))
     }
 
+    /// A reversed reward is no news.
+    pub(super) fn ask_notification(&self, entry_id: EntryId) -> Decision {
+        let reward = self.find(entry_id)?;
+        let due = !reward.notified && !reward.reversed;
+        Ok((vec![], if due { Answer::Done } else { Answer::Unchanged }))
+    }
+
     pub(super) fn record_notification(&self, now: Timestamp, entry_id: EntryId) -> Decision {
         if self.find(entry_id)?.notified {
             return Ok((vec![], Answer::Unchanged));

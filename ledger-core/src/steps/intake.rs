@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::account::command::{Facts, PreparedTransaction};
+use crate::account::event::Line;
 use crate::engine::{Context, Ledger, Receipt, SubmitError};
-use crate::ids::Source;
-use crate::time::Clock;
-use crate::transaction::RowError;
+use crate::ids::{AccountId, Source, TransactionKey};
+use crate::seal::{Details, Keyring, SealError};
+use crate::time::{Clock, Timestamp};
+use crate::transaction::{Code, Personal, RowError, Transaction, wire};
 
 /// The sources a feed may write for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +19,16 @@ pub enum Sources {
     All,
     /// These only.
     Only(BTreeSet<Source>),
+}
+
+impl Sources {
+    /// Whether `source` is among them.
+    pub fn allow(&self, source: &Source) -> bool {
+        match self {
+            Sources::All => true,
+            Sources::Only(sources) => sources.contains(source),
+        }
+    }
 }
 
 /// The answer to one row.
@@ -31,10 +44,32 @@ pub struct RowAnswer {
 #[derive(Clone)]
 pub struct Intake {
     ledger: Ledger,
+    keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
+    open_enrolment: bool,
 }
 
+/// A row on its way: parsed and sealed, or refused.
+struct Row {
+    transaction_id: Option<String>,
+    prepared: Result<Arc<PreparedTransaction>, RowError>,
+}
+
+/// Rows up to this number are prepared on the calling task; more go to a thread that may be busy for long.
+const INLINE_ROWS: usize = 16;
+
 impl Intake {
+    /// An intake for this ledger. `open_enrolment` as in the ledger's settings: whether an unknown account may
+    /// be given a key.
+    pub fn new(ledger: Ledger, keyring: Arc<Keyring>, clock: Arc<dyn Clock>, open_enrolment: bool) -> Intake {
+        Intake {
+            ledger,
+            keyring,
+            clock,
+            open_enrolment,
+        }
+    }
+
     /// Takes rows of at most one request and answers each, in order, once all are durable.
     pub async fn take(
         &self,
@@ -42,7 +77,160 @@ impl Intake {
         sources: &Sources,
         context: Context,
     ) -> Result<Vec<RowAnswer>, SubmitError> {
-        let _ = (rows, sources, context, &self.ledger, &self.clock);
-        todo!()
+        let prepared = if rows.len() <= INLINE_ROWS {
+            self.prepare(rows, sources)
+        } else {
+            let intake = self.clone();
+            let (rows, sources): (Vec<Vec<u8>>, Sources) =
+                (rows.iter().map(|r| r.to_vec()).collect(), sources.clone());
+            let work = tokio::task::spawn_blocking(move || {
+                let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+                intake.prepare(&rows, &sources)
+            });
+            work.await
+                .unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+        };
+        let prepared = prepared.map_err(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "details cannot be sealed"
+            );
+            SubmitError::Unavailable
+        })?;
+        let good = prepared
+            .iter()
+            .filter_map(|row| row.prepared.as_ref().ok().cloned())
+            .collect();
+        let mut receipts = self.ledger.submit(good, context).await?.into_iter();
+        let answers = prepared.into_iter().map(|row| {
+            let outcome = row.prepared.and_then(|_| {
+                let receipt = receipts
+                    .next()
+                    .expect("the ledger answers every line it was given");
+                receipt.map_err(|rejection| {
+                    let field = if rejection.code() == Code::Conflict {
+                        "transaction_id"
+                    } else {
+                        "account_id"
+                    };
+                    RowError::new(rejection.code(), field, rejection.to_string())
+                })
+            });
+            RowAnswer {
+                transaction_id: row.transaction_id,
+                outcome,
+            }
+        });
+        Ok(answers.collect())
+    }
+
+    /// Parses and seals. The keys of new accounts are durable before anything sealed under them is.
+    fn prepare(&self, rows: &[&[u8]], sources: &Sources) -> Result<Vec<Row>, SealError> {
+        let now = self.clock.now();
+        let parsed: Vec<_> = rows.iter().map(|row| parse(row, sources, now)).collect();
+        if self.open_enrolment {
+            let accounts: Vec<&AccountId> = parsed
+                .iter()
+                .filter_map(|(_, t)| t.as_ref().ok())
+                .map(|t| &t.account_id)
+                .collect();
+            self.keyring.ensure(&accounts, now)?;
+        }
+        let prepared = parsed.into_iter().map(|(transaction_id, parsed)| {
+            let prepared = match parsed {
+                Ok(transaction) => self.seal(&transaction)?.map(Arc::new),
+                Err(error) => Err(error),
+            };
+            Ok(Row {
+                transaction_id,
+                prepared,
+            })
+        });
+        prepared.collect()
+    }
+
+    fn seal(&self, transaction: &Transaction) -> Result<Result<PreparedTransaction, RowError>, SealError> {
+        let Transaction {
+            account_id,
+            source,
+            transaction_id,
+            ..
+        } = transaction;
+        let details =
+            match self
+                .keyring
+                .seal_details(account_id, source, transaction_id, &Details::of(transaction))
+            {
+                Ok(details) => details,
+                // Nobody has a key but who was opened: without one the account is unknown, or was erased.
+                Err(SealError::NoKey) => {
+                    return Ok(Err(RowError::new(
+                        Code::AccountUnknown,
+                        "account_id",
+                        "there is no such account",
+                    )));
+                }
+                Err(SealError::Erased) => {
+                    return Ok(Err(RowError::new(
+                        Code::AccountErased,
+                        "account_id",
+                        "the account's data have been erased",
+                    )));
+                }
+                Err(error) => return Err(error),
+            };
+        let line = Line {
+            source: source.clone(),
+            transaction_id: transaction_id.clone(),
+            booked_at: transaction.booked_at,
+            fingerprint: self.keyring.fingerprint(transaction),
+            details: Some(details),
+            pending_transaction_id: transaction.pending_transaction_id.clone(),
+        };
+        Ok(Ok(PreparedTransaction {
+            account_id: account_id.clone(),
+            key: TransactionKey::of(source, transaction_id),
+            status: transaction.status,
+            line,
+            facts: facts(&Details::of(transaction)),
+        }))
+    }
+}
+
+type Parsed = (Option<String>, Result<Transaction, RowError>);
+
+fn parse(row: &[u8], sources: &Sources, now: Timestamp) -> Parsed {
+    match wire::parse_row(row, now) {
+        Ok(transaction) => {
+            let transaction_id = Some(transaction.transaction_id.to_string());
+            if sources.allow(&transaction.source) {
+                (transaction_id, Ok(transaction))
+            } else {
+                let message = "this token may not write for this source";
+                (
+                    transaction_id,
+                    Err(RowError::new(Code::SourceNotAllowed, "source", message)),
+                )
+            }
+        }
+        Err(rejected) => (
+            rejected.transaction_id.map(|id| id.to_string()),
+            Err(rejected.error),
+        ),
+    }
+}
+
+/// What the rules look at, out of what was or will be sealed.
+pub(super) fn facts(details: &Details) -> Facts {
+    let merchant = details.merchant.as_ref();
+    Facts {
+        amount: details.amount.clone(),
+        direction: details.direction,
+        has_merchant: merchant.is_some(),
+        merchant_id: merchant
+            .and_then(|m| m.id.as_ref())
+            .map(|id| Personal::new(id.expose().as_str().into())),
+        mcc: merchant.and_then(|m| m.mcc.clone()),
+        refund: details.refund_of.is_some(),
     }
 }

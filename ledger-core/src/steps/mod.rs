@@ -1,5 +1,18 @@
-//! What happens after a decision, each as a reader of the log: issue, notify, credit, and resume what waited.
-//! The ports below are all that a step knows of the outside world.
+//! What happens around a decision: take lines in, then, each as a reader of the log, issue what was won, tell
+//! the customer, pay, resume what waited, and settle epochs.
+//!
+//! No step calls another. Each gives commands to the engine and asks the aggregate, never its own checkpoint,
+//! whether an effect is outstanding, so starting again from any earlier place is safe. The [`ports`] are all
+//! that a step knows of the outside world.
 
+pub mod checkpoints;
+pub mod credit;
 pub mod intake;
+pub mod issue;
+pub mod notify;
 pub mod ports;
+pub mod resume;
+pub mod reveal;
+pub mod runner;
+
+pub use runner::{Step, run};
