@@ -1,1 +1,8 @@
-//! placeholder
+//! What talks to outside systems, one folder each, behind the ports of [`ledger_core::steps::ports`].
+//!
+//! [`sandbox`] is our own bank, payout rail and notifier, for running everything on one machine. With the
+//! feature `testing`, `contract` holds any payout rail to what its port promises.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
+pub mod sandbox;

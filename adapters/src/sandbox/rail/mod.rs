@@ -1,0 +1,196 @@
+//! A payout rail with durable books of its own, which misbehaves on purpose.
+//!
+//! Payments wait in a bounded queue; one thread writes all that wait in one transaction and answers only
+//! after its commit, so a kill between paying and answering leaves the payment in the books. Lookups go
+//! through the same queue: one that follows a send sees what became of it.
+
+mod books;
+mod misbehaviour;
+mod worker;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ledger_core::money::Currency;
+use ledger_core::steps::ports::{Payout, PayoutKey, PayoutRail, PayoutStatus, PayoutUnknown};
+use ledger_core::time::Clock;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+pub use books::{BooksError, Payment};
+use misbehaviour::Fault;
+pub use misbehaviour::Misbehaviour;
+use worker::{Answer, Order, Request, Subscriber};
+
+/// Requests waiting for the worker; senders beyond that wait for a place.
+const QUEUE: usize = 4_096;
+
+/// Keys that may at one time be waiting for a second send after a timeout; beyond that the rail behaves.
+const LOST_SENDS_MAX: usize = 65_536;
+
+/// The rail keeps its books for ever; it promises a month.
+const IDEMPOTENCY_WINDOW: Duration = Duration::from_hours(30 * 24);
+
+/// Our own payout rail. Its state is the books' file alone.
+pub struct SandboxRail {
+    misbehaviour: Misbehaviour,
+    requests: Option<mpsc::Sender<Request>>,
+    worker: Option<std::thread::JoinHandle<()>>,
+    subscriber: Subscriber,
+    /// Keys whose first send was lost before it reached the books.
+    lost: Mutex<HashSet<PayoutKey>>,
+    /// A connection for audits, beside the worker's.
+    audit: Mutex<Connection>,
+}
+
+/// The rail says once more that it paid, as rails do with webhooks. Comes at most once, and may be lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The line of the books; always paid.
+    pub payment: Payment,
+}
+
+/// How many keys the books hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PaymentCounts {
+    /// Payments made.
+    pub paid: u64,
+    /// Keys refused for good.
+    pub refused: u64,
+}
+
+/// Why the rail does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RailError {
+    /// Its books cannot be opened.
+    #[error("opening the payout rail's books")]
+    Books(#[from] BooksError),
+    /// No thread for its worker.
+    #[error("starting the payout rail's worker")]
+    Worker(#[source] std::io::Error),
+}
+
+impl SandboxRail {
+    /// Opens the books at `path`, creating them where there are none.
+    pub fn open(
+        path: &Path,
+        misbehaviour: Misbehaviour,
+        clock: Arc<dyn Clock>,
+    ) -> Result<SandboxRail, RailError> {
+        let connection = books::open(path)?;
+        let audit = books::open(path)?;
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let subscriber = Subscriber::default();
+        let worker =
+            worker::start(connection, queue, Arc::clone(&subscriber), clock).map_err(RailError::Worker)?;
+        Ok(SandboxRail {
+            misbehaviour,
+            requests: Some(requests),
+            worker: Some(worker),
+            subscriber,
+            lost: Mutex::default(),
+            audit: Mutex::new(audit),
+        })
+    }
+
+    /// From now on confirmations go to this receiver, and to none before it. One that finds `capacity`
+    /// others waiting is lost.
+    pub fn confirmations(&self, capacity: usize) -> mpsc::Receiver<Confirmation> {
+        let (sender, receiver) = mpsc::channel(capacity);
+        *self.subscriber.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        receiver
+    }
+
+    /// What was paid in all, in minor units per currency. Reads the books; short, but blocking.
+    pub fn total_paid(&self) -> Result<Vec<(Currency, i64)>, BooksError> {
+        self.audit(books::totals)
+    }
+
+    /// How many payments and refusals the books hold. Blocking.
+    pub fn count(&self) -> Result<PaymentCounts, BooksError> {
+        self.audit(books::count)
+            .map(|(paid, refused)| PaymentCounts { paid, refused })
+    }
+
+    /// Up to `limit` lines of the books in the order of their keys, after the key `after`. Blocking.
+    pub fn payments(&self, after: Option<PayoutKey>, limit: u32) -> Result<Vec<Payment>, BooksError> {
+        self.audit(|connection| books::page(connection, after, limit))
+    }
+
+    fn audit<T>(&self, read: impl FnOnce(&Connection) -> Result<T, BooksError>) -> Result<T, BooksError> {
+        read(&self.audit.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether this send gets lost on its way; the next one under the same key will not.
+    fn loses(&self, key: PayoutKey) -> bool {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        !lost.remove(&key) && lost.len() < LOST_SENDS_MAX && lost.insert(key)
+    }
+
+    async fn ask(&self, order: Order) -> Result<PayoutStatus, PayoutUnknown> {
+        let (answer, answered) = oneshot::channel();
+        let stopped = || PayoutUnknown("the rail has stopped".to_owned());
+        let requests = self.requests.as_ref().ok_or_else(stopped)?;
+        requests
+            .send(Request { order, answer })
+            .await
+            .map_err(|_| stopped())?;
+        match answered.await.map_err(|_| stopped())?? {
+            Answer::Status(status) => Ok(status),
+            Answer::Silence => Err(self.time_out().await),
+        }
+    }
+
+    async fn time_out(&self) -> PayoutUnknown {
+        tokio::time::sleep(self.misbehaviour.timeout).await;
+        PayoutUnknown("timed out".to_owned())
+    }
+}
+
+#[async_trait]
+impl PayoutRail for SandboxRail {
+    async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayoutUnknown> {
+        let conduct = self.misbehaviour.of(payout.key);
+        if !conduct.delay.is_zero() {
+            tokio::time::sleep(conduct.delay).await;
+        }
+        if conduct.fault == Some(Fault::TimeoutBeforePaying) {
+            // A key that the books know was sent before this process began.
+            let known = self.ask(Order::Lookup(payout.key)).await? != PayoutStatus::NotFound;
+            if !known && self.loses(payout.key) {
+                return Err(self.time_out().await);
+            }
+        }
+        self.ask(Order::Pay {
+            payout: payout.clone(),
+            fault: conduct.fault,
+        })
+        .await
+    }
+
+    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayoutUnknown> {
+        self.ask(Order::Lookup(key)).await
+    }
+
+    fn idempotency_window(&self) -> Duration {
+        IDEMPOTENCY_WINDOW
+    }
+}
+
+impl Drop for SandboxRail {
+    fn drop(&mut self) {
+        // Closing the queue ends the worker once it has committed what waits.
+        self.requests = None;
+        if let Some(worker) = self.worker.take()
+            && worker.join().is_err()
+        {
+            tracing::error!("the payout rail's worker had panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

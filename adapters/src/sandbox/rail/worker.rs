@@ -1,0 +1,173 @@
+//! The one thread that writes the books: takes what waits, at most a batch, commits once, then answers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use ledger_core::ids::PayoutReference;
+use ledger_core::steps::ports::{Payout, PayoutKey, PayoutStatus, PayoutUnknown};
+use ledger_core::time::Clock;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::books::{self, BooksError, Payment};
+use super::{Confirmation, Fault};
+
+/// Requests that share one commit, at most.
+const BATCH_MAX: usize = 256;
+
+/// Who hears of confirmations.
+pub(super) type Subscriber = Arc<Mutex<Option<mpsc::Sender<Confirmation>>>>;
+
+/// One question to the books, and where its answer goes.
+pub(super) struct Request {
+    pub(super) order: Order,
+    pub(super) answer: oneshot::Sender<Result<Answer, PayoutUnknown>>,
+}
+
+pub(super) enum Order {
+    Pay { payout: Payout, fault: Option<Fault> },
+    Lookup(PayoutKey),
+}
+
+/// What the rail says, or that it paid and says nothing.
+pub(super) enum Answer {
+    Status(PayoutStatus),
+    Silence,
+}
+
+/// What follows from an order once it is durable.
+struct Outcome {
+    answer: Result<Answer, PayoutUnknown>,
+    confirm: Option<Payment>,
+}
+
+pub(super) fn start(
+    mut connection: Connection,
+    mut queue: mpsc::Receiver<Request>,
+    subscriber: Subscriber,
+    clock: Arc<dyn Clock>,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name("sandbox-rail".to_owned())
+        .spawn(move || {
+            let mut batch = Vec::with_capacity(BATCH_MAX);
+            while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+                let (orders, callers): (Vec<Order>, Vec<_>) =
+                    batch.drain(..).map(|r| (r.order, r.answer)).unzip();
+                match commit(&mut connection, &orders, clock.as_ref()) {
+                    Ok(outcomes) => {
+                        for (caller, outcome) in callers.into_iter().zip(outcomes) {
+                            // A caller that stopped waiting learns the rest by a lookup.
+                            drop(caller.send(outcome.answer));
+                            if let Some(payment) = outcome.confirm {
+                                confirm(&subscriber, payment);
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "the payout rail could not write its books"
+                        );
+                        for caller in callers {
+                            drop(caller.send(Err(PayoutUnknown(
+                                "the rail could not write its books".to_owned(),
+                            ))));
+                        }
+                    }
+                }
+            }
+        })
+}
+
+fn commit(
+    connection: &mut Connection,
+    orders: &[Order],
+    clock: &dyn Clock,
+) -> Result<Vec<Outcome>, BooksError> {
+    let transaction = books::begin(connection)?;
+    let outcomes = orders
+        .iter()
+        .map(|order| carry_out(&transaction, order, clock))
+        .collect::<Result<_, _>>()?;
+    transaction.commit()?;
+    Ok(outcomes)
+}
+
+fn carry_out(connection: &Connection, order: &Order, clock: &dyn Clock) -> Result<Outcome, BooksError> {
+    match order {
+        Order::Lookup(key) => {
+            let status =
+                books::find(connection, *key)?.map_or(PayoutStatus::NotFound, |payment| payment.status);
+            Ok(Outcome {
+                answer: Ok(Answer::Status(status)),
+                confirm: None,
+            })
+        }
+        Order::Pay { payout, fault } => match books::find(connection, payout.key)? {
+            Some(payment) if payment.is_for(payout) => Ok(Outcome {
+                answer: Ok(Answer::Status(payment.status)),
+                confirm: None,
+            }),
+            // Not `Refused`, which is final for the key: the first payment under it stands.
+            Some(_) => {
+                let conflict = "conflict: the key was used before for another amount or account";
+                Ok(Outcome {
+                    answer: Err(PayoutUnknown(conflict.to_owned())),
+                    confirm: None,
+                })
+            }
+            None => pay(connection, payout, *fault, clock),
+        },
+    }
+}
+
+fn pay(
+    connection: &Connection,
+    payout: &Payout,
+    fault: Option<Fault>,
+    clock: &dyn Clock,
+) -> Result<Outcome, BooksError> {
+    let refusal = if payout.amount.is_zero() {
+        Some("nothing_to_pay")
+    } else {
+        (fault == Some(Fault::Refuse)).then_some("beneficiary_refused")
+    };
+    let status = match refusal {
+        Some(reason) => PayoutStatus::Refused {
+            reason: reason.to_owned(),
+        },
+        None => PayoutStatus::Paid(reference(payout.key)?),
+    };
+    let payment = Payment {
+        key: payout.key,
+        account_id: payout.account_id.clone(),
+        amount: payout.amount,
+        paid_at: refusal.is_none().then(|| clock.now()),
+        status: status.clone(),
+    };
+    books::insert(connection, &payment)?;
+    let answer = match fault {
+        Some(Fault::TimeoutAfterPaying) => Answer::Silence,
+        _ => Answer::Status(status),
+    };
+    let confirm = (fault == Some(Fault::ConfirmAgain) && refusal.is_none()).then_some(payment);
+    Ok(Outcome {
+        answer: Ok(answer),
+        confirm,
+    })
+}
+
+fn reference(key: PayoutKey) -> Result<PayoutReference, BooksError> {
+    let entry = key.entry_id.to_string();
+    PayoutReference::parse(&format!("pay_{}_{}", &entry[..32], key.attempt))
+        .map_err(|_| BooksError::Corrupt("reference"))
+}
+
+fn confirm(subscriber: &Subscriber, payment: Payment) {
+    let subscriber = subscriber.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(sender) = subscriber.as_ref() {
+        // Nobody promised that a confirmation arrives; waiting for room would stop payments.
+        drop(sender.try_send(Confirmation { payment }));
+    }
+}
