@@ -1,1 +1,6 @@
-//! placeholder
+//! The rewardhub command: configuration, telemetry, wiring. The only place that names concrete types.
+
+pub mod commands;
+pub mod folder;
+pub mod node;
+pub mod telemetry;

@@ -1,0 +1,225 @@
+//! Replay: state, balances and hashes recomputed from the log alone, and everything that does not fit named.
+//!
+//! Replay cannot pay or tell anyone: it has no ledger, no rail and no notifier, only events.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use cqrs_es::Aggregate as _;
+
+use crate::account::{AccountEvent, RewardAccount};
+use crate::audit::chain::Links;
+use crate::campaign::{Campaign, CampaignEvent};
+use crate::ids::{CampaignId, TransactionKey};
+use crate::log::decode::{LedgerEvent, decode};
+use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId};
+use crate::money::Currency;
+use crate::posting::{Posting, Side};
+
+/// Findings kept in words; more are only counted.
+pub const FINDINGS_MAX: usize = 100;
+const PAGE: usize = 10_000;
+
+/// All that the log says, recomputed.
+#[derive(Default)]
+pub struct Replay {
+    links: Links,
+    accounts: HashMap<StreamId, RewardAccount>,
+    campaigns: BTreeMap<StreamId, Campaign>,
+    keys: HashSet<TransactionKey>,
+    /// Debits minus credits per ledger account and currency code.
+    balances: BTreeMap<(String, &'static str), i128>,
+    /// Wins and returned reversals since the campaign's last `BudgetSpent`, and in all.
+    spend: BTreeMap<CampaignId, Spend>,
+    events: u64,
+    findings: Vec<String>,
+    findings_total: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Spend {
+    won_minor: i128,
+    returned_minor: i128,
+    funded_minor: i128,
+}
+
+/// What a replay came to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Summary {
+    /// Events replayed.
+    pub events: u64,
+    /// The last one's place.
+    pub position: String,
+    /// Reward accounts.
+    pub accounts: u64,
+    /// Campaigns.
+    pub campaigns: u64,
+    /// Lines decided or deferred, each once.
+    pub transactions: u64,
+    /// Debits minus credits per currency: zero in all of them, or something is wrong.
+    pub trial_balance: BTreeMap<String, String>,
+    /// What does not fit, at most [`FINDINGS_MAX`] in words.
+    pub findings: Vec<String>,
+    /// How many there were.
+    pub findings_total: u64,
+}
+
+/// An event with its payload read, so that reading can happen on another thread.
+pub type Decoded = (StoredEvent, Result<LedgerEvent, LogError>);
+
+impl Replay {
+    /// Replays the whole log: one thread reads and decodes, the calling task checks and applies.
+    pub async fn run(log: &dyn EventLog, mut progress: impl FnMut(u64)) -> Result<Replay, LogError> {
+        let mut replay = Replay::default();
+        let mut next = log.read_after(Position(0), PAGE).await?;
+        while let Some(last) = next.last().map(|e| e.position) {
+            let page = tokio::task::spawn_blocking(move || decode_page(next));
+            let (following, page) = tokio::join!(log.read_after(last, PAGE), page);
+            for decoded in page.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic())) {
+                replay.take(decoded);
+            }
+            progress(replay.events);
+            next = following?;
+        }
+        Ok(replay)
+    }
+
+    /// Checks and applies the next event of the log.
+    pub fn take(&mut self, (stored, event): Decoded) {
+        self.events += 1;
+        if let Err(broken) = self.links.follow(&stored) {
+            self.find(broken.to_string());
+        }
+        if stored.transaction_key.is_some_and(|key| !self.keys.insert(key)) {
+            self.find(format!("at {} a transaction key is used a second time", stored.position));
+        }
+        match event {
+            Err(error) => self.find(error.to_string()),
+            Ok(LedgerEvent::Account(event)) => self.account(&stored, event),
+            Ok(LedgerEvent::Campaign(event)) => self.campaign(&stored, event),
+        }
+    }
+
+    /// The reward accounts as the log has them.
+    pub fn accounts(&self) -> &HashMap<StreamId, RewardAccount> {
+        &self.accounts
+    }
+
+    /// The campaigns as the log has them.
+    pub fn campaigns(&self) -> &BTreeMap<StreamId, Campaign> {
+        &self.campaigns
+    }
+
+    /// Debits minus credits per ledger account and currency code.
+    pub fn balances(&self) -> &BTreeMap<(String, &'static str), i128> {
+        &self.balances
+    }
+
+    /// The end of the replay: what only the whole can show is checked now.
+    pub fn finish(mut self) -> Summary {
+        let totals = self.totals();
+        for (currency, difference) in &totals {
+            if *difference != 0 {
+                self.find(format!("the trial balance of {currency} differs by {difference}"));
+            }
+        }
+        let campaigns: Vec<_> = self.campaigns.values().filter_map(|c| Some((c.terms()?.0.campaign_id.clone(), c.spent_minor()))).collect();
+        for (campaign, spent_minor) in campaigns {
+            let won = self.spend.get(&campaign).map_or(0, |s| s.won_minor);
+            if i128::from(spent_minor) != won {
+                self.find(format!("campaign {campaign} recorded a spend of {spent_minor} but its draws won {won}"));
+            }
+        }
+        Summary {
+            events: self.events,
+            position: self.links.position.to_string(),
+            accounts: self.accounts.len() as u64,
+            campaigns: self.campaigns.len() as u64,
+            transactions: self.keys.len() as u64,
+            trial_balance: totals.into_iter().map(|(code, difference)| (code.into(), difference.to_string())).collect(),
+            findings: self.findings,
+            findings_total: self.findings_total,
+        }
+    }
+
+    fn totals(&self) -> BTreeMap<&'static str, i128> {
+        let mut totals = BTreeMap::new();
+        for ((_, code), balance) in &self.balances {
+            *totals.entry(*code).or_insert(0) += balance;
+        }
+        totals
+    }
+
+    fn account(&mut self, stored: &StoredEvent, event: AccountEvent) {
+        match &event {
+            AccountEvent::TransactionEvaluated { draws, .. } => {
+                for draw in draws {
+                    let Some(amount) = draw.amount else { continue };
+                    self.spend.entry(draw.campaign_id.clone()).or_default().won_minor += i128::from(amount.minor());
+                    if amount.minor() > draw.budget_left_minor {
+                        self.find(format!("at {} a win exceeds the budget left", stored.position));
+                    }
+                }
+            }
+            AccountEvent::RewardReversed { campaign_id, amount, budget_returned: true, .. } => {
+                self.spend.entry(campaign_id.clone()).or_default().returned_minor += i128::from(amount.minor());
+            }
+            _ => {}
+        }
+        if let Some(posting) = event.posting() {
+            self.post(posting);
+        }
+        self.accounts.entry(stored.stream.clone()).or_default().apply(event);
+    }
+
+    fn campaign(&mut self, stored: &StoredEvent, event: CampaignEvent) {
+        if let Ok(campaign) = CampaignId::parse(&stored.stream.id) {
+            let spend = self.spend.entry(campaign.clone()).or_default();
+            match &event {
+                CampaignEvent::BudgetFunded { amount, .. } => spend.funded_minor += i128::from(amount.minor()),
+                CampaignEvent::BudgetSpent { spent_minor, reversed_minor } => {
+                    let recorded = (i128::from(*spent_minor), i128::from(*reversed_minor));
+                    let Spend { won_minor, returned_minor, funded_minor } = *spend;
+                    if recorded != (won_minor, returned_minor) {
+                        self.find(format!("at {} campaign {campaign} records a spend its draws do not show", stored.position));
+                    }
+                    if won_minor > funded_minor + returned_minor {
+                        self.find(format!("at {} campaign {campaign} has spent more than its budget", stored.position));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(posting) = event.posting() {
+            self.post(posting);
+        }
+        self.campaigns.entry(stored.stream.clone()).or_default().apply(event);
+    }
+
+    fn post(&mut self, posting: &Posting) {
+        for entry in posting.entries() {
+            let currency: Currency = entry.amount.currency();
+            let minor = i128::from(entry.amount.minor());
+            let signed = match entry.side {
+                Side::Debit => minor,
+                Side::Credit => -minor,
+            };
+            *self.balances.entry((entry.account.clone(), currency.code())).or_insert(0) += signed;
+        }
+    }
+
+    fn find(&mut self, finding: String) {
+        self.findings_total += 1;
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(finding);
+        }
+    }
+}
+
+fn decode_page(page: Vec<StoredEvent>) -> Vec<Decoded> {
+    page.into_iter()
+        .map(|stored| {
+            let event = decode(&stored);
+            (stored, event)
+        })
+        .collect()
+}

@@ -1,0 +1,48 @@
+//! `rewardhub audit replay`: state, balances and hashes recomputed from the log alone and compared with the
+//! read models. Reads only; works beside a running sandbox.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Subcommand;
+use ledger_core::audit::replay::Replay;
+use ledger_core::log::EventLog;
+use ledger_core::log::sqlite::SqliteLog;
+use serde_json::json;
+
+use crate::commands::{Data, Ended};
+use crate::folder::Folder;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(subcommand)]
+    check: Check,
+}
+
+#[derive(Subcommand)]
+enum Check {
+    /// Recompute state, balances and hashes from the log and compare them with the read models.
+    Replay {
+        #[command(flatten)]
+        data: Data,
+    },
+}
+
+pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let Check::Replay { data } = arguments.check;
+    let folder = Folder::existing(&data.path)?;
+    let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open_read_only(&folder.log())?);
+    let began = Instant::now();
+    let summary = Replay::run(&*log, |_| {}).await?.finish();
+    let seconds = began.elapsed().as_secs_f64();
+    let read_models = if folder.read().is_file() { projections::compare(&log, &folder.read()).await? } else { vec![] };
+    let differing: u64 = read_models.iter().map(|r| r.rows_changed).sum();
+    let read_models: Vec<_> = read_models
+        .iter()
+        .map(|r| json!({ "projection": r.projection.as_str(), "position": r.events.to_string(), "rows": r.rows, "rows_differing": r.rows_changed }))
+        .collect();
+    let holds = summary.findings_total == 0 && differing == 0;
+    let report = json!({ "holds": holds, "replay": summary, "read_models": read_models, "seconds": seconds });
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(if holds { Ended::Fine } else { Ended::Failed })
+}

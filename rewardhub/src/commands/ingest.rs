@@ -1,0 +1,209 @@
+//! `rewardhub ingest`: transactions from NDJSON, into a data folder or over HTTP. Safe to repeat: what is
+//! known is answered `duplicate`.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
+use indicatif::{ProgressBar, ProgressStyle};
+use ledger_core::transaction::RowError;
+use serde::Serialize;
+
+use crate::commands::Ended;
+use crate::folder::Folder;
+use crate::node::Engine;
+
+mod lines;
+mod target;
+
+use lines::{Chunk, Lines};
+use target::{RowOutcome, Target};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// One transaction per line; `-` for standard input.
+    #[arg(value_name = "FILE|-")]
+    file: PathBuf,
+    /// The data folder [default: ./data].
+    #[arg(long, value_name = "DIR", conflicts_with = "url", env = "REWARDHUB_DATA")]
+    data: Option<PathBuf>,
+    /// A running service, such as <http://127.0.0.1:8080>; its token in `REWARDHUB_TOKEN`.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+    /// Write rejected rows here as NDJSON instead of to stderr.
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+}
+
+/// What came of a file.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Summary {
+    read: u64,
+    accepted: u64,
+    duplicate: u64,
+    deferred: u64,
+    linked: u64,
+    held: u64,
+    rejected: u64,
+    /// `null` over HTTP, where a feed is not told who won.
+    won: Option<u64>,
+    won_minor: Option<std::collections::BTreeMap<&'static str, i64>>,
+    seconds: f64,
+}
+
+/// Chunks under way at once: enough that parsing never waits for the disk.
+const UNDER_WAY: usize = 4;
+
+pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let (target, engine) = match &arguments.url {
+        Some(url) => (Target::http(url)?, None),
+        None => {
+            let folder = Folder::create(&arguments.data.clone().unwrap_or_else(|| "./data".into()))?;
+            let engine = Engine::start(&folder, folder.lock("ingest")?).await?;
+            (Target::Ledger(engine.intake.clone()), Some(engine))
+        }
+    };
+    let result = ingest(&arguments, &target).await;
+    drop(target);
+    if let Some(engine) = engine {
+        engine.stop().await?;
+    }
+    let summary = result?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&summary)?);
+    } else {
+        let Summary { read, accepted, duplicate, deferred, linked, held, rejected, won, seconds, .. } = &summary;
+        let won = won.map_or(String::new(), |won| format!(" ({won} won)"));
+        println!(
+            "{read} read: {accepted} accepted{won}, {duplicate} duplicate, {deferred} deferred, {linked} linked, \
+             {held} held, {rejected} rejected in {seconds:.1} s"
+        );
+    }
+    Ok(if summary.rejected == 0 { Ended::Fine } else { Ended::Failed })
+}
+
+async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summary> {
+    let began = Instant::now();
+    let mut lines = Lines::open(&arguments.file)?;
+    let mut rejects = Rejects::open(arguments)?;
+    let bar = progress_bar(&lines);
+    let mut summary = Summary::default();
+    if matches!(target, Target::Ledger(_)) {
+        summary.won = Some(0);
+        summary.won_minor = Some(std::collections::BTreeMap::new());
+    }
+    let mut under_way = FuturesOrdered::new();
+    let mut waiting: VecDeque<Chunk> = VecDeque::new();
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut stopping = false;
+    loop {
+        while !stopping && under_way.len() < UNDER_WAY {
+            let Some(chunk) = lines.next_chunk()? else {
+                stopping = true;
+                break;
+            };
+            bar.set_position(lines.bytes_read());
+            under_way.push_back(target.send(chunk.rows.clone()));
+            waiting.push_back(chunk);
+        }
+        tokio::select! {
+            outcomes = under_way.next() => {
+                let Some(outcomes) = outcomes else { break };
+                let chunk = waiting.pop_front().context("a chunk for every answer")?;
+                let outcomes = outcomes.with_context(|| format!("from line {} on nothing is known to be taken; run it again", chunk.first_line()))?;
+                summary.count(&chunk, &outcomes, &mut rejects)?;
+            }
+            _ = &mut interrupted, if !stopping => {
+                eprintln!("stopping after what is under way; run it again to go on");
+                stopping = true;
+            }
+        }
+    }
+    bar.finish_and_clear();
+    rejects.finish()?;
+    summary.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    Ok(summary)
+}
+
+impl Summary {
+    fn count(&mut self, chunk: &Chunk, outcomes: &[RowOutcome], rejects: &mut Rejects) -> anyhow::Result<()> {
+        if outcomes.len() != chunk.rows.len() {
+            bail!("{} answers to {} rows", outcomes.len(), chunk.rows.len());
+        }
+        for (line, outcome) in chunk.lines.iter().zip(outcomes) {
+            self.read += 1;
+            match outcome {
+                RowOutcome::Accepted(won) => {
+                    self.accepted += 1;
+                    if let (Some(money), Some(count), Some(sums)) = (won, &mut self.won, &mut self.won_minor) {
+                        *count += 1;
+                        *sums.entry(money.currency().code()).or_insert(0) += money.minor();
+                    }
+                }
+                RowOutcome::Duplicate => self.duplicate += 1,
+                RowOutcome::Deferred => self.deferred += 1,
+                RowOutcome::Linked => self.linked += 1,
+                RowOutcome::Held => self.held += 1,
+                RowOutcome::Rejected { transaction_id, error } => {
+                    self.rejected += 1;
+                    rejects.write(*line, transaction_id.as_deref(), error)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where rejected rows are named.
+enum Rejects {
+    Stderr,
+    File(std::io::BufWriter<std::fs::File>),
+}
+
+impl Rejects {
+    fn open(arguments: &Arguments) -> anyhow::Result<Rejects> {
+        let Some(path) = &arguments.rejects else { return Ok(Rejects::Stderr) };
+        let file = std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Rejects::File(std::io::BufWriter::new(file)))
+    }
+
+    fn write(&mut self, line: u64, transaction_id: Option<&str>, error: &RowError) -> anyhow::Result<()> {
+        match self {
+            Rejects::Stderr => {
+                let place = if error.field.is_empty() { String::new() } else { format!("{}: ", error.field) };
+                eprintln!("line {line}: {place}{} ({})", error.message, error.code.as_str());
+            }
+            Rejects::File(file) => {
+                let row = serde_json::json!({ "line": line, "transaction_id": transaction_id, "error": error });
+                writeln!(file, "{row}").context("cannot write the rejected rows")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> anyhow::Result<()> {
+        match self {
+            Rejects::Stderr => Ok(()),
+            Rejects::File(mut file) => file.flush().context("cannot write the rejected rows"),
+        }
+    }
+}
+
+fn progress_bar(lines: &Lines) -> ProgressBar {
+    // indicatif draws to stderr, and only where that is a terminal.
+    let bar = lines.bytes_total().map_or_else(ProgressBar::no_length, ProgressBar::new);
+    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// How long to wait before trying the same chunk again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How often.
+const RETRIES: u32 = 120;

@@ -1,0 +1,122 @@
+//! Lines of a file in chunks, each with its number. Blank ones are passed over; no line can fill the memory.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+/// Rows per chunk, which is a request over HTTP.
+const CHUNK_ROWS: usize = 2_000;
+/// Bytes per chunk, well below a request's 5 MiB.
+const CHUNK_BYTES: usize = 4 << 20;
+/// What is kept of a line: more than a transaction may have, so that it is refused as too long.
+const LINE_BYTES: u64 = 64 << 10;
+
+/// Some rows and their line numbers, from 1.
+pub(super) struct Chunk {
+    pub(super) rows: Arc<Vec<Vec<u8>>>,
+    pub(super) lines: Vec<u64>,
+}
+
+impl Chunk {
+    pub(super) fn first_line(&self) -> u64 {
+        self.lines.first().copied().unwrap_or(0)
+    }
+}
+
+/// A file or standard input, line by line.
+pub(super) struct Lines {
+    reader: Box<dyn BufRead + Send>,
+    line: u64,
+    bytes: u64,
+    total: Option<u64>,
+}
+
+impl Lines {
+    pub(super) fn open(path: &Path) -> anyhow::Result<Lines> {
+        if path == Path::new("-") {
+            return Ok(Lines::of(Box::new(BufReader::new(std::io::stdin())), None));
+        }
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        let metadata = file.metadata().with_context(|| format!("cannot open {}", path.display()))?;
+        anyhow::ensure!(!metadata.is_dir(), "{} is a folder", path.display());
+        let total = metadata.is_file().then_some(metadata.len());
+        Ok(Lines::of(Box::new(BufReader::with_capacity(1 << 20, file)), total))
+    }
+
+    fn of(reader: Box<dyn BufRead + Send>, total: Option<u64>) -> Lines {
+        Lines { reader, line: 0, bytes: 0, total }
+    }
+
+    pub(super) fn bytes_total(&self) -> Option<u64> {
+        self.total
+    }
+
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The next rows; `None` at the end.
+    pub(super) fn next_chunk(&mut self) -> anyhow::Result<Option<Chunk>> {
+        let (mut rows, mut lines, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while rows.len() < CHUNK_ROWS && bytes < CHUNK_BYTES {
+            let Some(row) = self.next_line().with_context(|| format!("cannot read line {}", self.line + 1))? else { break };
+            // A byte order mark is no part of the first row.
+            let row = if self.line == 1 { row.strip_prefix(b"\xEF\xBB\xBF").map(<[u8]>::to_vec).unwrap_or(row) } else { row };
+            if row.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            bytes += row.len();
+            rows.push(row);
+            lines.push(self.line);
+        }
+        Ok((!rows.is_empty()).then(|| Chunk { rows: Arc::new(rows), lines }))
+    }
+
+    fn next_line(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let mut row = Vec::with_capacity(512);
+        let read = self.reader.by_ref().take(LINE_BYTES).read_until(b'\n', &mut row)?;
+        if read == 0 {
+            return Ok(None);
+        }
+        self.line += 1;
+        self.bytes += read as u64;
+        if row.last() == Some(&b'\n') {
+            row.pop();
+        } else if read as u64 == LINE_BYTES {
+            self.bytes += self.reader.skip_until(b'\n')? as u64;
+        }
+        if row.last() == Some(&b'\r') {
+            row.pop();
+        }
+        Ok(Some(row))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_keep_their_numbers_and_blank_ones_are_passed_over() {
+        let text = b"\xEF\xBB\xBFa\r\n\n  \nb\n\nc".to_vec();
+        let mut lines = Lines::of(Box::new(std::io::Cursor::new(text)), None);
+        let chunk = lines.next_chunk().unwrap().unwrap();
+        assert_eq!(*chunk.rows, [b"a".to_vec(), b"b".to_vec(), b"c".to_vec()]);
+        assert_eq!(chunk.lines, [1, 4, 6]);
+        assert!(lines.next_chunk().unwrap().is_none());
+    }
+
+    #[test]
+    fn an_endless_line_is_cut_and_the_next_one_still_read() {
+        let mut text = vec![b'x'; 200_000];
+        text.extend_from_slice(b"\nnext\n");
+        let mut lines = Lines::of(Box::new(std::io::Cursor::new(text)), None);
+        let chunk = lines.next_chunk().unwrap().unwrap();
+        assert_eq!(chunk.rows[0].len() as u64, LINE_BYTES);
+        assert_eq!((chunk.rows[1].as_slice(), chunk.lines[1]), (b"next".as_slice(), 2));
+        assert_eq!(lines.bytes_read(), 200_006);
+    }
+}

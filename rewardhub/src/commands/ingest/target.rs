@@ -1,0 +1,140 @@
+//! Where rows go: the ledger of a data folder, or a running service.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use ledger_core::engine::{Context, RowResult, SubmitError};
+use ledger_core::money::Money;
+use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
+use ledger_core::transaction::{Code, RowError};
+use serde::Deserialize;
+
+use super::{RETRIES, RETRY};
+
+/// What became of one row.
+pub(super) enum RowOutcome {
+    Accepted(Option<Money>),
+    Duplicate,
+    Deferred,
+    Linked,
+    Held,
+    Rejected { transaction_id: Option<String>, error: RowError },
+}
+
+pub(super) enum Target {
+    Ledger(Intake),
+    Http(Http),
+}
+
+#[derive(Clone)]
+pub(super) struct Http {
+    client: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Target {
+    pub(super) fn http(url: &str) -> anyhow::Result<Target> {
+        let token = std::env::var("REWARDHUB_TOKEN").context("set REWARDHUB_TOKEN to a token with transactions:write")?;
+        let url = format!("{}/v1/transactions", url.trim_end_matches('/'));
+        Ok(Target::Http(Http { client: reqwest::Client::new(), url, token }))
+    }
+
+    /// Sends one chunk until it is answered as a whole; every row may be sent again at any time.
+    pub(super) fn send(&self, rows: Arc<Vec<Vec<u8>>>) -> futures::future::BoxFuture<'static, anyhow::Result<Vec<RowOutcome>>> {
+        match self {
+            Target::Ledger(intake) => Box::pin(take(intake.clone(), rows)),
+            Target::Http(http) => Box::pin(http.clone().post(rows)),
+        }
+    }
+}
+
+async fn take(intake: Intake, rows: Arc<Vec<Vec<u8>>>) -> anyhow::Result<Vec<RowOutcome>> {
+    let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+    let context = Context::new("operator:ingest", "", "file");
+    for _ in 0..RETRIES {
+        match intake.take(&rows, &Sources::All, context.clone()).await {
+            Ok(answers) => return Ok(answers.into_iter().map(outcome).collect()),
+            Err(SubmitError::Full | SubmitError::Unavailable) => tokio::time::sleep(RETRY).await,
+            Err(error @ SubmitError::NotWriter) => return Err(error.into()),
+        }
+    }
+    bail!("the ledger takes nothing")
+}
+
+fn outcome(answer: RowAnswer) -> RowOutcome {
+    match answer.outcome {
+        Err(error) => RowOutcome::Rejected { transaction_id: answer.transaction_id, error },
+        Ok(receipt) => match receipt.result {
+            RowResult::Accepted => RowOutcome::Accepted(receipt.won),
+            RowResult::Duplicate => RowOutcome::Duplicate,
+            RowResult::Deferred => RowOutcome::Deferred,
+            RowResult::Linked => RowOutcome::Linked,
+            RowResult::Held => RowOutcome::Held,
+        },
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    results: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    transaction_id: Option<String>,
+    result: String,
+    error: Option<Fault>,
+}
+
+#[derive(Deserialize)]
+struct Fault {
+    code: Code,
+    field: String,
+    message: String,
+}
+
+impl Http {
+    async fn post(self, rows: Arc<Vec<Vec<u8>>>) -> anyhow::Result<Vec<RowOutcome>> {
+        let body = rows.join(&b'\n');
+        for _ in 0..RETRIES {
+            let request = self.client.post(&self.url).bearer_auth(&self.token);
+            let request = request.header("content-type", "application/x-ndjson").body(body.clone());
+            match request.send().await {
+                Ok(response) if response.status().is_success() => {
+                    let answer: Answer = response.json().await.context("the service's answer cannot be read")?;
+                    return answer.results.into_iter().map(Row::outcome).collect();
+                }
+                Ok(response) if matches!(response.status().as_u16(), 429 | 503) => {}
+                Ok(response) => {
+                    let status = response.status();
+                    let problem = response.text().await.unwrap_or_default();
+                    bail!("{} answers {status}: {problem}", self.url)
+                }
+                Err(error) if error.is_connect() || error.is_timeout() || error.is_request() => {
+                    tracing::warn!(%error, "the service cannot be reached; trying again");
+                }
+                Err(error) => return Err(error.into()),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+        bail!("{} takes nothing", self.url)
+    }
+}
+
+impl Row {
+    fn outcome(self) -> anyhow::Result<RowOutcome> {
+        Ok(match (self.result.as_str(), self.error) {
+            ("accepted", _) => RowOutcome::Accepted(None),
+            ("duplicate", _) => RowOutcome::Duplicate,
+            ("deferred", _) => RowOutcome::Deferred,
+            ("linked", _) => RowOutcome::Linked,
+            ("held", _) => RowOutcome::Held,
+            ("rejected", Some(fault)) => {
+                let error = RowError { code: fault.code, field: fault.field.into(), message: fault.message.into() };
+                RowOutcome::Rejected { transaction_id: self.transaction_id, error }
+            }
+            (other, _) => bail!("the service answers a row with {other:?}"),
+        })
+    }
+}

@@ -1,0 +1,299 @@
+//! `rewardhub sandbox`: everything on one machine with nothing to install.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use adapters::sandbox::bank::Mix;
+use adapters::sandbox::{Generator, GeneratorConfig, Misbehaviour};
+use anyhow::Context as _;
+use api::auth::{SandboxIssuer, TokenRequest};
+use ledger_core::campaign::CampaignCommandKind;
+use ledger_core::engine::{Context, RowResult, SubmitError};
+use ledger_core::log::StreamType;
+use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
+use ledger_core::time::{Clock, SystemClock};
+use tokio::sync::watch;
+
+use crate::commands::campaign::{command, parse_terms};
+use crate::commands::{Data, Ended};
+use crate::folder::Folder;
+use crate::node::{Engine, Node};
+use crate::telemetry;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    data: Data,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", env = "REWARDHUB_LISTEN")]
+    listen: SocketAddr,
+    /// Simulated transactions per second; 0 generates none.
+    #[arg(long, value_name = "N/s", default_value = "20/s", value_parser = parse_rate)]
+    rate: u32,
+    /// How many simulated customers.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    customers: u32,
+    /// Fixes customers and purchases, never draw seeds.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Stop after this time.
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    duration: Option<Duration>,
+}
+
+/// The campaign of a new sandbox.
+const CAMPAIGN: &str = include_str!("../../../campaign.example.yaml");
+/// Simulated lines are taken in this often.
+const BEAT: Duration = Duration::from_millis(50);
+/// For the token in `GraphiQL`.
+const TOKEN_TTL: Duration = Duration::from_hours(1);
+
+/// `20`, `20/s`.
+fn parse_rate(text: &str) -> Result<u32, String> {
+    let digits = text.strip_suffix("/s").unwrap_or(text);
+    let rate: u32 = digits.parse().map_err(|_| "expected a number per second such as 20/s".to_string())?;
+    if rate > 100_000 { Err("at most 100000/s".into()) } else { Ok(rate) }
+}
+
+pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let folder = Folder::create(&arguments.data.path)?;
+    let lock = folder.lock("sandbox")?;
+    let render_metrics = telemetry::metrics()?;
+    let listener = tokio::net::TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    let address = listener.local_addr()?;
+    let mut node = Node::start(&folder, lock, Misbehaviour::usual().with_seed(arguments.seed)).await?;
+    start_campaign(&node.engine).await?;
+    let issuer = Arc::new(SandboxIssuer::open_or_create(&folder.issuer())?);
+    let router = api::router(api::ApiState {
+        intake: node.engine.intake.clone(),
+        ledger: node.engine.ledger.clone(),
+        log: Arc::clone(&node.engine.log),
+        read: node.read.clone(),
+        progress: node.progress.clone(),
+        keyring: Arc::clone(&node.engine.keyring),
+        clock: Arc::clone(&node.engine.clock),
+        verifier: Arc::new(api::auth::Verifier::new(issuer.jwks(), issuer.issuer())),
+        render_metrics,
+        graphiql_token: Some(graphiql_token(Arc::clone(&issuer))),
+    });
+    let (stop, stopping) = watch::channel(false);
+    let mut stop_serving = stopping.clone();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let _ = stop_serving.wait_for(|stop| *stop).await;
+    });
+    let mut server = tokio::spawn(server.into_future());
+    let counts = Arc::new(Counts::default());
+    let mut feed = tokio::spawn(feed(
+        node.engine.intake.clone(),
+        generator(&folder, &arguments)?,
+        arguments.rate,
+        Arc::clone(&counts),
+        stopping.clone(),
+    ));
+    print_where_to_look(&folder, address);
+    let line = tokio::spawn(live_line(Arc::clone(&counts), node.progress.clone(), node.engine.ledger.head(), stopping));
+    let fault = tokio::select! {
+        () = interrupted() => None,
+        () = sleep(arguments.duration) => None,
+        ended = &mut server => Some(ended.map_err(Into::into).and_then(|r| r.map_err(Into::into)).err().unwrap_or_else(|| anyhow::anyhow!("the server stopped"))),
+        ended = &mut feed => ended.map_err(Into::into).and_then(|r| r).err(),
+        error = node.failed() => Some(error),
+    };
+    stop.send_replace(true);
+    line.await?;
+    if !feed.is_finished() {
+        feed.await??;
+    }
+    if !server.is_finished() {
+        // A client that holds its connection open does not hold us.
+        let _ = tokio::time::timeout(Duration::from_secs(5), server).await;
+    }
+    node.stop().await?;
+    fault.map_or(Ok(Ended::Fine), Err)
+}
+
+/// A new folder gets the example campaign; one that has campaigns keeps them.
+async fn start_campaign(engine: &Engine) -> anyhow::Result<()> {
+    if !engine.log.stream_ids(StreamType::Campaign).await?.is_empty() {
+        return Ok(());
+    }
+    let terms = parse_terms(CAMPAIGN).context("campaign.example.yaml")?;
+    let id = terms.campaign_id.clone();
+    for kind in [CampaignCommandKind::Draft(Box::new(terms)), CampaignCommandKind::Approve, CampaignCommandKind::Start] {
+        command(&engine.ledger, &id, kind, "sandbox").await?;
+    }
+    Ok(())
+}
+
+/// Tokens for the page's own requests: the auditor's view, renewed with every load of the page.
+fn graphiql_token(issuer: Arc<SandboxIssuer>) -> Arc<dyn Fn() -> String + Send + Sync> {
+    Arc::new(move || {
+        let request = TokenRequest {
+            sub: Some("cus_0001"),
+            sources: &[],
+            scope: "rewards:read audit:read",
+            ttl: TOKEN_TTL,
+        };
+        issuer.issue(&request, SystemClock.now()).unwrap_or_default()
+    })
+}
+
+/// Every start is a run of its own, so that a restart brings new lines instead of old ids with new content.
+fn generator(folder: &Folder, arguments: &Arguments) -> anyhow::Result<Generator> {
+    let path = folder.runs();
+    let runs = match std::fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse::<u64>().with_context(|| format!("{} holds no number", path.display()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let next = path.with_extension("new");
+    std::fs::write(&next, format!("{}\n", runs + 1)).with_context(|| format!("cannot write {}", next.display()))?;
+    std::fs::rename(&next, &path).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(Generator::new(GeneratorConfig {
+        seed: arguments.seed,
+        customers: arguments.customers,
+        source: "sandbox-bank".into(),
+        run: format!("run{}", runs + 1),
+        mix: Mix::default(),
+    })?)
+}
+
+/// What the live line shows.
+#[derive(Default)]
+struct Counts {
+    accepted: AtomicU64,
+    won: AtomicU64,
+    duplicate: AtomicU64,
+    waiting: AtomicU64,
+    rejected: AtomicU64,
+}
+
+impl Counts {
+    fn count(&self, answers: &[RowAnswer]) {
+        for answer in answers {
+            let counter = match &answer.outcome {
+                Ok(receipt) => {
+                    if receipt.won.is_some() {
+                        self.won.fetch_add(1, Ordering::Relaxed);
+                    }
+                    match receipt.result {
+                        RowResult::Accepted => &self.accepted,
+                        RowResult::Duplicate | RowResult::Linked => &self.duplicate,
+                        RowResult::Deferred | RowResult::Held => &self.waiting,
+                    }
+                }
+                Err(_) => &self.rejected,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The simulated bank pushes its lines, each beat as many as are due.
+async fn feed(
+    intake: Intake,
+    mut generator: Generator,
+    rate: u32,
+    counts: Arc<Counts>,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    if rate == 0 {
+        let _ = stop.wait_for(|stop| *stop).await;
+        return Ok(());
+    }
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let began = tokio::time::Instant::now();
+    let mut made = 0_u64;
+    while !*stop.borrow() {
+        tokio::select! {
+            _ = beat.tick() => {}
+            _ = stop.changed() => return Ok(()),
+        }
+        let due = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(rate)) / 1_000;
+        // After a pause (a suspended machine) it does not make up for all of it at once.
+        let rows: Vec<String> = (made..due.min(made + 2_000)).map(|_| generator.next(SystemClock.now()).json).collect();
+        made = due;
+        let rows: Vec<&[u8]> = rows.iter().map(String::as_bytes).collect();
+        let context = Context::new("feed:sandbox-bank", "", "simulated");
+        // A bank sends again what was not taken.
+        while !*stop.borrow() {
+            match intake.take(&rows, &Sources::All, context.clone()).await {
+                Ok(answers) => break counts.count(&answers),
+                Err(SubmitError::Full | SubmitError::Unavailable) => tokio::time::sleep(BEAT).await,
+                Err(error @ SubmitError::NotWriter) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn print_where_to_look(folder: &Folder, address: SocketAddr) {
+    let data = folder.path().display();
+    println!("RewardHub sandbox on http://{address}, data in {data}");
+    println!("  GraphiQL      http://{address}/graphql");
+    println!("  send          POST http://{address}/v1/transactions");
+    println!("  metrics       http://{address}/metrics");
+    println!("  a feed token  rewardhub token --data {data} --scope transactions:write --source '*'");
+    println!("  stop          Ctrl-C; the same --data goes on where it was");
+}
+
+async fn live_line(
+    counts: Arc<Counts>,
+    progress: projections::Progress,
+    head: watch::Receiver<ledger_core::log::Position>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let terminal = std::io::stdout().is_terminal();
+    let mut interval = tokio::time::interval(if terminal { Duration::from_secs(1) } else { Duration::from_secs(10) });
+    interval.tick().await;
+    loop {
+        let stopping = tokio::select! {
+            _ = interval.tick() => false,
+            _ = stop.changed() => true,
+        };
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counts { accepted, won, duplicate, waiting, rejected } = &*counts;
+        let (head, read) = (head.borrow().0, progress.position().0);
+        let line = format!(
+            "accepted {} (won {}), duplicate {}, waiting {}, rejected {}; log at {head}, read models {} behind",
+            count(accepted), count(won), count(duplicate), count(waiting), count(rejected), head.saturating_sub(read),
+        );
+        let mut out = std::io::stdout().lock();
+        let end = if terminal && !stopping { "" } else { "\n" };
+        let start = if terminal { "\r\x1b[2K" } else { "" };
+        // Nobody reading is no reason to stop.
+        let _ = write!(out, "{start}{line}{end}").and_then(|()| out.flush());
+        if stopping {
+            return;
+        }
+    }
+}
+
+async fn sleep(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ctrl-C, or the signal with which service managers stop a process.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,31 @@
+//! Logs to stderr and metrics for `/metrics`.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Renders all metrics as Prometheus text.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// Sends log lines of `REWARDHUB_LOG` (such as `info,ledger_core=debug`; default `warn`) to stderr.
+pub fn logs() -> anyhow::Result<()> {
+    let wanted = std::env::var("REWARDHUB_LOG").unwrap_or_else(|_| "warn".into());
+    let targets = Targets::from_str(&wanted).with_context(|| format!("REWARDHUB_LOG={wanted} is no list of levels"))?;
+    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A second command in the same process (tests) keeps the first one's logs.
+    let _ = tracing_subscriber::registry().with(targets).with(format).try_init();
+    Ok(())
+}
+
+/// Starts to collect metrics and tells how to render them.
+pub fn metrics() -> anyhow::Result<RenderMetrics> {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).ok();
+    Ok(Arc::new(move || handle.render()))
+}
