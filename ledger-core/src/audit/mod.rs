@@ -1,1 +1,3 @@
 //! Checks that trust nobody: the hash chain, replay.
+
+pub mod merkle;
