@@ -54,10 +54,7 @@ pub async fn a_key_pays_once_however_often_it_is_sent_at_once(open: Open<'_>) {
         }
         let stands = look_up(&rail, payout.key).await;
         assert_ne!(stands, PayoutStatus::NotFound, "one of a hundred sends arrives");
-        assert!(
-            answers.iter().all(|answer| *answer == stands),
-            "{answers:?} are not all {stands:?}"
-        );
+        assert!(answers.iter().all(|answer| *answer == stands), "{answers:?} are not all {stands:?}");
     }
 }
 
@@ -85,10 +82,7 @@ pub async fn an_answer_is_final_and_survives_a_restart(open: Open<'_>) {
             _ => None,
         })
         .collect();
-    let paid = answers
-        .iter()
-        .filter(|(_, answer)| matches!(answer, PayoutStatus::Paid(_)))
-        .count();
+    let paid = answers.iter().filter(|(_, answer)| matches!(answer, PayoutStatus::Paid(_))).count();
     assert_eq!(references.len(), paid, "a reference names one payment");
 }
 
@@ -102,11 +96,7 @@ pub async fn after_an_error_a_lookup_tells_the_truth(open: Open<'_>) {
         if let Ok(answer) = &first {
             assert_eq!(seen, *answer);
         }
-        assert_eq!(
-            look_up(&rail, payout.key).await,
-            seen,
-            "asking twice changes nothing"
-        );
+        assert_eq!(look_up(&rail, payout.key).await, seen, "asking twice changes nothing");
         let settled = settle(&rail, &payout).await;
         if seen != PayoutStatus::NotFound {
             assert_eq!(settled, seen);
@@ -119,19 +109,10 @@ pub async fn a_key_used_for_other_terms_is_never_paid(open: Open<'_>) {
     let rail = open();
     let payout = payout("terms", 0);
     let stands = settle(&rail, &payout).await;
-    let other_amount = Payout {
-        amount: gbp(payout.amount.minor() + 1),
-        ..payout.clone()
-    };
-    let other_account = Payout {
-        account_id: account("cus_other"),
-        ..payout.clone()
-    };
+    let other_amount = Payout { amount: gbp(payout.amount.minor() + 1), ..payout.clone() };
+    let other_account = Payout { account_id: account("cus_other"), ..payout.clone() };
     for other in [other_amount, other_account] {
-        assert!(
-            rail.pay(&other).await.is_err(),
-            "other terms under a key are a conflict"
-        );
+        assert!(rail.pay(&other).await.is_err(), "other terms under a key are a conflict");
         assert_eq!(look_up(&rail, payout.key).await, stands);
     }
 }
@@ -140,11 +121,7 @@ pub async fn a_key_used_for_other_terms_is_never_paid(open: Open<'_>) {
 async fn settle(rail: &Arc<dyn PayoutRail>, payout: &Payout) -> PayoutStatus {
     for _ in 0..TRIES {
         if let Ok(answer) = rail.pay(payout).await {
-            assert_ne!(
-                answer,
-                PayoutStatus::NotFound,
-                "a send does not answer `NotFound`"
-            );
+            assert_ne!(answer, PayoutStatus::NotFound, "a send does not answer `NotFound`");
             return answer;
         }
     }
@@ -167,10 +144,7 @@ fn payout(part: &str, n: u64) -> Payout {
     bytes[16..24].copy_from_slice(&n.to_be_bytes());
     let amount = i64::try_from(n).expect("a small number") * 10 + 100;
     Payout {
-        key: PayoutKey {
-            entry_id: EntryId(bytes),
-            attempt: 1,
-        },
+        key: PayoutKey { entry_id: EntryId(bytes), attempt: 1 },
         account_id: account("cus_0001"),
         amount: gbp(amount),
     }

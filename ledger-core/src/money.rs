@@ -26,9 +26,7 @@ impl Currency {
 
     /// Decimal places of the minor unit: GBP 1234 minor units with exponent 2 are 12.34 pounds.
     pub fn exponent(self) -> u16 {
-        self.0
-            .exponent()
-            .expect("from_code admits only currencies with an exponent")
+        self.0.exponent().expect("from_code admits only currencies with an exponent")
     }
 }
 
@@ -85,11 +83,7 @@ pub enum MoneyError {
 impl Money {
     /// `minor` units of `currency`.
     pub fn new(minor: i64, currency: Currency) -> Result<Money, MoneyError> {
-        if minor < 0 {
-            Err(MoneyError::Negative)
-        } else {
-            Ok(Money { minor, currency })
-        }
+        if minor < 0 { Err(MoneyError::Negative) } else { Ok(Money { minor, currency }) }
     }
 
     /// Nothing, in `currency`.
@@ -114,10 +108,7 @@ impl Money {
 
     /// The sum, of one currency.
     pub fn checked_add(self, other: Money) -> Result<Money, MoneyError> {
-        let minor = self
-            .minor
-            .checked_add(self.same(other)?)
-            .ok_or(MoneyError::Overflow)?;
+        let minor = self.minor.checked_add(self.same(other)?).ok_or(MoneyError::Overflow)?;
         Ok(Money { minor, ..self })
     }
 
@@ -130,10 +121,7 @@ impl Money {
     /// `rate` of this amount, rounded down: nobody is paid a fraction of a penny that no budget funded.
     pub fn share(self, rate: BasisPoints) -> Money {
         let minor = i128::from(self.minor) * i128::from(rate.0) / 10_000;
-        Money {
-            minor: i64::try_from(minor).expect("a share of at most 100 % is at most the amount"),
-            ..self
-        }
+        Money { minor: i64::try_from(minor).expect("a share of at most 100 % is at most the amount"), ..self }
     }
 
     fn same(self, other: Money) -> Result<i64, MoneyError> {
@@ -160,12 +148,7 @@ impl fmt::Display for Money {
         }
         let unit = 10_i64.pow(exponent);
         let (major, minor) = (self.minor / unit, self.minor % unit);
-        write!(
-            f,
-            "{} {major}.{minor:0width$}",
-            self.currency,
-            width = exponent as usize
-        )
+        write!(f, "{} {major}.{minor:0width$}", self.currency, width = exponent as usize)
     }
 }
 
@@ -177,10 +160,7 @@ struct MoneyParts {
 
 impl From<Money> for MoneyParts {
     fn from(money: Money) -> Self {
-        MoneyParts {
-            minor: money.minor,
-            currency: money.currency,
-        }
+        MoneyParts { minor: money.minor, currency: money.currency }
     }
 }
 
@@ -235,20 +215,14 @@ mod tests {
         assert_eq!(gbp(i64::MAX).checked_add(gbp(1)), Err(MoneyError::Overflow));
         assert_eq!(gbp(1).checked_sub(gbp(2)), Err(MoneyError::Negative));
         let eur = Money::zero(Currency::from_code("EUR").unwrap());
-        assert!(matches!(
-            gbp(1).checked_add(eur),
-            Err(MoneyError::CurrencyMismatch(..))
-        ));
+        assert!(matches!(gbp(1).checked_add(eur), Err(MoneyError::CurrencyMismatch(..))));
     }
 
     #[test]
     fn a_share_rounds_down_and_never_overflows() {
         let five_percent = BasisPoints::new(500).unwrap();
         assert_eq!(gbp(199).share(five_percent), gbp(9));
-        assert_eq!(
-            gbp(i64::MAX).share(BasisPoints::new(10_000).unwrap()),
-            gbp(i64::MAX)
-        );
+        assert_eq!(gbp(i64::MAX).share(BasisPoints::new(10_000).unwrap()), gbp(i64::MAX));
     }
 
     #[test]

@@ -61,11 +61,7 @@ impl Posting {
                 Side::Credit => credits = credits.checked_add(entry.amount)?,
             }
         }
-        if debits == credits {
-            Ok(Posting(entries))
-        } else {
-            Err(PostingError::Unbalanced)
-        }
+        if debits == credits { Ok(Posting(entries)) } else { Err(PostingError::Unbalanced) }
     }
 
     /// The entries.
@@ -105,16 +101,8 @@ impl Posting {
 
     fn transfer(debit: String, credit: String, amount: Money) -> Posting {
         Posting(vec![
-            Entry {
-                account: debit,
-                side: Side::Debit,
-                amount,
-            },
-            Entry {
-                account: credit,
-                side: Side::Credit,
-                amount,
-            },
+            Entry { account: debit, side: Side::Debit, amount },
+            Entry { account: credit, side: Side::Credit, amount },
         ])
     }
 }
@@ -148,21 +136,11 @@ mod tests {
     #[test]
     fn only_balanced_entries_are_a_posting() {
         let money = |code, minor| Money::new(minor, Currency::from_code(code).unwrap()).unwrap();
-        let entry = |side, amount| Entry {
-            account: "a".into(),
-            side,
-            amount,
-        };
+        let entry = |side, amount| Entry { account: "a".into(), side, amount };
         let two = |a, b| Posting::new(vec![entry(Side::Debit, a), entry(Side::Credit, b)]);
         assert!(two(money("GBP", 5), money("GBP", 5)).is_ok());
-        assert_eq!(
-            two(money("GBP", 5), money("GBP", 4)),
-            Err(PostingError::Unbalanced)
-        );
-        assert!(matches!(
-            two(money("GBP", 5), money("EUR", 5)),
-            Err(PostingError::Money(_))
-        ));
+        assert_eq!(two(money("GBP", 5), money("GBP", 4)), Err(PostingError::Unbalanced));
+        assert!(matches!(two(money("GBP", 5), money("EUR", 5)), Err(PostingError::Money(_))));
         assert_eq!(Posting::new(vec![]), Err(PostingError::Empty));
     }
 

@@ -74,9 +74,7 @@ impl Serialize for Timestamp {
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        DateTime::parse_from_rfc3339(&text)
-            .map(|t| t.to_utc().into())
-            .map_err(serde::de::Error::custom)
+        DateTime::parse_from_rfc3339(&text).map(|t| t.to_utc().into()).map_err(serde::de::Error::custom)
     }
 }
 
@@ -149,10 +147,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that asks the operating system"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the one place that asks the operating system")]
         let now = Utc::now();
         now.into()
     }
@@ -164,9 +159,7 @@ mod tests {
 
     #[test]
     fn an_epoch_is_the_utc_day_of_booking() {
-        let late = DateTime::parse_from_rfc3339("2026-11-22T23:30:00-02:00")
-            .unwrap()
-            .to_utc();
+        let late = DateTime::parse_from_rfc3339("2026-11-22T23:30:00-02:00").unwrap().to_utc();
         let epoch = Epoch::of(late.into());
         assert_eq!(epoch.to_string(), "2026-11-23");
         assert_eq!(epoch.opens_at().to_string(), "2026-11-23T00:00:00Z");

@@ -14,7 +14,8 @@ pub struct Folder(PathBuf);
 impl Folder {
     /// The folder at `path`, created where it does not exist.
     pub fn create(path: &Path) -> anyhow::Result<Folder> {
-        std::fs::create_dir_all(path).with_context(|| format!("cannot create the data folder {}", path.display()))?;
+        std::fs::create_dir_all(path)
+            .with_context(|| format!("cannot create the data folder {}", path.display()))?;
         Ok(Folder(path.to_owned()))
     }
 

@@ -102,7 +102,8 @@ impl Node {
         macro_rules! step {
             ($step:expr) => {
                 let (log, checkpoints) = (Arc::clone(&engine.log), Arc::clone(&checkpoints));
-                let run = steps::run(Arc::new($step), log, checkpoints, engine.ledger.head(), stopping.clone());
+                let run =
+                    steps::run(Arc::new($step), log, checkpoints, engine.ledger.head(), stopping.clone());
                 readers.spawn(async { run.await.context("a step stopped") });
             };
         }
@@ -110,7 +111,8 @@ impl Node {
         step!(Notify::new(ledger(), Arc::clone(&notifier) as _));
         step!(Credit::new(ledger(), Arc::clone(&rail) as _, clock()));
         step!(Resume::new(ledger(), Arc::clone(&engine.keyring), clock()));
-        let reveal = Reveal::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.seeds)).run(stopping.clone());
+        let reveal =
+            Reveal::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.seeds)).run(stopping.clone());
         readers.spawn(async {
             reveal.await;
             Ok(())
@@ -139,13 +141,19 @@ impl Node {
         self.stop.send_replace(true);
         self.readers.join_all().await.into_iter().collect::<anyhow::Result<()>>()?;
         let projections = self.projections;
-        tokio::task::spawn_blocking(move || projections.join()).await?.map_err(|_| anyhow::anyhow!("the projections died"))??;
+        tokio::task::spawn_blocking(move || projections.join())
+            .await?
+            .map_err(|_| anyhow::anyhow!("the projections died"))??;
         self.engine.stop().await
     }
 }
 
 /// Rails confirm late, and twice: each confirmation is a fact for the ledger, never refused.
-async fn confirmations(rail: Arc<SandboxRail>, ledger: Ledger, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+async fn confirmations(
+    rail: Arc<SandboxRail>,
+    ledger: Ledger,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
     let mut received = rail.confirmations(CONFIRMATIONS);
     loop {
         let confirmation = tokio::select! {
@@ -158,7 +166,9 @@ async fn confirmations(rail: Arc<SandboxRail>, ledger: Ledger, mut stop: watch::
         let context = Context::new("rail:sandbox", "", "");
         match ledger.account(confirmation.payout.account_id, kind, context).await {
             Ok(Ok(_)) | Err(SubmitError::Full | SubmitError::Unavailable) => {}
-            Ok(Err(rejection)) => tracing::error!(reward.id = %entry_id, %rejection, "a confirmation contradicts the ledger"),
+            Ok(Err(rejection)) => {
+                tracing::error!(reward.id = %entry_id, %rejection, "a confirmation contradicts the ledger")
+            }
             Err(SubmitError::NotWriter) => return Ok(()),
         }
     }

@@ -40,10 +40,7 @@ pub struct NotificationCounts {
 impl RecordingNotifier {
     /// Keeps the last `capacity` messages.
     pub fn new(capacity: usize) -> RecordingNotifier {
-        RecordingNotifier {
-            capacity,
-            state: Mutex::default(),
-        }
+        RecordingNotifier { capacity, state: Mutex::default() }
     }
 
     /// How many so far.

@@ -61,11 +61,7 @@ pub struct AccountCommand {
 impl AccountCommand {
     /// A command with an empty slot.
     pub fn new(now: Timestamp, kind: CommandKind) -> AccountCommand {
-        AccountCommand {
-            now,
-            kind,
-            answer: Arc::default(),
-        }
+        AccountCommand { now, kind, answer: Arc::default() }
     }
 }
 

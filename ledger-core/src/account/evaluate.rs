@@ -33,20 +33,14 @@ impl RewardAccount {
             return Err(Rejection::AccountUnknown);
         }
         let (mut events, answer) = match transaction.status {
-            Status::Pending => (
-                vec![AccountEvent::TransactionNoted {
-                    line: transaction.line.clone(),
-                }],
-                Answer::Noted,
-            ),
+            Status::Pending => {
+                (vec![AccountEvent::TransactionNoted { line: transaction.line.clone() }], Answer::Noted)
+            }
             Status::Removed => (self.remove(now, transaction), Answer::Removed),
             Status::Booked if self.removed.contains_key(&transaction.key) => {
                 let line = transaction.line.clone();
                 let reason = DeferReason::Held;
-                (
-                    vec![AccountEvent::TransactionDeferred { line, reason }],
-                    Answer::Deferred(reason),
-                )
+                (vec![AccountEvent::TransactionDeferred { line, reason }], Answer::Deferred(reason))
             }
             Status::Booked => {
                 let (event, answer) = self.decide_booked(transaction, &command.offers, new_account);
@@ -63,9 +57,7 @@ impl RewardAccount {
     fn repeated(&self, command: &EvaluateTransaction) -> Result<Option<Answer>, Rejection> {
         let transaction = &*command.transaction;
         let duplicate = |known: &crate::account::command::Known| {
-            Some(Answer::Duplicate {
-                position: Some(known.position),
-            })
+            Some(Answer::Duplicate { position: Some(known.position) })
         };
         match (transaction.status, &command.known) {
             (Status::Booked, Some(known)) => {
@@ -128,18 +120,9 @@ impl RewardAccount {
                 continue;
             }
             let line = transaction.line.clone();
-            let EpochOffer::Open {
-                key,
-                table,
-                table_hash,
-                budget_left_minor,
-            } = &offer.epoch
-            else {
+            let EpochOffer::Open { key, table, table_hash, budget_left_minor } = &offer.epoch else {
                 let reason = DeferReason::EpochNotOpen;
-                return (
-                    AccountEvent::TransactionDeferred { line, reason },
-                    Answer::Deferred(reason),
-                );
+                return (AccountEvent::TransactionDeferred { line, reason }, Answer::Deferred(reason));
             };
             let entry_id = draw::entry_id(&offer.terms.campaign_id, &line.source, &line.transaction_id);
             let roll = draw::roll(key, &entry_id);
@@ -150,11 +133,7 @@ impl RewardAccount {
                 campaign_id: offer.terms.campaign_id.clone(),
                 campaign_version: offer.version,
                 epoch: Epoch::of(line.booked_at),
-                day: line
-                    .booked_at
-                    .to_utc()
-                    .with_timezone(&offer.terms.time_zone)
-                    .date_naive(),
+                day: line.booked_at.to_utc().with_timezone(&offer.terms.time_zone).date_naive(),
                 table_hash: *table_hash,
                 tier_mask,
                 budget_left_minor: *budget_left_minor,
@@ -164,27 +143,13 @@ impl RewardAccount {
                 amount,
                 algorithm: Algorithm::Draw1,
             };
-            let outcome = if amount.is_some() {
-                Outcome::Won
-            } else {
-                Outcome::Lost
-            };
-            let event = AccountEvent::TransactionEvaluated {
-                line,
-                outcome,
-                considered,
-                draws: vec![draw],
-            };
+            let outcome = if amount.is_some() { Outcome::Won } else { Outcome::Lost };
+            let event = AccountEvent::TransactionEvaluated { line, outcome, considered, draws: vec![draw] };
             return (event, Answer::Evaluated { outcome, won: amount });
         }
         let outcome = Outcome::Declined;
         let line = transaction.line.clone();
-        let event = AccountEvent::TransactionEvaluated {
-            line,
-            outcome,
-            considered,
-            draws: vec![],
-        };
+        let event = AccountEvent::TransactionEvaluated { line, outcome, considered, draws: vec![] };
         (event, Answer::Evaluated { outcome, won: None })
     }
 

@@ -33,16 +33,12 @@ impl RewardAccount {
             CommandKind::AskNotification { entry_id } => self.ask_notification(*entry_id),
             CommandKind::RecordNotification { entry_id } => self.record_notification(now, *entry_id),
             CommandKind::RequestCredit { entry_id } => self.request_credit(now, *entry_id),
-            CommandKind::ConfirmCredit {
-                entry_id,
-                attempt,
-                payout_reference,
-            } => self.confirm_credit(now, *entry_id, *attempt, payout_reference),
-            CommandKind::FailCredit {
-                entry_id,
-                attempt,
-                reason,
-            } => self.fail_credit(now, *entry_id, *attempt, reason),
+            CommandKind::ConfirmCredit { entry_id, attempt, payout_reference } => {
+                self.confirm_credit(now, *entry_id, *attempt, payout_reference)
+            }
+            CommandKind::FailCredit { entry_id, attempt, reason } => {
+                self.fail_credit(now, *entry_id, *attempt, reason)
+            }
             CommandKind::ReverseReward { entry_id, reason } => self.reverse(now, *entry_id, reason),
             CommandKind::Close { reason } => self.close(now, reason),
             CommandKind::Exclude { reason } => self.exclude(now, reason),
@@ -57,17 +53,11 @@ impl RewardAccount {
         if self.is_open() {
             return Ok((vec![], Answer::Unchanged));
         }
-        Ok((
-            vec![AccountEvent::AccountOpened { enrolled_at: now }],
-            Answer::Done,
-        ))
+        Ok((vec![AccountEvent::AccountOpened { enrolled_at: now }], Answer::Done))
     }
 
     fn close(&self, now: Timestamp, reason: &str) -> Decision {
-        self.change(self.closed, || AccountEvent::AccountClosed {
-            closed_at: now,
-            reason: reason.into(),
-        })
+        self.change(self.closed, || AccountEvent::AccountClosed { closed_at: now, reason: reason.into() })
     }
 
     fn exclude(&self, now: Timestamp, reason: &str) -> Decision {
@@ -88,11 +78,7 @@ impl RewardAccount {
         if !self.is_open() {
             return Err(Rejection::AccountUnknown);
         }
-        if already {
-            Ok((vec![], Answer::Unchanged))
-        } else {
-            Ok((vec![event()], Answer::Done))
-        }
+        if already { Ok((vec![], Answer::Unchanged)) } else { Ok((vec![event()], Answer::Done)) }
     }
 }
 

@@ -32,13 +32,7 @@ impl RewardAccount {
         if self.find(entry_id)?.notified {
             return Ok((vec![], Answer::Unchanged));
         }
-        Ok((
-            vec![AccountEvent::CustomerNotified {
-                entry_id,
-                notified_at: now,
-            }],
-            Answer::Done,
-        ))
+        Ok((vec![AccountEvent::CustomerNotified { entry_id, notified_at: now }], Answer::Done))
     }
 
     /// Records the attempt before anything is sent. The attempt rises only after a recorded refusal.
@@ -68,12 +62,7 @@ impl RewardAccount {
             return Ok((vec![], Answer::Settled));
         }
         let attempt = attempt + 1;
-        let event = AccountEvent::CreditRequested {
-            entry_id,
-            attempt,
-            amount,
-            requested_at: now,
-        };
+        let event = AccountEvent::CreditRequested { entry_id, attempt, amount, requested_at: now };
         Ok((
             vec![event],
             Answer::Outstanding(Outstanding {
@@ -100,18 +89,11 @@ impl RewardAccount {
                 return Ok((vec![], Answer::Unchanged));
             }
             let payout_reference = credited.payout_reference.clone();
-            return Err(Rejection::AlreadyCredited {
-                entry_id,
-                payout_reference,
-            });
+            return Err(Rejection::AlreadyCredited { entry_id, payout_reference });
         }
         reward.known_attempt(entry_id, attempt)?;
         let amount = reward.amount;
-        let posting = if reward.reversed {
-            Posting::receivable(amount)
-        } else {
-            Posting::credit(amount)
-        };
+        let posting = if reward.reversed { Posting::receivable(amount) } else { Posting::credit(amount) };
         let event = AccountEvent::RewardCredited {
             entry_id,
             attempt,
@@ -136,12 +118,7 @@ impl RewardAccount {
         if refused_before || reward.credited.is_some() {
             return Ok((vec![], Answer::Unchanged));
         }
-        let event = AccountEvent::CreditFailed {
-            entry_id,
-            attempt,
-            reason: reason.into(),
-            failed_at: now,
-        };
+        let event = AccountEvent::CreditFailed { entry_id, attempt, reason: reason.into(), failed_at: now };
         Ok((vec![event], Answer::Done))
     }
 
@@ -154,9 +131,7 @@ impl RewardAccount {
     }
 
     fn find(&self, entry_id: EntryId) -> Result<&Reward, Rejection> {
-        self.rewards
-            .get(&entry_id)
-            .ok_or(Rejection::UnknownReward(entry_id))
+        self.rewards.get(&entry_id).ok_or(Rejection::UnknownReward(entry_id))
     }
 }
 
@@ -188,11 +163,7 @@ impl Reward {
             budget_returned: self.credited.is_none() && (self.attempts == 0 || self.refused),
             posting,
         };
-        if self.issued {
-            vec![reversed]
-        } else {
-            vec![self.issuance(now, entry_id), reversed]
-        }
+        if self.issued { vec![reversed] } else { vec![self.issuance(now, entry_id), reversed] }
     }
 
     fn known_attempt(&self, entry_id: EntryId, attempt: u32) -> Result<(), Rejection> {

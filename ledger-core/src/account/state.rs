@@ -92,11 +92,7 @@ impl RewardAccount {
 
     /// Wins on one local day of one campaign.
     pub(super) fn wins_on(&self, campaign: &CampaignId, day: NaiveDate) -> u32 {
-        self.wins
-            .get(campaign)
-            .and_then(|days| days.get(&day))
-            .copied()
-            .unwrap_or(0)
+        self.wins.get(campaign).and_then(|days| days.get(&day)).copied().unwrap_or(0)
     }
 
     pub(super) fn pending(&self, key: TransactionKey) -> Option<&Pending> {
@@ -116,11 +112,7 @@ impl RewardAccount {
                 self.deferred.insert(key_of(&line), held);
             }
             AccountEvent::TransactionEvaluated { line, draws, .. } => self.decided(&line, draws),
-            AccountEvent::TransactionRemoved {
-                source,
-                transaction_id,
-                ..
-            } => {
+            AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
                 let key = TransactionKey::of(&source, &transaction_id);
                 self.pending.retain(|p| p.key != key);
                 self.deferred.remove(&key);
@@ -128,28 +120,15 @@ impl RewardAccount {
             }
             AccountEvent::RewardIssued { entry_id, .. } => self.reward(entry_id, |r| r.issued = true),
             AccountEvent::CustomerNotified { entry_id, .. } => self.reward(entry_id, |r| r.notified = true),
-            AccountEvent::CreditRequested {
-                entry_id,
-                attempt,
-                requested_at,
-                ..
-            } => self.reward(entry_id, |r| {
-                r.attempts = attempt;
-                r.requested_at = Some(requested_at);
-                r.refused = false;
-            }),
-            AccountEvent::RewardCredited {
-                entry_id,
-                attempt,
-                payout_reference,
-                ..
-            } => {
+            AccountEvent::CreditRequested { entry_id, attempt, requested_at, .. } => {
                 self.reward(entry_id, |r| {
-                    r.credited = Some(Credited {
-                        attempt,
-                        payout_reference,
-                    })
-                });
+                    r.attempts = attempt;
+                    r.requested_at = Some(requested_at);
+                    r.refused = false;
+                })
+            }
+            AccountEvent::RewardCredited { entry_id, attempt, payout_reference, .. } => {
+                self.reward(entry_id, |r| r.credited = Some(Credited { attempt, payout_reference }));
             }
             AccountEvent::CreditFailed { entry_id, .. } => self.reward(entry_id, |r| r.refused = true),
             AccountEvent::RewardReversed { entry_id, .. } => self.reward(entry_id, |r| r.reversed = true),

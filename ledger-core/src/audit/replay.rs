@@ -122,11 +122,17 @@ impl Replay {
                 self.find(format!("the trial balance of {currency} differs by {difference}"));
             }
         }
-        let campaigns: Vec<_> = self.campaigns.values().filter_map(|c| Some((c.terms()?.0.campaign_id.clone(), c.spent_minor()))).collect();
+        let campaigns: Vec<_> = self
+            .campaigns
+            .values()
+            .filter_map(|c| Some((c.terms()?.0.campaign_id.clone(), c.spent_minor())))
+            .collect();
         for (campaign, spent_minor) in campaigns {
             let won = self.spend.get(&campaign).map_or(0, |s| s.won_minor);
             if i128::from(spent_minor) != won {
-                self.find(format!("campaign {campaign} recorded a spend of {spent_minor} but its draws won {won}"));
+                self.find(format!(
+                    "campaign {campaign} recorded a spend of {spent_minor} but its draws won {won}"
+                ));
             }
         }
         Summary {
@@ -135,7 +141,10 @@ impl Replay {
             accounts: self.accounts.len() as u64,
             campaigns: self.campaigns.len() as u64,
             transactions: self.keys.len() as u64,
-            trial_balance: totals.into_iter().map(|(code, difference)| (code.into(), difference.to_string())).collect(),
+            trial_balance: totals
+                .into_iter()
+                .map(|(code, difference)| (code.into(), difference.to_string()))
+                .collect(),
             findings: self.findings,
             findings_total: self.findings_total,
         }
@@ -154,14 +163,16 @@ impl Replay {
             AccountEvent::TransactionEvaluated { draws, .. } => {
                 for draw in draws {
                     let Some(amount) = draw.amount else { continue };
-                    self.spend.entry(draw.campaign_id.clone()).or_default().won_minor += i128::from(amount.minor());
+                    self.spend.entry(draw.campaign_id.clone()).or_default().won_minor +=
+                        i128::from(amount.minor());
                     if amount.minor() > draw.budget_left_minor {
                         self.find(format!("at {} a win exceeds the budget left", stored.position));
                     }
                 }
             }
             AccountEvent::RewardReversed { campaign_id, amount, budget_returned: true, .. } => {
-                self.spend.entry(campaign_id.clone()).or_default().returned_minor += i128::from(amount.minor());
+                self.spend.entry(campaign_id.clone()).or_default().returned_minor +=
+                    i128::from(amount.minor());
             }
             _ => {}
         }
@@ -175,15 +186,23 @@ impl Replay {
         if let Ok(campaign) = CampaignId::parse(&stored.stream.id) {
             let spend = self.spend.entry(campaign.clone()).or_default();
             match &event {
-                CampaignEvent::BudgetFunded { amount, .. } => spend.funded_minor += i128::from(amount.minor()),
+                CampaignEvent::BudgetFunded { amount, .. } => {
+                    spend.funded_minor += i128::from(amount.minor())
+                }
                 CampaignEvent::BudgetSpent { spent_minor, reversed_minor } => {
                     let recorded = (i128::from(*spent_minor), i128::from(*reversed_minor));
                     let Spend { won_minor, returned_minor, funded_minor } = *spend;
                     if recorded != (won_minor, returned_minor) {
-                        self.find(format!("at {} campaign {campaign} records a spend its draws do not show", stored.position));
+                        self.find(format!(
+                            "at {} campaign {campaign} records a spend its draws do not show",
+                            stored.position
+                        ));
                     }
                     if won_minor > funded_minor + returned_minor {
-                        self.find(format!("at {} campaign {campaign} has spent more than its budget", stored.position));
+                        self.find(format!(
+                            "at {} campaign {campaign} has spent more than its budget",
+                            stored.position
+                        ));
                     }
                 }
                 _ => {}

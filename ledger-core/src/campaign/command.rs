@@ -22,11 +22,7 @@ pub struct CampaignCommand {
 impl CampaignCommand {
     /// A command with an empty slot.
     pub fn new(now: Timestamp, kind: CampaignCommandKind) -> CampaignCommand {
-        CampaignCommand {
-            now,
-            kind,
-            answer: Arc::default(),
-        }
+        CampaignCommand { now, kind, answer: Arc::default() }
     }
 }
 

@@ -29,15 +29,12 @@ impl Campaign {
             CampaignCommandKind::Resume => self.resume(now),
             CampaignCommandKind::End => self.end(now),
             CampaignCommandKind::Fund { amount } => self.fund(*amount),
-            CampaignCommandKind::RecordSpend {
-                won_minor,
-                reversed_minor,
-            } => self.record_spend(*won_minor, *reversed_minor),
-            CampaignCommandKind::ScheduleEpoch {
-                epoch,
-                commitment,
-                sealed_seed,
-            } => self.schedule_epoch(now, *epoch, *commitment, sealed_seed),
+            CampaignCommandKind::RecordSpend { won_minor, reversed_minor } => {
+                self.record_spend(*won_minor, *reversed_minor)
+            }
+            CampaignCommandKind::ScheduleEpoch { epoch, commitment, sealed_seed } => {
+                self.schedule_epoch(now, *epoch, *commitment, sealed_seed)
+            }
             CampaignCommandKind::OpenEpoch { epoch, beacon } => self.open_epoch(now, *epoch, *beacon),
             CampaignCommandKind::HaltEpoch { epoch, reason } => self.halt_epoch(*epoch, reason),
             CampaignCommandKind::CloseEpoch { epoch, tally, seed } => {
@@ -55,10 +52,7 @@ impl Campaign {
             };
         }
         terms.validate()?;
-        done(vec![CampaignEvent::CampaignDrafted {
-            version: 1,
-            terms: terms.clone(),
-        }])
+        done(vec![CampaignEvent::CampaignDrafted { version: 1, terms: terms.clone() }])
     }
 
     fn approve(&self) -> Decision {
@@ -66,9 +60,7 @@ impl Campaign {
         if self.approved {
             return UNCHANGED;
         }
-        done(vec![CampaignEvent::CampaignApproved {
-            version: self.version,
-        }])
+        done(vec![CampaignEvent::CampaignApproved { version: self.version }])
     }
 
     fn start(&self, now: Timestamp) -> Decision {
@@ -82,10 +74,7 @@ impl Campaign {
         if self.started {
             return UNCHANGED;
         }
-        done(vec![
-            CampaignEvent::CampaignStarted { started_at: now },
-            self.funding(terms, terms.budget)?,
-        ])
+        done(vec![CampaignEvent::CampaignStarted { started_at: now }, self.funding(terms, terms.budget)?])
     }
 
     fn pause(&self, now: Timestamp, reason: &str) -> Decision {
@@ -93,10 +82,7 @@ impl Campaign {
         if self.paused {
             return UNCHANGED;
         }
-        done(vec![CampaignEvent::CampaignPaused {
-            paused_at: now,
-            reason: reason.into(),
-        }])
+        done(vec![CampaignEvent::CampaignPaused { paused_at: now, reason: reason.into() }])
     }
 
     fn resume(&self, now: Timestamp) -> Decision {
@@ -124,11 +110,7 @@ impl Campaign {
         let so_far = Money::new(self.funded_minor, terms.budget.currency())?;
         let funded_minor = so_far.checked_add(amount)?.minor();
         let posting = Posting::funding(&terms.campaign_id, amount);
-        Ok(CampaignEvent::BudgetFunded {
-            amount,
-            funded_minor,
-            posting,
-        })
+        Ok(CampaignEvent::BudgetFunded { amount, funded_minor, posting })
     }
 
     /// The hard floor: masks keep a batch within the budget before it is drawn, this keeps it from being
@@ -139,16 +121,10 @@ impl Campaign {
         // A win that was reversed in the same batch had to be covered all the same.
         let funded_minor = self.budget_cap()?;
         if spent_minor > funded_minor {
-            return Err(CampaignRejection::OverBudget {
-                funded_minor,
-                spent_minor,
-            });
+            return Err(CampaignRejection::OverBudget { funded_minor, spent_minor });
         }
         let reversed_minor = self.reversed_minor.checked_add(reversed_minor).ok_or(overflow)?;
-        done(vec![CampaignEvent::BudgetSpent {
-            spent_minor,
-            reversed_minor,
-        }])
+        done(vec![CampaignEvent::BudgetSpent { spent_minor, reversed_minor }])
     }
 
     /// Funded plus given back.
@@ -188,17 +164,11 @@ impl Campaign {
         match state.phase {
             EpochPhase::Scheduled if now >= epoch.opens_at() => {
                 let budget_cap_minor = self.budget_cap()?;
-                done(vec![CampaignEvent::EpochOpened {
-                    epoch,
-                    opened_at: now,
-                    beacon,
-                    budget_cap_minor,
-                }])
+                done(vec![CampaignEvent::EpochOpened { epoch, opened_at: now, beacon, budget_cap_minor }])
             }
-            EpochPhase::Scheduled => Err(CampaignRejection::EpochState {
-                epoch,
-                state: "not due to open yet",
-            }),
+            EpochPhase::Scheduled => {
+                Err(CampaignRejection::EpochState { epoch, state: "not due to open yet" })
+            }
             EpochPhase::Open | EpochPhase::Halted | EpochPhase::Closed | EpochPhase::Revealed => UNCHANGED,
         }
     }
@@ -207,14 +177,12 @@ impl Campaign {
         let state = self.epoch_state(epoch)?;
         match state.phase {
             EpochPhase::Halted => UNCHANGED,
-            EpochPhase::Scheduled | EpochPhase::Open => done(vec![CampaignEvent::EpochHalted {
-                epoch,
-                reason: reason.into(),
-            }]),
-            phase @ (EpochPhase::Closed | EpochPhase::Revealed) => Err(CampaignRejection::EpochState {
-                epoch,
-                state: phase.as_str(),
-            }),
+            EpochPhase::Scheduled | EpochPhase::Open => {
+                done(vec![CampaignEvent::EpochHalted { epoch, reason: reason.into() }])
+            }
+            phase @ (EpochPhase::Closed | EpochPhase::Revealed) => {
+                Err(CampaignRejection::EpochState { epoch, state: phase.as_str() })
+            }
         }
     }
 
@@ -232,14 +200,12 @@ impl Campaign {
                 },
                 CampaignEvent::EpochRevealed { epoch, seed },
             ]),
-            EpochPhase::Open | EpochPhase::Halted => Err(CampaignRejection::EpochState {
-                epoch,
-                state: "within its grace",
-            }),
-            phase @ (EpochPhase::Scheduled | EpochPhase::Closed) => Err(CampaignRejection::EpochState {
-                epoch,
-                state: phase.as_str(),
-            }),
+            EpochPhase::Open | EpochPhase::Halted => {
+                Err(CampaignRejection::EpochState { epoch, state: "within its grace" })
+            }
+            phase @ (EpochPhase::Scheduled | EpochPhase::Closed) => {
+                Err(CampaignRejection::EpochState { epoch, state: phase.as_str() })
+            }
         }
     }
 
@@ -252,17 +218,10 @@ impl Campaign {
         if !self.started {
             return Err(CampaignRejection::NotStarted);
         }
-        if self.ended {
-            Err(CampaignRejection::Ended)
-        } else {
-            Ok(terms)
-        }
+        if self.ended { Err(CampaignRejection::Ended) } else { Ok(terms) }
     }
 
     fn epoch_state(&self, epoch: Epoch) -> Result<&EpochState, CampaignRejection> {
-        self.epochs.get(&epoch).ok_or(CampaignRejection::EpochState {
-            epoch,
-            state: "not scheduled",
-        })
+        self.epochs.get(&epoch).ok_or(CampaignRejection::EpochState { epoch, state: "not scheduled" })
     }
 }

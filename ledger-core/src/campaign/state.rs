@@ -129,10 +129,7 @@ impl Campaign {
             CampaignEvent::CampaignResumed { .. } => self.paused = false,
             CampaignEvent::CampaignEnded { .. } => self.ended = true,
             CampaignEvent::BudgetFunded { funded_minor, .. } => self.funded_minor = funded_minor,
-            CampaignEvent::BudgetSpent {
-                spent_minor,
-                reversed_minor,
-            } => {
+            CampaignEvent::BudgetSpent { spent_minor, reversed_minor } => {
                 self.spent_minor = spent_minor;
                 self.reversed_minor = reversed_minor;
             }
@@ -158,12 +155,7 @@ impl Campaign {
                 };
                 self.epochs.insert(epoch, state);
             }
-            CampaignEvent::EpochOpened {
-                epoch,
-                beacon,
-                budget_cap_minor,
-                ..
-            } => self.change(epoch, |e| {
+            CampaignEvent::EpochOpened { epoch, beacon, budget_cap_minor, .. } => self.change(epoch, |e| {
                 e.phase = EpochPhase::Open;
                 e.beacon = Some(beacon);
                 e.budget_cap_minor = budget_cap_minor;

@@ -152,16 +152,11 @@ pub struct TermsError {
 impl Terms {
     /// Checks what the types do not.
     pub fn validate(&self) -> Result<(), TermsError> {
-        let fail = |field: &str, message: &str| {
-            Err(TermsError {
-                field: field.into(),
-                message: message.into(),
-            })
-        };
-        self.prize_table.validate().map_err(|e| TermsError {
-            field: format!("prize_table.{}", e.field),
-            message: e.message,
-        })?;
+        let fail =
+            |field: &str, message: &str| Err(TermsError { field: field.into(), message: message.into() });
+        self.prize_table
+            .validate()
+            .map_err(|e| TermsError { field: format!("prize_table.{}", e.field), message: e.message })?;
         if self.name.trim().is_empty()
             || self.name.chars().count() > 200
             || !self.name.chars().all(crate::ids::is_printable)
@@ -192,10 +187,7 @@ impl Terms {
             return fail("rules.amount_max_minor", "must be at least amount_min_minor");
         }
         if self.rules.wins_per_day == Some(0) {
-            return fail(
-                "rules.wins_per_day",
-                "must be at least 1; to stop wins, pause the campaign",
-            );
+            return fail("rules.wins_per_day", "must be at least 1; to stop wins, pause the campaign");
         }
         Ok(())
     }

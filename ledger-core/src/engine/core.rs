@@ -29,12 +29,7 @@ pub(super) struct Slot<A> {
 
 impl<A: Default> Default for Slot<A> {
     fn default() -> Self {
-        Slot {
-            state: A::default(),
-            version: 0,
-            hash: None,
-            noted: BTreeMap::new(),
-        }
+        Slot { state: A::default(), version: 0, hash: None, noted: BTreeMap::new() }
     }
 }
 
@@ -86,10 +81,7 @@ impl Staging {
     }
 
     pub(super) fn batch(&mut self) -> Batch {
-        Batch {
-            expected: self.head,
-            events: std::mem::take(&mut self.events),
-        }
+        Batch { expected: self.head, events: std::mem::take(&mut self.events) }
     }
 
     fn push<A: Hosted>(
@@ -104,21 +96,14 @@ impl Staging {
         slot.version += 1;
         let mut stored = StoredEvent {
             position,
-            stream: StreamId {
-                stream_type: A::STREAM,
-                id: id.clone(),
-            },
+            stream: StreamId { stream_type: A::STREAM, id: id.clone() },
             sequence: slot.version,
             event_type: event.event_type().into(),
             event_version: event.event_version().into(),
             payload: serde_json::to_vec(event)?,
             metadata: Arc::clone(&self.metadata),
             recorded_at: self.now,
-            transaction_key: if self.line_position == Some(position) {
-                self.key.take()
-            } else {
-                None
-            },
+            transaction_key: if self.line_position == Some(position) { self.key.take() } else { None },
             hash: Digest([0; 32]),
         };
         stored.hash = chain::event_hash(&stored, slot.hash.as_ref());
@@ -155,10 +140,7 @@ impl Core {
         slot: &mut Slot<A>,
     ) -> Result<(), serde_json::Error> {
         if !events.is_empty() {
-            self.staging.touched.push(StreamId {
-                stream_type: A::STREAM,
-                id: id.clone(),
-            });
+            self.staging.touched.push(StreamId { stream_type: A::STREAM, id: id.clone() });
         }
         for event in events {
             self.staging.push(id, event, slot)?;
@@ -218,28 +200,19 @@ impl Hosted for RewardAccount {
                 staging.line_position.get_or_insert(position);
                 for draw in draws {
                     if let Some(amount) = draw.amount {
-                        staging
-                            .spend
-                            .entry(draw.campaign_id.clone())
-                            .or_default()
-                            .won_minor += amount.minor();
+                        staging.spend.entry(draw.campaign_id.clone()).or_default().won_minor +=
+                            amount.minor();
                     }
                 }
             }
-            AccountEvent::RewardReversed {
-                campaign_id,
-                amount,
-                budget_returned,
-                ..
-            } => {
+            AccountEvent::RewardReversed { campaign_id, amount, budget_returned, .. } => {
                 let spend = staging.spend.entry(campaign_id.clone()).or_default();
                 if *budget_returned {
                     spend.reversed_minor += amount.minor();
                 }
             }
             AccountEvent::TransactionNoted { line } => {
-                slot.noted
-                    .insert(TransactionKey::of(&line.source, &line.transaction_id), position);
+                slot.noted.insert(TransactionKey::of(&line.source, &line.transaction_id), position);
                 staging.line_position.get_or_insert(position);
             }
             AccountEvent::TransactionDeferred { .. } | AccountEvent::TransactionRemoved { .. } => {

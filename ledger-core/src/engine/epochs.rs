@@ -45,12 +45,7 @@ struct Template {
 
 enum EpochTemplate {
     Fixed(EpochOffer),
-    Open {
-        key: EpochKey,
-        table: Arc<PrizeTable>,
-        table_hash: Digest,
-        budget_left_minor: i64,
-    },
+    Open { key: EpochKey, table: Arc<PrizeTable>, table_hash: Digest, budget_left_minor: i64 },
 }
 
 impl Offers {
@@ -73,20 +68,12 @@ impl Offers {
                 if let (Some((terms, version)), Some(standing)) = (slot.state.terms(), slot.state.standing())
                 {
                     let epoch = self.epoch_template(&slot.state, terms, epoch, core.staging.now, vault)?;
-                    templates.push(Template {
-                        terms: Arc::clone(terms),
-                        version,
-                        standing,
-                        epoch,
-                    });
+                    templates.push(Template { terms: Arc::clone(terms), version, standing, epoch });
                 }
             }
             self.by_epoch.insert(epoch, templates);
         }
-        Ok(self.by_epoch[&epoch]
-            .iter()
-            .map(|template| template.offer(core))
-            .collect())
+        Ok(self.by_epoch[&epoch].iter().map(|template| template.offer(core)).collect())
     }
 
     fn epoch_template(
@@ -99,11 +86,7 @@ impl Offers {
     ) -> Result<EpochTemplate, SealError> {
         let Some(state) = campaign.epoch(epoch) else {
             let ahead = epoch > Epoch::of(now);
-            return Ok(EpochTemplate::Fixed(if ahead {
-                EpochOffer::NotOpen
-            } else {
-                EpochOffer::Never
-            }));
+            return Ok(EpochTemplate::Fixed(if ahead { EpochOffer::NotOpen } else { EpochOffer::Never }));
         };
         let fixed = match state.phase {
             EpochPhase::Scheduled => EpochOffer::NotOpen,
@@ -137,17 +120,8 @@ impl Template {
     fn offer(&self, core: &Core) -> Offer {
         let epoch = match &self.epoch {
             EpochTemplate::Fixed(offer) => offer.clone(),
-            EpochTemplate::Open {
-                key,
-                table,
-                table_hash,
-                budget_left_minor,
-            } => {
-                let staged = core
-                    .staging
-                    .spend
-                    .get(&self.terms.campaign_id)
-                    .map_or(0, |s| s.won_minor);
+            EpochTemplate::Open { key, table, table_hash, budget_left_minor } => {
+                let staged = core.staging.spend.get(&self.terms.campaign_id).map_or(0, |s| s.won_minor);
                 EpochOffer::Open {
                     key: key.clone(),
                     table: Arc::clone(table),
@@ -156,12 +130,7 @@ impl Template {
                 }
             }
         };
-        Offer {
-            terms: Arc::clone(&self.terms),
-            version: self.version,
-            standing: self.standing,
-            epoch,
-        }
+        Offer { terms: Arc::clone(&self.terms), version: self.version, standing: self.standing, epoch }
     }
 }
 
@@ -193,10 +162,8 @@ pub(super) fn due(campaign: &Campaign, now: Timestamp) -> Vec<Due> {
     // An epoch is scheduled one day at a time, so each has its turn; a far-off start waits for its day.
     let schedule = std::iter::successors(Some(first.max(earliest)), |epoch| Some(epoch.next()))
         .take_while(|epoch| *epoch <= last_wanted && in_time(epoch));
-    let scheduled = campaign
-        .epochs()
-        .filter(|(_, e)| e.phase == EpochPhase::Scheduled)
-        .map(|(epoch, _)| epoch);
+    let scheduled =
+        campaign.epochs().filter(|(_, e)| e.phase == EpochPhase::Scheduled).map(|(epoch, _)| epoch);
     let mut due: Vec<Due> = schedule.map(Due::Schedule).collect();
     let open: Vec<Epoch> = scheduled
         .chain(due.iter().map(|d| match d {

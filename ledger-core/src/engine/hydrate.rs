@@ -55,11 +55,7 @@ impl Writer {
         self.hydrate_campaigns().await?;
         for work in works {
             if let Work::Campaign { campaign, .. } = work {
-                self.shared
-                    .lock()
-                    .campaigns
-                    .entry(campaign.as_str().into())
-                    .or_default();
+                self.shared.lock().campaigns.entry(campaign.as_str().into()).or_default();
             }
         }
         Ok(())
@@ -130,11 +126,7 @@ fn known(stored: &StoredEvent) -> Result<Known, LogError> {
         LedgerEvent::Account(AccountEvent::TransactionRemoved { .. }) => None,
         LedgerEvent::Account(_) | LedgerEvent::Campaign(_) => return Err(damaged()),
     };
-    Ok(Known {
-        account_id,
-        position: stored.position,
-        fingerprint,
-    })
+    Ok(Known { account_id, position: stored.position, fingerprint })
 }
 
 /// An aggregate read from the log.
@@ -147,16 +139,15 @@ impl Loaded for RewardAccount {
     fn of(event: LedgerEvent) -> Result<AccountEvent, LogError> {
         match event {
             LedgerEvent::Account(event) => Ok(event),
-            LedgerEvent::Campaign(_) => Err(LogError::Damaged(
-                "a campaign's event in an account's stream".into(),
-            )),
+            LedgerEvent::Campaign(_) => {
+                Err(LogError::Damaged("a campaign's event in an account's stream".into()))
+            }
         }
     }
 
     fn note(event: &AccountEvent, position: Position, slot: &mut Slot<Self>) {
         if let AccountEvent::TransactionNoted { line } = event {
-            slot.noted
-                .insert(TransactionKey::of(&line.source, &line.transaction_id), position);
+            slot.noted.insert(TransactionKey::of(&line.source, &line.transaction_id), position);
         }
     }
 }
@@ -165,9 +156,9 @@ impl Loaded for Campaign {
     fn of(event: LedgerEvent) -> Result<Self::Event, LogError> {
         match event {
             LedgerEvent::Campaign(event) => Ok(event),
-            LedgerEvent::Account(_) => Err(LogError::Damaged(
-                "an account's event in a campaign's stream".into(),
-            )),
+            LedgerEvent::Account(_) => {
+                Err(LogError::Damaged("an account's event in a campaign's stream".into()))
+            }
         }
     }
 

@@ -203,19 +203,10 @@ impl Ledger {
             return Ok(vec![]);
         }
         let weight = u32::try_from(rows.len()).map_err(|_| SubmitError::Full)?;
-        let permit = Arc::clone(&self.transactions)
-            .try_acquire_many_owned(weight)
-            .map_err(|_| SubmitError::Full)?;
+        let permit =
+            Arc::clone(&self.transactions).try_acquire_many_owned(weight).map_err(|_| SubmitError::Full)?;
         let (reply, answer) = oneshot::channel();
-        self.send(
-            Work::Transactions {
-                rows,
-                context,
-                resume,
-                reply,
-            },
-            permit,
-        )?;
+        self.send(Work::Transactions { rows, context, resume, reply }, permit)?;
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
@@ -228,15 +219,7 @@ impl Ledger {
     ) -> Result<Result<Answer, Rejection>, SubmitError> {
         let permit = self.room().await?;
         let (reply, answer) = oneshot::channel();
-        self.send(
-            Work::Account {
-                account,
-                kind,
-                context,
-                reply,
-            },
-            permit,
-        )?;
+        self.send(Work::Account { account, kind, context, reply }, permit)?;
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
@@ -249,15 +232,7 @@ impl Ledger {
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError> {
         let permit = self.room().await?;
         let (reply, answer) = oneshot::channel();
-        self.send(
-            Work::Campaign {
-                campaign,
-                kind,
-                context,
-                reply,
-            },
-            permit,
-        )?;
+        self.send(Work::Campaign { campaign, kind, context, reply }, permit)?;
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
@@ -281,16 +256,11 @@ impl Ledger {
     }
 
     async fn room(&self) -> Result<OwnedSemaphorePermit, SubmitError> {
-        Arc::clone(&self.commands)
-            .acquire_owned()
-            .await
-            .map_err(|_| SubmitError::NotWriter)
+        Arc::clone(&self.commands).acquire_owned().await.map_err(|_| SubmitError::NotWriter)
     }
 
     fn send(&self, work: Work, permit: OwnedSemaphorePermit) -> Result<(), SubmitError> {
-        self.sender
-            .send((work, Some(permit)))
-            .map_err(|_| SubmitError::NotWriter)
+        self.sender.send((work, Some(permit))).map_err(|_| SubmitError::NotWriter)
     }
 
     /// Epochs open at midnight whether or not anyone buys anything. Holds no handle that would keep the

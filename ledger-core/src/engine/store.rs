@@ -36,10 +36,7 @@ pub(super) struct Store<A> {
 
 impl<A> Store<A> {
     pub(super) fn new(shared: Shared) -> Store<A> {
-        Store {
-            shared,
-            aggregate: PhantomData,
-        }
+        Store { shared, aggregate: PhantomData }
     }
 }
 
@@ -83,11 +80,7 @@ impl<A: Hosted + 'static> EventStore<A> for Store<A> {
         // An aggregate that is not in memory is not a new one: deciding on it would fork its stream.
         let slot = A::take(&mut self.shared.lock(), id)
             .ok_or_else(|| AggregateError::UnexpectedError(Box::new(NotHydrated)))?;
-        Ok(Context {
-            id: id.into(),
-            slot: Some(slot),
-            shared: self.shared.clone(),
-        })
+        Ok(Context { id: id.into(), slot: Some(slot), shared: self.shared.clone() })
     }
 
     async fn commit(
@@ -99,8 +92,7 @@ impl<A: Hosted + 'static> EventStore<A> for Store<A> {
         let mut slot = context.slot.take().expect("owned until commit");
         let mut core = self.shared.lock();
         let id = std::mem::take(&mut context.id);
-        core.stage(&id, &events, &mut slot)
-            .map_err(|e| AggregateError::UnexpectedError(Box::new(e)))?;
+        core.stage(&id, &events, &mut slot).map_err(|e| AggregateError::UnexpectedError(Box::new(e)))?;
         A::put(&mut core, id, slot);
         Ok(vec![])
     }

@@ -197,9 +197,7 @@ impl Writer {
             self.learn_head().await?;
         }
         self.begin();
-        self.hydrate(works)
-            .await
-            .map_err(|e| unavailable("read what the batch needs", &e))?;
+        self.hydrate(works).await.map_err(|e| unavailable("read what the batch needs", &e))?;
         self.advance_epochs().await?;
         let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
@@ -207,9 +205,7 @@ impl Writer {
         }
         self.record_spend().await?;
         self.append().await?;
-        self.shared
-            .lock()
-            .evict(self.settings.accounts_max, self.settings.keys_max);
+        self.shared.lock().evict(self.settings.accounts_max, self.settings.keys_max);
         Ok(outcomes)
     }
 
@@ -219,12 +215,7 @@ impl Writer {
     fn begin(&mut self) {
         let mut core = self.shared.lock();
         let now = self.clock.now();
-        let last = core
-            .staging
-            .head
-            .recorded_at
-            .unwrap_or(Timestamp::from_micros(0))
-            .max(core.staging.now);
+        let last = core.staging.head.recorded_at.unwrap_or(Timestamp::from_micros(0)).max(core.staging.now);
         core.staging.now = now.max(last);
         self.offers.invalidate();
     }
@@ -236,25 +227,18 @@ impl Writer {
         let now = self.shared.lock().staging.now;
         let due: Vec<(CampaignId, Due)> = {
             let core = self.shared.lock();
-            let campaigns = core
-                .campaigns
-                .values()
-                .filter_map(|slot| Some((&slot.state, slot.state.terms()?.0)));
+            let campaigns =
+                core.campaigns.values().filter_map(|slot| Some((&slot.state, slot.state.terms()?.0)));
             campaigns
                 .flat_map(|(state, terms)| {
-                    due(state, now)
-                        .into_iter()
-                        .map(|d| (terms.campaign_id.clone(), d))
+                    due(state, now).into_iter().map(|d| (terms.campaign_id.clone(), d))
                 })
                 .collect()
         };
         for (campaign, due) in due {
             let kind = match due {
                 Due::Schedule(epoch) => self.schedule(&campaign, epoch)?,
-                Due::Open(epoch) => CampaignCommandKind::OpenEpoch {
-                    epoch,
-                    beacon: Digest([0; 32]),
-                },
+                Due::Open(epoch) => CampaignCommandKind::OpenEpoch { epoch, beacon: Digest([0; 32]) },
             };
             self.campaign(&campaign, kind, &self.own.clone())
                 .await?
@@ -270,54 +254,29 @@ impl Writer {
     ) -> Result<CampaignCommandKind, Failed> {
         let (table_hash, beacon) = {
             let core = self.shared.lock();
-            let terms = core
-                .campaigns
-                .get(campaign.as_str())
-                .and_then(|slot| slot.state.terms());
+            let terms = core.campaigns.get(campaign.as_str()).and_then(|slot| slot.state.terms());
             let (terms, _) = terms.ok_or(Failed::Unavailable)?;
             (terms.prize_table.hash(), terms.beacon.clone())
         };
-        let (seed, sealed_seed) = self
-            .seeds
-            .create(campaign, epoch)
-            .map_err(|e| unavailable("create a seed", &e))?;
+        let (seed, sealed_seed) =
+            self.seeds.create(campaign, epoch).map_err(|e| unavailable("create a seed", &e))?;
         let commitment = draw::commitment(campaign, epoch, &table_hash, &beacon, &seed);
-        Ok(CampaignCommandKind::ScheduleEpoch {
-            epoch,
-            commitment,
-            sealed_seed,
-        })
+        Ok(CampaignCommandKind::ScheduleEpoch { epoch, commitment, sealed_seed })
     }
 
     async fn decide(&mut self, work: &Work) -> Result<Outcome, Failed> {
         Ok(match work {
-            Work::Transactions {
-                rows,
-                context,
-                resume,
-                ..
-            } => {
+            Work::Transactions { rows, context, resume, .. } => {
                 let mut receipts = Vec::with_capacity(rows.len());
                 for row in rows {
                     receipts.push(self.transaction(row, context, *resume).await?);
                 }
                 Outcome::Transactions(receipts)
             }
-            Work::Account {
-                account,
-                kind,
-                context,
-                ..
-            } => Outcome::Account(
-                self.account(account.as_str(), kind.clone(), context, None)
-                    .await?,
-            ),
-            Work::Campaign {
-                campaign,
-                kind,
-                context,
-                ..
-            } => {
+            Work::Account { account, kind, context, .. } => {
+                Outcome::Account(self.account(account.as_str(), kind.clone(), context, None).await?)
+            }
+            Work::Campaign { campaign, kind, context, .. } => {
                 let answer = self.campaign(campaign, kind.clone(), context).await?;
                 // A started campaign opens its first epoch at once.
                 self.advance_epochs().await?;
@@ -344,51 +303,26 @@ impl Writer {
                 }
                 _ => Ok(vec![]),
             };
-            (
-                known,
-                offers.map_err(|e| unavailable("open an epoch's seed", &e))?,
-            )
+            (known, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
         };
         // The line belongs to whoever brought it first; what another brings is sealed under another key.
         let owner = known.as_ref().map_or(&row.account_id, |k| &k.account_id).clone();
-        let transaction = if owner == row.account_id {
-            Arc::clone(row)
-        } else {
-            Arc::new(without_details(row))
-        };
+        let transaction =
+            if owner == row.account_id { Arc::clone(row) } else { Arc::new(without_details(row)) };
         let key = (known.is_none() && row.status != Status::Pending).then_some(row.key);
         let open_unknown = self.settings.open_enrolment;
-        let evaluate = EvaluateTransaction {
-            transaction,
-            known,
-            open_unknown,
-            offers,
-            resume,
-        };
-        let answer = self
-            .account(
-                owner.as_str(),
-                CommandKind::EvaluateTransaction(evaluate),
-                context,
-                key,
-            )
-            .await?;
+        let evaluate = EvaluateTransaction { transaction, known, open_unknown, offers, resume };
+        let answer =
+            self.account(owner.as_str(), CommandKind::EvaluateTransaction(evaluate), context, key).await?;
         let mut core = self.shared.lock();
         let position = core.staging.line_position;
         let (result, won) = match answer {
             Err(rejection) => return Ok(Err(rejection)),
             Ok(Answer::Duplicate { position }) => {
-                let noted = || {
-                    core.accounts
-                        .get(owner.as_str())
-                        .and_then(|slot| slot.noted.get(&row.key).copied())
-                };
+                let noted =
+                    || core.accounts.get(owner.as_str()).and_then(|slot| slot.noted.get(&row.key).copied());
                 let position = position.or_else(noted);
-                return Ok(Ok(Receipt {
-                    result: RowResult::Duplicate,
-                    position,
-                    won: None,
-                }));
+                return Ok(Ok(Receipt { result: RowResult::Duplicate, position, won: None }));
             }
             Ok(Answer::Linked) => (RowResult::Linked, None),
             Ok(Answer::Deferred(DeferReason::Held)) => (RowResult::Held, None),
@@ -400,21 +334,10 @@ impl Writer {
         };
         if let (Some(key), Some(position)) = (key, position) {
             let fingerprint = (row.status == Status::Booked).then_some(row.line.fingerprint);
-            core.known.insert(
-                key,
-                Known {
-                    account_id: owner,
-                    position,
-                    fingerprint,
-                },
-            );
+            core.known.insert(key, Known { account_id: owner, position, fingerprint });
             core.staging.keys.push(key);
         }
-        Ok(Ok(Receipt {
-            result,
-            position,
-            won,
-        }))
+        Ok(Ok(Receipt { result, position, won }))
     }
 
     async fn account(
@@ -496,9 +419,7 @@ impl Writer {
                     "keys that memory did not know are in the log; deciding again"
                 );
                 self.forget_undurable();
-                self.probe(&keys)
-                    .await
-                    .map_err(|e| unavailable("probe duplicate keys", &e))?;
+                self.probe(&keys).await.map_err(|e| unavailable("probe duplicate keys", &e))?;
                 return Err(Failed::Again);
             }
             Err(AppendError::Unknown(error)) => {
@@ -541,10 +462,7 @@ impl Writer {
             }
         }
         if let Some(error) = last {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "the log's head cannot be read"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "the log's head cannot be read");
         }
         Err(Failed::Unavailable)
     }

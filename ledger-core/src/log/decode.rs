@@ -16,18 +16,15 @@ pub enum LedgerEvent {
 /// Reads the payload of a stored event.
 pub fn decode(stored: &StoredEvent) -> Result<LedgerEvent, LogError> {
     let damaged = |e: serde_json::Error| {
-        LogError::Damaged(format!(
-            "payload of {} at {}: {e}",
-            stored.event_type, stored.position
-        ))
+        LogError::Damaged(format!("payload of {} at {}: {e}", stored.event_type, stored.position))
     };
     match stored.stream.stream_type {
-        StreamType::Account => serde_json::from_slice(&stored.payload)
-            .map(LedgerEvent::Account)
-            .map_err(damaged),
-        StreamType::Campaign => serde_json::from_slice(&stored.payload)
-            .map(LedgerEvent::Campaign)
-            .map_err(damaged),
+        StreamType::Account => {
+            serde_json::from_slice(&stored.payload).map(LedgerEvent::Account).map_err(damaged)
+        }
+        StreamType::Campaign => {
+            serde_json::from_slice(&stored.payload).map(LedgerEvent::Campaign).map_err(damaged)
+        }
         StreamType::System => Err(LogError::Damaged(format!(
             "{} at {} is of no kind this version knows",
             stored.event_type, stored.position

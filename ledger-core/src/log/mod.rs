@@ -36,13 +36,8 @@ impl std::str::FromStr for Position {
     type Err = &'static str;
     fn from_str(token: &str) -> Result<Self, Self::Err> {
         // `parse` would take a sign; a position has none.
-        let digits = token
-            .strip_prefix("0:")
-            .filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
-        digits
-            .and_then(|d| d.parse().ok())
-            .map(Position)
-            .ok_or("not a position of this ledger")
+        let digits = token.strip_prefix("0:").filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
+        digits.and_then(|d| d.parse().ok()).map(Position).ok_or("not a position of this ledger")
     }
 }
 
@@ -87,18 +82,12 @@ pub struct StreamId {
 impl StreamId {
     /// A reward account's stream.
     pub fn account(id: &AccountId) -> StreamId {
-        StreamId {
-            stream_type: StreamType::Account,
-            id: id.as_str().into(),
-        }
+        StreamId { stream_type: StreamType::Account, id: id.as_str().into() }
     }
 
     /// A campaign's stream.
     pub fn campaign(id: &CampaignId) -> StreamId {
-        StreamId {
-            stream_type: StreamType::Campaign,
-            id: id.as_str().into(),
-        }
+        StreamId { stream_type: StreamType::Campaign, id: id.as_str().into() }
     }
 }
 
@@ -158,11 +147,7 @@ impl Batch {
     /// the expected head, a time that never goes back. A batch that fails is a defect of the writer.
     pub fn check(&self) -> Result<(), LogError> {
         let refuse = |what: String| {
-            Err(LogError::Store {
-                doing: "accept a batch",
-                transient: false,
-                source: what.into(),
-            })
+            Err(LogError::Store { doing: "accept a batch", transient: false, source: what.into() })
         };
         if self.events.is_empty() {
             return refuse("it has no events".into());
@@ -288,16 +273,7 @@ mod tests {
     fn positions_are_opaque_tokens() {
         assert_eq!(Position(1).to_string(), "0:1");
         assert_eq!("0:15".parse(), Ok(Position(15)));
-        for bad in [
-            "",
-            "15",
-            "1:15",
-            "0:",
-            "0:+1",
-            "0:-1",
-            "0:1 ",
-            "0:99999999999999999999999",
-        ] {
+        for bad in ["", "15", "1:15", "0:", "0:+1", "0:-1", "0:1 ", "0:99999999999999999999999"] {
             assert!(bad.parse::<Position>().is_err(), "{bad}");
         }
     }

@@ -32,10 +32,7 @@ impl Checkpoints {
     /// Where a step goes on: everything up to here is done. The beginning for a step never run.
     pub fn get(&self, step: &str) -> Result<Position, CheckpointError> {
         let sql = "SELECT position FROM checkpoints WHERE step = ?1";
-        let position = self
-            .connection()
-            .query_row(sql, [step], |row| row.get(0))
-            .optional()?;
+        let position = self.connection().query_row(sql, [step], |row| row.get(0)).optional()?;
         Ok(Position(position.unwrap_or(0)))
     }
 
@@ -66,9 +63,6 @@ mod tests {
         checkpoints.set("issue", Position(7)).unwrap();
         checkpoints.set("issue", Position(9)).unwrap();
         drop(checkpoints);
-        assert_eq!(
-            Checkpoints::open(&path).unwrap().get("issue").unwrap(),
-            Position(9)
-        );
+        assert_eq!(Checkpoints::open(&path).unwrap().get("issue").unwrap(), Position(9));
     }
 }

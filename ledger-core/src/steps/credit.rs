@@ -57,42 +57,20 @@ impl Credit {
         owed: &Owed,
         kind: CommandKind,
     ) -> Result<Result<Answer, Rejection>, SubmitError> {
-        persist(|| {
-            self.ledger
-                .account(owed.account_id.clone(), kind.clone(), owed.context.clone())
-        })
-        .await
+        persist(|| self.ledger.account(owed.account_id.clone(), kind.clone(), owed.context.clone())).await
     }
 
     /// Sends or asks, by what the account says is outstanding.
     async fn next(&self, owed: &Owed, outstanding: Outstanding) -> Next {
-        let Outstanding {
-            attempt,
-            amount,
-            requested_at,
-            fresh,
-            reversed,
-        } = outstanding;
+        let Outstanding { attempt, amount, requested_at, fresh, reversed } = outstanding;
         let entry_id = owed.entry_id;
         let key = PayoutKey { entry_id, attempt };
-        let payout = Payout {
-            key,
-            account_id: owed.account_id.clone(),
-            amount,
-        };
-        let mut status = if fresh {
-            self.rail.pay(&payout).await
-        } else {
-            self.rail.lookup(key).await
-        };
+        let payout = Payout { key, account_id: owed.account_id.clone(), amount };
+        let mut status = if fresh { self.rail.pay(&payout).await } else { self.rail.lookup(key).await };
         if matches!(status, Ok(PayoutStatus::NotFound)) {
             if reversed {
                 let reason = "reversed before it was sent".into();
-                return Next::Record(CommandKind::FailCredit {
-                    entry_id,
-                    attempt,
-                    reason,
-                });
+                return Next::Record(CommandKind::FailCredit { entry_id, attempt, reason });
             }
             let age = Duration::from_micros(
                 u64::try_from(self.clock.now().micros() - requested_at.micros()).unwrap_or(0),
@@ -103,16 +81,12 @@ impl Credit {
             status = self.rail.pay(&payout).await;
         }
         match status {
-            Ok(PayoutStatus::Paid(payout_reference)) => Next::Record(CommandKind::ConfirmCredit {
-                entry_id,
-                attempt,
-                payout_reference,
-            }),
-            Ok(PayoutStatus::Refused { reason }) => Next::Record(CommandKind::FailCredit {
-                entry_id,
-                attempt,
-                reason,
-            }),
+            Ok(PayoutStatus::Paid(payout_reference)) => {
+                Next::Record(CommandKind::ConfirmCredit { entry_id, attempt, payout_reference })
+            }
+            Ok(PayoutStatus::Refused { reason }) => {
+                Next::Record(CommandKind::FailCredit { entry_id, attempt, reason })
+            }
             Ok(PayoutStatus::NotFound) => Next::Ask,
             Err(PayoutUnknown(reason)) => {
                 tracing::debug!(reward.id = %entry_id, attempt, reason, "a payment's outcome is unknown");
@@ -136,23 +110,14 @@ impl Step for Credit {
         let Ok(account_id) = AccountId::parse(&stored.stream.id) else {
             return vec![];
         };
-        vec![Owed {
-            account_id,
-            entry_id,
-            context: caused_by("step:credit", stored),
-        }]
+        vec![Owed { account_id, entry_id, context: caused_by("step:credit", stored) }]
     }
 
     async fn perform(&self, owed: Owed) -> Result<(), SubmitError> {
         let mut pause = FIRST_PAUSE;
         loop {
             let outstanding = match self
-                .command(
-                    &owed,
-                    CommandKind::RequestCredit {
-                        entry_id: owed.entry_id,
-                    },
-                )
+                .command(&owed, CommandKind::RequestCredit { entry_id: owed.entry_id })
                 .await?
             {
                 Ok(Answer::Outstanding(outstanding)) => outstanding,

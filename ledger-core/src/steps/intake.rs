@@ -62,12 +62,7 @@ impl Intake {
     /// An intake for this ledger. `open_enrolment` as in the ledger's settings: whether an unknown account may
     /// be given a key.
     pub fn new(ledger: Ledger, keyring: Arc<Keyring>, clock: Arc<dyn Clock>, open_enrolment: bool) -> Intake {
-        Intake {
-            ledger,
-            keyring,
-            clock,
-            open_enrolment,
-        }
+        Intake { ledger, keyring, clock, open_enrolment }
     }
 
     /// Takes rows of at most one request and answers each, in order, once all are durable.
@@ -87,39 +82,24 @@ impl Intake {
                 let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
                 intake.prepare(&rows, &sources)
             });
-            work.await
-                .unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+            work.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
         };
         let prepared = prepared.map_err(|error| {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "details cannot be sealed"
-            );
+            tracing::error!(error = &error as &dyn std::error::Error, "details cannot be sealed");
             SubmitError::Unavailable
         })?;
-        let good = prepared
-            .iter()
-            .filter_map(|row| row.prepared.as_ref().ok().cloned())
-            .collect();
+        let good = prepared.iter().filter_map(|row| row.prepared.as_ref().ok().cloned()).collect();
         let mut receipts = self.ledger.submit(good, context).await?.into_iter();
         let answers = prepared.into_iter().map(|row| {
             let outcome = row.prepared.and_then(|_| {
-                let receipt = receipts
-                    .next()
-                    .expect("the ledger answers every line it was given");
+                let receipt = receipts.next().expect("the ledger answers every line it was given");
                 receipt.map_err(|rejection| {
-                    let field = if rejection.code() == Code::Conflict {
-                        "transaction_id"
-                    } else {
-                        "account_id"
-                    };
+                    let field =
+                        if rejection.code() == Code::Conflict { "transaction_id" } else { "account_id" };
                     RowError::new(rejection.code(), field, rejection.to_string())
                 })
             });
-            RowAnswer {
-                transaction_id: row.transaction_id,
-                outcome,
-            }
+            RowAnswer { transaction_id: row.transaction_id, outcome }
         });
         Ok(answers.collect())
     }
@@ -129,11 +109,8 @@ impl Intake {
         let now = self.clock.now();
         let parsed: Vec<_> = rows.iter().map(|row| parse(row, sources, now)).collect();
         if self.open_enrolment {
-            let accounts: Vec<&AccountId> = parsed
-                .iter()
-                .filter_map(|(_, t)| t.as_ref().ok())
-                .map(|t| &t.account_id)
-                .collect();
+            let accounts: Vec<&AccountId> =
+                parsed.iter().filter_map(|(_, t)| t.as_ref().ok()).map(|t| &t.account_id).collect();
             self.keyring.ensure(&accounts, now)?;
         }
         let prepared = parsed.into_iter().map(|(transaction_id, parsed)| {
@@ -141,26 +118,15 @@ impl Intake {
                 Ok(transaction) => self.seal(&transaction)?.map(Arc::new),
                 Err(error) => Err(error),
             };
-            Ok(Row {
-                transaction_id,
-                prepared,
-            })
+            Ok(Row { transaction_id, prepared })
         });
         prepared.collect()
     }
 
     fn seal(&self, transaction: &Transaction) -> Result<Result<PreparedTransaction, RowError>, SealError> {
-        let Transaction {
-            account_id,
-            source,
-            transaction_id,
-            ..
-        } = transaction;
+        let Transaction { account_id, source, transaction_id, .. } = transaction;
         let details =
-            match self
-                .keyring
-                .seal_details(account_id, source, transaction_id, &Details::of(transaction))
-            {
+            match self.keyring.seal_details(account_id, source, transaction_id, &Details::of(transaction)) {
                 Ok(details) => details,
                 // Nobody has a key but who was opened: without one the account is unknown, or was erased.
                 Err(SealError::NoKey) => {
@@ -207,16 +173,10 @@ fn parse(row: &[u8], sources: &Sources, now: Timestamp) -> Parsed {
                 (transaction_id, Ok(transaction))
             } else {
                 let message = "this token may not write for this source";
-                (
-                    transaction_id,
-                    Err(RowError::new(Code::SourceNotAllowed, "source", message)),
-                )
+                (transaction_id, Err(RowError::new(Code::SourceNotAllowed, "source", message)))
             }
         }
-        Err(rejected) => (
-            rejected.transaction_id.map(|id| id.to_string()),
-            Err(rejected.error),
-        ),
+        Err(rejected) => (rejected.transaction_id.map(|id| id.to_string()), Err(rejected.error)),
     }
 }
 

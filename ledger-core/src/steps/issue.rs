@@ -43,26 +43,14 @@ impl Step for Issue {
         };
         let context = caused_by("step:issue", stored);
         let won = draws.into_iter().filter(|d| d.amount.is_some());
-        won.map(|d| Won {
-            account_id: account_id.clone(),
-            entry_id: d.entry_id,
-            context: context.clone(),
-        })
-        .collect()
+        won.map(|d| Won { account_id: account_id.clone(), entry_id: d.entry_id, context: context.clone() })
+            .collect()
     }
 
     async fn perform(&self, won: Won) -> Result<(), SubmitError> {
-        let Won {
-            account_id,
-            entry_id,
-            context,
-        } = won;
+        let Won { account_id, entry_id, context } = won;
         let command = || {
-            self.ledger.account(
-                account_id.clone(),
-                CommandKind::IssueReward { entry_id },
-                context.clone(),
-            )
+            self.ledger.account(account_id.clone(), CommandKind::IssueReward { entry_id }, context.clone())
         };
         if let Err(rejection) = persist(command).await? {
             tracing::error!(reward.id = %entry_id, %rejection, "a win could not be issued");
@@ -78,8 +66,7 @@ pub(super) fn caused_by(actor: &str, stored: &StoredEvent) -> Context {
         #[serde(default)]
         correlation_id: String,
     }
-    let correlation = serde_json::from_slice::<Metadata>(&stored.metadata)
-        .map(|m| m.correlation_id)
-        .unwrap_or_default();
+    let correlation =
+        serde_json::from_slice::<Metadata>(&stored.metadata).map(|m| m.correlation_id).unwrap_or_default();
     Context::new(actor, &correlation, &stored.position.to_string())
 }

@@ -46,28 +46,15 @@ impl Step for Notify {
         let Ok(account_id) = AccountId::parse(&stored.stream.id) else {
             return vec![];
         };
-        let notification = Notification {
-            entry_id,
-            account_id,
-            amount,
-        };
-        vec![Message {
-            notification,
-            context: caused_by("step:notify", stored),
-        }]
+        let notification = Notification { entry_id, account_id, amount };
+        vec![Message { notification, context: caused_by("step:notify", stored) }]
     }
 
     async fn perform(&self, message: Message) -> Result<(), SubmitError> {
-        let Message {
-            notification,
-            context,
-        } = message;
+        let Message { notification, context } = message;
         let (account_id, entry_id) = (&notification.account_id, notification.entry_id);
         let command = |kind: CommandKind| {
-            persist(move || {
-                self.ledger
-                    .account(account_id.clone(), kind.clone(), context.clone())
-            })
+            persist(move || self.ledger.account(account_id.clone(), kind.clone(), context.clone()))
         };
         if command.clone()(CommandKind::AskNotification { entry_id }).await? != Ok(Answer::Done) {
             return Ok(());

@@ -38,21 +38,14 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 impl Resume {
     /// A step that commands this ledger.
     pub fn new(ledger: Ledger, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Resume {
-        Resume {
-            ledger,
-            keyring,
-            clock,
-        }
+        Resume { ledger, keyring, clock }
     }
 
     /// The line as it was brought; `None` once its details cannot be opened any more.
     fn prepare(&self, waiting: &Waiting) -> Option<Arc<PreparedTransaction>> {
         let Waiting { account_id, line, .. } = waiting;
         let sealed = line.details.as_ref()?;
-        match self
-            .keyring
-            .open_details(account_id, &line.source, &line.transaction_id, sealed)
-        {
+        match self.keyring.open_details(account_id, &line.source, &line.transaction_id, sealed) {
             Ok(details) => details.map(|details| {
                 Arc::new(PreparedTransaction {
                     account_id: account_id.clone(),
@@ -94,11 +87,7 @@ impl Step for Resume {
                 let Ok(account_id) = AccountId::parse(&stored.stream.id) else {
                     return vec![];
                 };
-                vec![Waiting {
-                    account_id,
-                    line,
-                    context: caused_by("step:resume", stored),
-                }]
+                vec![Waiting { account_id, line, context: caused_by("step:resume", stored) }]
             }
             _ => vec![],
         }
@@ -113,10 +102,7 @@ impl Step for Resume {
             let Some(transaction) = self.prepare(&waiting) else {
                 return Ok(());
             };
-            let rows = || {
-                self.ledger
-                    .resume(vec![Arc::clone(&transaction)], waiting.context.clone())
-            };
+            let rows = || self.ledger.resume(vec![Arc::clone(&transaction)], waiting.context.clone());
             match persist(rows).await?.as_slice() {
                 // The campaign has not opened its epoch yet.
                 [Ok(receipt)] if receipt.result == RowResult::Deferred => {

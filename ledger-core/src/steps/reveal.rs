@@ -86,16 +86,9 @@ impl Reveal {
                 // The engine's time is past the grace, so nothing after its head can draw in this epoch.
                 let tally = self.tally(&terms.campaign_id, epoch, state, opened).await?;
                 let seed = self.seeds.open(&terms.campaign_id, epoch, &state.sealed_seed)?;
-                let kind = CampaignCommandKind::CloseEpoch {
-                    epoch,
-                    tally,
-                    seed: Digest(*seed.expose()),
-                };
+                let kind = CampaignCommandKind::CloseEpoch { epoch, tally, seed: Digest(*seed.expose()) };
                 let context = Context::new("step:reveal", "", "");
-                if let Err(rejection) = self
-                    .ledger
-                    .campaign(terms.campaign_id.clone(), kind, context)
-                    .await?
+                if let Err(rejection) = self.ledger.campaign(terms.campaign_id.clone(), kind, context).await?
                 {
                     tracing::error!(campaign = %terms.campaign_id, %epoch, %rejection, "an epoch could not be closed");
                 } else {
@@ -149,10 +142,7 @@ impl Reveal {
                 else {
                     continue;
                 };
-                for draw in draws
-                    .iter()
-                    .filter(|d| d.campaign_id == *campaign && d.epoch == epoch)
-                {
+                for draw in draws.iter().filter(|d| d.campaign_id == *campaign && d.epoch == epoch) {
                     entries.insert(draw.entry_id);
                     if let (Some(tier), Some(amount)) = (draw.tier, draw.amount) {
                         *wins.get_mut(tier as usize).ok_or_else(overflow)? += 1;
@@ -165,11 +155,6 @@ impl Reveal {
             }
         }
         let root = merkle::root(entries.iter().map(|entry| entry.0.as_slice()));
-        Ok(EpochTally {
-            draws: entries.len() as u64,
-            wins,
-            paid_minor,
-            root,
-        })
+        Ok(EpochTally { draws: entries.len() as u64, wins, paid_minor, root })
     }
 }

@@ -127,9 +127,7 @@ pub async fn run<S: Step>(
             () = tokio::time::sleep(POLL), if !more => more = true,
             _ = stop.changed() => {}
         }
-        let done = under_way
-            .first_key_value()
-            .map_or(read, |(oldest, _)| Position(oldest.0 - 1));
+        let done = under_way.first_key_value().map_or(read, |(oldest, _)| Position(oldest.0 - 1));
         if done > saved && (save_due || *stop.borrow()) {
             checkpoints.set(name, done).map_err(checkpoint)?;
             saved = done;

@@ -38,10 +38,7 @@ mod tests {
     #[test]
     fn it_stands_still_until_it_is_moved() {
         let clock = ManualClock::at(Timestamp::from_micros(5));
-        assert_eq!(
-            (clock.now(), clock.now()),
-            (Timestamp::from_micros(5), Timestamp::from_micros(5))
-        );
+        assert_eq!((clock.now(), clock.now()), (Timestamp::from_micros(5), Timestamp::from_micros(5)));
         clock.advance(-7);
         assert_eq!(clock.now(), Timestamp::from_micros(-2));
         clock.set(Timestamp::from_micros(9));

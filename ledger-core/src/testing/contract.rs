@@ -69,25 +69,13 @@ async fn an_empty_log_is_empty(place: &impl Place) {
     let log = place.open().await;
     assert_eq!(log.head().await.unwrap(), Head::default());
     assert_eq!(all(&log).await, []);
-    assert_eq!(
-        log.read_stream_after(&stream("a"), Position(0), 9).await.unwrap(),
-        []
-    );
+    assert_eq!(log.read_stream_after(&stream("a"), Position(0), 9).await.unwrap(), []);
     assert_eq!(log.load_streams(&[stream("a")]).await.unwrap(), []);
     assert_eq!(log.load_streams(&[]).await.unwrap(), []);
     assert_eq!(log.stream_ids(StreamType::Account).await.unwrap(), []);
-    assert_eq!(
-        log.find_transactions(&[TransactionKey([0; 16])]).await.unwrap(),
-        []
-    );
+    assert_eq!(log.find_transactions(&[TransactionKey([0; 16])]).await.unwrap(), []);
     let head = lease(&log).await;
-    assert_eq!(
-        head,
-        Head {
-            epoch: 1,
-            ..Head::default()
-        }
-    );
+    assert_eq!(head, Head { epoch: 1, ..Head::default() });
     assert_eq!(log.head().await.unwrap(), head, "a lease is on record");
 }
 
@@ -97,12 +85,8 @@ async fn what_is_appended_is_read_back_to_the_byte(place: &impl Place) {
     let mut history = History::default();
     let campaign = StreamId::campaign(&CampaignId::parse("c'; DROP TABLE events; --").unwrap());
     let mut events = Vec::new();
-    for (micros, id) in [
-        (0, "o'brien \"x\" %s $1 \\"),
-        (0, "žluťoučký 🐎"),
-        (1, "{a,NULL}"),
-        (1, "a:b"),
-    ] {
+    for (micros, id) in [(0, "o'brien \"x\" %s $1 \\"), (0, "žluťoučký 🐎"), (1, "{a,NULL}"), (1, "a:b")]
+    {
         history.recorded_at = history.recorded_at.plus_micros(micros);
         history.payload =
             format!(r#"{{"TestHappened":{{"id":{id:?},"n":1.50,"z":9007199254740993}}}}"#).into();
@@ -116,11 +100,7 @@ async fn what_is_appended_is_read_back_to_the_byte(place: &impl Place) {
 
     assert_eq!(all(&log).await, events);
     assert_eq!(log.load_streams(&[campaign]).await.unwrap(), [events[8].clone()]);
-    let expected = Head {
-        epoch,
-        position: Position(9),
-        recorded_at: Some(history.recorded_at),
-    };
+    let expected = Head { epoch, position: Position(9), recorded_at: Some(history.recorded_at) };
     assert_eq!(log.head().await.unwrap(), expected);
     assert_eq!(batch.head_after(), expected);
 }
@@ -155,13 +135,7 @@ async fn a_stream_is_read_page_by_page(place: &impl Place) {
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
     // Stream a is at 1, 3, 4, 5 and 7.
-    write(
-        &log,
-        epoch,
-        &mut history,
-        &["a", "b", "a", "a", "a", "b", "a", "b"],
-    )
-    .await;
+    write(&log, epoch, &mut history, &["a", "b", "a", "a", "a", "b", "a", "b"]).await;
     for (after, limit, found) in [
         (0, 9, vec![1, 3, 4, 5, 7]),
         (1, 9, vec![3, 4, 5, 7]),
@@ -172,10 +146,7 @@ async fn a_stream_is_read_page_by_page(place: &impl Place) {
         (7, 9, vec![]),
         (99, 9, vec![]),
     ] {
-        let page = log
-            .read_stream_after(&stream("a"), Position(after), limit)
-            .await
-            .unwrap();
+        let page = log.read_stream_after(&stream("a"), Position(after), limit).await.unwrap();
         let positions: Vec<u64> = page.iter().map(|event| event.position.0).collect();
         assert_eq!(positions, found, "after {after}, up to {limit}");
         assert!(page.iter().all(|event| event.stream == stream("a")));
@@ -187,22 +158,12 @@ async fn streams_are_loaded_whole(place: &impl Place) {
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
     let events = write(&log, epoch, &mut history, &["a", "b", "a", "c", "b"]).await;
-    let mut loaded = log
-        .load_streams(&[stream("b"), stream("nobody"), stream("a")])
-        .await
-        .unwrap();
+    let mut loaded = log.load_streams(&[stream("b"), stream("nobody"), stream("a")]).await.unwrap();
     // Within a stream the order is promised; among streams it is not.
     loaded.sort_by(|x, y| x.stream.cmp(&y.stream));
     assert_eq!(loaded, [0, 2, 1, 4].map(|index: usize| events[index].clone()));
-    let same_id = StreamId {
-        stream_type: StreamType::Campaign,
-        id: "a".into(),
-    };
-    assert_eq!(
-        log.load_streams(&[same_id]).await.unwrap(),
-        [],
-        "a campaign is no account"
-    );
+    let same_id = StreamId { stream_type: StreamType::Campaign, id: "a".into() };
+    assert_eq!(log.load_streams(&[same_id]).await.unwrap(), [], "a campaign is no account");
 }
 
 async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
@@ -210,10 +171,7 @@ async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
     write(&log, epoch, &mut history, &["b", "a", "Z", "é", "a:1", "a", "b"]).await;
-    let campaign = StreamId {
-        stream_type: StreamType::Campaign,
-        id: "x".into(),
-    };
+    let campaign = StreamId { stream_type: StreamType::Campaign, id: "x".into() };
     let event = history.event(&campaign);
     log.append(&history.batch(epoch, vec![event])).await.unwrap();
     let accounts = log.stream_ids(StreamType::Account).await.unwrap();
@@ -229,9 +187,7 @@ async fn transactions_are_found_by_key(place: &impl Place) {
     let one = history.keyed(&stream("a"), 1);
     let none = history.event(&stream("a"));
     let two = history.keyed(&stream("b"), 2);
-    log.append(&history.batch(epoch, vec![one.clone(), none, two.clone()]))
-        .await
-        .unwrap();
+    log.append(&history.batch(epoch, vec![one.clone(), none, two.clone()])).await.unwrap();
     let keys = [2, 3, 1].map(|key: u128| TransactionKey(key.to_be_bytes()));
     let mut found = log.find_transactions(&keys).await.unwrap();
     found.sort_by_key(|event| event.position);
@@ -246,26 +202,17 @@ async fn an_append_elsewhere_than_at_the_head_is_fenced(place: &impl Place) {
     let written = write(&log, epoch, &mut history, &["a", "a"]).await;
 
     let again = history.batch(epoch, vec![written[1].clone()]);
-    assert!(
-        matches!(log.append(&again).await, Err(AppendError::Fenced)),
-        "behind the head"
-    );
+    assert!(matches!(log.append(&again).await, Err(AppendError::Fenced)), "behind the head");
     let mut ahead = history.clone();
     ahead.event(&stream("b"));
     let event = ahead.event(&stream("c"));
     let batch = ahead.batch(epoch, vec![event]);
-    assert!(
-        matches!(log.append(&batch).await, Err(AppendError::Fenced)),
-        "beyond the head"
-    );
+    assert!(matches!(log.append(&batch).await, Err(AppendError::Fenced)), "beyond the head");
     for wrong in [epoch - 1, epoch + 1] {
         let mut other = history.clone();
         let event = other.event(&stream("d"));
         let batch = other.batch(wrong, vec![event]);
-        assert!(
-            matches!(log.append(&batch).await, Err(AppendError::Fenced)),
-            "epoch {wrong}"
-        );
+        assert!(matches!(log.append(&batch).await, Err(AppendError::Fenced)), "epoch {wrong}");
     }
     assert_eq!(all(&log).await, written);
     write(&log, epoch, &mut history, &["b"]).await;
@@ -280,11 +227,7 @@ async fn a_new_lease_fences_the_old_writer(place: &impl Place) {
     let head = lease(&new).await;
     assert!(head.epoch > old_epoch);
     let expected = (Position(1), Some(history.recorded_at));
-    assert_eq!(
-        (head.position, head.recorded_at),
-        expected,
-        "the lease tells where the log stands"
-    );
+    assert_eq!((head.position, head.recorded_at), expected, "the lease tells where the log stands");
     let mut lost = history.clone();
     let event = lost.event(&stream("a"));
     let late = old.append(&lost.batch(old_epoch, vec![event])).await;
@@ -297,25 +240,12 @@ async fn a_recovery_holds_only_while_nobody_else_took_over(place: &impl Place) {
     let (log, other) = (place.open().await, place.open().await);
     let epoch = lease(&log).await.epoch;
     let recovered = log.lease("test", Some(epoch)).await.unwrap();
-    assert!(
-        recovered.epoch > epoch,
-        "a recovery fences the writer's own running append"
-    );
-    assert!(matches!(
-        log.lease("test", Some(epoch)).await,
-        Err(LogError::Fenced)
-    ));
+    assert!(recovered.epoch > epoch, "a recovery fences the writer's own running append");
+    assert!(matches!(log.lease("test", Some(epoch)).await, Err(LogError::Fenced)));
 
     let taken = lease(&other).await;
-    assert!(matches!(
-        log.lease("test", Some(recovered.epoch)).await,
-        Err(LogError::Fenced)
-    ));
-    assert_eq!(
-        other.head().await.unwrap(),
-        taken,
-        "a refused lease changes nothing"
-    );
+    assert!(matches!(log.lease("test", Some(recovered.epoch)).await, Err(LogError::Fenced)));
+    assert_eq!(other.head().await.unwrap(), taken, "a refused lease changes nothing");
 }
 
 async fn all_duplicate_keys_are_named_and_nothing_is_written(place: &impl Place) {
@@ -339,10 +269,7 @@ async fn all_duplicate_keys_are_named_and_nothing_is_written(place: &impl Place)
         found.sort_unstable();
         assert_eq!(
             found,
-            named
-                .iter()
-                .map(|key: &u128| TransactionKey(key.to_be_bytes()))
-                .collect::<Vec<_>>()
+            named.iter().map(|key: &u128| TransactionKey(key.to_be_bytes())).collect::<Vec<_>>()
         );
         assert_eq!(all(&log).await, known);
     }
@@ -357,17 +284,10 @@ async fn a_batch_with_one_bad_event_leaves_nothing(place: &impl Place) {
     let mut history = History::default();
     let written = write(&log, epoch, &mut history, &["a"]).await;
     let mut wrong = history.clone();
-    let mut events = vec![
-        wrong.keyed(&stream("b"), 1),
-        wrong.event(&stream("a")),
-        wrong.event(&stream("c")),
-    ];
+    let mut events = vec![wrong.keyed(&stream("b"), 1), wrong.event(&stream("a")), wrong.event(&stream("c"))];
     events[1].sequence = 1;
     let refused = log.append(&wrong.batch(epoch, events)).await;
-    assert!(
-        matches!(refused, Err(AppendError::Unknown(ref e)) if !e.transient()),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::Unknown(ref e)) if !e.transient()), "{refused:?}");
 
     assert_eq!(all(&log).await, written);
     let head = log.lease("test", Some(epoch)).await.unwrap();
@@ -380,11 +300,7 @@ async fn a_batch_that_does_not_fit_together_is_refused(place: &impl Place) {
     let log = place.open().await;
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
-    let events = vec![
-        history.event(&stream("a")),
-        history.event(&stream("a")),
-        history.event(&stream("a")),
-    ];
+    let events = vec![history.event(&stream("a")), history.event(&stream("a")), history.event(&stream("a"))];
 
     let mut hole = history.batch(epoch, events.clone());
     hole.events.remove(1);
@@ -452,9 +368,7 @@ async fn writers_that_contend_write_each_position_once(place: &impl Place) {
     for name in ["one", "two"] {
         let log = place.open().await;
         let runtime = tokio::runtime::Handle::current();
-        writers.push(tokio::task::spawn_blocking(move || {
-            runtime.block_on(contend(&log, name))
-        }));
+        writers.push(tokio::task::spawn_blocking(move || runtime.block_on(contend(&log, name))));
     }
     let mut acknowledged = Vec::new();
     for writer in writers {
@@ -462,11 +376,7 @@ async fn writers_that_contend_write_each_position_once(place: &impl Place) {
     }
     acknowledged.sort_by_key(|event: &StoredEvent| event.position);
     let log = place.open().await;
-    assert_eq!(
-        all(&log).await,
-        acknowledged,
-        "what is acknowledged is there, and nothing else"
-    );
+    assert_eq!(all(&log).await, acknowledged, "what is acknowledged is there, and nothing else");
     assert_eq!(acknowledged.len(), 40);
 }
 
@@ -497,9 +407,7 @@ async fn a_big_batch_lands_whole(place: &impl Place) {
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
     let of = |n: u64| stream(&format!("account-{}", n % 997));
-    let events: Vec<_> = (0..10_000)
-        .map(|n| history.keyed(&of(n), u128::from(n)))
-        .collect();
+    let events: Vec<_> = (0..10_000).map(|n| history.keyed(&of(n), u128::from(n))).collect();
     log.append(&history.batch(epoch, events.clone())).await.unwrap();
     assert_eq!(log.read_after(Position(0), 20_000).await.unwrap(), events);
     assert_eq!(log.load_streams(&[of(5)]).await.unwrap().len(), 11);

@@ -7,10 +7,7 @@ use crate::time::Timestamp;
 
 /// The stream of the account `id`, which is taken as it is.
 pub fn stream(id: &str) -> StreamId {
-    StreamId {
-        stream_type: StreamType::Account,
-        id: id.into(),
-    }
+    StreamId { stream_type: StreamType::Account, id: id.into() }
 }
 
 /// Makes one event after the other as the one writer of a log would. A copy taken before a batch lets a test
@@ -34,9 +31,7 @@ impl Default for History {
             links: Links::default(),
             recorded_at: Timestamp::from_micros(1_795_000_000_123_456),
             payload: br#"{"TestHappened":{}}"#.to_vec(),
-            metadata: br#"{"actor":"test","correlation_id":"1","causation_id":"1"}"#
-                .as_slice()
-                .into(),
+            metadata: br#"{"actor":"test","correlation_id":"1","causation_id":"1"}"#.as_slice().into(),
         }
     }
 }
@@ -54,14 +49,8 @@ impl History {
 
     /// A batch of these events for a writer with this epoch. They must be the newest of this history.
     pub fn batch(&self, epoch: u64, events: Vec<StoredEvent>) -> Batch {
-        let first = events
-            .first()
-            .map_or(self.links.position.next(), |event| event.position);
-        let expected = Head {
-            epoch,
-            position: Position(first.0.saturating_sub(1)),
-            recorded_at: None,
-        };
+        let first = events.first().map_or(self.links.position.next(), |event| event.position);
+        let expected = Head { epoch, position: Position(first.0.saturating_sub(1)), recorded_at: None };
         Batch { expected, events }
     }
 
@@ -83,13 +72,7 @@ impl History {
 
         self.links.position = event.position;
         self.links.recorded_at = Some(event.recorded_at);
-        self.links.tips.insert(
-            stream.clone(),
-            Tip {
-                sequence: event.sequence,
-                hash: event.hash,
-            },
-        );
+        self.links.tips.insert(stream.clone(), Tip { sequence: event.sequence, hash: event.hash });
         event
     }
 }

@@ -47,10 +47,7 @@ impl SimulatedLog {
     /// Another handle on the same data: the same process restarted, or a second one.
     #[must_use]
     pub fn reopen(&self) -> SimulatedLog {
-        SimulatedLog {
-            disk: Arc::clone(&self.disk),
-            dead: AtomicBool::new(false),
-        }
+        SimulatedLog { disk: Arc::clone(&self.disk), dead: AtomicBool::new(false) }
     }
 
     /// What is about to go wrong.
@@ -74,11 +71,7 @@ impl SimulatedLog {
 
     fn alive(&self) -> Result<(), LogError> {
         if self.dead.load(Ordering::SeqCst) {
-            return Err(failure(
-                "reach the log",
-                false,
-                "this handle's process has crashed",
-            ));
+            return Err(failure("reach the log", false, "this handle's process has crashed"));
         }
         Ok(())
     }
@@ -157,21 +150,12 @@ impl EventLog for SimulatedLog {
 
     async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
         let data = self.read()?;
-        Ok(streams
-            .iter()
-            .flat_map(|stream| data.stream(stream))
-            .cloned()
-            .collect())
+        Ok(streams.iter().flat_map(|stream| data.stream(stream)).cloned().collect())
     }
 
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
         let data = self.read()?;
-        Ok(data
-            .streams
-            .keys()
-            .filter(|stream| stream.stream_type == stream_type)
-            .cloned()
-            .collect())
+        Ok(data.streams.keys().filter(|stream| stream.stream_type == stream_type).cloned().collect())
     }
 
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
@@ -196,12 +180,7 @@ impl EventLog for SimulatedLog {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, LogError> {
         let data = self.read()?;
-        Ok(data
-            .stream(stream)
-            .filter(|event| event.position > position)
-            .take(limit)
-            .cloned()
-            .collect())
+        Ok(data.stream(stream).filter(|event| event.position > position).take(limit).cloned().collect())
     }
 }
 
@@ -219,11 +198,7 @@ impl Data {
         // Stricter than an index, which would not see a hole.
         let mut versions: HashMap<&StreamId, u64> = HashMap::new();
         for event in &batch.events {
-            let last = || {
-                self.stream(&event.stream)
-                    .next_back()
-                    .map_or(0, |stored| stored.sequence)
-            };
+            let last = || self.stream(&event.stream).next_back().map_or(0, |stored| stored.sequence);
             let version = versions.entry(&event.stream).or_insert_with(last);
             *version += 1;
             if event.sequence != *version {
@@ -254,20 +229,12 @@ impl Data {
     }
 
     fn stream(&self, stream: &StreamId) -> impl DoubleEndedIterator<Item = &StoredEvent> {
-        self.streams
-            .get(stream)
-            .into_iter()
-            .flatten()
-            .map(|&index| &self.events[index])
+        self.streams.get(stream).into_iter().flatten().map(|&index| &self.events[index])
     }
 }
 
 fn failure(doing: &'static str, transient: bool, why: &'static str) -> LogError {
-    LogError::Store {
-        doing,
-        transient,
-        source: why.into(),
-    }
+    LogError::Store { doing, transient, source: why.into() }
 }
 
 #[cfg(test)]

@@ -211,10 +211,6 @@ pub struct RowError {
 impl RowError {
     /// An error about `field`.
     pub fn new(code: Code, field: &'static str, message: impl Into<Cow<'static, str>>) -> RowError {
-        RowError {
-            code,
-            field: Cow::Borrowed(field),
-            message: message.into(),
-        }
+        RowError { code, field: Cow::Borrowed(field), message: message.into() }
     }
 }

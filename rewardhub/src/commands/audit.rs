@@ -35,7 +35,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let began = Instant::now();
     let summary = Replay::run(&*log, |_| {}).await?.finish();
     let seconds = began.elapsed().as_secs_f64();
-    let read_models = if folder.read().is_file() { projections::compare(&log, &folder.read()).await? } else { vec![] };
+    let read_models =
+        if folder.read().is_file() { projections::compare(&log, &folder.read()).await? } else { vec![] };
     let differing: u64 = read_models.iter().map(|r| r.rows_changed).sum();
     let read_models: Vec<_> = read_models
         .iter()

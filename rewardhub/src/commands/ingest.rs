@@ -79,7 +79,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     if arguments.json {
         println!("{}", serde_json::to_string(&summary)?);
     } else {
-        let Summary { read, accepted, duplicate, deferred, linked, held, rejected, won, seconds, .. } = &summary;
+        let Summary { read, accepted, duplicate, deferred, linked, held, rejected, won, seconds, .. } =
+            &summary;
         let won = won.map_or(String::new(), |won| format!(" ({won} won)"));
         println!(
             "{read} read: {accepted} accepted{won}, {duplicate} duplicate, {deferred} deferred, {linked} linked, \
@@ -142,7 +143,8 @@ impl Summary {
             match outcome {
                 RowOutcome::Accepted(won) => {
                     self.accepted += 1;
-                    if let (Some(money), Some(count), Some(sums)) = (won, &mut self.won, &mut self.won_minor) {
+                    if let (Some(money), Some(count), Some(sums)) = (won, &mut self.won, &mut self.won_minor)
+                    {
                         *count += 1;
                         *sums.entry(money.currency().code()).or_insert(0) += money.minor();
                     }
@@ -181,7 +183,8 @@ impl Rejects {
                 eprintln!("line {line}: {place}{} ({})", error.message, error.code.as_str());
             }
             Rejects::File(file) => {
-                let row = serde_json::json!({ "line": line, "transaction_id": transaction_id, "error": error });
+                let row =
+                    serde_json::json!({ "line": line, "transaction_id": transaction_id, "error": error });
                 writeln!(file, "{row}").context("cannot write the rejected rows")?;
             }
         }

@@ -25,7 +25,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open_read_only(&folder.log())?);
     for report in projections::rebuild(&log, &folder.read(), &arguments.name).await? {
         let projections::RebuildReport { projection, events, rows, rows_changed } = report;
-        println!("{}", json!({ "projection": projection.as_str(), "events": events, "rows": rows, "rows_changed": rows_changed }));
+        println!(
+            "{}",
+            json!({ "projection": projection.as_str(), "events": events, "rows": rows, "rows_changed": rows_changed })
+        );
     }
     Ok(Ended::Fine)
 }

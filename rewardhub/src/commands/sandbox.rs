@@ -96,7 +96,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         stopping.clone(),
     ));
     print_where_to_look(&folder, address);
-    let line = tokio::spawn(live_line(Arc::clone(&counts), node.progress.clone(), node.engine.ledger.head(), stopping));
+    let line = tokio::spawn(live_line(
+        Arc::clone(&counts),
+        node.progress.clone(),
+        node.engine.ledger.head(),
+        stopping,
+    ));
     let fault = tokio::select! {
         () = interrupted() => None,
         () = sleep(arguments.duration) => None,
@@ -124,7 +129,11 @@ async fn start_campaign(engine: &Engine) -> anyhow::Result<()> {
     }
     let terms = parse_terms(CAMPAIGN).context("campaign.example.yaml")?;
     let id = terms.campaign_id.clone();
-    for kind in [CampaignCommandKind::Draft(Box::new(terms)), CampaignCommandKind::Approve, CampaignCommandKind::Start] {
+    for kind in [
+        CampaignCommandKind::Draft(Box::new(terms)),
+        CampaignCommandKind::Approve,
+        CampaignCommandKind::Start,
+    ] {
         command(&engine.ledger, &id, kind, "sandbox").await?;
     }
     Ok(())
@@ -147,12 +156,15 @@ fn graphiql_token(issuer: Arc<SandboxIssuer>) -> Arc<dyn Fn() -> String + Send +
 fn generator(folder: &Folder, arguments: &Arguments) -> anyhow::Result<Generator> {
     let path = folder.runs();
     let runs = match std::fs::read_to_string(&path) {
-        Ok(text) => text.trim().parse::<u64>().with_context(|| format!("{} holds no number", path.display()))?,
+        Ok(text) => {
+            text.trim().parse::<u64>().with_context(|| format!("{} holds no number", path.display()))?
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let next = path.with_extension("new");
-    std::fs::write(&next, format!("{}\n", runs + 1)).with_context(|| format!("cannot write {}", next.display()))?;
+    std::fs::write(&next, format!("{}\n", runs + 1))
+        .with_context(|| format!("cannot write {}", next.display()))?;
     std::fs::rename(&next, &path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(Generator::new(GeneratorConfig {
         seed: arguments.seed,
@@ -215,9 +227,12 @@ async fn feed(
             _ = beat.tick() => {}
             _ = stop.changed() => return Ok(()),
         }
-        let due = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(rate)) / 1_000;
+        let due =
+            u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_mul(u64::from(rate))
+                / 1_000;
         // After a pause (a suspended machine) it does not make up for all of it at once.
-        let rows: Vec<String> = (made..due.min(made + 2_000)).map(|_| generator.next(SystemClock.now()).json).collect();
+        let rows: Vec<String> =
+            (made..due.min(made + 2_000)).map(|_| generator.next(SystemClock.now()).json).collect();
         made = due;
         let rows: Vec<&[u8]> = rows.iter().map(String::as_bytes).collect();
         let context = Context::new("feed:sandbox-bank", "", "simulated");
@@ -250,7 +265,8 @@ async fn live_line(
     mut stop: watch::Receiver<bool>,
 ) {
     let terminal = std::io::stdout().is_terminal();
-    let mut interval = tokio::time::interval(if terminal { Duration::from_secs(1) } else { Duration::from_secs(10) });
+    let mut interval =
+        tokio::time::interval(if terminal { Duration::from_secs(1) } else { Duration::from_secs(10) });
     interval.tick().await;
     loop {
         let stopping = tokio::select! {
@@ -262,7 +278,12 @@ async fn live_line(
         let (head, read) = (head.borrow().0, progress.position().0);
         let line = format!(
             "accepted {} (won {}), duplicate {}, waiting {}, rejected {}; log at {head}, read models {} behind",
-            count(accepted), count(won), count(duplicate), count(waiting), count(rejected), head.saturating_sub(read),
+            count(accepted),
+            count(won),
+            count(duplicate),
+            count(waiting),
+            count(rejected),
+            head.saturating_sub(read),
         );
         let mut out = std::io::stdout().lock();
         let end = if terminal && !stopping { "" } else { "\n" };

@@ -221,10 +221,9 @@ impl Generator {
             return self.settle(line, now, &mut dice);
         }
         match self.choose(&mut dice) {
-            Kind::Repeat => Generated {
-                kind: Kind::Repeat,
-                json: dice_pick(&self.recent, &mut dice).json.clone(),
-            },
+            Kind::Repeat => {
+                Generated { kind: Kind::Repeat, json: dice_pick(&self.recent, &mut dice).json.clone() }
+            }
             Kind::Removed => self.remove(&mut dice),
             Kind::Refund => self.refund(now, &mut dice),
             Kind::Credit => self.credit(now, &mut dice),
@@ -273,21 +272,9 @@ impl Generator {
             json: String::new(),
         };
         if kind == Kind::Malformed {
-            return Generated {
-                kind,
-                json: self.row(&line, "booked").to_broken_json(now, dice),
-            };
+            return Generated { kind, json: self.row(&line, "booked").to_broken_json(now, dice) };
         }
-        line.json = self
-            .row(
-                &line,
-                if kind == Kind::Pending {
-                    "pending"
-                } else {
-                    "booked"
-                },
-            )
-            .to_json();
+        line.json = self.row(&line, if kind == Kind::Pending { "pending" } else { "booked" }).to_json();
         let json = line.json.clone();
         if kind == Kind::Pending {
             let due = self.made + dice.between(PENDING_FOR.0, PENDING_FOR.1);
@@ -301,10 +288,7 @@ impl Generator {
     /// What was pending: booked in most cases, else gone.
     fn settle(&mut self, mut line: Line, now: Timestamp, dice: &mut Dice) -> Generated {
         if dice.chance(50_000) {
-            return Generated {
-                kind: Kind::Removed,
-                json: self.row(&line, "removed").to_json(),
-            };
+            return Generated { kind: Kind::Removed, json: self.row(&line, "removed").to_json() };
         }
         if dice.chance(500_000) {
             let new_id = self.new_id();
@@ -318,10 +302,7 @@ impl Generator {
         line.json = self.row(&line, "booked").to_json();
         let json = line.json.clone();
         self.remember(line);
-        Generated {
-            kind: Kind::BookedAfterPending,
-            json,
-        }
+        Generated { kind: Kind::BookedAfterPending, json }
     }
 
     /// An earlier booked line, taken back; it does not come up again.
@@ -329,37 +310,25 @@ impl Generator {
         let place = dice.index(self.recent.len());
         let json = self.row(&self.recent[place], "removed").to_json();
         self.recent.remove(place);
-        Generated {
-            kind: Kind::Removed,
-            json,
-        }
+        Generated { kind: Kind::Removed, json }
     }
 
     /// All or part of an earlier purchase, back from whom it was paid to.
     fn refund(&self, now: Timestamp, dice: &mut Dice) -> Generated {
         let line = dice_pick(&self.recent, dice);
-        let minor = if dice.chance(700_000) {
-            line.purchase.minor
-        } else {
-            dice.between(1, line.purchase.minor)
-        };
+        let minor =
+            if dice.chance(700_000) { line.purchase.minor } else { dice.between(1, line.purchase.minor) };
         let id = self.new_id();
         let mut row = self.row(line, "booked");
         row.amount.minor = minor.to_string();
         row.direction = "credit";
-        row.to_account = Some(std::mem::replace(
-            &mut row.from_account,
-            row.to_account.unwrap_or_default(),
-        ));
+        row.to_account = Some(std::mem::replace(&mut row.from_account, row.to_account.unwrap_or_default()));
         row.description = row.description.map(|text| format!("REFUND {text}"));
         row.refund_of = Some(&line.transaction_id);
         row.transaction_id = &id;
         row.pending_transaction_id = None;
         row.booked_at = moments_ago(now, dice);
-        Generated {
-            kind: Kind::Refund,
-            json: row.to_json(),
-        }
+        Generated { kind: Kind::Refund, json: row.to_json() }
     }
 
     /// Wages, or interest.
@@ -378,10 +347,7 @@ impl Generator {
             account_id: customer.account_id().as_str(),
             status: "booked",
             booked_at: moments_ago(now, dice),
-            amount: Amount {
-                minor: dice.price(low, high).to_string(),
-                currency: "GBP",
-            },
+            amount: Amount { minor: dice.price(low, high).to_string(), currency: "GBP" },
             direction: "credit",
             from_account: &payer,
             to_account: Some(customer.iban()),
@@ -390,10 +356,7 @@ impl Generator {
             pending_transaction_id: None,
             refund_of: None,
         };
-        Generated {
-            kind: Kind::Credit,
-            json: row.to_json(),
-        }
+        Generated { kind: Kind::Credit, json: row.to_json() }
     }
 
     /// What a customer pays for: often at a shop he knows, rarely to a person.
@@ -401,10 +364,7 @@ impl Generator {
         if dice.chance(20_000) && self.customers.len() > 1 {
             let steps = 1 + dice.index(self.customers.len() - 1);
             let other = (customer + steps) % self.customers.len();
-            return Purchase {
-                to: Payee::Customer(other),
-                minor: dice.price(500, 40_000),
-            };
+            return Purchase { to: Payee::Customer(other), minor: dice.price(500, 40_000) };
         }
         let place = if dice.chance(600_000) {
             *dice.pick(&self.customers[customer].habits)
@@ -419,10 +379,7 @@ impl Generator {
             3 if minor > 100 => minor / 50 * 50,
             _ => minor,
         };
-        Purchase {
-            to: Payee::Merchant(place),
-            minor,
-        }
+        Purchase { to: Payee::Merchant(place), minor }
     }
 
     fn row<'a>(&'a self, line: &'a Line, status: &'static str) -> Row<'a> {
@@ -430,19 +387,11 @@ impl Generator {
         let (currency, to_account, description, merchant) = match line.purchase.to {
             Payee::Merchant(place) => {
                 let merchant = self.merchants.get(place);
-                (
-                    merchant.currency,
-                    merchant.iban.as_str(),
-                    statement_text(merchant),
-                    Some(shop(merchant)),
-                )
+                (merchant.currency, merchant.iban.as_str(), statement_text(merchant), Some(shop(merchant)))
             }
-            Payee::Customer(other) => (
-                "GBP",
-                self.customers[other].iban(),
-                "FASTER PAYMENT".to_owned(),
-                None,
-            ),
+            Payee::Customer(other) => {
+                ("GBP", self.customers[other].iban(), "FASTER PAYMENT".to_owned(), None)
+            }
         };
         Row {
             source: &self.config.source,
@@ -450,10 +399,7 @@ impl Generator {
             account_id: customer.account_id().as_str(),
             status,
             booked_at: line.booked_at,
-            amount: Amount {
-                minor: line.purchase.minor.to_string(),
-                currency,
-            },
+            amount: Amount { minor: line.purchase.minor.to_string(), currency },
             direction: "debit",
             from_account: customer.iban(),
             to_account: Some(to_account),
@@ -486,12 +432,7 @@ fn statement_text(merchant: &Merchant) -> String {
 }
 
 fn shop(merchant: &Merchant) -> Shop<'_> {
-    Shop {
-        id: &merchant.id,
-        name: &merchant.name,
-        mcc: &merchant.mcc,
-        country: merchant.country,
-    }
+    Shop { id: &merchant.id, name: &merchant.name, mcc: &merchant.mcc, country: merchant.country }
 }
 
 /// Within seconds in most cases, else within ten minutes.

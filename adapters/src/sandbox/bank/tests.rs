@@ -25,9 +25,7 @@ fn config(seed: u64, run: &str) -> GeneratorConfig {
 }
 
 fn lines(generator: &mut Generator, count: i64) -> Vec<Generated> {
-    (0..count)
-        .map(|n| generator.next(NOW.plus_micros(n * 10_000)))
-        .collect()
+    (0..count).map(|n| generator.next(NOW.plus_micros(n * 10_000))).collect()
 }
 
 fn text<'a>(row: &'a Value, pointer: &str) -> &'a str {
@@ -41,9 +39,8 @@ fn fault(json: &str, now: Timestamp) -> Option<&'static str> {
     };
     let id = |field| ids::check_id(text(&row, field)).is_ok();
     let id_or_null = |field| row.pointer(field).is_none_or(Value::is_null) || id(field);
-    let booked_at: Option<Timestamp> = row
-        .get("booked_at")
-        .and_then(|t| serde_json::from_value(t.clone()).ok());
+    let booked_at: Option<Timestamp> =
+        row.get("booked_at").and_then(|t| serde_json::from_value(t.clone()).ok());
     let mcc = row.pointer("/merchant/mcc").and_then(Value::as_str);
     let country = row.pointer("/merchant/country").and_then(Value::as_str);
     let iban = |field| {
@@ -54,44 +51,18 @@ fn fault(json: &str, now: Timestamp) -> Option<&'static str> {
         ("size", json.len() <= 8 * 1024),
         ("source", id("/source")),
         ("transaction_id", id("/transaction_id")),
-        (
-            "account_id",
-            id("/account_id") && !text(&row, "/account_id").contains('@'),
-        ),
-        (
-            "status",
-            ["pending", "booked", "removed"].contains(&text(&row, "/status")),
-        ),
-        (
-            "direction",
-            ["debit", "credit"].contains(&text(&row, "/direction")),
-        ),
-        (
-            "booked_at",
-            booked_at.is_some_and(|t| t <= now.plus_micros(DAY_MICROS)),
-        ),
-        (
-            "amount.minor",
-            text(&row, "/amount/minor")
-                .parse::<i64>()
-                .is_ok_and(|minor| minor > 0),
-        ),
-        (
-            "amount.currency",
-            Currency::from_code(text(&row, "/amount/currency")).is_some(),
-        ),
+        ("account_id", id("/account_id") && !text(&row, "/account_id").contains('@')),
+        ("status", ["pending", "booked", "removed"].contains(&text(&row, "/status"))),
+        ("direction", ["debit", "credit"].contains(&text(&row, "/direction"))),
+        ("booked_at", booked_at.is_some_and(|t| t <= now.plus_micros(DAY_MICROS))),
+        ("amount.minor", text(&row, "/amount/minor").parse::<i64>().is_ok_and(|minor| minor > 0)),
+        ("amount.currency", Currency::from_code(text(&row, "/amount/currency")).is_some()),
         ("from_account", iban("/from_account")),
         ("to_account", iban("/to_account")),
         ("description", text(&row, "/description").chars().count() <= 500),
         ("pan", !text(&row, "/description").contains("4111")),
-        (
-            "mcc",
-            mcc.is_none_or(|mcc| mcc.len() == 4 && mcc.bytes().all(|b| b.is_ascii_digit())),
-        ),
-        (
-            "country",
-            country.is_none_or(|c| c.len() == 2 && c.bytes().all(|b| b.is_ascii_uppercase())),
-        ),
+        ("mcc", mcc.is_none_or(|mcc| mcc.len() == 4 && mcc.bytes().all(|b| b.is_ascii_digit()))),
+        ("country", country.is_none_or(|c| c.len() == 2 && c.bytes().all(|b| b.is_ascii_uppercase()))),
         ("pending_transaction_id", id_or_null("/pending_transaction_id")),
         ("refund_of", id_or_null("/refund_of")),
     ]
@@ -119,12 +90,8 @@ fn every_line_keeps_the_rules_of_the_wire_unless_it_is_malformed() {
 
 #[test]
 fn the_same_seed_makes_the_same_lines_and_another_makes_others() {
-    let json = |seed| -> Vec<String> {
-        lines(&mut bank(seed, "r1"), 3_000)
-            .into_iter()
-            .map(|l| l.json)
-            .collect()
-    };
+    let json =
+        |seed| -> Vec<String> { lines(&mut bank(seed, "r1"), 3_000).into_iter().map(|l| l.json).collect() };
     assert!(json(1) == json(1));
     assert!(json(1) != json(2));
 }
@@ -133,9 +100,7 @@ fn the_same_seed_makes_the_same_lines_and_another_makes_others() {
 fn the_clock_moves_booking_times_and_nothing_else() {
     let without_time = |now: Timestamp| -> Vec<Value> {
         let mut generator = bank(1, "r1");
-        let rows = (0..2_000)
-            .map(|_| generator.next(now))
-            .filter(|line| line.kind != Kind::Malformed);
+        let rows = (0..2_000).map(|_| generator.next(now)).filter(|line| line.kind != Kind::Malformed);
         rows.map(|line| {
             let mut row: Value = serde_json::from_str(&line.json).unwrap();
             row.as_object_mut().unwrap().remove("booked_at");
@@ -149,17 +114,13 @@ fn the_clock_moves_booking_times_and_nothing_else() {
 #[test]
 fn another_run_has_the_same_purchases_under_other_ids() {
     let ids = |run| -> HashSet<String> {
-        let rows = lines(&mut bank(1, run), 2_000)
-            .into_iter()
-            .filter(|line| line.kind != Kind::Malformed);
+        let rows = lines(&mut bank(1, run), 2_000).into_iter().filter(|line| line.kind != Kind::Malformed);
         rows.map(|line| text(&serde_json::from_str(&line.json).unwrap(), "/transaction_id").to_owned())
             .collect()
     };
     assert!(ids("r1").is_disjoint(&ids("r2")));
     let amounts = |run| -> Vec<String> {
-        let rows = lines(&mut bank(1, run), 100)
-            .into_iter()
-            .filter(|line| line.kind == Kind::Booked);
+        let rows = lines(&mut bank(1, run), 100).into_iter().filter(|line| line.kind == Kind::Booked);
         rows.map(|line| text(&serde_json::from_str(&line.json).unwrap(), "/amount/minor").to_owned())
             .collect()
     };
@@ -187,11 +148,7 @@ fn kinds_come_as_often_as_the_mix_says() {
 
 #[test]
 fn a_plain_mix_is_nothing_but_purchases_booked_just_now() {
-    let mut generator = Generator::new(GeneratorConfig {
-        mix: Mix::plain(),
-        ..config(1, "r1")
-    })
-    .unwrap();
+    let mut generator = Generator::new(GeneratorConfig { mix: Mix::plain(), ..config(1, "r1") }).unwrap();
     for line in lines(&mut generator, 2_000) {
         assert_eq!(line.kind, Kind::Booked);
     }
@@ -200,10 +157,7 @@ fn a_plain_mix_is_nothing_but_purchases_booked_just_now() {
 #[test]
 fn an_id_is_booked_with_one_content_only() {
     let mut booked: HashMap<String, String> = HashMap::new();
-    for line in lines(&mut bank(4, "r1"), 30_000)
-        .into_iter()
-        .filter(|line| line.kind != Kind::Malformed)
-    {
+    for line in lines(&mut bank(4, "r1"), 30_000).into_iter().filter(|line| line.kind != Kind::Malformed) {
         let row: Value = serde_json::from_str(&line.json).unwrap();
         if text(&row, "/status") != "booked" {
             continue;
@@ -220,10 +174,7 @@ fn an_id_is_booked_with_one_content_only() {
 fn later_lines_refer_to_earlier_ones() {
     let mut seen: HashMap<String, Value> = HashMap::new();
     let mut new_ids = 0;
-    for line in lines(&mut bank(5, "r1"), 30_000)
-        .into_iter()
-        .filter(|line| line.kind != Kind::Malformed)
-    {
+    for line in lines(&mut bank(5, "r1"), 30_000).into_iter().filter(|line| line.kind != Kind::Malformed) {
         let row: Value = serde_json::from_str(&line.json).unwrap();
         let earlier = match line.kind {
             Kind::BookedAfterPending if row["pending_transaction_id"].is_null() => Some("/transaction_id"),
@@ -253,10 +204,7 @@ fn later_lines_refer_to_earlier_ones() {
 fn purchases_look_like_everyday_life() {
     let mut codes: HashMap<String, u32> = HashMap::new();
     let (mut british, mut shops, mut small) = (0_u32, 0_u32, 0_u32);
-    for line in lines(&mut bank(6, "r1"), 50_000)
-        .into_iter()
-        .filter(|line| line.kind == Kind::Booked)
-    {
+    for line in lines(&mut bank(6, "r1"), 50_000).into_iter().filter(|line| line.kind == Kind::Booked) {
         let row: Value = serde_json::from_str(&line.json).unwrap();
         if row["merchant"].is_null() {
             continue;
@@ -280,21 +228,9 @@ fn a_bank_refuses_a_configuration_it_cannot_keep() {
         change(&mut config);
         Generator::new(config).err()
     };
-    assert!(matches!(
-        refusal(|c| c.customers = 0),
-        Some(GeneratorError::NoCustomers)
-    ));
-    assert!(matches!(
-        refusal(|c| c.source = " ".to_owned()),
-        Some(GeneratorError::Source(IdError::Blank))
-    ));
-    assert!(matches!(
-        refusal(|c| c.run = String::new()),
-        Some(GeneratorError::Run(IdError::Blank))
-    ));
-    assert!(matches!(
-        refusal(|c| c.run = "r".repeat(65)),
-        Some(GeneratorError::RunTooLong)
-    ));
+    assert!(matches!(refusal(|c| c.customers = 0), Some(GeneratorError::NoCustomers)));
+    assert!(matches!(refusal(|c| c.source = " ".to_owned()), Some(GeneratorError::Source(IdError::Blank))));
+    assert!(matches!(refusal(|c| c.run = String::new()), Some(GeneratorError::Run(IdError::Blank))));
+    assert!(matches!(refusal(|c| c.run = "r".repeat(65)), Some(GeneratorError::RunTooLong)));
     assert!(refusal(|_| ()).is_none());
 }

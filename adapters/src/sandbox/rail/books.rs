@@ -145,10 +145,7 @@ pub(super) fn totals(connection: &Connection) -> Result<Vec<(Currency, i64)>, Bo
     let mut totals = Vec::new();
     while let Some(row) = rows.next()? {
         let currency: String = row.get(0)?;
-        totals.push((
-            Currency::from_code(&currency).ok_or(BooksError::Corrupt("currency"))?,
-            row.get(1)?,
-        ));
+        totals.push((Currency::from_code(&currency).ok_or(BooksError::Corrupt("currency"))?, row.get(1)?));
     }
     Ok(totals)
 }
@@ -166,9 +163,7 @@ fn read(row: &Row<'_>) -> Result<Payment, BooksError> {
                 PayoutReference::parse(&reference).map_err(|_| BooksError::Corrupt("reference"))?,
             )
         }
-        "refused" => PayoutStatus::Refused {
-            reason: row.get("reason")?,
-        },
+        "refused" => PayoutStatus::Refused { reason: row.get("reason")? },
         _ => return Err(BooksError::Corrupt("status")),
     };
     Ok(Payment {
@@ -182,8 +177,5 @@ fn read(row: &Row<'_>) -> Result<Payment, BooksError> {
 
 fn parse_key(text: &str) -> Option<PayoutKey> {
     let (entry_id, attempt) = text.split_once(':')?;
-    Some(PayoutKey {
-        entry_id: EntryId::from_hex(entry_id)?,
-        attempt: attempt.parse().ok()?,
-    })
+    Some(PayoutKey { entry_id: EntryId::from_hex(entry_id)?, attempt: attempt.parse().ok()? })
 }

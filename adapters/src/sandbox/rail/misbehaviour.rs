@@ -92,12 +92,9 @@ impl Misbehaviour {
     fn dice(&self, key: PayoutKey) -> Dice {
         // Entry ids are hashes, so any mixture of them with the seed is as good as another hash.
         let mut bytes = key.entry_id.0;
-        for (byte, salt) in bytes.iter_mut().zip(
-            self.seed
-                .to_le_bytes()
-                .into_iter()
-                .chain(key.attempt.to_le_bytes()),
-        ) {
+        for (byte, salt) in
+            bytes.iter_mut().zip(self.seed.to_le_bytes().into_iter().chain(key.attempt.to_le_bytes()))
+        {
             *byte ^= salt;
         }
         Dice::from_bytes(bytes)
@@ -127,20 +124,13 @@ mod tests {
     fn key(n: u64) -> PayoutKey {
         let mut bytes = [0; 32];
         bytes[24..].copy_from_slice(&n.to_le_bytes());
-        PayoutKey {
-            entry_id: EntryId(bytes),
-            attempt: 1,
-        }
+        PayoutKey { entry_id: EntryId(bytes), attempt: 1 }
     }
 
     #[test]
     fn faults_come_at_their_rates_and_always_to_the_same_keys() {
         let usual = Misbehaviour::usual();
-        let count = |fault| {
-            (0..20_000)
-                .filter(|n| usual.of(key(*n)).fault == Some(fault))
-                .count()
-        };
+        let count = |fault| (0..20_000).filter(|n| usual.of(key(*n)).fault == Some(fault)).count();
         assert!((150..250).contains(&count(Fault::TimeoutAfterPaying)));
         assert!((150..250).contains(&count(Fault::TimeoutBeforePaying)));
         assert!((20..65).contains(&count(Fault::Refuse)));
@@ -150,14 +140,9 @@ mod tests {
 
     #[test]
     fn another_seed_or_attempt_has_another_fate() {
-        let half = Misbehaviour {
-            refuse_ppm: MILLION / 2,
-            ..Misbehaviour::none()
-        };
+        let half = Misbehaviour { refuse_ppm: MILLION / 2, ..Misbehaviour::none() };
         let fates = |m: &Misbehaviour, attempt| -> Vec<bool> {
-            (0..64)
-                .map(|n| m.of(PayoutKey { attempt, ..key(n) }).fault.is_some())
-                .collect()
+            (0..64).map(|n| m.of(PayoutKey { attempt, ..key(n) }).fault.is_some()).collect()
         };
         assert_ne!(fates(&half, 1), fates(&half, 2));
         assert_ne!(fates(&half, 1), fates(&half.clone().with_seed(1), 1));
@@ -165,11 +150,8 @@ mod tests {
 
     #[test]
     fn a_slow_send_is_bounded() {
-        let slow = Misbehaviour {
-            slow_ppm: MILLION,
-            slow_max: Duration::from_millis(3),
-            ..Misbehaviour::none()
-        };
+        let slow =
+            Misbehaviour { slow_ppm: MILLION, slow_max: Duration::from_millis(3), ..Misbehaviour::none() };
         let delays: Vec<Duration> = (0..100).map(|n| slow.of(key(n)).delay).collect();
         assert!(delays.iter().all(|d| *d <= Duration::from_millis(3)));
         assert!(delays.iter().any(|d| *d > Duration::from_millis(1)));

@@ -111,8 +111,7 @@ impl SandboxRail {
 
     /// How many payments and refusals the books hold. Blocking.
     pub fn count(&self) -> Result<PaymentCounts, BooksError> {
-        self.audit(books::count)
-            .map(|(paid, refused)| PaymentCounts { paid, refused })
+        self.audit(books::count).map(|(paid, refused)| PaymentCounts { paid, refused })
     }
 
     /// Up to `limit` lines of the books in the order of their keys, after the key `after`. Blocking.
@@ -134,10 +133,7 @@ impl SandboxRail {
         let (answer, answered) = oneshot::channel();
         let stopped = || PayoutUnknown("the rail has stopped".to_owned());
         let requests = self.requests.as_ref().ok_or_else(stopped)?;
-        requests
-            .send(Request { order, answer })
-            .await
-            .map_err(|_| stopped())?;
+        requests.send(Request { order, answer }).await.map_err(|_| stopped())?;
         match answered.await.map_err(|_| stopped())?? {
             Answer::Status(status) => Ok(status),
             Answer::Silence => Err(self.time_out().await),
@@ -164,11 +160,7 @@ impl PayoutRail for SandboxRail {
                 return Err(self.time_out().await);
             }
         }
-        self.ask(Order::Pay {
-            payout: payout.clone(),
-            fault: conduct.fault,
-        })
-        .await
+        self.ask(Order::Pay { payout: payout.clone(), fault: conduct.fault }).await
     }
 
     async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayoutUnknown> {

@@ -47,37 +47,35 @@ pub(super) fn start(
     subscriber: Subscriber,
     clock: Arc<dyn Clock>,
 ) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name("sandbox-rail".to_owned())
-        .spawn(move || {
-            let mut batch = Vec::with_capacity(BATCH_MAX);
-            while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-                let (orders, callers): (Vec<Order>, Vec<_>) =
-                    batch.drain(..).map(|r| (r.order, r.answer)).unzip();
-                match commit(&mut connection, &orders, clock.as_ref()) {
-                    Ok(outcomes) => {
-                        for (caller, outcome) in callers.into_iter().zip(outcomes) {
-                            // A caller that stopped waiting learns the rest by a lookup.
-                            drop(caller.send(outcome.answer));
-                            if let Some(payment) = outcome.confirm {
-                                confirm(&subscriber, payment);
-                            }
-                        }
-                    }
-                    Err(error) => {
-                        tracing::error!(
-                            error = &error as &dyn std::error::Error,
-                            "the payout rail could not write its books"
-                        );
-                        for caller in callers {
-                            drop(caller.send(Err(PayoutUnknown(
-                                "the rail could not write its books".to_owned(),
-                            ))));
+    std::thread::Builder::new().name("sandbox-rail".to_owned()).spawn(move || {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+            let (orders, callers): (Vec<Order>, Vec<_>) =
+                batch.drain(..).map(|r| (r.order, r.answer)).unzip();
+            match commit(&mut connection, &orders, clock.as_ref()) {
+                Ok(outcomes) => {
+                    for (caller, outcome) in callers.into_iter().zip(outcomes) {
+                        // A caller that stopped waiting learns the rest by a lookup.
+                        drop(caller.send(outcome.answer));
+                        if let Some(payment) = outcome.confirm {
+                            confirm(&subscriber, payment);
                         }
                     }
                 }
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the payout rail could not write its books"
+                    );
+                    for caller in callers {
+                        drop(
+                            caller.send(Err(PayoutUnknown("the rail could not write its books".to_owned()))),
+                        );
+                    }
+                }
             }
-        })
+        }
+    })
 }
 
 fn commit(
@@ -86,10 +84,8 @@ fn commit(
     clock: &dyn Clock,
 ) -> Result<Vec<Outcome>, BooksError> {
     let transaction = books::begin(connection)?;
-    let outcomes = orders
-        .iter()
-        .map(|order| carry_out(&transaction, order, clock))
-        .collect::<Result<_, _>>()?;
+    let outcomes =
+        orders.iter().map(|order| carry_out(&transaction, order, clock)).collect::<Result<_, _>>()?;
     transaction.commit()?;
     Ok(outcomes)
 }
@@ -99,23 +95,16 @@ fn carry_out(connection: &Connection, order: &Order, clock: &dyn Clock) -> Resul
         Order::Lookup(key) => {
             let status =
                 books::find(connection, *key)?.map_or(PayoutStatus::NotFound, |payment| payment.status);
-            Ok(Outcome {
-                answer: Ok(Answer::Status(status)),
-                confirm: None,
-            })
+            Ok(Outcome { answer: Ok(Answer::Status(status)), confirm: None })
         }
         Order::Pay { payout, fault } => match books::find(connection, payout.key)? {
-            Some(payment) if payment.is_for(payout) => Ok(Outcome {
-                answer: Ok(Answer::Status(payment.status)),
-                confirm: None,
-            }),
+            Some(payment) if payment.is_for(payout) => {
+                Ok(Outcome { answer: Ok(Answer::Status(payment.status)), confirm: None })
+            }
             // Not `Refused`, which is final for the key: the first payment under it stands.
             Some(_) => {
                 let conflict = "conflict: the key was used before for another amount or account";
-                Ok(Outcome {
-                    answer: Err(PayoutUnknown(conflict.to_owned())),
-                    confirm: None,
-                })
+                Ok(Outcome { answer: Err(PayoutUnknown(conflict.to_owned())), confirm: None })
             }
             None => pay(connection, payout, *fault, clock),
         },
@@ -134,9 +123,7 @@ fn pay(
         (fault == Some(Fault::Refuse)).then_some("beneficiary_refused")
     };
     let status = match refusal {
-        Some(reason) => PayoutStatus::Refused {
-            reason: reason.to_owned(),
-        },
+        Some(reason) => PayoutStatus::Refused { reason: reason.to_owned() },
         None => PayoutStatus::Paid(reference(payout.key)?),
     };
     let payment = Payment {
@@ -152,10 +139,7 @@ fn pay(
         _ => Answer::Status(status),
     };
     let confirm = (fault == Some(Fault::ConfirmAgain) && refusal.is_none()).then_some(payment);
-    Ok(Outcome {
-        answer: Ok(answer),
-        confirm,
-    })
+    Ok(Outcome { answer: Ok(answer), confirm })
 }
 
 fn reference(key: PayoutKey) -> Result<PayoutReference, BooksError> {

@@ -29,11 +29,7 @@ enum Refused {
 
 impl From<Refused> for LogError {
     fn from(refused: Refused) -> Self {
-        LogError::Store {
-            doing: "open",
-            transient: false,
-            source: Box::new(refused),
-        }
+        LogError::Store { doing: "open", transient: false, source: Box::new(refused) }
     }
 }
 
@@ -44,9 +40,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
     .map_err(store("open"))?;
-    connection
-        .busy_timeout(options.busy_timeout)
-        .map_err(store("open"))?;
+    connection.busy_timeout(options.busy_timeout).map_err(store("open"))?;
     // Before anything is changed: a file that is not ours stays as it is.
     let fresh = is_fresh(&connection)?;
 
@@ -70,19 +64,13 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
 
 /// A connection that cannot change anything, to a log that exists.
 pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection, LogError> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )
-    .map_err(store("open for reading"))?;
-    connection
-        .busy_timeout(options.busy_timeout)
-        .map_err(store("open for reading"))?;
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            .map_err(store("open for reading"))?;
+    connection.busy_timeout(options.busy_timeout).map_err(store("open for reading"))?;
     // Every commit of the writer empties a reader's own cache, so it reads from the system's instead.
     let settings = "PRAGMA query_only = ON; PRAGMA mmap_size = 1099511627776; PRAGMA cache_size = -8192;";
-    connection
-        .execute_batch(settings)
-        .map_err(store("open for reading"))?;
+    connection.execute_batch(settings).map_err(store("open for reading"))?;
     if is_fresh(&connection)? {
         return Err(Refused::Empty.into());
     }
@@ -111,9 +99,7 @@ fn create(connection: &mut Connection) -> Result<(), LogError> {
         .map_err(store("create the schema"))?;
     // Another process may have created it while we waited for the lock.
     if is_fresh(&transaction)? {
-        transaction
-            .execute_batch(SCHEMA)
-            .map_err(store("create the schema"))?;
+        transaction.execute_batch(SCHEMA).map_err(store("create the schema"))?;
     }
     transaction.commit().map_err(store("create the schema"))
 }

@@ -26,10 +26,7 @@ impl Readers {
     /// Opens the first connection, so that an unusable file is refused now.
     pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Readers, LogError> {
         let first = open::reader(path, options)?;
-        let slots = Slots {
-            idle: vec![first],
-            unopened: options.readers.max(1) - 1,
-        };
+        let slots = Slots { idle: vec![first], unopened: options.readers.max(1) - 1 };
         Ok(Readers {
             path: path.to_owned(),
             options: options.clone(),
@@ -43,10 +40,7 @@ impl Readers {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
-        let mut loan = Loan {
-            readers: self,
-            connection: None,
-        };
+        let mut loan = Loan { readers: self, connection: None };
         let connection = match self.take() {
             Some(idle) => idle,
             None => open::reader(&self.path, &self.options)?,

@@ -33,10 +33,7 @@ const ALL: i64 = -1;
 pub(super) fn read_head(connection: &Connection) -> Result<Head, LogError> {
     let query = "SELECT epoch, position, recorded_at FROM head WHERE \"partition\" = 0";
     let mut statement = connection.prepare_cached(query).map_err(store("read the head"))?;
-    let head = statement
-        .query_row([], self::head)
-        .optional()
-        .map_err(store("read the head"))?;
+    let head = statement.query_row([], self::head).optional().map_err(store("read the head"))?;
     head.ok_or_else(|| LogError::Damaged("the head is missing".into()))
 }
 
@@ -58,19 +55,12 @@ pub(super) fn read_after(
 ) -> Result<Vec<StoredEvent>, LogError> {
     let mut events = Vec::with_capacity(limit.min(1024));
     let mut statement = connection.prepare_cached(AFTER).map_err(store("read the log"))?;
-    collect(
-        &mut statement,
-        params![integer(position.0), limit_of(limit)],
-        &mut events,
-    )?;
+    collect(&mut statement, params![integer(position.0), limit_of(limit)], &mut events)?;
 
     let mut last = position;
     for event in &events {
         if event.position != last.next() {
-            return Err(LogError::Damaged(format!(
-                "position {} follows {last}",
-                event.position
-            )));
+            return Err(LogError::Damaged(format!("position {} follows {last}", event.position)));
         }
         last = event.position;
     }
@@ -87,15 +77,8 @@ pub(super) fn read_stream_after(
     in_snapshot(connection, || {
         let first = first_sequence_after(connection, stream, position)?;
         let mut events = Vec::new();
-        let mut statement = connection
-            .prepare_cached(OF_STREAM)
-            .map_err(store("read a stream"))?;
-        let range = params![
-            stream.stream_type.as_str(),
-            stream.id.as_str(),
-            first,
-            limit_of(limit)
-        ];
+        let mut statement = connection.prepare_cached(OF_STREAM).map_err(store("read a stream"))?;
+        let range = params![stream.stream_type.as_str(), stream.id.as_str(), first, limit_of(limit)];
         collect(&mut statement, range, &mut events)?;
         Ok(events)
     })
@@ -112,10 +95,7 @@ fn first_sequence_after(
     let last =
         "SELECT coalesce(max(sequence), 0) FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2";
     let mut last = connection.prepare_cached(last).map_err(store("read a stream"))?;
-    let mut past = last
-        .query_row(key, |row| row.get::<_, i64>(0))
-        .map_err(store("read a stream"))?
-        + 1;
+    let mut past = last.query_row(key, |row| row.get::<_, i64>(0)).map_err(store("read a stream"))? + 1;
 
     let place = "SELECT position FROM events \
                  WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence = ?3";
@@ -124,14 +104,10 @@ fn first_sequence_after(
     let mut first = 1;
     while first < past {
         let middle = first.midpoint(past);
-        let found = place
-            .query_row((key.0, key.1, middle), |row| row.get::<_, u64>(0))
-            .optional();
+        let found = place.query_row((key.0, key.1, middle), |row| row.get::<_, u64>(0)).optional();
         match found.map_err(store("read a stream"))? {
             None => {
-                return Err(LogError::Damaged(format!(
-                    "version {middle} of {stream} is missing"
-                )));
+                return Err(LogError::Damaged(format!("version {middle} of {stream} is missing")));
             }
             Some(found) if found <= position.0 => first = middle + 1,
             Some(_) => past = middle,
@@ -147,9 +123,7 @@ pub(super) fn load_streams(
 ) -> Result<Vec<StoredEvent>, LogError> {
     in_snapshot(connection, || {
         let mut events = Vec::new();
-        let mut statement = connection
-            .prepare_cached(OF_STREAM)
-            .map_err(store("load streams"))?;
+        let mut statement = connection.prepare_cached(OF_STREAM).map_err(store("load streams"))?;
         for stream in streams {
             let all = params![stream.stream_type.as_str(), stream.id.as_str(), 1, ALL];
             collect(&mut statement, all, &mut events)?;
@@ -165,9 +139,7 @@ pub(super) fn find_transactions(
 ) -> Result<Vec<StoredEvent>, LogError> {
     in_snapshot(connection, || {
         let mut events = Vec::new();
-        let mut statement = connection
-            .prepare_cached(OF_KEY)
-            .map_err(store("find transactions"))?;
+        let mut statement = connection.prepare_cached(OF_KEY).map_err(store("find transactions"))?;
         for key in keys {
             collect(&mut statement, params![key.0], &mut events)?;
         }
@@ -187,15 +159,10 @@ pub(super) fn stream_ids(
         loop {
             let last = ids.last().map_or("", |stream| stream.id.as_str());
             let id = statement
-                .query_row(params![stream_type.as_str(), last], |row| {
-                    row.get::<_, Option<String>>(0)
-                })
+                .query_row(params![stream_type.as_str(), last], |row| row.get::<_, Option<String>>(0))
                 .map_err(store("list streams"))?;
             match id {
-                Some(id) => ids.push(StreamId {
-                    stream_type,
-                    id: id.into(),
-                }),
+                Some(id) => ids.push(StreamId { stream_type, id: id.into() }),
                 None => return Ok(ids),
             }
         }
@@ -207,9 +174,7 @@ fn in_snapshot<T>(
     connection: &Connection,
     read: impl FnOnce() -> Result<T, LogError>,
 ) -> Result<T, LogError> {
-    let snapshot = connection
-        .unchecked_transaction()
-        .map_err(store("begin reading"))?;
+    let snapshot = connection.unchecked_transaction().map_err(store("begin reading"))?;
     let result = read()?;
     snapshot.finish().map_err(store("end reading"))?;
     Ok(result)
@@ -232,10 +197,7 @@ fn collect(
 
 fn unreadable(row: &Row<'_>, error: &rusqlite::Error) -> LogError {
     let position = row.get::<_, u64>(0).unwrap_or_default();
-    LogError::Damaged(format!(
-        "the event at {} cannot be read: {error}",
-        Position(position)
-    ))
+    LogError::Damaged(format!("the event at {} cannot be read: {error}", Position(position)))
 }
 
 fn event(row: &Row<'_>, shared: Option<&Arc<[u8]>>) -> rusqlite::Result<StoredEvent> {
@@ -248,10 +210,7 @@ fn event(row: &Row<'_>, shared: Option<&Arc<[u8]>>) -> rusqlite::Result<StoredEv
     };
     Ok(StoredEvent {
         position: Position(row.get(0)?),
-        stream: StreamId {
-            stream_type,
-            id: text(row, 2)?.into(),
-        },
+        stream: StreamId { stream_type, id: text(row, 2)?.into() },
         sequence: row.get(3)?,
         event_type: text(row, 4)?.into(),
         event_version: text(row, 5)?.into(),
@@ -275,19 +234,9 @@ fn bytes<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a [u8]> {
 }
 
 fn fixed<const N: usize>(row: &Row<'_>, column: usize) -> rusqlite::Result<[u8; N]> {
-    let blob = row
-        .get_ref(column)?
-        .as_blob()
-        .map_err(|e| conversion(column, e))?;
-    let size = || {
-        conversion(
-            column,
-            FromSqlError::InvalidBlobSize {
-                expected_size: N,
-                blob_size: blob.len(),
-            },
-        )
-    };
+    let blob = row.get_ref(column)?.as_blob().map_err(|e| conversion(column, e))?;
+    let size =
+        || conversion(column, FromSqlError::InvalidBlobSize { expected_size: N, blob_size: blob.len() });
     blob.try_into().map_err(|_| size())
 }
 

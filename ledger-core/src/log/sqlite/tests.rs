@@ -54,18 +54,9 @@ async fn the_file_itself_refuses_to_change_or_remove_events() {
     let folder = TempDir::new().unwrap();
     let (log, events) = written(&folder).await;
     for (statement, refusal) in [
-        (
-            "UPDATE events SET payload = '{}' WHERE position = 1",
-            "events are never changed",
-        ),
-        (
-            "UPDATE events SET position = 7 WHERE position = 2",
-            "events are never changed",
-        ),
-        (
-            "DELETE FROM events WHERE position = 2",
-            "events are never removed",
-        ),
+        ("UPDATE events SET payload = '{}' WHERE position = 1", "events are never changed"),
+        ("UPDATE events SET position = 7 WHERE position = 2", "events are never changed"),
+        ("DELETE FROM events WHERE position = 2", "events are never removed"),
         ("DELETE FROM events", "events are never removed"),
         ("DELETE FROM head", "the head is never removed"),
     ] {
@@ -107,14 +98,9 @@ async fn a_newer_file_is_refused_and_left_as_it_is() {
         SqliteLog::open_read_only(&folder.path().join(FILE)),
     ] {
         let refused = chain(&opened.err().unwrap());
-        assert!(
-            refused.contains("version 2; this program knows up to 1"),
-            "{refused}"
-        );
+        assert!(refused.contains("version 2; this program knows up to 1"), "{refused}");
     }
-    let version = raw(&folder)
-        .query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
-        .unwrap();
+    let version = raw(&folder).query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(version, 2);
 }
 
@@ -125,18 +111,10 @@ fn somebody_elses_file_is_refused_and_left_as_it_is() {
     raw(&folder).execute_batch("CREATE TABLE notes (text)").unwrap();
     let before = std::fs::read(&path).unwrap();
     let refused = SqliteLog::open(&path, &SqliteOptions::default()).err().unwrap();
-    assert!(
-        chain(&refused).contains("not an event log"),
-        "{}",
-        chain(&refused)
-    );
+    assert!(chain(&refused).contains("not an event log"), "{}", chain(&refused));
     assert_eq!(std::fs::read(&path).unwrap(), before);
 
-    std::fs::write(
-        &path,
-        "not a database at all, but long enough to look at".repeat(100),
-    )
-    .unwrap();
+    std::fs::write(&path, "not a database at all, but long enough to look at".repeat(100)).unwrap();
     let refused = SqliteLog::open(&path, &SqliteOptions::default()).err().unwrap();
     assert!(matches!(refused, LogError::Damaged(_)), "{refused:?}");
 }
@@ -159,11 +137,7 @@ async fn an_audit_reads_beside_a_running_writer_and_changes_nothing() {
 
     drop(running);
     let audit = SqliteLog::open_read_only(&path).unwrap();
-    assert_eq!(
-        audit.read_after(Position(0), 9).await.unwrap(),
-        events,
-        "after a clean end, too"
-    );
+    assert_eq!(audit.read_after(Position(0), 9).await.unwrap(), events, "after a clean end, too");
 }
 
 #[test]
@@ -180,10 +154,7 @@ async fn a_hole_is_an_alarm() {
     raw(&folder)
         .execute_batch("DROP TRIGGER events_are_never_removed; DELETE FROM events WHERE position = 1")
         .unwrap();
-    assert!(matches!(
-        log.read_after(Position(0), 9).await,
-        Err(LogError::Damaged(_))
-    ));
+    assert!(matches!(log.read_after(Position(0), 9).await, Err(LogError::Damaged(_))));
     let stream = log.read_stream_after(&stream("a"), Position(0), 9).await;
     assert!(matches!(stream, Err(LogError::Damaged(_))), "{stream:?}");
 }
@@ -191,10 +162,7 @@ async fn a_hole_is_an_alarm() {
 #[tokio::test]
 async fn a_busy_log_is_a_passing_failure_and_works_again() {
     let folder = TempDir::new().unwrap();
-    let options = SqliteOptions {
-        busy_timeout: Duration::from_millis(10),
-        ..SqliteOptions::default()
-    };
+    let options = SqliteOptions { busy_timeout: Duration::from_millis(10), ..SqliteOptions::default() };
     let log = SqliteLog::open(&folder.path().join(FILE), &options).unwrap();
     let epoch = log.lease("test", None).await.unwrap().epoch;
     let mut history = History::default();
@@ -204,10 +172,7 @@ async fn a_busy_log_is_a_passing_failure_and_works_again() {
     let other = raw(&folder);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let busy = log.append(&batch).await;
-    assert!(
-        matches!(busy, Err(AppendError::Unknown(ref e)) if e.transient()),
-        "{busy:?}"
-    );
+    assert!(matches!(busy, Err(AppendError::Unknown(ref e)) if e.transient()), "{busy:?}");
     assert!(log.lease("test", Some(epoch)).await.is_err_and(|e| e.transient()));
     other.execute_batch("ROLLBACK").unwrap();
     log.append(&batch).await.unwrap();
@@ -219,10 +184,7 @@ async fn a_full_disk_leaves_the_log_as_it_was() {
     let (log, events) = written(&folder).await;
     let limit = |pages: &str| {
         let pragma = format!("PRAGMA max_page_count = {pages}");
-        log.writer()
-            .unwrap()
-            .query_row(&pragma, [], |row| row.get::<_, i64>(0))
-            .unwrap()
+        log.writer().unwrap().query_row(&pragma, [], |row| row.get::<_, i64>(0)).unwrap()
     };
     limit("1");
     let mut history = History::default();
@@ -230,19 +192,13 @@ async fn a_full_disk_leaves_the_log_as_it_was() {
     let many: Vec<_> = (0..500).map(|n| history.keyed(&stream("b"), 100 + n)).collect();
     let batch = history.batch(1, many);
     let full = log.append(&batch).await;
-    assert!(
-        matches!(full, Err(AppendError::Unknown(ref e)) if e.transient()),
-        "{full:?}"
-    );
+    assert!(matches!(full, Err(AppendError::Unknown(ref e)) if e.transient()), "{full:?}");
     assert_eq!(log.read_after(Position(0), 999).await.unwrap(), events);
 
     limit("1073741823");
     let head = log.lease("test", Some(1)).await.unwrap();
     assert_eq!(head.position, Position(2));
-    let retry = Batch {
-        expected: head,
-        ..batch
-    };
+    let retry = Batch { expected: head, ..batch };
     log.append(&retry).await.unwrap();
     assert_eq!(log.head().await.unwrap(), retry.head_after());
 }

@@ -41,18 +41,11 @@ async fn each_fault_ends_and_lands_as_it_says() {
         (Fault::CrashAfterCommit, true, 1, false),
     ] {
         let (log, result, found) = append_with(fault).await;
-        assert_eq!(
-            matches!(result, Err(AppendError::Unknown(_))),
-            unknown,
-            "{fault:?}"
-        );
+        assert_eq!(matches!(result, Err(AppendError::Unknown(_))), unknown, "{fault:?}");
         assert_eq!(result.is_ok(), !unknown, "{fault:?}");
         assert_eq!(found, landed, "{fault:?}");
         assert_eq!(log.head().await.is_ok(), alive, "{fault:?}");
-        assert!(
-            log.reopen().head().await.is_ok(),
-            "a new process finds the data: {fault:?}"
-        );
+        assert!(log.reopen().head().await.is_ok(), "a new process finds the data: {fault:?}");
     }
 }
 

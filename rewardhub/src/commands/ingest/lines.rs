@@ -62,9 +62,17 @@ impl Lines {
     pub(super) fn next_chunk(&mut self) -> anyhow::Result<Option<Chunk>> {
         let (mut rows, mut lines, mut bytes) = (Vec::new(), Vec::new(), 0);
         while rows.len() < CHUNK_ROWS && bytes < CHUNK_BYTES {
-            let Some(row) = self.next_line().with_context(|| format!("cannot read line {}", self.line + 1))? else { break };
+            let Some(row) =
+                self.next_line().with_context(|| format!("cannot read line {}", self.line + 1))?
+            else {
+                break;
+            };
             // A byte order mark is no part of the first row.
-            let row = if self.line == 1 { row.strip_prefix(b"\xEF\xBB\xBF").map(<[u8]>::to_vec).unwrap_or(row) } else { row };
+            let row = if self.line == 1 {
+                row.strip_prefix(b"\xEF\xBB\xBF").map(<[u8]>::to_vec).unwrap_or(row)
+            } else {
+                row
+            };
             if row.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }

@@ -35,13 +35,17 @@ pub(super) struct Http {
 
 impl Target {
     pub(super) fn http(url: &str) -> anyhow::Result<Target> {
-        let token = std::env::var("REWARDHUB_TOKEN").context("set REWARDHUB_TOKEN to a token with transactions:write")?;
+        let token = std::env::var("REWARDHUB_TOKEN")
+            .context("set REWARDHUB_TOKEN to a token with transactions:write")?;
         let url = format!("{}/v1/transactions", url.trim_end_matches('/'));
         Ok(Target::Http(Http { client: reqwest::Client::new(), url, token }))
     }
 
     /// Sends one chunk until it is answered as a whole; every row may be sent again at any time.
-    pub(super) fn send(&self, rows: Arc<Vec<Vec<u8>>>) -> futures::future::BoxFuture<'static, anyhow::Result<Vec<RowOutcome>>> {
+    pub(super) fn send(
+        &self,
+        rows: Arc<Vec<Vec<u8>>>,
+    ) -> futures::future::BoxFuture<'static, anyhow::Result<Vec<RowOutcome>>> {
         match self {
             Target::Ledger(intake) => Box::pin(take(intake.clone(), rows)),
             Target::Http(http) => Box::pin(http.clone().post(rows)),
@@ -102,7 +106,8 @@ impl Http {
             let request = request.header("content-type", "application/x-ndjson").body(body.clone());
             match request.send().await {
                 Ok(response) if response.status().is_success() => {
-                    let answer: Answer = response.json().await.context("the service's answer cannot be read")?;
+                    let answer: Answer =
+                        response.json().await.context("the service's answer cannot be read")?;
                     return answer.results.into_iter().map(Row::outcome).collect();
                 }
                 Ok(response) if matches!(response.status().as_u16(), 429 | 503) => {}
@@ -131,7 +136,8 @@ impl Row {
             ("linked", _) => RowOutcome::Linked,
             ("held", _) => RowOutcome::Held,
             ("rejected", Some(fault)) => {
-                let error = RowError { code: fault.code, field: fault.field.into(), message: fault.message.into() };
+                let error =
+                    RowError { code: fault.code, field: fault.field.into(), message: fault.message.into() };
                 RowOutcome::Rejected { transaction_id: self.transaction_id, error }
             }
             (other, _) => bail!("the service answers a row with {other:?}"),
