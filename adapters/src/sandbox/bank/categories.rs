@@ -111,12 +111,10 @@ pub(super) fn load() -> Result<Vec<Category>, CategoriesError> {
 impl Category {
     /// The first words of the description, up to where it begins to enumerate: "Veterinary services".
     pub(super) fn short_description(&self) -> &str {
-        let end = self
-            .description
-            .find([',', '(', '/', ';', '-'])
-            .unwrap_or(self.description.len());
-        let first = self.description[..end].trim();
-        first.split(" and ").next().unwrap_or(first)
+        let ends = [",", " (", "/", ";", " --", " and "]
+            .iter()
+            .filter_map(|end| self.description.find(end));
+        &self.description[..ends.min().unwrap_or(self.description.len())]
     }
 }
 
@@ -159,6 +157,7 @@ mod tests {
         assert_eq!(short("0742"), "Veterinary services");
         assert_eq!(short("1711"), "Heating");
         assert_eq!(short("7251"), "Shoe repair shops");
+        assert_eq!(short("0763"), "Agricultural co-operatives");
         assert!(categories.iter().all(|c| !c.short_description().is_empty()));
     }
 }

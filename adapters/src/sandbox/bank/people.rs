@@ -126,7 +126,7 @@ fn merchant(seed: u64, n: u64, category: &Category) -> Merchant {
     let words = if category.words.is_empty() {
         category.short_description()
     } else {
-        dice.pick(category.words)
+        *dice.pick(category.words)
     };
     // A yen is worth about half a penny.
     let minor_per_penny = if currency == "JPY" { 2 } else { 1 };
