@@ -96,7 +96,14 @@ pub(super) fn load() -> Result<Vec<Category>, CategoriesError> {
         let everyday = EVERYDAY.iter().find(|everyday| everyday.0 == mcc);
         let (weight, low, high, words) =
             everyday.map_or((TAIL_WEIGHT, 500, 20_000, &[][..]), |e| (e.1, e.2, e.3, e.4));
-        categories.push(Category { mcc, description, weight, low, high, words });
+        categories.push(Category {
+            mcc,
+            description,
+            weight,
+            low,
+            high,
+            words,
+        });
     }
     Ok(categories)
 }
@@ -104,9 +111,10 @@ pub(super) fn load() -> Result<Vec<Category>, CategoriesError> {
 impl Category {
     /// The first words of the description, up to where it begins to enumerate: "Veterinary services".
     pub(super) fn short_description(&self) -> &str {
-        let end = self.description.find([',', '(', '/', ';', '-']).unwrap_or(self.description.len());
-        let first = self.description[..end].trim();
-        first.split(" and ").next().unwrap_or(first)
+        let ends = [",", " (", "/", ";", " --", " and "]
+            .iter()
+            .filter_map(|end| self.description.find(end));
+        &self.description[..ends.min().unwrap_or(self.description.len())]
     }
 }
 
@@ -139,10 +147,17 @@ mod tests {
     #[test]
     fn a_short_description_stops_before_the_enumeration() {
         let categories = load().unwrap();
-        let short = |mcc: &str| categories.iter().find(|c| c.mcc == mcc).unwrap().short_description();
+        let short = |mcc: &str| {
+            categories
+                .iter()
+                .find(|c| c.mcc == mcc)
+                .unwrap()
+                .short_description()
+        };
         assert_eq!(short("0742"), "Veterinary services");
         assert_eq!(short("1711"), "Heating");
         assert_eq!(short("7251"), "Shoe repair shops");
+        assert_eq!(short("0763"), "Agricultural co-operatives");
         assert!(categories.iter().all(|c| !c.short_description().is_empty()));
     }
 }
