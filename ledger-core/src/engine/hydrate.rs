@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cqrs_es::Aggregate as _;
 
 use crate::account::RewardAccount;
 use crate::account::command::Known;
