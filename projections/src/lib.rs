@@ -1,1 +1,40 @@
-//! placeholder
+//! Read models: what the log says, as tables an app can query.
+//!
+//! A [`runner`] reads the log after its checkpoints and applies every event once to each [`Projection`]:
+//! [`account`] (balances), [`rewards`], [`transactions`] (with their decisions and draws), [`campaigns`] (with
+//! their epochs) and the [`trial_balance`]. Rows and checkpoints move in one transaction of the [`store`], so
+//! that a reader's answer is always the state at one position. [`rebuild`] makes the tables anew and tells
+//! whether the running ones were right. Nothing here can pay or tell anyone: a projection sees events and a
+//! database, no port.
+//!
+//! Money is integer minor units with a currency; personal details stay sealed.
+
+mod error;
+mod page;
+mod projection;
+mod row;
+
+pub mod store;
+
+pub mod account;
+
+pub mod rewards;
+
+pub mod transactions;
+
+pub mod campaigns;
+
+pub mod trial_balance;
+
+pub mod runner;
+
+pub mod rebuild;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use error::ProjectionError;
+pub use page::{PAGE_ROWS_MAX, Page};
+pub use projection::{Projection, checkpoints, position};
+pub use runner::{Progress, Runner};
+pub use store::ReadStore;

@@ -1,0 +1,246 @@
+//! Reward accounts and what each is owed, per currency in minor units.
+//!
+//! Won, issued, credited and reversed only grow; what is outstanding follows from them.
+
+use std::collections::HashMap;
+
+use compact_str::CompactString;
+use ledger_core::account::AccountEvent;
+use ledger_core::ids::AccountId;
+use ledger_core::log::Position;
+use ledger_core::log::decode::LedgerEvent;
+use ledger_core::money::{Currency, Money};
+use ledger_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::ProjectionError;
+use crate::projection::{Fold, Projection, Record};
+use crate::row;
+
+const THIS: Projection = Projection::Account;
+
+/// An account. Any of the times may be absent: an account can be excluded or erased before it is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRow {
+    /// Its pseudonym.
+    pub account_id: AccountId,
+    /// Since when it takes part.
+    pub enrolled_at: Option<Timestamp>,
+    /// Since when it accepts nothing new.
+    pub closed_at: Option<Timestamp>,
+    /// Since when it enters no draw; absent after it was reinstated.
+    pub excluded_at: Option<Timestamp>,
+    /// When its personal details were destroyed.
+    pub erased_at: Option<Timestamp>,
+}
+
+/// What holds for an account. The first that applies, in the order erased, closed, excluded, opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountStatus {
+    /// Takes part.
+    Opened,
+    /// Enters no draw.
+    Excluded,
+    /// Accepts nothing new; what is owed is still paid.
+    Closed,
+    /// Its personal details are destroyed.
+    Erased,
+}
+
+impl AccountRow {
+    /// What holds for it now.
+    pub fn status(&self) -> AccountStatus {
+        match self {
+            AccountRow {
+                erased_at: Some(_), ..
+            } => AccountStatus::Erased,
+            AccountRow {
+                closed_at: Some(_), ..
+            } => AccountStatus::Closed,
+            AccountRow {
+                excluded_at: Some(_), ..
+            } => AccountStatus::Excluded,
+            _ => AccountStatus::Opened,
+        }
+    }
+}
+
+/// Running totals of one account in one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BalanceRow {
+    /// Of all amounts.
+    pub currency: Currency,
+    /// Decided.
+    pub won: Money,
+    /// Booked as a liability.
+    pub issued: Money,
+    /// Paid.
+    pub credited: Money,
+    /// Taken back, paid or not.
+    pub reversed: Money,
+}
+
+impl BalanceRow {
+    /// Issued and neither paid nor taken back, in minor units. Below zero is what the customer owes: a
+    /// reward paid and then reversed, or paid although reversed.
+    pub fn outstanding_minor(&self) -> i64 {
+        // Each is at least zero, so the first difference fits; a second that does not is below any real sum.
+        (self.issued.minor() - self.credited.minor()).saturating_sub(self.reversed.minor())
+    }
+}
+
+/// The account of this id.
+pub fn account(conn: &Connection, id: &AccountId) -> Result<Option<AccountRow>, ProjectionError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT account_id, enrolled_at, closed_at, excluded_at, erased_at FROM accounts WHERE account_id = ?1",
+    )?;
+    let found = statement.query_row([id.as_str()], |row| {
+        Ok(AccountRow {
+            account_id: row::text(row, "account_id")?,
+            enrolled_at: row::time_opt(row, "enrolled_at")?,
+            closed_at: row::time_opt(row, "closed_at")?,
+            excluded_at: row::time_opt(row, "excluded_at")?,
+            erased_at: row::time_opt(row, "erased_at")?,
+        })
+    });
+    Ok(found.optional()?)
+}
+
+/// An account's balances, by currency code. None before its first win.
+pub fn balances(conn: &Connection, id: &AccountId) -> Result<Vec<BalanceRow>, ProjectionError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT currency, won_minor, issued_minor, credited_minor, reversed_minor FROM balances
+         WHERE account_id = ?1 ORDER BY currency",
+    )?;
+    let rows = statement.query_map([id.as_str()], |row| {
+        Ok(BalanceRow {
+            currency: row::currency(row, "currency")?,
+            won: row::money(row, "won_minor", "currency")?,
+            issued: row::money(row, "issued_minor", "currency")?,
+            credited: row::money(row, "credited_minor", "currency")?,
+            reversed: row::money(row, "reversed_minor", "currency")?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Gathers what a batch adds to each balance.
+#[derive(Default)]
+pub(crate) struct Accounts {
+    sums: HashMap<(CompactString, Currency), Sums>,
+}
+
+#[derive(Default)]
+struct Sums {
+    won: i64,
+    issued: i64,
+    credited: i64,
+    reversed: i64,
+}
+
+impl Fold for Accounts {
+    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
+        let event = match &record.event {
+            LedgerEvent::Account(event) => event,
+            // No event of a campaign's stream is about one account.
+            LedgerEvent::Campaign(_) => return Ok(()),
+        };
+        let set = |column, at: Option<Timestamp>| set(conn, &record.stream_id, column, at);
+        match event {
+            AccountEvent::AccountOpened { enrolled_at } => set(Column::EnrolledAt, Some(*enrolled_at)),
+            AccountEvent::AccountClosed { closed_at, .. } => set(Column::ClosedAt, Some(*closed_at)),
+            AccountEvent::AccountExcluded { excluded_at, .. } => set(Column::ExcludedAt, Some(*excluded_at)),
+            AccountEvent::AccountReinstated { .. } => set(Column::ExcludedAt, None),
+            AccountEvent::PersonalDataErased { erased_at } => set(Column::ErasedAt, Some(*erased_at)),
+            AccountEvent::TransactionEvaluated { draws, .. } => draws
+                .iter()
+                .filter_map(|d| d.amount)
+                .try_for_each(|won| self.add(record, won, |s| &mut s.won)),
+            AccountEvent::RewardIssued { amount, .. } => self.add(record, *amount, |s| &mut s.issued),
+            AccountEvent::RewardCredited { amount, .. } => self.add(record, *amount, |s| &mut s.credited),
+            AccountEvent::RewardReversed { amount, .. } => self.add(record, *amount, |s| &mut s.reversed),
+            AccountEvent::TransactionNoted { .. }
+            | AccountEvent::TransactionDeferred { .. }
+            | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::CustomerNotified { .. }
+            | AccountEvent::CreditRequested { .. }
+            | AccountEvent::CreditFailed { .. } => Ok(()),
+        }
+    }
+
+    fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
+        let mut statement = conn.prepare_cached(
+            "INSERT INTO balances (account_id, currency, won_minor, issued_minor, credited_minor, reversed_minor)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (account_id, currency) DO UPDATE SET
+                 won_minor = won_minor + excluded.won_minor,
+                 issued_minor = issued_minor + excluded.issued_minor,
+                 credited_minor = credited_minor + excluded.credited_minor,
+                 reversed_minor = reversed_minor + excluded.reversed_minor",
+        )?;
+        for ((account, currency), sums) in self.sums.drain() {
+            statement.execute(params![
+                account.as_str(),
+                currency.code(),
+                sums.won,
+                sums.issued,
+                sums.credited,
+                sums.reversed
+            ])?;
+        }
+        Ok(())
+    }
+}
+
+impl Accounts {
+    fn add(
+        &mut self,
+        record: &Record,
+        amount: Money,
+        sum: impl FnOnce(&mut Sums) -> &mut i64,
+    ) -> Result<(), ProjectionError> {
+        let sums = self
+            .sums
+            .entry((record.stream_id.clone(), amount.currency()))
+            .or_default();
+        THIS.add(sum(sums), amount.minor(), record.position)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Column {
+    EnrolledAt,
+    ClosedAt,
+    ExcludedAt,
+    ErasedAt,
+}
+
+fn set(
+    conn: &Connection,
+    account: &str,
+    column: Column,
+    at: Option<Timestamp>,
+) -> Result<(), ProjectionError> {
+    let sql = match column {
+        Column::EnrolledAt => {
+            "INSERT INTO accounts (account_id, enrolled_at) VALUES (?1, ?2)
+             ON CONFLICT (account_id) DO UPDATE SET enrolled_at = excluded.enrolled_at"
+        }
+        Column::ClosedAt => {
+            "INSERT INTO accounts (account_id, closed_at) VALUES (?1, ?2)
+             ON CONFLICT (account_id) DO UPDATE SET closed_at = excluded.closed_at"
+        }
+        Column::ExcludedAt => {
+            "INSERT INTO accounts (account_id, excluded_at) VALUES (?1, ?2)
+             ON CONFLICT (account_id) DO UPDATE SET excluded_at = excluded.excluded_at"
+        }
+        Column::ErasedAt => {
+            "INSERT INTO accounts (account_id, erased_at) VALUES (?1, ?2)
+             ON CONFLICT (account_id) DO UPDATE SET erased_at = excluded.erased_at"
+        }
+    };
+    conn.prepare_cached(sql)?
+        .execute(params![account, at.map(Timestamp::micros)])?;
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! Campaigns: their terms, what they have spent, and (in [`epochs`]) each day's draws.
+//!
+//! Draws and wins are counted from the decisions themselves, so they are right while an epoch is still open;
+//! spend is the campaign's own running total. Amounts are minor units of the budget's currency.
+
+pub mod epochs;
+
+use std::collections::{BTreeMap, HashMap};
+
+use compact_str::CompactString;
+use ledger_core::account::AccountEvent;
+use ledger_core::campaign::CampaignEvent;
+use ledger_core::campaign::terms::Terms;
+use ledger_core::draw::{Draw, PrizeTable};
+use ledger_core::ids::{CampaignId, Digest};
+use ledger_core::log::Position;
+use ledger_core::log::decode::LedgerEvent;
+use ledger_core::time::Epoch;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+use crate::error::ProjectionError;
+use crate::page::{self, Page};
+use crate::projection::{Fold, Projection, Record};
+use crate::row;
+
+const THIS: Projection = Projection::Campaigns;
+
+row::words! {
+    /// Where a campaign stands.
+    CampaignStatus {
+        /// Its latest version is not approved.
+        Draft = "draft",
+        /// Ready to start.
+        Approved = "approved",
+        /// Draws happen.
+        Active = "active",
+        /// Lines are declined until it resumes.
+        Paused = "paused",
+        /// No draw any more.
+        Ended = "ended",
+    }
+}
+
+/// One campaign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CampaignRow {
+    /// Where it was drafted: its place in lists, and the cursor.
+    pub position: Position,
+    /// Which.
+    pub campaign_id: CampaignId,
+    /// Of the terms, from 1.
+    pub version: u32,
+    /// Where it stands.
+    pub status: CampaignStatus,
+    /// The latest version's: name, window, rules, prizes, and the budget's currency.
+    pub terms: Terms,
+    /// All funding.
+    pub funded_minor: i64,
+    /// All wins.
+    pub spent_minor: i64,
+    /// All reversals; they count again from the next epoch that opens.
+    pub reversed_minor: i64,
+    /// Draws so far, lost or won.
+    pub draws: u64,
+    /// Draws won so far.
+    pub wins: u64,
+}
+
+/// The campaign of this id.
+pub fn campaign(conn: &Connection, id: &CampaignId) -> Result<Option<CampaignRow>, ProjectionError> {
+    let mut statement = conn.prepare_cached("SELECT * FROM campaigns WHERE campaign_id = ?1")?;
+    Ok(statement.query_row([id.as_str()], read).optional()?)
+}
+
+/// Campaigns, newest first: those drafted before `after`.
+pub fn campaigns(
+    conn: &Connection,
+    after: Option<Position>,
+    first: usize,
+) -> Result<Page<CampaignRow>, ProjectionError> {
+    let mut statement =
+        conn.prepare_cached("SELECT * FROM campaigns WHERE position < ?1 ORDER BY position DESC LIMIT ?2")?;
+    let rows = statement.query_map(
+        params![after.map_or(i64::MAX, row::stored), page::limit(first)],
+        read,
+    )?;
+    Ok(Page::of(rows.collect::<Result<_, _>>()?, first))
+}
+
+/// The table a draw was made from, by the hash that the draw records. Never changes.
+pub fn prize_table(
+    conn: &Connection,
+    id: &CampaignId,
+    hash: &Digest,
+) -> Result<Option<PrizeTable>, ProjectionError> {
+    let mut statement = conn
+        .prepare_cached("SELECT prize_table FROM prize_tables WHERE campaign_id = ?1 AND table_hash = ?2")?;
+    Ok(statement
+        .query_row(params![id.as_str(), hash.0], |row| row::json(row, "prize_table"))
+        .optional()?)
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<CampaignRow> {
+    Ok(CampaignRow {
+        position: row::position(row, "position")?,
+        campaign_id: row::text(row, "campaign_id")?,
+        version: row.get("version")?,
+        status: row::text(row, "status")?,
+        terms: row::json(row, "terms")?,
+        funded_minor: row.get("funded_minor")?,
+        spent_minor: row.get("spent_minor")?,
+        reversed_minor: row.get("reversed_minor")?,
+        draws: row::unsigned(row, "draws")?,
+        wins: row::unsigned(row, "wins")?,
+    })
+}
+
+/// Gathers a batch's draws per epoch and the last running total of spend per campaign.
+#[derive(Default)]
+pub(crate) struct Campaigns {
+    drawn: HashMap<(CompactString, Epoch), Drawn>,
+    spent: HashMap<CompactString, Spent>,
+}
+
+/// What a batch adds to an epoch and its campaign.
+#[derive(Default)]
+pub(crate) struct Drawn {
+    draws: i64,
+    wins: i64,
+    paid: i64,
+    wins_by_tier: BTreeMap<u32, i64>,
+}
+
+struct Spent {
+    spent: i64,
+    reversed: i64,
+}
+
+impl Fold for Campaigns {
+    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
+        match &record.event {
+            LedgerEvent::Campaign(event) => self.campaign(conn, record, event),
+            LedgerEvent::Account(event) => self.account(record, event),
+        }
+    }
+
+    fn flush(&mut self, conn: &Connection, position: Position) -> Result<(), ProjectionError> {
+        let mut add = conn.prepare_cached(
+            "UPDATE campaigns SET draws = draws + ?2, wins = wins + ?3 WHERE campaign_id = ?1",
+        )?;
+        for ((campaign, epoch), drawn) in self.drawn.drain() {
+            let changed = add.execute(params![campaign.as_str(), drawn.draws, drawn.wins])?;
+            THIS.one_row(changed, position, "a draw in a campaign that was never drafted")?;
+            epochs::add(conn, position, &campaign, epoch, &drawn)?;
+        }
+        let mut set = conn.prepare_cached(
+            "UPDATE campaigns SET spent_minor = ?2, reversed_minor = ?3 WHERE campaign_id = ?1",
+        )?;
+        for (campaign, Spent { spent, reversed }) in self.spent.drain() {
+            let changed = set.execute(params![campaign.as_str(), spent, reversed])?;
+            THIS.one_row(changed, position, "spend of a campaign that was never drafted")?;
+        }
+        Ok(())
+    }
+}
+
+impl Campaigns {
+    fn account(&mut self, record: &Record, event: &AccountEvent) -> Result<(), ProjectionError> {
+        match event {
+            AccountEvent::TransactionEvaluated { draws, .. } => draws
+                .iter()
+                .try_for_each(|draw| self.count(record.position, draw)),
+            AccountEvent::AccountOpened { .. }
+            | AccountEvent::AccountClosed { .. }
+            | AccountEvent::AccountExcluded { .. }
+            | AccountEvent::AccountReinstated { .. }
+            | AccountEvent::TransactionNoted { .. }
+            | AccountEvent::TransactionDeferred { .. }
+            | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::RewardIssued { .. }
+            | AccountEvent::CustomerNotified { .. }
+            | AccountEvent::CreditRequested { .. }
+            | AccountEvent::RewardCredited { .. }
+            | AccountEvent::CreditFailed { .. }
+            | AccountEvent::RewardReversed { .. }
+            | AccountEvent::PersonalDataErased { .. } => Ok(()),
+        }
+    }
+
+    fn count(&mut self, position: Position, draw: &Draw) -> Result<(), ProjectionError> {
+        let drawn = self
+            .drawn
+            .entry((draw.campaign_id.as_str().into(), draw.epoch))
+            .or_default();
+        drawn.draws += 1;
+        if let (Some(tier), Some(amount)) = (draw.tier, draw.amount) {
+            drawn.wins += 1;
+            *drawn.wins_by_tier.entry(tier).or_default() += 1;
+            THIS.add(&mut drawn.paid, amount.minor(), position)?;
+        }
+        Ok(())
+    }
+
+    fn campaign(
+        &mut self,
+        conn: &Connection,
+        record: &Record,
+        event: &CampaignEvent,
+    ) -> Result<(), ProjectionError> {
+        let id = record.stream_id.as_str();
+        let change = |sql: &str, value: &dyn ToSql| {
+            let changed = conn.prepare_cached(sql)?.execute(params![id, value])?;
+            THIS.one_row(changed, record.position, "a campaign that was never drafted")
+        };
+        let become_ = |status| change("UPDATE campaigns SET status = ?2 WHERE campaign_id = ?1", &status);
+        match event {
+            CampaignEvent::CampaignDrafted { version, terms } => draft(conn, record, *version, terms),
+            CampaignEvent::CampaignApproved { version } => change(
+                "UPDATE campaigns SET status = iif(status = 'draft' AND version = ?2, 'approved', status)
+                 WHERE campaign_id = ?1",
+                version,
+            ),
+            CampaignEvent::CampaignStarted { .. } | CampaignEvent::CampaignResumed { .. } => {
+                become_(CampaignStatus::Active)
+            }
+            CampaignEvent::CampaignPaused { .. } => become_(CampaignStatus::Paused),
+            CampaignEvent::CampaignEnded { .. } => become_(CampaignStatus::Ended),
+            CampaignEvent::CampaignRevised { version, terms } => revise(conn, record, *version, terms),
+            CampaignEvent::BudgetFunded { funded_minor, .. } => change(
+                "UPDATE campaigns SET funded_minor = ?2 WHERE campaign_id = ?1",
+                funded_minor,
+            ),
+            CampaignEvent::BudgetSpent {
+                spent_minor,
+                reversed_minor,
+            } => {
+                self.spent.insert(
+                    id.into(),
+                    Spent {
+                        spent: *spent_minor,
+                        reversed: *reversed_minor,
+                    },
+                );
+                Ok(())
+            }
+            CampaignEvent::EpochScheduled {
+                prize_table,
+                table_hash,
+                ..
+            } => {
+                add_prize_table(conn, id, prize_table, table_hash)?;
+                epochs::apply(conn, record, event)
+            }
+            CampaignEvent::EpochClosed { .. } => {
+                // The totals it states take the place of what was counted, this batch's draws included.
+                self.flush(conn, record.position)?;
+                epochs::apply(conn, record, event)
+            }
+            CampaignEvent::EpochOpened { .. }
+            | CampaignEvent::EpochHalted { .. }
+            | CampaignEvent::EpochRevealed { .. } => epochs::apply(conn, record, event),
+        }
+    }
+}
+
+fn draft(conn: &Connection, record: &Record, version: u32, terms: &Terms) -> Result<(), ProjectionError> {
+    conn.prepare_cached(
+        "INSERT INTO campaigns (campaign_id, position, version, status, terms) VALUES (?1, ?2, ?3, 'draft', ?4)",
+    )?
+    .execute(params![
+        record.stream_id.as_str(),
+        row::stored(record.position),
+        version,
+        serde_json::to_string(terms)?
+    ])?;
+    Ok(())
+}
+
+/// New terms of a campaign that has not started need an approval of their own; a running one runs on.
+fn revise(conn: &Connection, record: &Record, version: u32, terms: &Terms) -> Result<(), ProjectionError> {
+    let changed = conn
+        .prepare_cached(
+            "UPDATE campaigns SET version = ?2, terms = ?3, status = iif(status = 'approved', 'draft', status)
+             WHERE campaign_id = ?1",
+        )?
+        .execute(params![record.stream_id.as_str(), version, serde_json::to_string(terms)?])?;
+    THIS.one_row(changed, record.position, "a campaign that was never drafted")
+}
+
+fn add_prize_table(
+    conn: &Connection,
+    id: &str,
+    table: &PrizeTable,
+    hash: &Digest,
+) -> Result<(), ProjectionError> {
+    conn.prepare_cached(
+        "INSERT INTO prize_tables (campaign_id, table_hash, prize_table) VALUES (?1, ?2, ?3)
+         ON CONFLICT (campaign_id, table_hash) DO NOTHING",
+    )?
+    .execute(params![id, hash.0, serde_json::to_string(table)?])?;
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! What can go wrong with read models. Nothing here is a customer's doing, and no text repeats a row.
+
+use ledger_core::log::{LogError, Position};
+
+use crate::projection::Projection;
+
+/// A fault of the read models.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// SQLite failed, or a row holds what no projection writes.
+    #[error("the read models could not be read or written")]
+    Store(#[from] rusqlite::Error),
+    /// The file is of another version of this program; it can be deleted and built again from the log.
+    #[error("the read models have schema {found}, this version knows {expected}")]
+    SchemaVersion {
+        /// In the file.
+        found: i64,
+        /// Ours.
+        expected: i64,
+    },
+    /// The store was opened for reading.
+    #[error("the read models are open for reading only")]
+    ReadOnly,
+    /// All read connections were in use for too long.
+    #[error("too many queries are running")]
+    Busy,
+    /// The log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The log has a hole: an alarm, never a skip.
+    #[error("the event log has a hole: after {after} comes {found}")]
+    Hole {
+        /// The last position seen.
+        after: Position,
+        /// What came instead of the next.
+        found: Position,
+    },
+    /// The tables have seen more than the log has: one of the two was restored from an older backup.
+    #[error("the read models are at {checkpoint}, the event log ends at {head}")]
+    Ahead {
+        /// Of the tables.
+        checkpoint: Position,
+        /// Of the log.
+        head: Position,
+    },
+    /// An event that contradicts those before it.
+    #[error("projection {projection} cannot apply the event at {position}: {what}")]
+    Contradiction {
+        /// Which read model noticed.
+        projection: Projection,
+        /// The event.
+        position: Position,
+        /// What is wrong, in words.
+        what: &'static str,
+    },
+    /// A value that cannot be written as JSON.
+    #[error("a value could not be written as JSON")]
+    Json(#[from] serde_json::Error),
+    /// No read model has this name.
+    #[error("no projection is called {0:?}; there are {list} and all", list = Projection::names())]
+    Unknown(String),
+    /// The thread that ran a query is gone.
+    #[error("a query was given up")]
+    Cancelled(#[from] tokio::task::JoinError),
+}
+
+impl ProjectionError {
+    /// Whether trying again may help.
+    pub fn transient(&self) -> bool {
+        match self {
+            ProjectionError::Store(error) => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    rusqlite::ErrorCode::DatabaseBusy
+                        | rusqlite::ErrorCode::DatabaseLocked
+                        | rusqlite::ErrorCode::DiskFull
+                        | rusqlite::ErrorCode::SystemIoFailure
+                        | rusqlite::ErrorCode::OutOfMemory
+                )
+            ),
+            ProjectionError::Log(error) => error.transient(),
+            ProjectionError::Busy => true,
+            ProjectionError::SchemaVersion { .. }
+            | ProjectionError::ReadOnly
+            | ProjectionError::Hole { .. }
+            | ProjectionError::Ahead { .. }
+            | ProjectionError::Contradiction { .. }
+            | ProjectionError::Json(_)
+            | ProjectionError::Unknown(_)
+            | ProjectionError::Cancelled(_) => false,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Events and a log of them, for this crate's tests.

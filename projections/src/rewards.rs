@@ -1,0 +1,287 @@
+//! Rewards, one row per winning draw: won, issued, credited or reversed.
+//!
+//! A reward is named by its draw's `entry_id` and has its place where its decision stands in the log.
+
+use std::fmt;
+
+use ledger_core::account::AccountEvent;
+use ledger_core::account::event::Line;
+use ledger_core::draw::Draw;
+use ledger_core::ids::{AccountId, CampaignId, EntryId, PayoutReference, Source, TransactionId};
+use ledger_core::log::Position;
+use ledger_core::log::decode::LedgerEvent;
+use ledger_core::money::Money;
+use ledger_core::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+use crate::error::ProjectionError;
+use crate::page::{self, Page};
+use crate::projection::{Fold, Projection, Record};
+use crate::row;
+
+const THIS: Projection = Projection::Rewards;
+
+row::words! {
+    /// Where a reward stands.
+    RewardStatus {
+        /// Decided.
+        Won = "won",
+        /// Booked as a liability; a payment may be under way.
+        Issued = "issued",
+        /// Paid.
+        Credited = "credited",
+        /// Taken back. Final: a payment that arrives later is recorded beside it.
+        Reversed = "reversed",
+        /// The rail refused the last attempt.
+        CreditFailed = "credit_failed",
+    }
+}
+
+/// A reward's place: the decision that won it and which of its draws. Later is newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RewardCursor {
+    /// Of the decision.
+    pub position: Position,
+    /// Of the draw in the decision, from 0.
+    pub ordinal: u32,
+}
+
+impl fmt::Display for RewardCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.position, self.ordinal)
+    }
+}
+
+impl std::str::FromStr for RewardCursor {
+    type Err = &'static str;
+    fn from_str(token: &str) -> Result<Self, Self::Err> {
+        let parse = |(position, ordinal): (&str, &str)| {
+            Some(RewardCursor {
+                position: position.parse().ok()?,
+                ordinal: ordinal.parse().ok()?,
+            })
+        };
+        token
+            .rsplit_once('.')
+            .and_then(parse)
+            .ok_or("not a cursor of rewards")
+    }
+}
+
+/// One reward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RewardRow {
+    /// Its place.
+    pub cursor: RewardCursor,
+    /// The draw that won it.
+    pub entry_id: EntryId,
+    /// Who won.
+    pub account_id: AccountId,
+    /// The campaign that pays.
+    pub campaign_id: CampaignId,
+    /// Who fed the transaction.
+    pub source: Source,
+    /// The transaction, as it was first booked.
+    pub transaction_id: TransactionId,
+    /// What was won.
+    pub amount: Money,
+    /// Where it stands.
+    pub status: RewardStatus,
+    /// When the decision was recorded.
+    pub won_at: Timestamp,
+    /// When it became a liability.
+    pub issued_at: Option<Timestamp>,
+    /// When the customer was told.
+    pub notified_at: Option<Timestamp>,
+    /// The last attempt to pay it, from 1; 0 before the first.
+    pub attempt: u32,
+    /// When we learnt that it was paid.
+    pub credited_at: Option<Timestamp>,
+    /// What the rail calls the payment.
+    pub payout_reference: Option<PayoutReference>,
+    /// When the rail last refused it.
+    pub failed_at: Option<Timestamp>,
+    /// The rail's word for the last refusal.
+    pub failure: Option<String>,
+    /// When it was taken back.
+    pub reversed_at: Option<Timestamp>,
+    /// Why it was taken back.
+    pub reversal_reason: Option<String>,
+}
+
+/// The reward of this draw.
+pub fn reward(conn: &Connection, entry: &EntryId) -> Result<Option<RewardRow>, ProjectionError> {
+    let mut statement = conn.prepare_cached("SELECT * FROM rewards WHERE entry_id = ?1")?;
+    Ok(statement.query_row([entry.0], read).optional()?)
+}
+
+/// An account's rewards, newest first: those older than `after`, those of one status where it is given.
+pub fn rewards(
+    conn: &Connection,
+    account: &AccountId,
+    status: Option<RewardStatus>,
+    after: Option<RewardCursor>,
+    first: usize,
+) -> Result<Page<RewardRow>, ProjectionError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT * FROM rewards
+         WHERE account_id = ?1 AND (position, ordinal) < (?2, ?3) AND (?4 IS NULL OR status = ?4)
+         ORDER BY position DESC, ordinal DESC LIMIT ?5",
+    )?;
+    let (position, ordinal) = after.map_or((i64::MAX, 0), |c| (row::stored(c.position), c.ordinal));
+    let status = status.map(RewardStatus::as_str);
+    let rows = statement.query_map(
+        params![account.as_str(), position, ordinal, status, page::limit(first)],
+        read,
+    )?;
+    Ok(Page::of(rows.collect::<Result<_, _>>()?, first))
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<RewardRow> {
+    Ok(RewardRow {
+        cursor: RewardCursor {
+            position: row::position(row, "position")?,
+            ordinal: row.get("ordinal")?,
+        },
+        entry_id: EntryId(row.get("entry_id")?),
+        account_id: row::text(row, "account_id")?,
+        campaign_id: row::text(row, "campaign_id")?,
+        source: row::text(row, "source")?,
+        transaction_id: row::text(row, "transaction_id")?,
+        amount: row::money(row, "amount_minor", "currency")?,
+        status: row::text(row, "status")?,
+        won_at: row::time(row, "won_at")?,
+        issued_at: row::time_opt(row, "issued_at")?,
+        notified_at: row::time_opt(row, "notified_at")?,
+        attempt: row.get("attempt")?,
+        credited_at: row::time_opt(row, "credited_at")?,
+        payout_reference: row::text_opt(row, "payout_reference")?,
+        failed_at: row::time_opt(row, "failed_at")?,
+        failure: row.get("failure")?,
+        reversed_at: row::time_opt(row, "reversed_at")?,
+        reversal_reason: row.get("reversal_reason")?,
+    })
+}
+
+/// Writes every reward at once: wins are few.
+pub(crate) struct Rewards;
+
+impl Fold for Rewards {
+    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
+        let event = match &record.event {
+            LedgerEvent::Account(event) => event,
+            // No event of a campaign's stream is about one reward.
+            LedgerEvent::Campaign(_) => return Ok(()),
+        };
+        let change = |sql: &str, values: &[&dyn ToSql]| {
+            let changed = conn.prepare_cached(sql)?.execute(values)?;
+            THIS.one_row(changed, record.position, "no draw won this reward")
+        };
+        match event {
+            AccountEvent::TransactionEvaluated { line, draws, .. } => {
+                for (ordinal, draw) in (0..).zip(draws) {
+                    if let Some(amount) = draw.amount {
+                        insert(conn, record, line, ordinal, draw, amount)?;
+                    }
+                }
+                Ok(())
+            }
+            AccountEvent::RewardIssued {
+                entry_id, issued_at, ..
+            } => change(
+                "UPDATE rewards SET issued_at = ?2, status = iif(status = 'won', 'issued', status) WHERE entry_id = ?1",
+                &[&entry_id.0, &issued_at.micros()],
+            ),
+            AccountEvent::CustomerNotified {
+                entry_id,
+                notified_at,
+            } => change(
+                "UPDATE rewards SET notified_at = ?2 WHERE entry_id = ?1",
+                &[&entry_id.0, &notified_at.micros()],
+            ),
+            // After a refusal, another attempt: what failed is under way again.
+            AccountEvent::CreditRequested {
+                entry_id, attempt, ..
+            } => change(
+                "UPDATE rewards SET attempt = ?2, status = iif(status = 'credit_failed', 'issued', status)
+                 WHERE entry_id = ?1",
+                &[&entry_id.0, attempt],
+            ),
+            // A confirmation is a fact even after a reversal; the status then stays reversed.
+            AccountEvent::RewardCredited {
+                entry_id,
+                attempt,
+                payout_reference,
+                credited_at,
+                ..
+            } => change(
+                "UPDATE rewards SET attempt = ?2, payout_reference = ?3, credited_at = ?4,
+                     status = iif(status = 'reversed', status, 'credited')
+                 WHERE entry_id = ?1",
+                &[
+                    &entry_id.0,
+                    attempt,
+                    &payout_reference.as_str(),
+                    &credited_at.micros(),
+                ],
+            ),
+            AccountEvent::CreditFailed {
+                entry_id,
+                attempt,
+                reason,
+                failed_at,
+            } => change(
+                "UPDATE rewards SET attempt = ?2, failure = ?3, failed_at = ?4,
+                     status = iif(status IN ('reversed', 'credited'), status, 'credit_failed')
+                 WHERE entry_id = ?1",
+                &[&entry_id.0, attempt, reason, &failed_at.micros()],
+            ),
+            AccountEvent::RewardReversed {
+                entry_id,
+                reason,
+                reversed_at,
+                ..
+            } => change(
+                "UPDATE rewards SET status = 'reversed', reversal_reason = ?2, reversed_at = ?3 WHERE entry_id = ?1",
+                &[&entry_id.0, reason, &reversed_at.micros()],
+            ),
+            AccountEvent::AccountOpened { .. }
+            | AccountEvent::AccountClosed { .. }
+            | AccountEvent::AccountExcluded { .. }
+            | AccountEvent::AccountReinstated { .. }
+            | AccountEvent::TransactionNoted { .. }
+            | AccountEvent::TransactionDeferred { .. }
+            | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::PersonalDataErased { .. } => Ok(()),
+        }
+    }
+}
+
+fn insert(
+    conn: &Connection,
+    record: &Record,
+    line: &Line,
+    ordinal: u32,
+    draw: &Draw,
+    amount: Money,
+) -> Result<(), ProjectionError> {
+    let mut statement = conn.prepare_cached(
+        "INSERT INTO rewards (position, ordinal, entry_id, account_id, campaign_id, source, transaction_id,
+                              amount_minor, currency, status, won_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'won', ?10)",
+    )?;
+    statement.execute(params![
+        row::stored(record.position),
+        ordinal,
+        draw.entry_id.0,
+        record.stream_id.as_str(),
+        draw.campaign_id.as_str(),
+        line.source.as_str(),
+        line.transaction_id.as_str(),
+        amount.minor(),
+        amount.currency().code(),
+        record.recorded_at.micros(),
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! The runner carries the log into the read models, batch by batch.
+//!
+//! A batch is read, decoded once, applied to every projection that has not seen it, and committed with the
+//! checkpoints, so that a kill at any instruction loses or repeats nothing. A hole in the log, damage or a
+//! contradiction stops the runner with an error; what may pass is tried again with growing pauses.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ledger_core::log::{EventLog, Position};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::error::ProjectionError;
+use crate::projection::{self, Projection, Record};
+use crate::store::ReadStore;
+
+/// Events in one transaction at most.
+pub const BATCH_EVENTS: usize = 2_000;
+/// How long the log is left alone when no hint comes.
+const POLL: Duration = Duration::from_millis(200);
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Fills the read models of one store. One per store.
+pub struct Runner {
+    log: Arc<dyn EventLog>,
+    store: ReadStore,
+    position: watch::Sender<Position>,
+    batch_events: usize,
+}
+
+/// How far the runner is; for reads that wait until it has come far enough.
+#[derive(Clone, Debug)]
+pub struct Progress(watch::Receiver<Position>);
+
+/// Why a wait ended before the position was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WaitError {
+    /// Time is up.
+    #[error("the read models are only at {0}")]
+    Behind(Position),
+    /// The runner has stopped.
+    #[error("the read models are not being updated")]
+    Stopped,
+}
+
+impl Progress {
+    /// Up to where every projection has seen the log.
+    pub fn position(&self) -> Position {
+        *self.0.borrow()
+    }
+
+    /// Whether the runner is there to move on.
+    pub fn is_running(&self) -> bool {
+        self.0.has_changed().is_ok()
+    }
+
+    /// Waits until every projection has seen `position`; answers how far they are.
+    pub async fn wait_for(&self, position: Position, timeout: Duration) -> Result<Position, WaitError> {
+        let mut receiver = self.0.clone();
+        let reached = tokio::time::timeout(timeout, receiver.wait_for(|at| *at >= position)).await;
+        match reached {
+            Ok(Ok(at)) => Ok(*at),
+            Ok(Err(_)) => Err(WaitError::Stopped),
+            Err(_) => Err(WaitError::Behind(self.position())),
+        }
+    }
+}
+
+impl Runner {
+    /// A runner that goes on where the store's checkpoints are.
+    pub fn new(log: Arc<dyn EventLog>, store: ReadStore) -> Result<(Runner, Progress), ProjectionError> {
+        let at = store.query(projection::position)?;
+        let (position, receiver) = watch::channel(at);
+        Ok((
+            Runner {
+                log,
+                store,
+                position,
+                batch_events: BATCH_EVENTS,
+            },
+            Progress(receiver),
+        ))
+    }
+
+    /// [`run`](Runner::run) on a thread of its own, since SQLite blocks. `handle` runs the log's reads.
+    pub fn spawn(
+        self,
+        handle: Handle,
+        head: watch::Receiver<Position>,
+        stop: watch::Receiver<bool>,
+    ) -> std::io::Result<JoinHandle<Result<(), ProjectionError>>> {
+        let run = move || handle.block_on(self.run(head, stop));
+        std::thread::Builder::new().name("projections".into()).spawn(run)
+    }
+
+    /// Follows the log until `stop` becomes true (or its sender is gone) or something is wrong for good.
+    /// `head` is a hint that there is more to read; without it the log is polled.
+    pub async fn run(
+        self,
+        mut head: watch::Receiver<Position>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), ProjectionError> {
+        self.check_head().await?;
+        let mut pause = PAUSE_MIN;
+        while !*stop.borrow() {
+            // A hint given from here on may be about events that this step does not see.
+            head.mark_unchanged();
+            let wait = match self.step().await {
+                Ok(read) => {
+                    pause = PAUSE_MIN;
+                    if read == self.batch_events {
+                        Wait::No
+                    } else {
+                        Wait::Hint
+                    }
+                }
+                Err(error) if error.transient() => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                        "the read models could not be updated"
+                    );
+                    let this_pause = pause;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                    Wait::For(this_pause)
+                }
+                Err(error) => return Err(error),
+            };
+            let waiting = async {
+                match wait {
+                    Wait::No => {}
+                    Wait::Hint => hinted(&mut head).await,
+                    Wait::For(pause) => tokio::time::sleep(pause).await,
+                }
+            };
+            tokio::select! {
+                () = waiting => {}
+                stopped = stop.wait_for(|stop| *stop) => {
+                    // An error means that whoever could stop us is gone.
+                    drop(stopped);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and applies one batch; answers how many events it had. 0 at the end of the log.
+    pub async fn step(&self) -> Result<usize, ProjectionError> {
+        let after = self.store.query(projection::position)?;
+        let events = self.log.read_after(after, self.batch_events).await?;
+        let records = Record::decode_after(after, &events)?;
+        let checkpoints = self.store.write(|conn| {
+            let mut checkpoints = projection::checkpoints(conn)?;
+            for (projection, checkpoint) in &mut checkpoints {
+                *checkpoint = projection::apply(conn, *projection, *checkpoint, &records)?;
+            }
+            Ok(checkpoints)
+        })?;
+        let at = checkpoints.iter().map(|(_, at)| *at).min().unwrap_or(after);
+        self.position.send_replace(at);
+        // A batch that is not full ends at the head.
+        let head = if events.len() < self.batch_events {
+            at
+        } else {
+            self.log.head().await?.position
+        };
+        measure(&checkpoints, head);
+        Ok(events.len())
+    }
+
+    /// Tables that have seen more than the log has belong to another history.
+    async fn check_head(&self) -> Result<(), ProjectionError> {
+        let checkpoints = self.store.query(projection::checkpoints)?;
+        let checkpoint = checkpoints.iter().map(|(_, at)| *at).max().unwrap_or_default();
+        let head = self.log.head().await?.position;
+        if checkpoint > head {
+            Err(ProjectionError::Ahead { checkpoint, head })
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Waits for a new hint, or until the log is to be polled.
+async fn hinted(head: &mut watch::Receiver<Position>) {
+    let hint = async {
+        if head.changed().await.is_err() {
+            // The sender is gone and says nothing any more; the poll goes on.
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::time::timeout(POLL, hint).await.unwrap_or(());
+}
+
+enum Wait {
+    No,
+    Hint,
+    For(Duration),
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 events")]
+fn measure(checkpoints: &[(Projection, Position)], head: Position) {
+    for (projection, at) in checkpoints {
+        let name = projection.as_str();
+        metrics::gauge!("projection_position", "projection" => name).set(at.0 as f64);
+        metrics::gauge!("projection_lag_events", "projection" => name)
+            .set(head.0.saturating_sub(at.0) as f64);
+    }
+}

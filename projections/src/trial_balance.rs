@@ -1,0 +1,183 @@
+//! The books: every entry of every posting, and what they come to per ledger account and currency.
+//!
+//! Debits and credits are summed apart, and the difference is taken from those sums. That each posting
+//! balances is not relied upon: a row lost or changed shows up here.
+
+use std::collections::{BTreeMap, HashMap};
+
+use ledger_core::log::Position;
+use ledger_core::log::decode::LedgerEvent;
+use ledger_core::money::Currency;
+use ledger_core::posting::{Entry, Side};
+use rusqlite::{Connection, params};
+
+use crate::error::ProjectionError;
+use crate::projection::{self, Fold, Projection, Record};
+use crate::row;
+
+const THIS: Projection = Projection::TrialBalance;
+
+/// One ledger account in one currency, in minor units.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerAccountRow {
+    /// Such as `rewards-payable` or `budget:<campaign>`.
+    pub ledger_account: String,
+    /// Of both sums.
+    pub currency: Currency,
+    /// All debits.
+    pub debits_minor: i64,
+    /// All credits.
+    pub credits_minor: i64,
+}
+
+impl LedgerAccountRow {
+    /// Debits less credits: above zero where the account has a debit balance.
+    pub fn balance_minor(&self) -> i64 {
+        // Both are at least zero, so the difference fits.
+        self.debits_minor - self.credits_minor
+    }
+}
+
+/// The books as of a position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrialBalance {
+    /// The last event included; before the one asked for where the tables are not that far yet.
+    pub position: Position,
+    /// By ledger account and currency.
+    pub accounts: Vec<LedgerAccountRow>,
+    /// Debits less credits per currency, in code order. Anything but zero is a fault.
+    pub differences: Vec<(Currency, i128)>,
+}
+
+/// The books as of `as_of`, or as of now. A past position takes a walk over the entries up to it.
+pub fn trial_balance(conn: &Connection, as_of: Option<Position>) -> Result<TrialBalance, ProjectionError> {
+    let checkpoint = checkpoint(conn)?;
+    let position = as_of.map_or(checkpoint, |asked| asked.min(checkpoint));
+    let accounts = if position == checkpoint {
+        totals(conn)?
+    } else {
+        totals_as_of(conn, position)?
+    };
+    let differences = differences(&accounts);
+    Ok(TrialBalance {
+        position,
+        accounts,
+        differences,
+    })
+}
+
+fn checkpoint(conn: &Connection) -> Result<Position, ProjectionError> {
+    let all = projection::checkpoints(conn)?;
+    Ok(all
+        .into_iter()
+        .find(|(p, _)| *p == THIS)
+        .map_or(Position::default(), |(_, at)| at))
+}
+
+fn totals(conn: &Connection) -> Result<Vec<LedgerAccountRow>, ProjectionError> {
+    let mut statement =
+        conn.prepare_cached("SELECT * FROM ledger_totals ORDER BY ledger_account, currency")?;
+    let rows = statement.query_map([], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn totals_as_of(conn: &Connection, position: Position) -> Result<Vec<LedgerAccountRow>, ProjectionError> {
+    // `sum` refuses to overflow.
+    let mut statement = conn.prepare_cached(
+        "SELECT ledger_account, currency, sum(debit_minor) AS debits_minor, sum(credit_minor) AS credits_minor
+         FROM entries WHERE position <= ?1 GROUP BY ledger_account, currency ORDER BY ledger_account, currency",
+    )?;
+    let rows = statement.query_map([row::stored(position)], read)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<LedgerAccountRow> {
+    Ok(LedgerAccountRow {
+        ledger_account: row.get("ledger_account")?,
+        currency: row::currency(row, "currency")?,
+        debits_minor: row.get("debits_minor")?,
+        credits_minor: row.get("credits_minor")?,
+    })
+}
+
+fn differences(accounts: &[LedgerAccountRow]) -> Vec<(Currency, i128)> {
+    let mut by_code = BTreeMap::new();
+    for account in accounts {
+        let (_, difference) = by_code
+            .entry(account.currency.code())
+            .or_insert((account.currency, 0_i128));
+        *difference += i128::from(account.debits_minor) - i128::from(account.credits_minor);
+    }
+    by_code.into_values().collect()
+}
+
+/// Gathers what a batch adds to each ledger account.
+#[derive(Default)]
+pub(crate) struct TrialBalances {
+    sums: HashMap<(String, Currency), Sums>,
+}
+
+#[derive(Default)]
+struct Sums {
+    debits: i64,
+    credits: i64,
+}
+
+impl Fold for TrialBalances {
+    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
+        // `posting` names every event that makes none.
+        let posting = match &record.event {
+            LedgerEvent::Account(event) => event.posting(),
+            LedgerEvent::Campaign(event) => event.posting(),
+        };
+        let entries = posting.map_or(&[][..], |posting| posting.entries());
+        (0_u32..)
+            .zip(entries)
+            .try_for_each(|(ordinal, entry)| self.enter(conn, record.position, ordinal, entry))
+    }
+
+    fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
+        let mut statement = conn.prepare_cached(
+            "INSERT INTO ledger_totals (ledger_account, currency, debits_minor, credits_minor) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (ledger_account, currency) DO UPDATE SET
+                 debits_minor = debits_minor + excluded.debits_minor,
+                 credits_minor = credits_minor + excluded.credits_minor",
+        )?;
+        for ((account, currency), sums) in self.sums.drain() {
+            statement.execute(params![account, currency.code(), sums.debits, sums.credits])?;
+        }
+        Ok(())
+    }
+}
+
+impl TrialBalances {
+    fn enter(
+        &mut self,
+        conn: &Connection,
+        position: Position,
+        ordinal: u32,
+        entry: &Entry,
+    ) -> Result<(), ProjectionError> {
+        let minor = entry.amount.minor();
+        let (debit, credit) = match entry.side {
+            Side::Debit => (minor, 0),
+            Side::Credit => (0, minor),
+        };
+        let currency = entry.amount.currency();
+        conn.prepare_cached(
+            "INSERT INTO entries (position, ordinal, ledger_account, currency, debit_minor, credit_minor)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            row::stored(position),
+            ordinal,
+            entry.account,
+            currency.code(),
+            debit,
+            credit
+        ])?;
+        let sums = self.sums.entry((entry.account.clone(), currency)).or_default();
+        THIS.add(&mut sums.debits, debit, position)?;
+        THIS.add(&mut sums.credits, credit, position)
+    }
+}
