@@ -34,7 +34,9 @@ fn node(left: &Digest, right: &Digest) -> Digest {
 
 fn sha256(parts: &[&[u8]]) -> Digest {
     let mut context = Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     Digest(
         context
             .finish()
