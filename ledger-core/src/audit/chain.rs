@@ -129,13 +129,13 @@ impl Links {
             sequence: event.sequence,
             hash: event.hash,
         };
-        let previous = match self.tips.get_mut(&event.stream) {
-            Some(last) => Some(std::mem::replace(last, tip)),
-            None => {
-                self.tips.insert(event.stream.clone(), tip);
-                None
-            }
-        };
+        let previous = self
+            .tips
+            .get_mut(&event.stream)
+            .map(|last| std::mem::replace(last, tip));
+        if previous.is_none() {
+            self.tips.insert(event.stream.clone(), tip);
+        }
 
         let position = event.position;
         if position != after.next() {

@@ -134,8 +134,8 @@ impl EventLog for SqliteLog {
         let mut statement = connection
             .prepare_cached(raise)
             .map_err(store("take the lease"))?;
-        let head = statement.query_row(params![holder, held], rows::head).optional();
-        head.map_err(store("take the lease"))?.ok_or(LogError::Fenced)
+        let raised = statement.query_row(params![holder, held], rows::head).optional();
+        raised.map_err(store("take the lease"))?.ok_or(LogError::Fenced)
     }
 
     async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
