@@ -40,7 +40,7 @@ impl Default for SqliteOptions {
             cache_mib: 256,
             readers: 4,
             busy_timeout: Duration::from_secs(10),
-            checkpoint_mib: 128,
+            checkpoint_mib: 256,
         }
     }
 }
