@@ -147,11 +147,11 @@ impl Fold for Accounts {
         };
         let set = |column, at: Option<Timestamp>| set(conn, &record.stream_id, column, at);
         match event {
-            AccountEvent::AccountOpened { enrolled_at } => set(Column::EnrolledAt, Some(*enrolled_at)),
-            AccountEvent::AccountClosed { closed_at, .. } => set(Column::ClosedAt, Some(*closed_at)),
-            AccountEvent::AccountExcluded { excluded_at, .. } => set(Column::ExcludedAt, Some(*excluded_at)),
-            AccountEvent::AccountReinstated { .. } => set(Column::ExcludedAt, None),
-            AccountEvent::PersonalDataErased { erased_at } => set(Column::ErasedAt, Some(*erased_at)),
+            AccountEvent::AccountOpened { enrolled_at } => set(Column::Enrolled, Some(*enrolled_at)),
+            AccountEvent::AccountClosed { closed_at, .. } => set(Column::Closed, Some(*closed_at)),
+            AccountEvent::AccountExcluded { excluded_at, .. } => set(Column::Excluded, Some(*excluded_at)),
+            AccountEvent::AccountReinstated { .. } => set(Column::Excluded, None),
+            AccountEvent::PersonalDataErased { erased_at } => set(Column::Erased, Some(*erased_at)),
             AccountEvent::TransactionEvaluated { draws, .. } => draws
                 .iter()
                 .filter_map(|d| d.amount)
@@ -210,10 +210,10 @@ impl Accounts {
 
 #[derive(Clone, Copy)]
 enum Column {
-    EnrolledAt,
-    ClosedAt,
-    ExcludedAt,
-    ErasedAt,
+    Enrolled,
+    Closed,
+    Excluded,
+    Erased,
 }
 
 fn set(
@@ -223,19 +223,19 @@ fn set(
     at: Option<Timestamp>,
 ) -> Result<(), ProjectionError> {
     let sql = match column {
-        Column::EnrolledAt => {
+        Column::Enrolled => {
             "INSERT INTO accounts (account_id, enrolled_at) VALUES (?1, ?2)
              ON CONFLICT (account_id) DO UPDATE SET enrolled_at = excluded.enrolled_at"
         }
-        Column::ClosedAt => {
+        Column::Closed => {
             "INSERT INTO accounts (account_id, closed_at) VALUES (?1, ?2)
              ON CONFLICT (account_id) DO UPDATE SET closed_at = excluded.closed_at"
         }
-        Column::ExcludedAt => {
+        Column::Excluded => {
             "INSERT INTO accounts (account_id, excluded_at) VALUES (?1, ?2)
              ON CONFLICT (account_id) DO UPDATE SET excluded_at = excluded.excluded_at"
         }
-        Column::ErasedAt => {
+        Column::Erased => {
             "INSERT INTO accounts (account_id, erased_at) VALUES (?1, ?2)
              ON CONFLICT (account_id) DO UPDATE SET erased_at = excluded.erased_at"
         }

@@ -206,7 +206,7 @@ pub(crate) fn reversed(id: &str, minor: i64, after_credit: bool) -> AccountEvent
 }
 
 /// `c1` drafted, funded with 100,000 and open for [`day`]: 6 events.
-pub(crate) fn campaign() -> Vec<CampaignEvent> {
+pub(crate) fn running_campaign() -> Vec<CampaignEvent> {
     vec![
         CampaignEvent::CampaignDrafted {
             version: 1,
@@ -248,10 +248,10 @@ pub(crate) struct TestLog {
 }
 
 impl TestLog {
-    /// A log that begins with [`campaign`].
+    /// A log that begins with [`running_campaign`].
     pub(crate) fn with_campaign() -> TestLog {
         let log = TestLog::default();
-        log.campaign(campaign());
+        log.campaign(running_campaign());
         log
     }
 
