@@ -1,1 +1,0 @@
-//! The JSON of `interfaces.md`: parsed in one pass, every fault named by its field.

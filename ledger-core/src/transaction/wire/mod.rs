@@ -1,0 +1,384 @@
+//! The JSON of `interfaces.md`: parsed in one pass, every fault named by its field.
+//!
+//! [`split_body`] cuts a request into raw rows, [`parse_row`] makes a [`Transaction`] of one of them or
+//! says what is wrong: a code, a dotted field, and a sentence that never repeats the value. Amounts are
+//! minor units, lengths are characters (Unicode scalar values) unless they say bytes.
+
+mod body;
+mod raw;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, FixedOffset, NaiveTime};
+use serde_json::value::RawValue;
+
+pub use body::{BODY_BYTES_MAX, BodyError, Format, ROWS_MAX, split_body};
+
+use self::raw::{Object, RawAmount, RawMerchant, RawRow, Scalar, Slot};
+use super::{Code, Direction, Mcc, Merchant, Personal, RowError, Status, Transaction, pan};
+use crate::ids::{AccountId, ID_CHARACTERS_MAX, IdError, TransactionId, check_id};
+use crate::money::{Currency, Money};
+use crate::time::{DAY_MICROS, Timestamp};
+
+/// The longest row, in bytes (8 KiB).
+pub const ROW_BYTES_MAX: usize = 8 * 1024;
+/// The longest description or merchant name, in characters.
+pub const TEXT_CHARACTERS_MAX: usize = 500;
+/// The longest name of a bank account, in characters.
+pub const BANK_ACCOUNT_CHARACTERS_MAX: usize = 64;
+
+/// A row that is refused, and its id where it has a good one, for the answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}")]
+pub struct RejectedRow {
+    /// The row's `transaction_id`, if that is a valid id and no card number.
+    pub transaction_id: Option<TransactionId>,
+    /// What is wrong.
+    pub error: RowError,
+}
+
+/// Reads one transaction from one JSON object of at most [`ROW_BYTES_MAX`] bytes.
+///
+/// `now` bounds the booking time: at most 24 hours ahead. Of several faults the first is reported:
+/// length, JSON, then the fields in the order of `interfaces.md`.
+pub fn parse_row(bytes: &[u8], now: Timestamp) -> Result<Transaction, RejectedRow> {
+    let mut row = RawRow::default();
+    let read = raw::read(bytes, &mut row);
+    let outcome = if bytes.len() > ROW_BYTES_MAX {
+        Err(RowError::new(
+            Code::TooLong,
+            "",
+            format!("must be at most {ROW_BYTES_MAX} bytes"),
+        ))
+    } else {
+        read.and_then(|()| check_row(&row, now))
+    };
+    outcome.map_err(|error| RejectedRow {
+        transaction_id: id("transaction_id", &row.transaction_id).ok(),
+        error,
+    })
+}
+
+// The fields of a struct literal are evaluated as they are written: the order here is the order of faults.
+fn check_row(row: &RawRow<'_>, now: Timestamp) -> Result<Transaction, RowError> {
+    Ok(Transaction {
+        source: id("source", &row.source)?,
+        transaction_id: id("transaction_id", &row.transaction_id)?,
+        account_id: account_id(&row.account_id)?,
+        status: status(&row.status)?,
+        booked_at: booked_at(&row.booked_at, now)?,
+        amount: amount(&row.amount)?,
+        direction: direction(&row.direction)?,
+        from_account: required("from_account", bank_account("from_account", &row.from_account)?)?,
+        to_account: bank_account("to_account", &row.to_account)?,
+        description: free_text("description", &row.description)?,
+        merchant: merchant(&row.merchant)?,
+        pending_transaction_id: optional_id("pending_transaction_id", &row.pending_transaction_id)?,
+        refund_of: optional_id("refund_of", &row.refund_of)?,
+    })
+}
+
+fn malformed(field: &'static str, message: &'static str) -> RowError {
+    RowError::new(Code::Malformed, field, message)
+}
+
+fn required<T>(field: &'static str, value: Option<T>) -> Result<T, RowError> {
+    value.ok_or_else(|| RowError::new(Code::Missing, field, "is required and must not be blank"))
+}
+
+fn given<'s, T>(field: &'static str, slot: &'s Slot<T>) -> Result<Option<&'s T>, RowError> {
+    match slot {
+        Slot::Absent => Ok(None),
+        Slot::Given(value) => Ok(Some(value)),
+        Slot::Repeated => Err(malformed(field, "must be given only once")),
+    }
+}
+
+/// The text of a field; absent, null and blank are all the same nothing.
+fn text<'s>(field: &'static str, slot: &'s Slot<Scalar<'_>>) -> Result<Option<&'s str>, RowError> {
+    match given(field, slot)? {
+        None | Some(Scalar::Null) => Ok(None),
+        Some(Scalar::Text(text)) => Ok(Some(text.as_ref()).filter(|text| !text.trim().is_empty())),
+        Some(Scalar::Other) => Err(malformed(field, "must be a JSON string")),
+    }
+}
+
+fn object<'s, T>(field: &'static str, slot: &'s Slot<Object<T>>) -> Result<Option<&'s T>, RowError> {
+    match given(field, slot)? {
+        None | Some(Object::Null) => Ok(None),
+        Some(Object::Fields(fields)) => Ok(Some(fields)),
+        Some(Object::Other) => Err(malformed(field, "must be a JSON object")),
+    }
+}
+
+fn too_long(field: &'static str, characters_max: usize) -> RowError {
+    RowError::new(
+        Code::TooLong,
+        field,
+        format!("must be at most {characters_max} characters"),
+    )
+}
+
+fn pan_detected(field: &'static str) -> RowError {
+    RowError::new(Code::PanDetected, field, "must not hold a card number")
+}
+
+/// Printable characters without surrounding space, no more than the limit.
+fn printable(field: &'static str, text: &str, characters_max: usize) -> Result<(), RowError> {
+    let fits = text.len() <= characters_max || text.chars().count() <= characters_max;
+    match check_id(text) {
+        Err(IdError::Blank) => required(field, None),
+        Err(IdError::TooLong) => Err(too_long(field, characters_max)),
+        _ if !fits => Err(too_long(field, characters_max)),
+        Err(IdError::Unprintable) => Err(malformed(
+            field,
+            "must be printable characters without surrounding space",
+        )),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn optional_id<T: std::str::FromStr<Err = IdError>>(
+    field: &'static str,
+    slot: &Slot<Scalar<'_>>,
+) -> Result<Option<T>, RowError> {
+    let Some(text) = text(field, slot)? else {
+        return Ok(None);
+    };
+    printable(field, text, ID_CHARACTERS_MAX)?;
+    if pan::is_pan(text) {
+        return Err(pan_detected(field));
+    }
+    text.parse()
+        .map(Some)
+        .map_err(|_| malformed(field, "must be an id"))
+}
+
+fn id<T: std::str::FromStr<Err = IdError>>(
+    field: &'static str,
+    slot: &Slot<Scalar<'_>>,
+) -> Result<T, RowError> {
+    required(field, optional_id(field, slot)?)
+}
+
+fn account_id(slot: &Slot<Scalar<'_>>) -> Result<AccountId, RowError> {
+    let account: AccountId = id("account_id", slot)?;
+    if account.as_str().contains('@') {
+        return Err(malformed(
+            "account_id",
+            "must be a pseudonym, not an e-mail address",
+        ));
+    }
+    Ok(account)
+}
+
+fn status(slot: &Slot<Scalar<'_>>) -> Result<Status, RowError> {
+    match required("status", text("status", slot)?)? {
+        "pending" => Ok(Status::Pending),
+        "booked" => Ok(Status::Booked),
+        "removed" => Ok(Status::Removed),
+        _ => Err(RowError::new(
+            Code::UnknownValue,
+            "status",
+            "must be pending, booked or removed",
+        )),
+    }
+}
+
+fn direction(slot: &Slot<Scalar<'_>>) -> Result<Direction, RowError> {
+    match required("direction", text("direction", slot)?)? {
+        "debit" => Ok(Direction::Debit),
+        "credit" => Ok(Direction::Credit),
+        _ => Err(RowError::new(
+            Code::UnknownValue,
+            "direction",
+            "must be debit or credit",
+        )),
+    }
+}
+
+fn booked_at(slot: &Slot<Scalar<'_>>, now: Timestamp) -> Result<Timestamp, RowError> {
+    const FIELD: &str = "booked_at";
+    let out_of_range = || {
+        RowError::new(
+            Code::OutOfRange,
+            FIELD,
+            "must lie between 1970 and 24 hours from now",
+        )
+    };
+    let text = required(FIELD, text(FIELD, slot)?)?;
+    let Ok(time) = DateTime::parse_from_rfc3339(text) else {
+        return Err(if has_long_year(text) {
+            out_of_range()
+        } else {
+            malformed(
+                FIELD,
+                "must be an RFC 3339 date and time that exists, with an offset, such as 2026-11-22T10:15:00Z",
+            )
+        });
+    };
+    if is_impossible_leap_second(time) {
+        return Err(malformed(
+            FIELD,
+            "must exist: a leap second ends the last UTC day of a month",
+        ));
+    }
+    let booked_at = Timestamp::from(time.to_utc());
+    if booked_at < Timestamp::from_micros(0) {
+        return Err(out_of_range());
+    }
+    if booked_at > now.plus_micros(DAY_MICROS) {
+        return Err(RowError::new(
+            Code::BookedInFuture,
+            FIELD,
+            "must not be more than 24 hours ahead",
+        ));
+    }
+    Ok(booked_at)
+}
+
+/// A time that would be RFC 3339 if its year had four digits: the year 10000 and later.
+fn has_long_year(text: &str) -> bool {
+    let rest = text
+        .trim_start_matches('+')
+        .trim_start_matches(|c: char| c.is_ascii_digit());
+    text.len() - rest.len() > 4 && DateTime::parse_from_rfc3339(&format!("2000{rest}")).is_ok()
+}
+
+/// RFC 3339, section 5.6 and appendix D: second 60 comes only at 23:59 UTC, at the end of a month.
+fn is_impossible_leap_second(time: DateTime<FixedOffset>) -> bool {
+    let is_leap_second = time.timestamp_subsec_nanos() >= 1_000_000_000;
+    let next = DateTime::from_timestamp(time.timestamp() + 1, 0).unwrap_or_default();
+    is_leap_second && (next.time() != NaiveTime::MIN || next.format("%d").to_string() != "01")
+}
+
+fn amount(slot: &Slot<Object<RawAmount<'_>>>) -> Result<Personal<Money>, RowError> {
+    let fields = required("amount", object("amount", slot)?)?;
+    let minor = minor(&fields.minor)?;
+    let code = required("amount.currency", text("amount.currency", &fields.currency)?)?;
+    let currency = Currency::from_code(code).ok_or_else(|| {
+        RowError::new(
+            Code::CurrencyUnknown,
+            "amount.currency",
+            "must be an ISO 4217 code in use, with minor units",
+        )
+    })?;
+    Money::new(minor, currency)
+        .map(Personal::new)
+        .map_err(|_| minor_out_of_range())
+}
+
+fn minor_out_of_range() -> RowError {
+    RowError::new(
+        Code::OutOfRange,
+        "amount.minor",
+        "must be from 1 to 9223372036854775807",
+    )
+}
+
+/// A JSON integer, or a string of ASCII digits. Zeros in front of a string's number are only zeros.
+fn minor(slot: &Slot<&RawValue>) -> Result<i64, RowError> {
+    const FIELD: &str = "amount.minor";
+    let no_integer = || malformed(FIELD, "must be an integer, or a string of digits, in minor units");
+    let json = required(FIELD, given(FIELD, slot)?)?.get();
+    let digits = match json.as_bytes().first() {
+        Some(b'0'..=b'9' | b'-') => Cow::Borrowed(json),
+        Some(b'"') => match serde_json::from_str(json) {
+            Ok(Scalar::Text(text)) => text,
+            _ => return Err(no_integer()),
+        },
+        Some(b'n') => return required(FIELD, None),
+        _ => return Err(no_integer()),
+    };
+    if digits.trim().is_empty() {
+        return required(FIELD, None);
+    }
+    let magnitude = digits.strip_prefix('-').unwrap_or(&digits);
+    if magnitude.is_empty() || !magnitude.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(no_integer());
+    }
+    // All digits: whatever does not parse is too large.
+    digits
+        .parse()
+        .ok()
+        .filter(|minor| *minor > 0)
+        .ok_or_else(minor_out_of_range)
+}
+
+/// The name of a bank account: an IBAN, or whatever the bank calls it.
+fn bank_account(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError> {
+    personal(field, slot, |text| {
+        printable(field, text, BANK_ACCOUNT_CHARACTERS_MAX)
+    })
+}
+
+/// Text of any language: only control characters are refused, since joiners and marks are part of words.
+fn free_text(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError> {
+    personal(field, slot, |text| {
+        if text.len() > TEXT_CHARACTERS_MAX && text.chars().count() > TEXT_CHARACTERS_MAX {
+            return Err(too_long(field, TEXT_CHARACTERS_MAX));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(malformed(field, "must not hold control characters"));
+        }
+        Ok(())
+    })
+}
+
+fn personal(
+    field: &'static str,
+    slot: &Slot<Scalar<'_>>,
+    check: impl FnOnce(&str) -> Result<(), RowError>,
+) -> Result<Option<Personal<String>>, RowError> {
+    let Some(text) = text(field, slot)? else {
+        return Ok(None);
+    };
+    check(text)?;
+    if pan::contains_pan(text) {
+        return Err(pan_detected(field));
+    }
+    Ok(Some(Personal::new(text.to_owned())))
+}
+
+fn merchant(slot: &Slot<Object<RawMerchant<'_>>>) -> Result<Option<Merchant>, RowError> {
+    let Some(fields) = object("merchant", slot)? else {
+        return Ok(None);
+    };
+    let merchant = Merchant {
+        id: personal("merchant.id", &fields.id, |text| {
+            printable("merchant.id", text, ID_CHARACTERS_MAX)
+        })?,
+        name: free_text("merchant.name", &fields.name)?,
+        mcc: mcc(&fields.mcc)?,
+        country: country(&fields.country)?,
+    };
+    Ok(Some(merchant).filter(|merchant| *merchant != Merchant::default()))
+}
+
+fn mcc(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<Mcc>>, RowError> {
+    const FIELD: &str = "merchant.mcc";
+    let Some(text) = text(FIELD, slot)? else {
+        return Ok(None);
+    };
+    match Mcc::parse(text) {
+        Some(mcc) => Ok(Some(Personal::new(mcc))),
+        None => Err(malformed(FIELD, "must be a string of four digits")),
+    }
+}
+
+fn country(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError> {
+    const FIELD: &str = "merchant.country";
+    let Some(text) = text(FIELD, slot)? else {
+        return Ok(None);
+    };
+    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        Ok(Some(Personal::new(text.to_owned())))
+    } else {
+        Err(malformed(
+            FIELD,
+            "must be two upper-case letters (ISO 3166-1 alpha-2)",
+        ))
+    }
+}
