@@ -138,7 +138,7 @@ impl<'b> Splitter<'b> {
             .iter()
             .rposition(|byte| *byte == b'\n')
             .map_or(0, |newline| newline + 1);
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         BodyError::Malformed {
             line,
             column: 1 + self.at - line_start,
