@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use adapters::sandbox::rail::Payment;
 use adapters::sandbox::{Misbehaviour, RecordingNotifier, SandboxRail};
 use anyhow::Context as _;
 use ledger_core::account::CommandKind;
@@ -14,6 +15,7 @@ use ledger_core::steps::credit::Credit;
 use ledger_core::steps::intake::Intake;
 use ledger_core::steps::issue::Issue;
 use ledger_core::steps::notify::Notify;
+use ledger_core::steps::ports::{PayoutKey, PayoutStatus};
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::steps::{self};
@@ -92,7 +94,7 @@ impl Node {
     /// Starts steps and projections on an engine.
     pub async fn start(folder: &Folder, lock: Lock, misbehaviour: Misbehaviour) -> anyhow::Result<Node> {
         let engine = Engine::start(folder, lock).await?;
-        let rail = Arc::new(SandboxRail::open(&folder.rail(), Arc::clone(&engine.clock), misbehaviour)?);
+        let rail = Arc::new(SandboxRail::open(&folder.rail(), misbehaviour, Arc::clone(&engine.clock))?);
         let notifier = Arc::new(RecordingNotifier::new(NOTIFICATIONS));
         let checkpoints = Arc::new(Checkpoints::open(&folder.steps())?);
         let (stop, stopping) = watch::channel(false);
@@ -137,7 +139,7 @@ impl Node {
     }
 
     /// Stops readers, then the writer. What was acknowledged is durable; what was under way goes on next time.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
         self.readers.join_all().await.into_iter().collect::<anyhow::Result<()>>()?;
         let projections = self.projections;
@@ -161,10 +163,11 @@ async fn confirmations(
             _ = stop.changed() => return Ok(()),
         };
         let Some(confirmation) = confirmation else { return Ok(()) };
-        let (entry_id, attempt) = (confirmation.payment.key.entry_id, confirmation.payment.key.attempt);
-        let kind = CommandKind::ConfirmCredit { entry_id, attempt, payout_reference: confirmation.payment.reference };
-        let context = Context::new("rail:sandbox", "", "");
-        match ledger.account(confirmation.payment.account_id, kind, context).await {
+        let Payment { key, account_id, status, .. } = confirmation.payment;
+        let PayoutStatus::Paid(payout_reference) = status else { continue };
+        let PayoutKey { entry_id, attempt } = key;
+        let kind = CommandKind::ConfirmCredit { entry_id, attempt, payout_reference };
+        match ledger.account(account_id, kind, Context::new("rail:sandbox", "", "")).await {
             Ok(Ok(_)) | Err(SubmitError::Full | SubmitError::Unavailable) => {}
             Ok(Err(rejection)) => {
                 tracing::error!(reward.id = %entry_id, %rejection, "a confirmation contradicts the ledger")

@@ -250,9 +250,10 @@ impl Ledger {
         self.head.clone()
     }
 
-    /// Whether the last append went well.
-    pub fn healthy(&self) -> bool {
-        *self.healthy.borrow() && !self.sender.is_closed()
+    /// Whether the last append went well, as it changes; false once this process is not the writer any more.
+    /// Holds no handle that would keep the writer alive.
+    pub fn health(&self) -> watch::Receiver<bool> {
+        self.healthy.clone()
     }
 
     async fn room(&self) -> Result<OwnedSemaphorePermit, SubmitError> {

@@ -1,13 +1,12 @@
 //! `rewardhub audit replay`: state, balances and hashes recomputed from the log alone and compared with the
 //! read models. Reads only; works beside a running sandbox.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Subcommand;
 use ledger_core::audit::replay::Replay;
-use ledger_core::log::EventLog;
 use ledger_core::log::sqlite::SqliteLog;
+use projections::rebuild::{Selection, compare};
 use serde_json::json;
 
 use crate::commands::{Data, Ended};
@@ -28,15 +27,19 @@ enum Check {
     },
 }
 
-pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let Check::Replay { data } = arguments.check;
     let folder = Folder::existing(&data.path)?;
-    let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open_read_only(&folder.log())?);
+    let log = SqliteLog::open_read_only(&folder.log())?;
     let began = Instant::now();
-    let summary = Replay::run(&*log, |_| {}).await?.finish();
+    let summary = Replay::run(&log, |_| {}).await?.finish();
     let seconds = began.elapsed().as_secs_f64();
     let read_models =
-        if folder.read().is_file() { projections::compare(&log, &folder.read()).await? } else { vec![] };
+        if folder.read().is_file() {
+        compare(&log, &folder.read(), Selection::All, |_, _| {}).await?
+    } else {
+        vec![]
+    };
     let differing: u64 = read_models.iter().map(|r| r.rows_changed).sum();
     let read_models: Vec<_> = read_models
         .iter()

@@ -78,7 +78,7 @@ enum Action {
     },
 }
 
-pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let Arguments { data, by, action } = arguments;
     let (id, kind) = match action {
         Action::Show { id } => return show(&Folder::existing(&data.path)?, &id).await,

@@ -61,7 +61,7 @@ struct Summary {
 /// Chunks under way at once: enough that parsing never waits for the disk.
 const UNDER_WAY: usize = 4;
 
-pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let (target, engine) = match &arguments.url {
         Some(url) => (Target::http(url)?, None),
         None => {

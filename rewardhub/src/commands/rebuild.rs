@@ -1,10 +1,8 @@
 //! `rewardhub rebuild NAME`: a read model built anew from the log, compared with the running one, put in its
 //! place.
 
-use std::sync::Arc;
-
-use ledger_core::log::EventLog;
 use ledger_core::log::sqlite::SqliteLog;
+use projections::rebuild::{RebuildReport, Selection, rebuild};
 use serde_json::json;
 
 use crate::commands::{Data, Ended};
@@ -19,12 +17,13 @@ pub struct Arguments {
     name: String,
 }
 
-pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let folder = Folder::existing(&arguments.data.path)?;
     let _lock = folder.lock("rebuild")?;
-    let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open_read_only(&folder.log())?);
-    for report in projections::rebuild(&log, &folder.read(), &arguments.name).await? {
-        let projections::RebuildReport { projection, events, rows, rows_changed } = report;
+    let selection: Selection = arguments.name.parse()?;
+    let log = SqliteLog::open_read_only(&folder.log())?;
+    let reports = rebuild(&log, &folder.read(), selection, |_, _| {}).await?;
+    for RebuildReport { projection, events, rows, rows_changed } in reports {
         println!(
             "{}",
             json!({ "projection": projection.as_str(), "events": events, "rows": rows, "rows_changed": rows_changed })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use adapters::sandbox::bank::Mix;
 use adapters::sandbox::{Generator, GeneratorConfig, Misbehaviour};
 use anyhow::Context as _;
-use api::auth::{SandboxIssuer, TokenRequest};
+use api::auth::{SandboxIssuer, TokenRequest, Verifier};
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::engine::{Context, RowResult, SubmitError};
 use ledger_core::log::StreamType;
@@ -58,7 +58,7 @@ fn parse_rate(text: &str) -> Result<u32, String> {
     if rate > 100_000 { Err("at most 100000/s".into()) } else { Ok(rate) }
 }
 
-pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let folder = Folder::create(&arguments.data.path)?;
     let lock = folder.lock("sandbox")?;
     let render_metrics = telemetry::metrics()?;
@@ -69,15 +69,16 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let mut node = Node::start(&folder, lock, Misbehaviour::usual().with_seed(arguments.seed)).await?;
     start_campaign(&node.engine).await?;
     let issuer = Arc::new(SandboxIssuer::open_or_create(&folder.issuer())?);
+    let health = node.engine.ledger.health();
     let router = api::router(api::ApiState {
-        intake: node.engine.intake.clone(),
-        ledger: node.engine.ledger.clone(),
+        verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer())?),
+        clock: Arc::clone(&node.engine.clock),
+        intake: Arc::new(node.engine.intake.clone()),
+        writer_healthy: Arc::new(move || *health.borrow()),
         log: Arc::clone(&node.engine.log),
         read: node.read.clone(),
         progress: node.progress.clone(),
-        keyring: Arc::clone(&node.engine.keyring),
-        clock: Arc::clone(&node.engine.clock),
-        verifier: Arc::new(api::auth::Verifier::new(issuer.jwks(), issuer.issuer())),
+        details: Arc::clone(&node.engine.keyring) as _,
         render_metrics,
         graphiql_token: Some(graphiql_token(Arc::clone(&issuer))),
     });
@@ -239,7 +240,10 @@ async fn feed(
         // A bank sends again what was not taken.
         while !*stop.borrow() {
             match intake.take(&rows, &Sources::All, context.clone()).await {
-                Ok(answers) => break counts.count(&answers),
+                Ok(answers) => {
+                    counts.count(&answers);
+                    break;
+                }
                 Err(SubmitError::Full | SubmitError::Unavailable) => tokio::time::sleep(BEAT).await,
                 Err(error @ SubmitError::NotWriter) => return Err(error.into()),
             }

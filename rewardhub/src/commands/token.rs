@@ -26,7 +26,7 @@ pub struct Arguments {
     ttl: Duration,
 }
 
-pub fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
     let folder = Folder::existing(&arguments.data.path)?;
     let issuer = SandboxIssuer::open_or_create(&folder.issuer())?;
     let request = TokenRequest {
