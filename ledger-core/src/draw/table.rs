@@ -272,14 +272,15 @@ mod tests {
 
     #[test]
     fn a_refused_table_says_which_field_is_wrong() {
-        let fault = |change: fn(&mut PrizeTable)| {
+        type Change = fn(&mut PrizeTable);
+        let fault = |change: Change| {
             let mut table = table();
             change(&mut table);
             table.validate().map_err(|error| error.field)
         };
         assert_eq!(fault(|_| ()), Ok(()));
         assert_eq!(fault(|t| t.tiers[1].odds_ppb = ODDS_WHOLE_PPB - 100), Ok(()));
-        let cases: [(fn(&mut PrizeTable), &str); 17] = [
+        let cases: [(Change, &str); 17] = [
             (|t| t.tiers.clear(), "tiers"),
             (|t| t.tiers = vec![t.tiers[0].clone(); 33], "tiers"),
             (|t| t.tiers[0].name = " ".into(), "tiers[0].name"),

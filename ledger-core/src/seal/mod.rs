@@ -1,23 +1,68 @@
 //! Personal details: sealed before they enter the loop, opened only by a resolver with the right scope.
+//!
+//! Every account has a key of its own in the [`Keyring`]; destroying it forgets everywhere at once. The
+//! keys are wrapped by a [`KeyProvider`].
+//!
+//! A [`Sealed`] text is base64 (standard, no padding) of `version ‖ nonce ‖ ciphertext ‖ tag`, version 1
+//! being AES-256-GCM-SIV. Associated data is `version ‖ LP(whose) ‖ LP(…) ‖ LP(…)`, so a value cannot be
+//! moved to another account, transaction or epoch.
+
+mod cipher;
+mod details;
+mod keyring;
+mod provider;
+mod store;
+
+pub use details::Details;
+pub use keyring::{KeyState, Keyring};
+pub use provider::{FileKeyProvider, KeyProvider, KeyProviderError};
 
 use std::fmt;
+use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::ids::{AccountId, push_lp};
+use cipher::Cipher;
 
 /// An encrypted value in base64, as events and read models keep it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sealed(std::sync::Arc<str>);
+pub struct Sealed(Box<str>);
 
 impl Sealed {
     /// Takes what an event or a table holds. Whether it opens is found out by opening it.
-    pub fn from_text(text: impl Into<std::sync::Arc<str>>) -> Sealed {
+    pub fn from_text(text: impl Into<Box<str>>) -> Sealed {
         Sealed(text.into())
     }
 
     /// As events and read models store it.
     pub fn as_text(&self) -> &str {
         &self.0
+    }
+
+    /// Seals `text` for the place that `bound_to` names.
+    fn seal(cipher: &Cipher, bound_to: [&str; 3], text: &[u8]) -> Result<Sealed, SealError> {
+        let mut bytes = vec![VERSION];
+        let sealed = cipher.seal(&associated_data(bound_to), text, &mut bytes);
+        sealed.map_err(|_| SealError::Provider(KeyProviderError::NoRandomness))?;
+        Ok(Sealed(STANDARD_NO_PAD.encode(bytes).into()))
+    }
+
+    fn open(&self, cipher: &Cipher, bound_to: [&str; 3]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let bytes = STANDARD_NO_PAD
+            .decode(self.as_text())
+            .map_err(|_| SealError::Damaged)?;
+        match bytes.split_first() {
+            Some((&VERSION, sealed)) => cipher
+                .open(&associated_data(bound_to), sealed)
+                .map_err(|_| SealError::Damaged),
+            Some((&version, _)) => Err(SealError::UnknownVersion(version)),
+            None => Err(SealError::Damaged),
+        }
     }
 }
 
@@ -27,7 +72,108 @@ impl fmt::Debug for Sealed {
     }
 }
 
-/// placeholder until the sealing branch lands
+const VERSION: u8 = 1;
+
+fn associated_data(bound_to: [&str; 3]) -> Vec<u8> {
+    let mut data = Vec::with_capacity(128);
+    data.push(VERSION);
+    for part in bound_to {
+        push_lp(&mut data, part.as_bytes());
+    }
+    data
+}
+
+/// Why something cannot be sealed or opened. Never says what is inside.
 #[derive(Debug, thiserror::Error)]
-#[error("seal")]
-pub struct SealError;
+pub enum SealError {
+    /// The file of keys failed.
+    #[error("{doing} in the file of keys {}", path.display())]
+    Keys {
+        /// Such as `reading an account's key`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file of keys could not be made.
+    #[error("creating the file of keys {}", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Written by another release.
+    #[error("the file of keys {} has schema {found}; this release reads {expected}", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        expected: i64,
+    },
+    /// The root key is not the one these keys were wrapped under.
+    #[error("the keys in {} were wrapped under another root key", path.display())]
+    WrongRootKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A named key is missing from a file that cannot be written.
+    #[error("the file of keys {} has no key named {name}", path.display())]
+    NoNamedKey {
+        /// The file.
+        path: PathBuf,
+        /// Such as `draw`.
+        name: &'static str,
+    },
+    /// The key provider failed.
+    #[error("using the root key")]
+    Provider(#[from] KeyProviderError),
+    /// The account has no key yet.
+    #[error("account {0} has no key")]
+    NoKey(AccountId),
+    /// The account's key has been destroyed.
+    #[error("the key of account {0} has been destroyed")]
+    Erased(AccountId),
+    /// A writing call on a keyring opened for reading.
+    #[error("this keyring was opened for reading only")]
+    ReadOnly,
+    /// Changed, cut short, or sealed for another place.
+    #[error("the sealed value does not open here: it was changed or belongs elsewhere")]
+    Damaged,
+    /// Sealed by a later release.
+    #[error("the sealed value has version {0}, which this release does not know")]
+    UnknownVersion(u8),
+}
+
+impl SealError {
+    /// Whether the same call may succeed later.
+    pub fn transient(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+        match self {
+            SealError::Keys { source, .. } => {
+                matches!(
+                    source.sqlite_error_code(),
+                    Some(DatabaseBusy | DatabaseLocked | DiskFull)
+                )
+            }
+            SealError::Provider(error) => error.transient(),
+            SealError::Create { .. }
+            | SealError::Schema { .. }
+            | SealError::WrongRootKey { .. }
+            | SealError::NoNamedKey { .. }
+            | SealError::NoKey(_)
+            | SealError::Erased(_)
+            | SealError::ReadOnly
+            | SealError::Damaged
+            | SealError::UnknownVersion(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -129,7 +129,7 @@ impl Intake {
             match self.keyring.seal_details(account_id, source, transaction_id, &Details::of(transaction)) {
                 Ok(details) => details,
                 // Nobody has a key but who was opened: without one the account is unknown, or was erased.
-                Err(SealError::NoKey) => {
+                Err(SealError::NoKey(_)) => {
                     return Ok(Err(RowError::new(
                         Code::AccountUnknown,
                         "account_id",
