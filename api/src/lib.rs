@@ -1,1 +1,74 @@
-//! placeholder
+//! What the outside talks to: `POST /v1/transactions` for feeds, `/graphql` for apps and auditors, and the
+//! pages that a load balancer and Prometheus read.
+//!
+//! [`router`] puts it together. [`auth`] says who calls, [`problem`] how a request is refused, [`intake`] takes
+//! transactions in, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
+//! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs.
+
+pub mod auth;
+pub mod graphql;
+pub mod health;
+pub mod intake;
+pub mod observe;
+pub mod problem;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use ledger_core::log::EventLog;
+use ledger_core::time::Clock;
+use projections::ReadStore;
+use projections::runner::Progress;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::auth::Verifier;
+use crate::graphql::{ApiSchema, OpenDetails};
+use crate::intake::TakeRows;
+use crate::problem::Problem;
+
+/// What the handlers need. Cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    /// Checks tokens.
+    pub verifier: Arc<Verifier>,
+    /// Tells the time to the verifier.
+    pub clock: Arc<dyn Clock>,
+    /// Where transactions go; in a running service the ledger's [`Intake`](ledger_core::steps::intake::Intake).
+    pub intake: Arc<dyn TakeRows>,
+    /// Whether the writer's last append went well.
+    pub writer_healthy: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// The log, for the event history and for readiness.
+    pub log: Arc<dyn EventLog>,
+    /// The read models.
+    pub read: ReadStore,
+    /// How far the read models are.
+    pub progress: Progress,
+    /// Opens personal details for their owner; in a running service the keyring.
+    pub details: Arc<dyn OpenDetails>,
+    /// The metrics in Prometheus' text format.
+    pub render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Turns GraphiQL on, and makes the token its page comes with. Anyone who can reach the page gets one: for
+    /// sandboxes only.
+    pub graphiql_token: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+}
+
+/// All routes.
+pub fn router(state: ApiState) -> Router {
+    let schema: ApiSchema = graphql::schema(&state);
+    Router::new()
+        .route("/v1/transactions", post(intake::post_transactions))
+        .route("/graphql", get(graphql::http::get).post(graphql::http::post).layer(axum::Extension(schema)))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
+        })
+        .layer(axum::middleware::from_fn(observe::limit_time))
+        .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(axum::middleware::from_fn(observe::observe))
+        .with_state(state)
+}

@@ -37,4 +37,5 @@ pub use error::ProjectionError;
 pub use page::{PAGE_ROWS_MAX, Page};
 pub use projection::{Projection, checkpoints, position};
 pub use runner::{Progress, Runner};
+pub use rusqlite::Connection;
 pub use store::ReadStore;

@@ -136,7 +136,7 @@ impl Intake {
                         "there is no such account",
                     )));
                 }
-                Err(SealError::Erased) => {
+                Err(SealError::Erased(_)) => {
                     return Ok(Err(RowError::new(
                         Code::AccountErased,
                         "account_id",
