@@ -72,3 +72,6 @@ pub fn router(state: ApiState) -> Router {
         .layer(axum::middleware::from_fn(observe::observe))
         .with_state(state)
 }
+
+#[cfg(test)]
+mod tests;
