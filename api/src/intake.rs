@@ -73,7 +73,7 @@ pub async fn post_transactions(
 
     let name = feed.subject.as_ref().map_or("unnamed", AccountId::as_str);
     let context = Context::new(&format!("feed:{name}"), id.as_str(), id.as_str());
-    let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(refused)?;
+    let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(|error| refused(&error))?;
     let results = answers.into_iter().map(report).collect();
     Ok(Json(Answer { results }).into_response())
 }
@@ -145,7 +145,7 @@ fn unreadable(error: BodyError) -> Problem {
     Problem::new(status, error.to_string())
 }
 
-fn refused(error: SubmitError) -> Problem {
+fn refused(error: &SubmitError) -> Problem {
     match error {
         SubmitError::Full => Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -154,7 +154,7 @@ fn refused(error: SubmitError) -> Problem {
         .retry_after(1),
         SubmitError::Unavailable | SubmitError::NotWriter => {
             // Logged where it is handled; a feed is only told to come back.
-            tracing::warn!(error = &error as &dyn std::error::Error, "transactions could not be taken");
+            tracing::warn!(error = error as &dyn std::error::Error, "transactions could not be taken");
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "the ledger cannot write just now; part of this request may have been taken, send all of it again",

@@ -112,7 +112,6 @@ pub async fn limit_time(request: Request, next: Next) -> Response {
 }
 
 /// What a panic becomes. Its message may hold anything, so it goes nowhere; the panic hook has printed where.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer asks for")]
 pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a handler panicked");
     metrics::counter!("http_panics_total").increment(1);

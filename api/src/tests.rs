@@ -326,8 +326,8 @@ async fn a_position_that_is_not_reached_in_time_is_said_so() {
 #[tokio::test]
 async fn the_history_is_paged_and_told_without_what_is_sealed() {
     let house = house(false);
-    let mut history = History::default();
-    history.payload = br#"{"TestHappened":{"details":"c2VhbGVk","r":1}}"#.to_vec();
+    let payload = br#"{"TestHappened":{"details":"c2VhbGVk","r":1}}"#.to_vec();
+    let mut history = History { payload, ..History::default() };
     let account = stream("cus_1");
     let events = vec![history.event(&account), history.event(&stream("cus_2")), history.event(&account)];
     let head = house.log.lease("test", None).await.unwrap();

@@ -186,7 +186,8 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn check_readable_by_owner_only(path: &Path) -> Result<(), IssuerError> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = fs::metadata(path).map_err(|source| IssuerError::File { path: path.into(), source })?;
-    if metadata.permissions().mode() & 0o077 == 0 { Ok(()) } else { Err(IssuerError::Readable(path.into())) }
+    let others = metadata.permissions().mode() & 0o077;
+    if others == 0 { Ok(()) } else { Err(IssuerError::Readable(path.into())) }
 }
 
 #[cfg(not(unix))]

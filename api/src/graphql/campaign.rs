@@ -12,7 +12,7 @@ use projections::campaigns::epochs::{self, EpochRow};
 use projections::campaigns::{self, CampaignRow};
 
 use super::access::{self, loaders, read};
-use super::error::{fault, present};
+use super::error::present;
 use super::node;
 use super::page::{self, PageOf, connection};
 use super::scalars::{DateTime, Money};
@@ -124,8 +124,8 @@ impl Campaign {
     }
 
     /// Tiers with their prizes and odds, in parts per 10^9.
-    async fn prize_table(&self) -> Result<Json<serde_json::Value>, Error> {
-        table_json(&self.0.terms.prize_table)
+    async fn prize_table(&self) -> Json<PrizeTable> {
+        Json(self.0.terms.prize_table.clone())
     }
 
     /// The chance to win anything, exactly, such as `1 in 10 (10.0000000 %)`.
@@ -170,11 +170,6 @@ impl Campaign {
         let present = |row| Epoch { row, currency };
         Ok(connection(page, after.is_some(), |row| row.epoch.to_string(), present))
     }
-}
-
-/// A table as it is hashed.
-pub(super) fn table_json(table: &PrizeTable) -> Result<Json<serde_json::Value>, Error> {
-    serde_json::to_value(table).map(Json).map_err(|error| fault(&error))
 }
 
 fn odds_text(table: &PrizeTable) -> String {

@@ -8,7 +8,7 @@ use ledger_core::ids::{Source, TransactionId};
 use projections::campaigns::epochs::EpochRow;
 
 use super::access::{self, loaders};
-use super::campaign::{self, Campaign, table_json};
+use super::campaign::{self, Campaign};
 use super::error::present;
 use super::load::{EpochName, TableName};
 use super::scalars::Money;
@@ -140,8 +140,8 @@ impl DrawProof {
     }
 
     /// The table drawn from.
-    async fn prize_table(&self) -> Result<Json<serde_json::Value>, Error> {
-        table_json(&self.table)
+    async fn prize_table(&self) -> Json<PrizeTable> {
+        Json(PrizeTable::clone(&self.table))
     }
 
     /// Bit i set: tier i was removed before the draw, because the budget could not cover it.

@@ -150,8 +150,8 @@ impl Loader<SealedLine> for Details {
     type Error = Error;
 
     async fn load(&self, lines: &[SealedLine]) -> Result<HashMap<SealedLine, ShownDetails>, Error> {
-        let (opener, lines) = (Arc::clone(&self.0), lines.to_vec());
-        let opened = tokio::task::spawn_blocking(move || open_all(&*opener, lines)).await;
+        let (keys, lines) = (Arc::clone(&self.0), lines.to_vec());
+        let opened = tokio::task::spawn_blocking(move || open_all(&*keys, lines)).await;
         match opened {
             Ok(Ok(opened)) => Ok(opened),
             Ok(Err(error)) => Err(fault(&*error)),
@@ -161,14 +161,14 @@ impl Loader<SealedLine> for Details {
 }
 
 fn open_all(
-    opener: &dyn OpenDetails,
+    keys: &dyn OpenDetails,
     lines: Vec<SealedLine>,
 ) -> Result<HashMap<SealedLine, ShownDetails>, Box<dyn StdError + Send + Sync>> {
     let mut opened = HashMap::with_capacity(lines.len());
     for line in lines {
         let row = &line.0;
         let Some(sealed) = &row.details else { continue };
-        if let Some(shown) = opener.open(&row.account_id, &row.source, &row.transaction_id, sealed)? {
+        if let Some(shown) = keys.open(&row.account_id, &row.source, &row.transaction_id, sealed)? {
             opened.insert(line, shown);
         }
     }

@@ -1,7 +1,7 @@
 //! Rewards: what was won, and how far it is on its way to the customer.
 
 use async_graphql::{Context, Enum, Error, ID, Object};
-use ledger_core::ids::EntryId;
+use ledger_core::ids::{EntryId, PayoutReference};
 use projections::rewards::{self, RewardRow};
 
 use super::access::{caller, loaders, read};
@@ -35,11 +35,11 @@ pub(super) async fn find(ctx: &Context<'_>, entry: EntryId) -> Result<Option<Rew
 }
 
 /// An amount won.
-pub(super) struct Reward(RewardRow);
+pub(super) struct Reward(Box<RewardRow>);
 
 impl Reward {
     pub(super) fn new(row: RewardRow) -> Reward {
-        Reward(row)
+        Reward(Box::new(row))
     }
 }
 
@@ -89,6 +89,6 @@ impl Reward {
 
     /// What the payout rail calls the payment.
     async fn payout_reference(&self) -> Option<&str> {
-        self.0.payout_reference.as_ref().map(|reference| reference.as_str())
+        self.0.payout_reference.as_ref().map(PayoutReference::as_str)
     }
 }
