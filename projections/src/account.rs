@@ -147,11 +147,11 @@ impl Fold for Accounts {
         };
         let set = |column, at: Option<Timestamp>| set(conn, &record.stream_id, column, at);
         match event {
-            AccountEvent::AccountOpened { enrolled_at } => set(Column::EnrolledAt, Some(*enrolled_at)),
-            AccountEvent::AccountClosed { closed_at, .. } => set(Column::ClosedAt, Some(*closed_at)),
-            AccountEvent::AccountExcluded { excluded_at, .. } => set(Column::ExcludedAt, Some(*excluded_at)),
-            AccountEvent::AccountReinstated { .. } => set(Column::ExcludedAt, None),
-            AccountEvent::PersonalDataErased { erased_at } => set(Column::ErasedAt, Some(*erased_at)),
+            AccountEvent::AccountOpened { enrolled_at } => set(Column::Enrolled, Some(*enrolled_at)),
+            AccountEvent::AccountClosed { closed_at, .. } => set(Column::Closed, Some(*closed_at)),
+            AccountEvent::AccountExcluded { excluded_at, .. } => set(Column::Excluded, Some(*excluded_at)),
+            AccountEvent::AccountReinstated { .. } => set(Column::Excluded, None),
+            AccountEvent::PersonalDataErased { erased_at } => set(Column::Erased, Some(*erased_at)),
             AccountEvent::TransactionEvaluated { draws, .. } => draws
                 .iter()
                 .filter_map(|d| d.amount)
@@ -210,10 +210,10 @@ impl Accounts {
 
 #[derive(Clone, Copy)]
 enum Column {
-    EnrolledAt,
-    ClosedAt,
-    ExcludedAt,
-    ErasedAt,
+    Enrolled,
+    Closed,
+    Excluded,
+    Erased,
 }
 
 fn set(
@@ -223,19 +223,19 @@ fn set(
     at: Option<Timestamp>,
 ) -> Result<(), ProjectionError> {
     let sql = match column {
-        Column::EnrolledAt => {
+        Column::Enrolled => {
             "INSERT INTO accounts (account_id, enrolled_at) VALUES (?1, ?2)
              ON CONFLICT (account_id) DO UPDATE SET enrolled_at = excluded.enrolled_at"
         }
-        Column::ClosedAt => {
+        Column::Closed => {
             "INSERT INTO accounts (account_id, closed_at) VALUES (?1, ?2)
              ON CONFLICT (account_id) DO UPDATE SET closed_at = excluded.closed_at"
         }
-        Column::ExcludedAt => {
+        Column::Excluded => {
             "INSERT INTO accounts (account_id, excluded_at) VALUES (?1, ?2)
              ON CONFLICT (account_id) DO UPDATE SET excluded_at = excluded.excluded_at"
         }
-        Column::ErasedAt => {
+        Column::Erased => {
             "INSERT INTO accounts (account_id, erased_at) VALUES (?1, ?2)
              ON CONFLICT (account_id) DO UPDATE SET erased_at = excluded.erased_at"
         }
@@ -243,4 +243,108 @@ fn set(
     conn.prepare_cached(sql)?
         .execute(params![account, at.map(Timestamp::micros)])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::*;
+
+    fn balance(events: Vec<AccountEvent>) -> (i64, i64, i64, i64, i64) {
+        let balances = after(events).query(|conn| balances(conn, &account_id("a")));
+        let [b] = balances[..] else {
+            panic!("one currency: {balances:?}")
+        };
+        (
+            b.won.minor(),
+            b.issued.minor(),
+            b.credited.minor(),
+            b.reversed.minor(),
+            b.outstanding_minor(),
+        )
+    }
+
+    fn status(events: Vec<AccountEvent>) -> AccountStatus {
+        after(events)
+            .query(|conn| account(conn, &account_id("a")))
+            .unwrap()
+            .status()
+    }
+
+    #[test]
+    fn balances_grow_with_every_step_of_a_reward() {
+        let mut events = vec![opened(), lost("t0"), won("t1", 100), won("t2", 5_000)];
+        assert_eq!(balance(events.clone()), (5_100, 0, 0, 0, 0));
+        events.extend([issued("t1", 100), issued("t2", 5_000)]);
+        assert_eq!(balance(events.clone()), (5_100, 5_100, 0, 0, 5_100));
+        events.extend([requested("t1", 1, 100), credited("t1", 1, 100, false)]);
+        assert_eq!(balance(events.clone()), (5_100, 5_100, 100, 0, 5_000));
+        events.push(reversed("t2", 5_000, false));
+        assert_eq!(balance(events), (5_100, 5_100, 100, 5_000, 0));
+    }
+
+    #[test]
+    fn a_reward_paid_although_reversed_is_owed_by_the_customer() {
+        let events = vec![
+            opened(),
+            won("t1", 100),
+            issued("t1", 100),
+            reversed("t1", 100, false),
+        ];
+        let paid = [requested("t1", 1, 100), credited("t1", 1, 100, true)];
+        assert_eq!(
+            balance([events, paid.into()].concat()),
+            (100, 100, 100, 100, -100)
+        );
+    }
+
+    #[test]
+    fn sums_that_do_not_fit_are_a_fault() {
+        let log = TestLog::with_campaign();
+        log.account("a", [opened(), won("t1", i64::MAX), won("t2", 1)]);
+        let failed = store().follow(&std::sync::Arc::new(log), 100);
+        assert!(
+            matches!(
+                failed,
+                Err(ProjectionError::Contradiction { projection: THIS, .. })
+            ),
+            "{failed:?}"
+        );
+    }
+
+    #[test]
+    fn a_closed_account_stays_closed_when_it_is_reinstated() {
+        let excluded = AccountEvent::AccountExcluded {
+            excluded_at: at(1),
+            reason: "staff".into(),
+        };
+        let reinstated = AccountEvent::AccountReinstated {
+            reinstated_at: at(2),
+            reason: "left".into(),
+        };
+        let closed = AccountEvent::AccountClosed {
+            closed_at: at(2),
+            reason: "moved".into(),
+        };
+        let erased = AccountEvent::PersonalDataErased { erased_at: at(3) };
+        assert_eq!(status(vec![opened()]), AccountStatus::Opened);
+        assert_eq!(status(vec![opened(), excluded.clone()]), AccountStatus::Excluded);
+        assert_eq!(
+            status(vec![opened(), excluded.clone(), reinstated.clone()]),
+            AccountStatus::Opened
+        );
+        assert_eq!(
+            status(vec![opened(), excluded, closed.clone(), reinstated]),
+            AccountStatus::Closed
+        );
+        assert_eq!(status(vec![opened(), closed, erased]), AccountStatus::Erased);
+    }
+
+    #[test]
+    fn an_unknown_account_is_none() {
+        assert_eq!(
+            after([opened()]).query(|conn| account(conn, &account_id("b"))),
+            None
+        );
+    }
 }

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::error::ProjectionError;
 
-const SCHEMA: &str = include_str!("../../migrations/sqlite/read.sql");
+pub(crate) const SCHEMA: &str = include_str!("../../migrations/sqlite/read.sql");
 const SCHEMA_VERSION: i64 = 1;
 
 /// Queries that run at once; the next waits.
@@ -22,7 +22,7 @@ const READERS_MAX: usize = 8;
 const READER_WAIT: Duration = Duration::from_secs(5);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// More than the statements of all projections and queries.
-const STATEMENTS_CACHED: usize = 128;
+pub(crate) const STATEMENTS_CACHED: usize = 128;
 
 /// The read models. Cheap to clone.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ impl ReadStore {
     /// Opens an existing file for queries only.
     pub fn open_read_only(path: &Path) -> Result<ReadStore, ProjectionError> {
         let store = ReadStore::new(path, None);
-        store.query(|conn| check_version(schema_version(conn)?))?;
+        store.query(check_schema)?;
         Ok(store)
     }
 
@@ -191,6 +191,11 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, ProjectionError> {
     }
     creation.commit()?;
     Ok(conn)
+}
+
+/// Refuses a file of another version.
+pub(crate) fn check_schema(conn: &Connection) -> Result<(), ProjectionError> {
+    check_version(schema_version(conn)?)
 }
 
 fn schema_version(conn: &Connection) -> Result<i64, ProjectionError> {

@@ -364,3 +364,6 @@ fn remove(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

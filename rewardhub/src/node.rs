@@ -5,10 +5,10 @@ use std::sync::Arc;
 use adapters::sandbox::{Misbehaviour, RecordingNotifier, SandboxRail};
 use anyhow::Context as _;
 use ledger_core::account::CommandKind;
-use ledger_core::engine::{Context, Ledger, Parts, SeedVault, Settings, Stopped, SubmitError};
+use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, SeedVault, Settings, Stopped, SubmitError};
 use ledger_core::log::EventLog;
 use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
-use ledger_core::seal::{FileKeyProvider, Keyring, KeyringSeeds};
+use ledger_core::seal::{FileKeyProvider, Keyring};
 use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::credit::Credit;
 use ledger_core::steps::intake::Intake;
@@ -161,10 +161,10 @@ async fn confirmations(
             _ = stop.changed() => return Ok(()),
         };
         let Some(confirmation) = confirmation else { return Ok(()) };
-        let (entry_id, attempt) = (confirmation.payout.key.entry_id, confirmation.payout.key.attempt);
-        let kind = CommandKind::ConfirmCredit { entry_id, attempt, payout_reference: confirmation.reference };
+        let (entry_id, attempt) = (confirmation.payment.key.entry_id, confirmation.payment.key.attempt);
+        let kind = CommandKind::ConfirmCredit { entry_id, attempt, payout_reference: confirmation.payment.reference };
         let context = Context::new("rail:sandbox", "", "");
-        match ledger.account(confirmation.payout.account_id, kind, context).await {
+        match ledger.account(confirmation.payment.account_id, kind, context).await {
             Ok(Ok(_)) | Err(SubmitError::Full | SubmitError::Unavailable) => {}
             Ok(Err(rejection)) => {
                 tracing::error!(reward.id = %entry_id, %rejection, "a confirmation contradicts the ledger")

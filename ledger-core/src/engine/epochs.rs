@@ -8,7 +8,7 @@ use crate::campaign::state::{Campaign, EpochPhase};
 use crate::campaign::terms::Terms;
 use crate::draw::{self, EpochKey, PrizeTable, Seed};
 use crate::ids::{CampaignId, Digest};
-use crate::seal::{SealError, Sealed};
+use crate::seal::{KeyProviderError, Keyring, SealError, Sealed};
 use crate::time::{Epoch, Timestamp};
 
 use super::core::Core;
@@ -21,6 +21,28 @@ pub trait SeedVault: Send + Sync {
 
     /// Opens a sealed seed.
     fn open(&self, campaign: &CampaignId, epoch: Epoch, sealed: &Sealed) -> Result<Seed, SealError>;
+}
+
+/// Seeds from the operating system, sealed by the keyring's draw key.
+pub struct KeyringSeeds(Arc<Keyring>);
+
+impl KeyringSeeds {
+    /// Seeds under this keyring's draw key.
+    pub fn new(keyring: Arc<Keyring>) -> KeyringSeeds {
+        KeyringSeeds(keyring)
+    }
+}
+
+impl SeedVault for KeyringSeeds {
+    fn create(&self, campaign: &CampaignId, epoch: Epoch) -> Result<(Seed, Sealed), SealError> {
+        let seed = Seed::generate().map_err(|_| SealError::Provider(KeyProviderError::NoRandomness))?;
+        let sealed = self.0.seal_seed(campaign, epoch, &seed)?;
+        Ok((seed, sealed))
+    }
+
+    fn open(&self, campaign: &CampaignId, epoch: Epoch, sealed: &Sealed) -> Result<Seed, SealError> {
+        self.0.open_seed(campaign, epoch, sealed)
+    }
 }
 
 /// Days of missed epochs that are made up for after an outage: the bank's polling window.

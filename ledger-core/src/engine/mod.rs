@@ -11,5 +11,5 @@ mod ledger;
 mod store;
 mod writer;
 
-pub use epochs::SeedVault;
+pub use epochs::{KeyringSeeds, SeedVault};
 pub use ledger::{Context, Ledger, Parts, Receipt, RowResult, Settings, Stopped, SubmitError};

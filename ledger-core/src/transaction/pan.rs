@@ -27,16 +27,23 @@ pub fn contains_pan(text: &str) -> bool {
     }
     let groups = digit_groups(text);
     let mut ibans = None;
-    (0..groups.len()).filter_map(|first| card_at(text, &groups[first..])).any(|card| {
-        let ibans: &Vec<Range<usize>> = ibans.get_or_insert_with(|| iban_ranges(text));
-        !ibans.iter().any(|iban| iban.start <= card.start && card.end <= iban.end)
-    })
+    (0..groups.len())
+        .filter_map(|first| card_at(text, &groups[first..]))
+        .any(|card| {
+            let ibans: &Vec<Range<usize>> = ibans.get_or_insert_with(|| iban_ranges(text));
+            !ibans
+                .iter()
+                .any(|iban| iban.start <= card.start && card.end <= iban.end)
+        })
 }
 
 /// Whether an id as a whole, without its spaces and hyphens, is a card number.
 pub fn is_pan(text: &str) -> bool {
     let mut digits = Digits::default();
-    text.chars().filter(|c| !is_separator(*c)).all(|c| c.is_ascii_digit() && digits.push(c as u8)) && digits.are_a_card()
+    text.chars()
+        .filter(|c| !is_separator(*c))
+        .all(|c| c.is_ascii_digit() && digits.push(c as u8))
+        && digits.are_a_card()
 }
 
 /// Up to 19 digits without an allocation.
@@ -49,7 +56,9 @@ struct Digits {
 impl Digits {
     /// False when there are too many already.
     fn push(&mut self, digit: u8) -> bool {
-        let Some(place) = self.bytes.get_mut(self.length) else { return false };
+        let Some(place) = self.bytes.get_mut(self.length) else {
+            return false;
+        };
         *place = digit;
         self.length += 1;
         true
@@ -90,8 +99,12 @@ const NETWORKS: &[(RangeInclusive<u32>, RangeInclusive<usize>)] = &[
 ];
 
 fn has_issuer_prefix(digits: &[u8]) -> bool {
-    let prefix = digits[..4].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
-    NETWORKS.iter().any(|(prefixes, lengths)| prefixes.contains(&prefix) && lengths.contains(&digits.len()))
+    let prefix = digits[..4]
+        .iter()
+        .fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+    NETWORKS
+        .iter()
+        .any(|(prefixes, lengths)| prefixes.contains(&prefix) && lengths.contains(&digits.len()))
 }
 
 /// Every second digit from the right doubled, nines cast out: the sum ends in zero.
@@ -121,7 +134,10 @@ fn digit_groups(text: &str) -> Vec<Group> {
                     if let Some(group) = last {
                         group.joined = separators_end == Some(at);
                     }
-                    groups.push(Group { range: at..at + 1, joined: false });
+                    groups.push(Group {
+                        range: at..at + 1,
+                        joined: false,
+                    });
                 }
             }
         } else if is_separator(c) && groups.last().is_some_and(|group| group.range.end == at) {
@@ -141,7 +157,8 @@ fn card_at(text: &str, groups: &[Group]) -> Option<Range<usize>> {
     let mut digits = Digits::default();
     for group in groups {
         let range = group.range.clone();
-        let fits = range.len() >= GROUP_DIGITS_MIN && text.as_bytes()[range].iter().all(|digit| digits.push(*digit));
+        let fits =
+            range.len() >= GROUP_DIGITS_MIN && text.as_bytes()[range].iter().all(|digit| digits.push(*digit));
         if !fits {
             return None;
         }
@@ -165,7 +182,10 @@ fn iban_ranges(text: &str) -> Vec<Range<usize>> {
                 a.is_ascii_uppercase() && b.is_ascii_uppercase() && c.is_ascii_digit() && d.is_ascii_digit()
             })
     };
-    (0..bytes.len()).filter(starts_iban).filter_map(|start| iban_end(bytes, start).map(|end| start..end)).collect()
+    (0..bytes.len())
+        .filter(starts_iban)
+        .filter_map(|start| iban_end(bytes, start).map(|end| start..end))
+        .collect()
 }
 
 /// Where the IBAN ends that starts here. The shortest (Norway) has 15 characters, the longest allowed 34.
@@ -235,7 +255,10 @@ mod tests {
             assert!(contains_pan(text), "{text}");
         }
         assert!(is_pan("4111-1111 1111 1111"));
-        assert!(is_pan("41-11-1111-11111111"), "an id is judged without its hyphens");
+        assert!(
+            is_pan("41-11-1111-11111111"),
+            "an id is judged without its hyphens"
+        );
     }
 
     #[test]
@@ -244,7 +267,10 @@ mod tests {
             for place in 6..card.len() {
                 let mut changed = card.as_bytes().to_vec();
                 changed[place] = b'0' + (changed[place] - b'0' + 1) % 10;
-                assert!(!contains_pan(std::str::from_utf8(&changed).unwrap()), "{card} at {place}");
+                assert!(
+                    !contains_pan(std::str::from_utf8(&changed).unwrap()),
+                    "{card} at {place}"
+                );
             }
         }
     }
@@ -265,21 +291,35 @@ mod tests {
         ] {
             assert!(!contains_pan(text), "{text}");
         }
-        for id in ["7f3c4111111111111111", "tx-4111111111111111", "", "----", "411111111111111", "４１１１１１１１１１１１１１１１"] {
+        for id in [
+            "7f3c4111111111111111",
+            "tx-4111111111111111",
+            "",
+            "----",
+            "411111111111111",
+            "４１１１１１１１１１１１１１１１",
+        ] {
             assert!(!is_pan(id), "{id}");
         }
     }
 
     /// An IBAN of Germany's length (22) around a Visa number, with its ISO 7064 check digits computed.
     fn german_iban_around(account: &str) -> String {
-        let remainder = format!("{account}131400").bytes().fold(0, |r, digit| (r * 10 + u32::from(digit - b'0')) % 97);
+        let remainder = format!("{account}131400")
+            .bytes()
+            .fold(0, |r, digit| (r * 10 + u32::from(digit - b'0')) % 97);
         format!("DE{:02}{account}", 98 - remainder)
     }
 
     #[test]
     fn a_valid_iban_is_no_card_but_a_broken_one_may_be() {
         let groups = |plain: &str| {
-            plain.as_bytes().chunks(4).map(|four| std::str::from_utf8(four).unwrap()).collect::<Vec<_>>().join(" ")
+            plain
+                .as_bytes()
+                .chunks(4)
+                .map(|four| std::str::from_utf8(four).unwrap())
+                .collect::<Vec<_>>()
+                .join(" ")
         };
         // Grouped in fours, the sixteen digits after the check digits read as a Visa card.
         let iban = groups(&german_iban_around("411111111111111100"));
@@ -287,8 +327,13 @@ mod tests {
         assert!(iban.contains("4111 1111 1111 1111"));
         assert!(!contains_pan(&iban));
         assert!(!contains_pan(&format!("FROM {iban} TO ME")));
-        assert!(contains_pan(&format!("{iban} 5555 5555 5555 4444")), "a card beside an IBAN is still a card");
-        assert!(contains_pan(&iban.replace("1100", "1101").replacen("DE", "XX", 1)));
+        assert!(
+            contains_pan(&format!("{iban} 5555 5555 5555 4444")),
+            "a card beside an IBAN is still a card"
+        );
+        assert!(contains_pan(
+            &iban.replace("1100", "1101").replacen("DE", "XX", 1)
+        ));
         assert!(!contains_pan("GB29NWBK60161331926819"));
     }
 }

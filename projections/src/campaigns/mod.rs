@@ -301,3 +301,6 @@ fn add_prize_table(
     .execute(params![id, hash.0, serde_json::to_string(table)?])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

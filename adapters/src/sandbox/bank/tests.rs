@@ -74,7 +74,7 @@ fn fault(json: &str, now: Timestamp) -> Option<&'static str> {
 fn every_line_keeps_the_rules_of_the_wire_unless_it_is_malformed() {
     let now = NOW.plus_micros(DAY_MICROS / 4);
     let mut faults = HashSet::new();
-    for line in lines(&mut bank(1, "r1"), 40_000) {
+    for line in lines(&mut bank(1, "r1"), 20_000) {
         let fault = fault(&line.json, now);
         assert_eq!(
             fault.is_some(),
@@ -157,7 +157,10 @@ fn a_plain_mix_is_nothing_but_purchases_booked_just_now() {
 #[test]
 fn an_id_is_booked_with_one_content_only() {
     let mut booked: HashMap<String, String> = HashMap::new();
-    for line in lines(&mut bank(4, "r1"), 30_000).into_iter().filter(|line| line.kind != Kind::Malformed) {
+    for line in lines(&mut bank(4, "r1"), 15_000)
+        .into_iter()
+        .filter(|line| line.kind != Kind::Malformed)
+    {
         let row: Value = serde_json::from_str(&line.json).unwrap();
         if text(&row, "/status") != "booked" {
             continue;
@@ -174,7 +177,10 @@ fn an_id_is_booked_with_one_content_only() {
 fn later_lines_refer_to_earlier_ones() {
     let mut seen: HashMap<String, Value> = HashMap::new();
     let mut new_ids = 0;
-    for line in lines(&mut bank(5, "r1"), 30_000).into_iter().filter(|line| line.kind != Kind::Malformed) {
+    for line in lines(&mut bank(5, "r1"), 15_000)
+        .into_iter()
+        .filter(|line| line.kind != Kind::Malformed)
+    {
         let row: Value = serde_json::from_str(&line.json).unwrap();
         let earlier = match line.kind {
             Kind::BookedAfterPending if row["pending_transaction_id"].is_null() => Some("/transaction_id"),
@@ -197,7 +203,7 @@ fn later_lines_refer_to_earlier_ones() {
         }
         seen.insert(text(&row, "/transaction_id").to_owned(), row);
     }
-    assert!(new_ids > 500, "some banks reissue ids on booking: {new_ids}");
+    assert!(new_ids > 300, "some banks reissue ids on booking: {new_ids}");
 }
 
 #[test]

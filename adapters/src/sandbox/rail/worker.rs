@@ -142,10 +142,10 @@ fn pay(
     Ok(Outcome { answer: Ok(answer), confirm })
 }
 
+/// The whole key, so that two payments never share a name.
 fn reference(key: PayoutKey) -> Result<PayoutReference, BooksError> {
-    let entry = key.entry_id.to_string();
-    PayoutReference::parse(&format!("pay_{}_{}", &entry[..32], key.attempt))
-        .map_err(|_| BooksError::Corrupt("reference"))
+    let text = format!("pay_{}_{}", key.entry_id, key.attempt);
+    PayoutReference::parse(&text).map_err(|_| BooksError::Corrupt("reference"))
 }
 
 fn confirm(subscriber: &Subscriber, payment: Payment) {

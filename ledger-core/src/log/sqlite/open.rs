@@ -13,8 +13,9 @@ const SCHEMA: &str = include_str!("../../../../migrations/sqlite/log.sql");
 const VERSION: i64 = 1;
 /// `RWLG` in `PRAGMA application_id`.
 const APPLICATION_ID: i64 = 0x5257_4c47;
-/// Larger pages would write more for each random index entry, smaller ones split the rows.
-const PAGE_BYTES: u32 = 4096;
+/// Each page a batch touches costs two system calls, so SQLite's own 4096 is slower; far larger ones write too
+/// much for each random index entry.
+const PAGE_BYTES: u32 = 8192;
 
 /// Why a file is not used.
 #[derive(Debug, thiserror::Error)]

@@ -188,7 +188,9 @@ async fn a_full_disk_leaves_the_log_as_it_was() {
     };
     limit("1");
     let mut history = History::default();
-    events.iter().for_each(|event| drop(history.event(&event.stream)));
+    for event in &events {
+        history.event(&event.stream);
+    }
     let many: Vec<_> = (0..500).map(|n| history.keyed(&stream("b"), 100 + n)).collect();
     let batch = history.batch(1, many);
     let full = log.append(&batch).await;

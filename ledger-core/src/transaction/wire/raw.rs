@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -27,7 +27,11 @@ pub(super) enum Slot<T> {
 
 impl<T> Slot<T> {
     fn put(&mut self, value: T) {
-        *self = if matches!(self, Slot::Absent) { Slot::Given(value) } else { Slot::Repeated };
+        *self = if matches!(self, Slot::Absent) {
+            Slot::Given(value)
+        } else {
+            Slot::Repeated
+        };
     }
 }
 
@@ -110,7 +114,11 @@ fn describe(error: &serde_json::Error, field: &'static str) -> RowError {
         Category::Syntax | Category::Eof | Category::Io => RowError::new(
             Code::Malformed,
             field,
-            format!("is not valid JSON at line {}, column {} of the row", error.line(), error.column()),
+            format!(
+                "is not valid JSON at line {}, column {} of the row",
+                error.line(),
+                error.column()
+            ),
         ),
     }
 }
@@ -119,7 +127,12 @@ fn describe(error: &serde_json::Error, field: &'static str) -> RowError {
 trait Fields<'de>: Default {
     type Key: Deserialize<'de>;
 
-    fn take<A: MapAccess<'de>>(&mut self, key: Self::Key, map: &mut A, at: &Cell<&'static str>) -> Result<(), A::Error>;
+    fn take<A: MapAccess<'de>>(
+        &mut self,
+        key: Self::Key,
+        map: &mut A,
+        at: &Cell<&'static str>,
+    ) -> Result<(), A::Error>;
 }
 
 #[derive(Deserialize)]
@@ -145,7 +158,12 @@ enum RowKey {
 impl<'de> Fields<'de> for RawRow<'de> {
     type Key = RowKey;
 
-    fn take<A: MapAccess<'de>>(&mut self, key: RowKey, map: &mut A, at: &Cell<&'static str>) -> Result<(), A::Error> {
+    fn take<A: MapAccess<'de>>(
+        &mut self,
+        key: RowKey,
+        map: &mut A,
+        at: &Cell<&'static str>,
+    ) -> Result<(), A::Error> {
         let (name, slot) = match key {
             RowKey::Source => ("source", &mut self.source),
             RowKey::TransactionId => ("transaction_id", &mut self.transaction_id),
@@ -178,7 +196,12 @@ enum AmountKey {
 impl<'de> Fields<'de> for RawAmount<'de> {
     type Key = AmountKey;
 
-    fn take<A: MapAccess<'de>>(&mut self, key: AmountKey, map: &mut A, at: &Cell<&'static str>) -> Result<(), A::Error> {
+    fn take<A: MapAccess<'de>>(
+        &mut self,
+        key: AmountKey,
+        map: &mut A,
+        at: &Cell<&'static str>,
+    ) -> Result<(), A::Error> {
         match key {
             AmountKey::Minor => read_value("amount.minor", &mut self.minor, map, at),
             AmountKey::Currency => read_value("amount.currency", &mut self.currency, map, at),
@@ -201,7 +224,12 @@ enum MerchantKey {
 impl<'de> Fields<'de> for RawMerchant<'de> {
     type Key = MerchantKey;
 
-    fn take<A: MapAccess<'de>>(&mut self, key: MerchantKey, map: &mut A, at: &Cell<&'static str>) -> Result<(), A::Error> {
+    fn take<A: MapAccess<'de>>(
+        &mut self,
+        key: MerchantKey,
+        map: &mut A,
+        at: &Cell<&'static str>,
+    ) -> Result<(), A::Error> {
         match key {
             MerchantKey::Id => read_value("merchant.id", &mut self.id, map, at),
             MerchantKey::Name => read_value("merchant.name", &mut self.name, map, at),
@@ -231,7 +259,10 @@ fn read_object<'de, T: Fields<'de>, A: MapAccess<'de>>(
     at: &Cell<&'static str>,
 ) -> Result<(), A::Error> {
     let parent = at.replace(name);
-    slot.put(map.next_value_seed(ObjectSeed { at, fields: PhantomData })?);
+    slot.put(map.next_value_seed(ObjectSeed {
+        at,
+        fields: PhantomData,
+    })?);
     at.set(parent);
     Ok(())
 }
@@ -320,7 +351,11 @@ impl<'de, F: Fields<'de>> Visitor<'de> for ObjectSeed<'_, F> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<F>, A::Error> {
         let mut fields = F::default();
-        FieldsVisitor { fields: &mut fields, at: self.at }.visit_map(map)?;
+        FieldsVisitor {
+            fields: &mut fields,
+            at: self.at,
+        }
+        .visit_map(map)?;
         Ok(Object::Fields(fields))
     }
 }

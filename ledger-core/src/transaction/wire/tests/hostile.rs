@@ -1,0 +1,361 @@
+//! Hostile rows as tables: each gets its code and its field.
+
+use super::*;
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "a table reads best in one piece")]
+fn hostile_values_are_refused_by_code_and_field() {
+    let pan = "4111 1111 1111 1111";
+    let plain_pan = "4111111111111111";
+    let long = |length: usize| "é".repeat(length);
+    let table = [
+        (Code::Malformed, "source", json!("a\u{0}b")),
+        (Code::Malformed, "source", json!(1)),
+        (Code::PanDetected, "source", json!(plain_pan)),
+        (Code::Missing, "transaction_id", json!("")),
+        (Code::Missing, "transaction_id", json!(" \u{a0}\t")),
+        (Code::TooLong, "transaction_id", json!(long(129))),
+        (Code::Malformed, "transaction_id", json!("a\u{200b}b")),
+        (Code::Malformed, "transaction_id", json!(" a")),
+        (Code::Malformed, "transaction_id", json!({"id": 1})),
+        (Code::PanDetected, "transaction_id", json!("4111-1111-1111-1111")),
+        (Code::Malformed, "account_id", json!("jane@example.com")),
+        (Code::PanDetected, "account_id", json!(pan)),
+        (Code::TooLong, "account_id", json!("x".repeat(129))),
+        (Code::UnknownValue, "status", json!("Booked")),
+        (Code::UnknownValue, "status", json!("settled")),
+        (Code::Malformed, "status", json!(true)),
+        (Code::Missing, "status", json!("  ")),
+        (Code::Malformed, "booked_at", json!("2026-02-29T10:15:00Z")),
+        (Code::Malformed, "booked_at", json!("2026-11-31T10:15:00Z")),
+        (Code::Malformed, "booked_at", json!("2026-11-22T24:00:00Z")),
+        (Code::Malformed, "booked_at", json!("2026-11-22T10:15:00")),
+        (Code::Malformed, "booked_at", json!("2026-11-22")),
+        (Code::Malformed, "booked_at", json!("2026-11-22T10:15:60Z")),
+        (Code::Malformed, "booked_at", json!("2016-12-30T23:59:60Z")),
+        (Code::Malformed, "booked_at", json!("2026-11-22T1é:15:00Z")),
+        (Code::Malformed, "booked_at", json!(1_795_000_000)),
+        (Code::OutOfRange, "booked_at", json!("10000-01-01T00:00:00Z")),
+        (Code::OutOfRange, "booked_at", json!("+10000-01-01T00:00:00Z")),
+        (Code::Malformed, "booked_at", json!("10000-13-01T00:00:00Z")),
+        (
+            Code::OutOfRange,
+            "booked_at",
+            json!("1969-12-31T23:59:59.999999999Z"),
+        ),
+        (Code::OutOfRange, "booked_at", json!("0000-01-01T00:00:00Z")),
+        (Code::OutOfRange, "booked_at", json!("1970-01-01T00:00:00+00:01")),
+        (
+            Code::BookedInFuture,
+            "booked_at",
+            json!("2026-11-23T12:00:00.000001Z"),
+        ),
+        (Code::BookedInFuture, "booked_at", json!("2026-11-29T12:00:00Z")),
+        (
+            Code::BookedInFuture,
+            "booked_at",
+            json!("9999-12-31T23:59:59-23:59"),
+        ),
+        (Code::Malformed, "amount", json!(1250)),
+        (Code::Malformed, "amount", json!("12.50 GBP")),
+        (
+            Code::Malformed,
+            "amount",
+            json!([{"minor": 1, "currency": "GBP"}]),
+        ),
+        (Code::Missing, "amount.minor", json!("")),
+        (Code::OutOfRange, "amount.minor", json!(0)),
+        (Code::OutOfRange, "amount.minor", json!("0")),
+        (Code::OutOfRange, "amount.minor", json!("000")),
+        (Code::OutOfRange, "amount.minor", json!(-5)),
+        (Code::OutOfRange, "amount.minor", json!("-5")),
+        (
+            Code::OutOfRange,
+            "amount.minor",
+            json!(9_223_372_036_854_775_808_u64),
+        ),
+        (Code::OutOfRange, "amount.minor", json!("9223372036854775808")),
+        (Code::OutOfRange, "amount.minor", json!("9".repeat(400))),
+        (Code::Malformed, "amount.minor", json!(12.5)),
+        (Code::Malformed, "amount.minor", json!("12.5")),
+        (Code::Malformed, "amount.minor", json!("1e3")),
+        (Code::Malformed, "amount.minor", json!("+5")),
+        (Code::Malformed, "amount.minor", json!("-")),
+        (Code::Malformed, "amount.minor", json!(" 5")),
+        (Code::Malformed, "amount.minor", json!("5\u{0}")),
+        (Code::Malformed, "amount.minor", json!("٣")),
+        (Code::Malformed, "amount.minor", json!(true)),
+        (Code::Malformed, "amount.minor", json!([5])),
+        (Code::CurrencyUnknown, "amount.currency", json!("ZZZ")),
+        (Code::CurrencyUnknown, "amount.currency", json!("gbp")),
+        (Code::CurrencyUnknown, "amount.currency", json!("XAU")),
+        (Code::Malformed, "amount.currency", json!(826)),
+        (Code::UnknownValue, "direction", json!("out")),
+        (Code::Malformed, "direction", json!(-1)),
+        (Code::TooLong, "from_account", json!(long(65))),
+        (Code::TooLong, "from_account", json!(long(129))),
+        (Code::Malformed, "from_account", json!("GB29\u{7}")),
+        (Code::Malformed, "from_account", json!(60_161_331_926_819_u64)),
+        (Code::PanDetected, "from_account", json!(plain_pan)),
+        (Code::TooLong, "to_account", json!("x".repeat(65))),
+        (Code::PanDetected, "to_account", json!(pan)),
+        (Code::TooLong, "description", json!(long(501))),
+        (Code::Malformed, "description", json!("COFFEE\u{0}")),
+        (Code::Malformed, "description", json!("COFFEE\nHOUSE")),
+        (Code::Malformed, "description", json!({"text": "COFFEE"})),
+        (
+            Code::PanDetected,
+            "description",
+            json!(format!("CARD {pan} LONDON")),
+        ),
+        (Code::Malformed, "merchant", json!("Coffee House")),
+        (Code::Malformed, "merchant", json!([])),
+        (Code::Malformed, "merchant", json!(1.5)),
+        (Code::TooLong, "merchant.id", json!("m".repeat(129))),
+        (Code::PanDetected, "merchant.id", json!(plain_pan)),
+        (Code::TooLong, "merchant.name", json!(long(501))),
+        (Code::Malformed, "merchant.name", json!("\u{1b}[31m")),
+        (Code::PanDetected, "merchant.name", json!(pan)),
+        (Code::Malformed, "merchant.mcc", json!(5814)),
+        (Code::Malformed, "merchant.mcc", json!("581")),
+        (Code::Malformed, "merchant.mcc", json!("58 4")),
+        (Code::Malformed, "merchant.mcc", json!("٥814")),
+        (Code::Malformed, "merchant.country", json!("gb")),
+        (Code::Malformed, "merchant.country", json!("GBR")),
+        (Code::Malformed, "pending_transaction_id", json!("a\u{202e}b")),
+        (Code::PanDetected, "pending_transaction_id", json!(plain_pan)),
+        (Code::TooLong, "refund_of", json!(long(129))),
+        (Code::PanDetected, "refund_of", json!(plain_pan)),
+    ];
+    for (code, field, value) in table {
+        let row = with(field, Some(value.clone()));
+        assert_eq!(
+            parse_value(&row).err(),
+            Some((code, field.to_owned())),
+            "{field}: {value}"
+        );
+    }
+}
+
+#[test]
+fn required_fields_are_missed_when_absent_null_or_blank() {
+    let fields = [
+        "source",
+        "transaction_id",
+        "account_id",
+        "status",
+        "booked_at",
+        "amount",
+        "direction",
+        "from_account",
+    ];
+    for field in fields.into_iter().chain(["amount.minor", "amount.currency"]) {
+        for value in [None, Some(Value::Null), Some(json!("  "))] {
+            let expected = if field == "amount" && value == Some(json!("  ")) {
+                Code::Malformed
+            } else {
+                Code::Missing
+            };
+            assert_eq!(
+                parse_value(&with(field, value.clone())).err(),
+                Some((expected, field.to_owned())),
+                "{value:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn hostile_json_is_refused_where_it_lies() {
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let table: Vec<(Code, &str, Vec<u8>)> = vec![
+        (Code::Malformed, "", b"".to_vec()),
+        (Code::Malformed, "", b"null".to_vec()),
+        (Code::Malformed, "", b"[]".to_vec()),
+        (Code::Malformed, "", b"\"text\"".to_vec()),
+        (Code::Malformed, "", b"12".to_vec()),
+        (Code::Malformed, "", b"{".to_vec()),
+        (Code::Malformed, "", b"{} {}".to_vec()),
+        (Code::Malformed, "", b"\xff\xfe{\x00}\x00".to_vec()),
+        (Code::Malformed, "", deep(4_000).into_bytes()),
+        (Code::Missing, "source", b"{}".to_vec()),
+        (Code::Malformed, "amount.minor", edited(r#""1250""#, "1e3")),
+        (Code::Malformed, "amount.minor", edited(r#""1250""#, "1e999")),
+        (Code::Malformed, "amount.minor", edited(r#""1250""#, "1250.0")),
+        (Code::Malformed, "amount.minor", edited(r#""1250""#, "007")),
+        (
+            Code::Malformed,
+            "amount.minor",
+            edited(r#""1250""#, r#""\ud800""#),
+        ),
+        (Code::Malformed, "amount.minor", edited(r#""1250""#, &deep(3_000))),
+        (Code::OutOfRange, "amount.minor", edited(r#""1250""#, "-0")),
+        (
+            Code::OutOfRange,
+            "amount.minor",
+            edited(r#""1250""#, &"9".repeat(400)),
+        ),
+        (
+            Code::OutOfRange,
+            "amount.minor",
+            edited(r#""1250""#, &format!("-{}", "9".repeat(400))),
+        ),
+        (
+            Code::Malformed,
+            "source",
+            edited(r#""acme-bank""#, r#""acme\ud800""#),
+        ),
+        (
+            Code::Malformed,
+            "source",
+            edited(r#""acme-bank""#, "\"acme\nbank\""),
+        ),
+        (
+            Code::Malformed,
+            "source",
+            edited(r#""acme-bank""#, "\"acme\0bank\""),
+        ),
+        (Code::Malformed, "source", edited(r#""acme-bank""#, &deep(3_000))),
+        (
+            Code::Malformed,
+            "merchant",
+            edited(r#""merchant":{"#, r#""merchant":nul{"#),
+        ),
+        (
+            Code::Malformed,
+            "merchant.name",
+            edited(r#""Coffee House""#, r#""\q""#),
+        ),
+        (
+            Code::Malformed,
+            "direction",
+            edited(r#""direction":"#, r#""direction":"debit","direction":"#),
+        ),
+        (
+            Code::Malformed,
+            "amount.minor",
+            edited(r#""minor":"#, r#""minor":1,"minor":"#),
+        ),
+        (
+            Code::Malformed,
+            "merchant.mcc",
+            edited(r#""mcc":"#, r#""mcc":null,"mcc":"#),
+        ),
+        (
+            Code::Malformed,
+            "amount",
+            edited(r#""amount":"#, r#""amount":null,"amount":"#),
+        ),
+        (
+            Code::TooLong,
+            "",
+            with("more", Some(json!("x".repeat(8_192))))
+                .to_string()
+                .into_bytes(),
+        ),
+    ];
+    for (code, field, row) in table {
+        let shown = String::from_utf8_lossy(&row[..row.len().min(300)]).into_owned();
+        assert_eq!(parse(&row).err(), Some((code, field.to_owned())), "{shown}");
+    }
+}
+
+#[test]
+fn invalid_utf_8_is_refused_in_its_field_or_in_the_row() {
+    let spoil = |row: Value| {
+        let mut bytes = row.to_string().into_bytes();
+        let place = bytes.iter().position(|byte| *byte == b'#').unwrap();
+        bytes[place] = 0xFF;
+        bytes
+    };
+    assert_eq!(
+        parse(&spoil(with("description", Some(json!("#"))))).err(),
+        Some((Code::Malformed, "description".into()))
+    );
+    assert_eq!(
+        parse(&spoil(with("more", Some(json!("#"))))).err(),
+        Some((Code::Malformed, String::new()))
+    );
+}
+
+#[test]
+fn the_first_fault_in_field_order_is_the_one_reported() {
+    let row = json!({
+        "refund_of": 1, "direction": 1, "amount": {"currency": 1, "minor": -1}, "source": "s",
+        "transaction_id": "t", "account_id": "a", "status": "booked", "booked_at": "2026-11-22T10:15:00Z",
+    });
+    assert_eq!(
+        parse_value(&row).err(),
+        Some((Code::OutOfRange, "amount.minor".into()))
+    );
+}
+
+#[test]
+fn a_refused_row_keeps_a_good_id_and_only_a_good_one() {
+    let id_of = |row: &[u8]| {
+        parse_row(row, now())
+            .unwrap_err()
+            .transaction_id
+            .map(|id| id.to_string())
+    };
+    let good = Some("7f3c…".to_owned());
+    assert_eq!(id_of(with("source", None).to_string().as_bytes()), good);
+    assert_eq!(
+        id_of(
+            with("more", Some(json!("x".repeat(9_000))))
+                .to_string()
+                .as_bytes()
+        ),
+        good
+    );
+    assert_eq!(id_of(r#"{"transaction_id":"7f3c…","source":"#.as_bytes()), good);
+    assert_eq!(
+        id_of("{\"transaction_id\":\"7f3c…\",\"source\":\"\u{0}\"}".as_bytes()),
+        good
+    );
+    for bad in [
+        json!("4111111111111111"),
+        json!(""),
+        json!("a\u{0}"),
+        json!(7),
+        json!("x".repeat(129)),
+    ] {
+        assert_eq!(
+            id_of(with("transaction_id", Some(bad)).to_string().as_bytes()),
+            None
+        );
+    }
+    assert_eq!(
+        id_of(br#"{"transaction_id":"a","transaction_id":"b"}"#),
+        None,
+        "nobody knows which"
+    );
+}
+
+#[test]
+fn no_message_repeats_the_value() {
+    let secret = "s3cr3t";
+    for path in [
+        "status",
+        "booked_at",
+        "amount",
+        "amount.minor",
+        "amount.currency",
+        "direction",
+        "merchant",
+        "merchant.mcc",
+    ] {
+        let rejected = parse_row(with(path, Some(json!(secret))).to_string().as_bytes(), now()).unwrap_err();
+        assert!(!rejected.to_string().contains(secret), "{rejected}");
+    }
+    for row in [
+        &br#""s3cr3t""#[..],
+        br#"{"source":s3cr3t}"#,
+        br#"{"source":"s3cr3t"#,
+        b"{} s3cr3t",
+        b"{\"source\":\"s3cr3t\xff\"}",
+    ] {
+        let rejected = parse_row(row, now()).unwrap_err();
+        assert!(!rejected.to_string().contains(secret), "{rejected}");
+    }
+}

@@ -1,0 +1,149 @@
+//! What rows are taken, and the helpers to write rows. Refused ones are in [`hostile`].
+
+mod hostile;
+mod properties;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn at(text: &str) -> Timestamp {
+    DateTime::parse_from_rfc3339(text).unwrap().to_utc().into()
+}
+
+fn now() -> Timestamp {
+    at("2026-11-22T12:00:00Z")
+}
+
+/// The example of `interfaces.md`.
+fn example() -> Value {
+    json!({
+        "source": "acme-bank", "transaction_id": "7f3c…", "account_id": "cus_0001",
+        "status": "booked", "booked_at": "2026-11-22T10:15:00Z",
+        "amount": { "minor": "1250", "currency": "GBP" }, "direction": "debit",
+        "from_account": "GB29NWBK60161331926819", "to_account": "GB94BARC10201530093459",
+        "description": "COFFEE HOUSE LONDON",
+        "merchant": { "id": "m_42", "name": "Coffee House", "mcc": "5814", "country": "GB" },
+        "pending_transaction_id": null, "refund_of": null
+    })
+}
+
+/// The example with one field (a dotted path) set to a value, or taken away.
+fn with(path: &str, value: Option<Value>) -> Value {
+    let mut row = example();
+    let (parent, key) = match path.split_once('.') {
+        Some((parent, key)) => (&mut row[parent], key),
+        None => (&mut row, path),
+    };
+    let fields = parent.as_object_mut().unwrap();
+    match value {
+        Some(value) => fields.insert(key.to_owned(), value),
+        None => fields.remove(key),
+    };
+    row
+}
+
+fn parse(json: &[u8]) -> Result<Transaction, (Code, String)> {
+    parse_row(json, now()).map_err(|rejected| (rejected.error.code, rejected.error.field.into_owned()))
+}
+
+fn parse_value(row: &Value) -> Result<Transaction, (Code, String)> {
+    parse(row.to_string().as_bytes())
+}
+
+/// The example's text with one piece of it replaced, to write what `json!` cannot.
+fn edited(from: &str, to: &str) -> Vec<u8> {
+    let text = example().to_string();
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1).into_bytes()
+}
+
+#[test]
+fn the_example_of_the_interface_is_understood() {
+    let transaction = parse_value(&example()).unwrap();
+    assert_eq!(transaction.source.as_str(), "acme-bank");
+    assert_eq!(transaction.transaction_id.as_str(), "7f3c…");
+    assert_eq!(transaction.account_id.as_str(), "cus_0001");
+    assert_eq!(transaction.status, Status::Booked);
+    assert_eq!(transaction.booked_at, at("2026-11-22T10:15:00Z"));
+    assert_eq!(transaction.amount.expose().to_string(), "GBP 12.50");
+    assert_eq!(transaction.direction, Direction::Debit);
+    assert_eq!(transaction.from_account.expose(), "GB29NWBK60161331926819");
+    assert_eq!(transaction.to_account.unwrap().expose(), "GB94BARC10201530093459");
+    assert_eq!(transaction.description.unwrap().expose(), "COFFEE HOUSE LONDON");
+    let merchant = transaction.merchant.unwrap();
+    assert_eq!(merchant.id.unwrap().expose(), "m_42");
+    assert_eq!(merchant.name.unwrap().expose(), "Coffee House");
+    assert_eq!(merchant.mcc.unwrap().expose().to_string(), "5814");
+    assert_eq!(merchant.country.unwrap().expose(), "GB");
+    assert_eq!(
+        (transaction.pending_transaction_id, transaction.refund_of),
+        (None, None)
+    );
+}
+
+#[test]
+fn optional_fields_may_be_absent_null_or_blank() {
+    for value in [None, Some(Value::Null), Some(json!("")), Some(json!(" \u{a0}"))] {
+        let mut row = example();
+        for field in ["to_account", "description", "pending_transaction_id", "refund_of"] {
+            row = with(field, value.clone());
+            assert!(parse_value(&row).is_ok(), "{field}: {value:?}");
+        }
+        row["merchant"] = json!({"id": value, "name": value, "mcc": value, "country": value, "more": 1});
+        assert_eq!(
+            parse_value(&row).unwrap().merchant,
+            None,
+            "a merchant of whom nothing is known is none"
+        );
+    }
+    assert_eq!(parse_value(&with("merchant", None)).unwrap().merchant, None);
+    assert_eq!(
+        parse_value(&with("merchant", Some(Value::Null)))
+            .unwrap()
+            .merchant,
+        None
+    );
+}
+
+#[test]
+fn a_row_of_eight_kibibytes_is_taken_and_unknown_fields_of_any_depth_are_ignored() {
+    let padding = ROW_BYTES_MAX - with("more", Some(json!(""))).to_string().len();
+    let row = with("more", Some(json!("x".repeat(padding)))).to_string();
+    assert_eq!(row.len(), ROW_BYTES_MAX);
+    assert!(parse(row.as_bytes()).is_ok());
+    let deep = format!("{}{}", "{\"a\":".repeat(600), "[".repeat(600)) + &"]".repeat(600) + &"}".repeat(600);
+    assert!(parse(&edited(r#""source":"#, &format!(r#""more":{deep},"source":"#))).is_ok());
+    assert!(parse(&edited(r#""minor":"#, r#""more":1e999,"minor":"#)).is_ok());
+}
+
+#[test]
+fn the_bounds_themselves_are_taken() {
+    for (field, value) in [
+        ("booked_at", json!("1970-01-01T00:00:00Z")),
+        ("booked_at", json!("2026-11-23T12:00:00Z")),
+        ("booked_at", json!("2026-11-22T10:15:00.5+05:30")),
+        ("booked_at", json!("2016-12-31T23:59:60Z")),
+        ("booked_at", json!("2017-01-01T00:59:60+01:00")),
+        ("amount.minor", json!(1)),
+        ("amount.minor", json!(i64::MAX)),
+        ("amount.minor", json!("9223372036854775807")),
+        ("amount.minor", json!("0000000000000000000000007")),
+        ("transaction_id", json!("é".repeat(128))),
+        ("from_account", json!("é".repeat(64))),
+        ("description", json!("é".repeat(500))),
+        ("description", json!("👩\u{200d}🍳 \"quoted\" \\ é")),
+        ("merchant.id", json!("m".repeat(128))),
+        ("merchant.mcc", json!("0000")),
+    ] {
+        assert!(
+            parse_value(&with(field, Some(value.clone()))).is_ok(),
+            "{field}: {value}"
+        );
+    }
+    assert!(
+        parse(&edited(r#""source""#, r#""\u0073ource""#)).is_ok(),
+        "an escaped key is the same key"
+    );
+    assert!(parse(&edited(r#""1250""#, r#""\u0031250""#)).is_ok());
+}
