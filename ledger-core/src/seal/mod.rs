@@ -31,11 +31,11 @@ use cipher::Cipher;
 /// An encrypted value in base64, as events and read models keep it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sealed(std::sync::Arc<str>);
+pub struct Sealed(Box<str>);
 
 impl Sealed {
     /// Takes what an event or a table holds. Whether it opens is found out by opening it.
-    pub fn from_text(text: impl Into<std::sync::Arc<str>>) -> Sealed {
+    pub fn from_text(text: impl Into<Box<str>>) -> Sealed {
         Sealed(text.into())
     }
 

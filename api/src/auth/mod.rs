@@ -1,0 +1,122 @@
+//! Who calls, and what he may do: bearer tokens, scopes, sources.
+//!
+//! [`token`] checks a JWT against a key set, [`sandbox`] is the issuer that a sandbox has built in. A handler
+//! gets a [`Caller`]; asking it for a scope is the only way to find out what is allowed.
+
+pub mod sandbox;
+pub mod scope;
+pub mod token;
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use ledger_core::ids::AccountId;
+use ledger_core::steps::intake::Sources;
+
+pub use sandbox::{IssuerError, SandboxIssuer, TokenRequest};
+pub use scope::{Scope, Scopes};
+pub use token::{AUDIENCE, KeySetError, TokenRefused, Verifier};
+
+use crate::ApiState;
+use crate::problem::Problem;
+
+/// What a checked token says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `sub`: a customer's account, or a feed's name.
+    pub subject: Option<AccountId>,
+    /// `scope`.
+    pub scopes: Scopes,
+    /// `sources`.
+    pub sources: Sources,
+}
+
+/// Who sent a request: nobody we know, or the bearer of a token that has been checked. A token that does not
+/// pass is refused with 401 before any handler runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller(Option<Identity>);
+
+/// Why a caller may not do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// There is no token.
+    #[error("a valid bearer token is required")]
+    Unauthenticated,
+    /// The token lacks this scope.
+    #[error("the token lacks the scope {0}")]
+    MissingScope(Scope),
+}
+
+impl Caller {
+    /// Somebody without a token.
+    pub fn anonymous() -> Caller {
+        Caller(None)
+    }
+
+    /// The bearer of a checked token.
+    pub fn known(identity: Identity) -> Caller {
+        Caller(Some(identity))
+    }
+
+    /// The identity, if it has this scope.
+    pub fn require(&self, scope: Scope) -> Result<&Identity, Denied> {
+        let identity = self.0.as_ref().ok_or(Denied::Unauthenticated)?;
+        if identity.scopes.contains(scope) { Ok(identity) } else { Err(Denied::MissingScope(scope)) }
+    }
+
+    /// Whether there is a token with this scope.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.require(scope).is_ok()
+    }
+
+    /// The account whose personal details the caller may see: his own, with `rewards:read`.
+    pub fn own_account(&self) -> Option<&AccountId> {
+        self.require(Scope::RewardsRead).ok()?.subject.as_ref()
+    }
+
+    /// Whether the caller may see what is pseudonymous about this account: it is his own, or he audits.
+    pub fn may_see(&self, account: &AccountId) -> bool {
+        self.has(Scope::AuditRead) || self.own_account() == Some(account)
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Problem {
+        match denied {
+            Denied::Unauthenticated => Problem::unauthenticated(),
+            Denied::MissingScope(scope) => Problem::missing_scope(scope.as_str()),
+        }
+    }
+}
+
+impl FromRequestParts<ApiState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Caller, Problem> {
+        let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(value), more) = (values.next(), values.next()) else {
+            return Ok(Caller::anonymous());
+        };
+        let token = value
+            .to_str()
+            .ok()
+            .filter(|_| more.is_none())
+            .and_then(bearer)
+            .ok_or_else(Problem::invalid_token)?;
+        match state.verifier.verify(token, state.clock.now()) {
+            Ok(identity) => Ok(Caller::known(identity)),
+            Err(refused) => {
+                // The reason is for us; its words never hold any of the token.
+                tracing::debug!(reason = %refused, "token refused");
+                metrics::counter!("tokens_refused_total", "reason" => refused.as_str()).increment(1);
+                Err(Problem::invalid_token())
+            }
+        }
+    }
+}
+
+/// The scheme's name is case-insensitive (RFC 9110, 11.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+}

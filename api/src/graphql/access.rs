@@ -1,0 +1,74 @@
+//! Who may see what, and from when. Someone else's account is not there; an auditor sees all, under
+//! pseudonyms.
+
+use std::time::Duration;
+
+use async_graphql::{Context, Error};
+use ledger_core::log::Position;
+
+use super::error::{ErrorCode, bad_input, denied, read_fault, refuse};
+use super::load::Loaders;
+use crate::ApiState;
+use crate::auth::{Caller, Denied, Scope};
+
+/// How long a read waits for the position it asked for.
+const POSITION_PATIENCE: Duration = Duration::from_secs(5);
+
+// The http handlers give every request a caller and loaders, the schema has the state.
+
+pub(super) fn state<'a>(ctx: &Context<'a>) -> &'a ApiState {
+    ctx.data_unchecked()
+}
+
+pub(super) fn caller<'a>(ctx: &Context<'a>) -> &'a Caller {
+    ctx.data_unchecked()
+}
+
+pub(super) fn loaders<'a>(ctx: &Context<'a>) -> &'a Loaders {
+    ctx.data_unchecked()
+}
+
+/// Either of the scopes that read.
+pub(super) fn reader<'a>(ctx: &Context<'a>) -> Result<&'a Caller, Error> {
+    let caller = caller(ctx);
+    match caller.require(Scope::RewardsRead) {
+        Ok(_) => Ok(caller),
+        Err(_) if caller.has(Scope::AuditRead) => Ok(caller),
+        Err(why) => Err(denied(why)),
+    }
+}
+
+/// Auditors only.
+pub(super) fn auditor(ctx: &Context<'_>) -> Result<(), Error> {
+    caller(ctx).require(Scope::AuditRead).map(|_| ()).map_err(denied)
+}
+
+/// Runs queries of the read models on a thread that may block.
+pub(super) async fn read<T, F>(ctx: &Context<'_>, query: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce(&projections::Connection) -> Result<T, projections::ProjectionError> + Send + 'static,
+{
+    state(ctx).read.read(query).await.map_err(|error| read_fault(&error))
+}
+
+/// Reads a position of ours.
+pub(super) fn position(argument: &str, token: &str) -> Result<Position, Error> {
+    token.parse().map_err(|_| bad_input(format!("{argument} is no position of this ledger")))
+}
+
+/// Waits until the read models have seen `position`, for a bounded time.
+pub(super) async fn wait_for(ctx: &Context<'_>, position: Position) -> Result<(), Error> {
+    let waited = state(ctx).progress.wait_for(position, POSITION_PATIENCE).await;
+    waited.map(|_| ()).map_err(|error| refuse(ErrorCode::PositionNotReached, error.to_string()))
+}
+
+/// The denial of a caller who has no account of his own to see.
+pub(super) fn no_own_account(caller: &Caller) -> Error {
+    match caller.require(Scope::RewardsRead) {
+        Err(Denied::Unauthenticated) => denied(Denied::Unauthenticated),
+        Ok(_) | Err(Denied::MissingScope(_)) => {
+            bad_input("accountId is required: the token names no account of its own")
+        }
+    }
+}

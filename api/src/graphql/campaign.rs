@@ -1,0 +1,298 @@
+//! Campaigns: what can be won, at which odds, what it has cost so far; and their epochs.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, Error, ID, Json, Object};
+use ledger_core::draw::PrizeTable;
+use ledger_core::ids::CampaignId;
+use ledger_core::log::Position;
+use ledger_core::money::Currency;
+use ledger_core::time::Epoch as Day;
+use projections::campaigns::epochs::{self, EpochRow};
+use projections::campaigns::{self, CampaignRow};
+
+use super::access::{self, loaders, read};
+use super::error::present;
+use super::node;
+use super::page::{self, PageOf, connection};
+use super::scalars::{DateTime, Money};
+
+/// The whole of probability, in parts per 10^9.
+const WHOLE_PPB: u64 = 1_000_000_000;
+
+/// Queries about campaigns.
+#[derive(Default)]
+pub(super) struct CampaignQuery;
+
+#[Object]
+impl CampaignQuery {
+    /// A campaign; null if there is none of this id.
+    async fn campaign(&self, ctx: &Context<'_>, campaign_id: ID) -> Result<Option<Campaign>, Error> {
+        access::reader(ctx)?;
+        match CampaignId::parse(&campaign_id) {
+            Ok(id) => find(ctx, id).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// All campaigns, newest first.
+    #[graphql(complexity = "page::cost(first, child_complexity)")]
+    async fn campaigns(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<PageOf<Campaign>, Error> {
+        access::reader(ctx)?;
+        let (first, after) = (page::first(first)?, page::after::<Position>(after.as_deref())?);
+        let page = read(ctx, move |conn| campaigns::campaigns(conn, after, first)).await?;
+        let present = |row| Campaign(Arc::new(row));
+        Ok(connection(page, after.is_some(), |row| row.position.to_string(), present))
+    }
+}
+
+/// The campaign of this id.
+pub(super) async fn find(ctx: &Context<'_>, id: CampaignId) -> Result<Option<Campaign>, Error> {
+    Ok(loaders(ctx).rows.load_one(id).await?.map(Campaign))
+}
+
+/// The campaign that a draw or a reward names.
+pub(super) async fn of(ctx: &Context<'_>, id: &CampaignId) -> Result<Campaign, Error> {
+    present(find(ctx, id.clone()).await?, "campaign of a draw")
+}
+
+/// Where a campaign stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "projections::campaigns::CampaignStatus")]
+pub(super) enum CampaignStatus {
+    /// Its latest version is not approved.
+    Draft,
+    /// Ready to start.
+    Approved,
+    /// Draws happen.
+    Active,
+    /// Nothing is drawn until it resumes.
+    Paused,
+    /// No draw any more.
+    Ended,
+}
+
+/// Rules, a prize table, a budget, a time window.
+pub(super) struct Campaign(Arc<CampaignRow>);
+
+impl Campaign {
+    fn money(&self, minor: i64) -> Money {
+        Money::signed(minor, self.0.terms.budget.currency())
+    }
+}
+
+#[Object]
+impl Campaign {
+    /// Names it among all nodes.
+    pub(super) async fn id(&self) -> ID {
+        node::campaign_id(&self.0.campaign_id)
+    }
+
+    /// Its own id.
+    async fn campaign_id(&self) -> ID {
+        self.0.campaign_id.as_str().into()
+    }
+
+    /// For people.
+    async fn name(&self) -> &str {
+        &self.0.terms.name
+    }
+
+    /// Of its terms, from 1.
+    async fn version(&self) -> u32 {
+        self.0.version
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> CampaignStatus {
+        self.0.status.into()
+    }
+
+    /// The first booking time that takes part.
+    async fn starts_at(&self) -> DateTime {
+        self.0.terms.starts_at.into()
+    }
+
+    /// The first booking time that no longer takes part; open-ended where null.
+    async fn ends_at(&self) -> Option<DateTime> {
+        self.0.terms.ends_at.map(Into::into)
+    }
+
+    /// Tiers with their prizes and odds, in parts per 10^9.
+    async fn prize_table(&self) -> Json<PrizeTable> {
+        Json(self.0.terms.prize_table.clone())
+    }
+
+    /// The chance to win anything, exactly, such as `1 in 10 (10.0000000 %)`.
+    async fn odds_text(&self) -> String {
+        odds_text(&self.0.terms.prize_table)
+    }
+
+    /// All that was funded; before the start, what the terms ask for.
+    async fn budget(&self) -> Money {
+        match self.0.funded_minor {
+            0 => self.0.terms.budget.into(),
+            funded => self.money(funded),
+        }
+    }
+
+    /// All wins so far, less what was taken back.
+    async fn spent(&self) -> Money {
+        self.money(self.0.spent_minor - self.0.reversed_minor)
+    }
+
+    /// Draws so far, lost or won.
+    async fn draws(&self) -> u64 {
+        self.0.draws
+    }
+
+    /// Draws won so far.
+    async fn wins(&self) -> u64 {
+        self.0.wins
+    }
+
+    /// Its epochs, newest first.
+    #[graphql(complexity = "page::cost(first, child_complexity)")]
+    async fn epochs(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+    ) -> Result<PageOf<Epoch>, Error> {
+        let (first, after) = (page::first(first)?, page::after::<Day>(after.as_deref())?);
+        let (id, currency) = (self.0.campaign_id.clone(), self.0.terms.budget.currency());
+        let page = read(ctx, move |conn| epochs::epochs(conn, &id, after, first)).await?;
+        let present = |row| Epoch { row, currency };
+        Ok(connection(page, after.is_some(), |row| row.epoch.to_string(), present))
+    }
+}
+
+fn odds_text(table: &PrizeTable) -> String {
+    let odds = table.tiers.iter().map(|tier| u64::from(tier.odds_ppb)).sum();
+    let divisor = greatest_common_divisor(odds, WHOLE_PPB);
+    // A part per 10^9 is 10^-7 of a per cent: seven places are exact.
+    let (percent, rest) = (odds / 10_000_000, odds % 10_000_000);
+    format!("{} in {} ({percent}.{rest:07} %)", odds / divisor, WHOLE_PPB / divisor)
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// Where an epoch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "projections::campaigns::epochs::EpochStatus")]
+pub(super) enum EpochStatus {
+    /// Its seed is committed to.
+    Scheduled,
+    /// Draws happen.
+    Open,
+    /// Stopped on suspicion.
+    Halted,
+    /// No draw any more.
+    Closed,
+    /// Anyone can recompute its draws.
+    Revealed,
+}
+
+/// One UTC day of one campaign's draws under one committed seed.
+pub(super) struct Epoch {
+    row: EpochRow,
+    currency: Currency,
+}
+
+#[Object]
+impl Epoch {
+    /// The day, `YYYY-MM-DD`.
+    async fn epoch(&self) -> String {
+        self.row.epoch.to_string()
+    }
+
+    /// Where it stands.
+    async fn status(&self) -> EpochStatus {
+        self.row.status.into()
+    }
+
+    /// Its first instant.
+    async fn opens_at(&self) -> DateTime {
+        self.row.opens_at.into()
+    }
+
+    /// Its end (exclusive).
+    async fn closes_at(&self) -> DateTime {
+        self.row.closes_at.into()
+    }
+
+    /// To seed, table and beacon; published before it opens.
+    async fn commitment(&self) -> String {
+        self.row.commitment.to_string()
+    }
+
+    /// Of the prize table it draws from.
+    async fn table_hash(&self) -> String {
+        self.row.table_hash.to_string()
+    }
+
+    /// `none`, or a public beacon round.
+    async fn beacon_spec(&self) -> &str {
+        &self.row.beacon_spec
+    }
+
+    /// Draws, lost or won.
+    async fn draws(&self) -> u64 {
+        self.row.draws
+    }
+
+    /// Wins per tier, in the order of the table.
+    async fn wins(&self) -> &[u64] {
+        &self.row.wins
+    }
+
+    /// What was won in it.
+    async fn paid(&self) -> Money {
+        Money::signed(self.row.paid_minor, self.currency)
+    }
+
+    /// RFC 6962 root over the sorted entry ids, once closed.
+    async fn root(&self) -> Option<String> {
+        self.row.root.map(|root| root.to_string())
+    }
+
+    /// The seed, once revealed.
+    async fn seed(&self) -> Option<String> {
+        self.row.seed.map(|seed| seed.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_core::draw::{Prize, Tier};
+
+    use super::*;
+
+    fn text(odds_ppb: &[u32]) -> String {
+        let tier = |odds_ppb: &u32| Tier {
+            name: odds_ppb.to_string(),
+            odds_ppb: *odds_ppb,
+            prize: Prize::Fixed { fixed: 1 },
+        };
+        odds_text(&PrizeTable {
+            currency: Currency::from_code("GBP").unwrap(),
+            tiers: odds_ppb.iter().map(tier).collect(),
+        })
+    }
+
+    #[test]
+    fn odds_are_told_exactly_for_the_whole_table() {
+        assert_eq!(text(&[100_000_000]), "1 in 10 (10.0000000 %)");
+        assert_eq!(text(&[100_000_000, 200_000_000]), "3 in 10 (30.0000000 %)");
+        assert_eq!(text(&[333_333_333]), "333333333 in 1000000000 (33.3333333 %)");
+        assert_eq!(text(&[1]), "1 in 1000000000 (0.0000001 %)");
+        assert_eq!(text(&[1_000_000_000]), "1 in 1 (100.0000000 %)");
+    }
+}

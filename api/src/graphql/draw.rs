@@ -1,0 +1,161 @@
+//! Draws and their proofs: all that someone who trusts neither our code nor us needs to recompute a result.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Error, ID, Json, Object};
+use ledger_core::draw::{self, PrizeTable};
+use ledger_core::ids::{Source, TransactionId};
+use projections::campaigns::epochs::EpochRow;
+
+use super::access::{self, loaders};
+use super::campaign::{self, Campaign};
+use super::error::present;
+use super::load::{EpochName, TableName};
+use super::scalars::Money;
+use super::transaction;
+
+/// Queries about draws.
+#[derive(Default)]
+pub(super) struct DrawQuery;
+
+#[Object]
+impl DrawQuery {
+    /// The proofs of a transaction's draws: for its owner, and with `audit:read`. Empty if it entered none, if
+    /// there is no such transaction, or if it is someone else's.
+    async fn draw_proof(
+        &self,
+        ctx: &Context<'_>,
+        source: ID,
+        transaction_id: ID,
+    ) -> Result<Vec<DrawProof>, Error> {
+        access::reader(ctx)?;
+        let (Ok(source), Ok(id)) = (Source::parse(&source), TransactionId::parse(&transaction_id)) else {
+            // What is no id names no transaction.
+            return Ok(vec![]);
+        };
+        let Some(row) = transaction::find(ctx, source, id).await? else {
+            return Ok(vec![]);
+        };
+        let mut proofs = Vec::with_capacity(row.draws.len());
+        for draw in &row.draws {
+            proofs.push(prove(ctx, draw).await?);
+        }
+        Ok(proofs)
+    }
+}
+
+async fn prove(ctx: &Context<'_>, draw: &draw::Draw) -> Result<DrawProof, Error> {
+    let name = EpochName(draw.campaign_id.clone(), draw.epoch);
+    let epoch = present(loaders(ctx).rows.load_one(name).await?, "epoch of a draw")?;
+    let table = table(ctx, draw).await?;
+    Ok(DrawProof { draw: draw.clone(), epoch, table })
+}
+
+async fn table(ctx: &Context<'_>, draw: &draw::Draw) -> Result<Arc<PrizeTable>, Error> {
+    let name = TableName(draw.campaign_id.clone(), draw.table_hash);
+    present(loaders(ctx).rows.load_one(name).await?, "prize table of a draw")
+}
+
+/// The random choice for one transaction in one campaign.
+pub(super) struct Draw(draw::Draw);
+
+impl Draw {
+    pub(super) fn new(draw: draw::Draw) -> Draw {
+        Draw(draw)
+    }
+}
+
+#[Object]
+impl Draw {
+    /// Names the draw, and is the idempotency key of all that follows.
+    async fn entry_id(&self) -> ID {
+        self.0.entry_id.to_string().into()
+    }
+
+    /// In which campaign.
+    async fn campaign(&self, ctx: &Context<'_>) -> Result<Campaign, Error> {
+        campaign::of(ctx, &self.0.campaign_id).await
+    }
+
+    /// The UTC day of booking, `YYYY-MM-DD`.
+    async fn epoch(&self) -> String {
+        self.0.epoch.to_string()
+    }
+
+    /// The number drawn, below 10^9.
+    async fn r(&self) -> u32 {
+        self.0.r
+    }
+
+    /// The name of the tier won.
+    async fn tier(&self, ctx: &Context<'_>) -> Result<Option<String>, Error> {
+        match self.0.tier {
+            Some(index) => {
+                let table = table(ctx, &self.0).await?;
+                present(table.tiers.get(index as usize), "tier of a draw").map(|tier| Some(tier.name.clone()))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// What was won.
+    async fn amount(&self) -> Option<Money> {
+        self.0.amount.map(Into::into)
+    }
+
+    /// The odds of the tier won; if nothing was won, of winning anything. In parts per 10^9.
+    async fn odds_ppb(&self, ctx: &Context<'_>) -> Result<u32, Error> {
+        let table = table(ctx, &self.0).await?;
+        match self.0.tier {
+            Some(index) => {
+                present(table.tiers.get(index as usize), "tier of a draw").map(|tier| tier.odds_ppb)
+            }
+            None => Ok(table.odds_ppb(self.0.tier_mask)),
+        }
+    }
+}
+
+/// A draw with what was committed to before it.
+pub(super) struct DrawProof {
+    draw: draw::Draw,
+    epoch: Arc<EpochRow>,
+    table: Arc<PrizeTable>,
+}
+
+#[Object]
+impl DrawProof {
+    /// The draw.
+    async fn draw(&self) -> Draw {
+        Draw::new(self.draw.clone())
+    }
+
+    /// To seed, table and beacon; published before the epoch opened.
+    async fn commitment(&self) -> String {
+        self.epoch.commitment.to_string()
+    }
+
+    /// Of the prize table, over its canonical JSON (RFC 8785).
+    async fn table_hash(&self) -> String {
+        self.draw.table_hash.to_string()
+    }
+
+    /// The table drawn from.
+    async fn prize_table(&self) -> Json<PrizeTable> {
+        Json(PrizeTable::clone(&self.table))
+    }
+
+    /// Bit i set: tier i was removed before the draw, because the budget could not cover it.
+    async fn tier_mask(&self) -> u32 {
+        self.draw.tier_mask
+    }
+
+    /// `none`, or a public beacon round.
+    async fn beacon_spec(&self) -> &str {
+        &self.epoch.beacon_spec
+    }
+
+    /// The seed, 32 bytes in hex; null before the reveal.
+    async fn seed(&self) -> Option<String> {
+        self.epoch.seed.map(|seed| seed.to_string())
+    }
+}

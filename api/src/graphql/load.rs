@@ -1,0 +1,176 @@
+//! What hangs below the rows of a page, loaded for all of them at once: campaigns, transactions, epochs, prize
+//! tables, opened details. A set of loaders lives as long as one request.
+
+use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use async_graphql::Error;
+use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use ledger_core::draw::PrizeTable;
+use ledger_core::ids::{CampaignId, Digest, Source, TransactionId};
+use ledger_core::time::Epoch;
+use projections::campaigns::epochs::{self, EpochRow};
+use projections::campaigns::{self, CampaignRow};
+use projections::transactions::{self, TransactionRow};
+use projections::{Connection, ProjectionError, ReadStore};
+
+use super::details::{OpenDetails, ShownDetails};
+use super::error::{fault, read_fault};
+use crate::ApiState;
+
+/// The loaders of one request.
+pub(super) struct Loaders {
+    pub(super) rows: DataLoader<Rows, HashMapCache>,
+    details: DataLoader<Details, HashMapCache>,
+}
+
+impl Loaders {
+    pub(super) fn new(state: &ApiState) -> Loaders {
+        let rows = Rows(state.read.clone());
+        let details = Details(Arc::clone(&state.details));
+        Loaders {
+            rows: DataLoader::with_cache(rows, tokio::spawn, HashMapCache::default()),
+            details: DataLoader::with_cache(details, tokio::spawn, HashMapCache::default()),
+        }
+    }
+
+    /// The opened details of a line; `None` once they are erased.
+    pub(super) async fn details(&self, line: &Arc<TransactionRow>) -> Result<Option<ShownDetails>, Error> {
+        self.details.load_one(SealedLine(Arc::clone(line))).await
+    }
+}
+
+/// Names a line.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct LineName(pub(super) Source, pub(super) TransactionId);
+
+/// Names an epoch.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct EpochName(pub(super) CampaignId, pub(super) Epoch);
+
+/// Names a prize table.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct TableName(pub(super) CampaignId, pub(super) Digest);
+
+/// Loads rows of the read models.
+pub(super) struct Rows(ReadStore);
+
+impl Rows {
+    /// One trip to the read models for all keys.
+    async fn each<K, V>(
+        &self,
+        keys: &[K],
+        find: impl Fn(&Connection, &K) -> Result<Option<V>, ProjectionError> + Send + 'static,
+    ) -> Result<HashMap<K, Arc<V>>, Error>
+    where
+        K: Clone + Eq + Hash + Send + 'static,
+        V: Send + Sync + 'static,
+    {
+        let keys = keys.to_vec();
+        let all = move |conn: &Connection| {
+            let mut found = HashMap::with_capacity(keys.len());
+            for key in keys {
+                if let Some(value) = find(conn, &key)? {
+                    found.insert(key, Arc::new(value));
+                }
+            }
+            Ok(found)
+        };
+        self.0.read(all).await.map_err(|error| read_fault(&error))
+    }
+}
+
+impl Loader<CampaignId> for Rows {
+    type Value = Arc<CampaignRow>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[CampaignId]) -> Result<HashMap<CampaignId, Arc<CampaignRow>>, Error> {
+        self.each(keys, campaigns::campaign).await
+    }
+}
+
+impl Loader<LineName> for Rows {
+    type Value = Arc<TransactionRow>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[LineName]) -> Result<HashMap<LineName, Arc<TransactionRow>>, Error> {
+        self.each(keys, |conn, LineName(source, id)| transactions::transaction(conn, source, id)).await
+    }
+}
+
+impl Loader<EpochName> for Rows {
+    type Value = Arc<EpochRow>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[EpochName]) -> Result<HashMap<EpochName, Arc<EpochRow>>, Error> {
+        self.each(keys, |conn, EpochName(campaign, epoch)| epochs::epoch(conn, campaign, *epoch)).await
+    }
+}
+
+impl Loader<TableName> for Rows {
+    type Value = Arc<PrizeTable>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[TableName]) -> Result<HashMap<TableName, Arc<PrizeTable>>, Error> {
+        self.each(keys, |conn, TableName(campaign, hash)| campaigns::prize_table(conn, campaign, hash)).await
+    }
+}
+
+/// A line whose details are to be opened; known by its name.
+#[derive(Clone)]
+struct SealedLine(Arc<TransactionRow>);
+
+impl SealedLine {
+    fn name(&self) -> (&Source, &TransactionId) {
+        (&self.0.source, &self.0.transaction_id)
+    }
+}
+
+impl PartialEq for SealedLine {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for SealedLine {}
+
+impl Hash for SealedLine {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+/// Opens details.
+struct Details(Arc<dyn OpenDetails>);
+
+impl Loader<SealedLine> for Details {
+    type Value = ShownDetails;
+    type Error = Error;
+
+    async fn load(&self, lines: &[SealedLine]) -> Result<HashMap<SealedLine, ShownDetails>, Error> {
+        let (keys, lines) = (Arc::clone(&self.0), lines.to_vec());
+        let opened = tokio::task::spawn_blocking(move || open_all(&*keys, lines)).await;
+        match opened {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(error)) => Err(fault(&*error)),
+            Err(error) => Err(fault(&error)),
+        }
+    }
+}
+
+fn open_all(
+    keys: &dyn OpenDetails,
+    lines: Vec<SealedLine>,
+) -> Result<HashMap<SealedLine, ShownDetails>, Box<dyn StdError + Send + Sync>> {
+    let mut opened = HashMap::with_capacity(lines.len());
+    for line in lines {
+        let row = &line.0;
+        let Some(sealed) = &row.details else { continue };
+        if let Some(shown) = keys.open(&row.account_id, &row.source, &row.transaction_id, sealed)? {
+            opened.insert(line, shown);
+        }
+    }
+    Ok(opened)
+}

@@ -1,0 +1,165 @@
+//! `POST /v1/transactions`: one object, an array, or NDJSON; answered row by row once all rows are durable.
+//!
+//! The request as a whole is refused only when it cannot be read (400, 413, 415) or taken (429, 503); what is
+//! wrong with a row is that row's answer.
+
+use axum::Extension;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ledger_core::engine::{Context, RowResult, SubmitError};
+use ledger_core::ids::AccountId;
+use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
+use ledger_core::transaction::RowError;
+use ledger_core::transaction::wire::{BODY_BYTES_MAX, BodyError, Format, split_body};
+use serde::Serialize;
+
+use crate::ApiState;
+use crate::auth::{Caller, Scope};
+use crate::observe::RequestId;
+use crate::problem::Problem;
+
+/// Takes rows; the door of the ledger as this crate sees it. Contract: that of [`Intake::take`].
+#[async_trait::async_trait]
+pub trait TakeRows: Send + Sync {
+    /// One answer per row, in order, once all are durable.
+    async fn take(
+        &self,
+        rows: &[&[u8]],
+        sources: &Sources,
+        context: Context,
+    ) -> Result<Vec<RowAnswer>, SubmitError>;
+}
+
+#[async_trait::async_trait]
+impl TakeRows for Intake {
+    async fn take(
+        &self,
+        rows: &[&[u8]],
+        sources: &Sources,
+        context: Context,
+    ) -> Result<Vec<RowAnswer>, SubmitError> {
+        Intake::take(self, rows, sources, context).await
+    }
+}
+
+#[derive(Serialize)]
+struct Answer {
+    results: Vec<RowReport>,
+}
+
+/// One row's answer on the wire.
+#[derive(Serialize)]
+struct RowReport {
+    transaction_id: Option<String>,
+    result: &'static str,
+    position: Option<String>,
+    error: Option<RowError>,
+}
+
+/// The handler. Reads the body only after it knows who sends it and in which format.
+pub async fn post_transactions(
+    State(state): State<ApiState>,
+    Extension(id): Extension<RequestId>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let feed = caller.require(Scope::TransactionsWrite)?;
+    let format = format(request.headers())?;
+    let body = read_body(request, BODY_BYTES_MAX).await?;
+    let rows = split_body(&body, format).map_err(unreadable)?;
+
+    let name = feed.subject.as_ref().map_or("unnamed", AccountId::as_str);
+    let context = Context::new(&format!("feed:{name}"), id.as_str(), id.as_str());
+    let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(|error| refused(&error))?;
+    let results = answers.into_iter().map(report).collect();
+    Ok(Json(Answer { results }).into_response())
+}
+
+fn report(answer: RowAnswer) -> RowReport {
+    let (result, position, error) = match answer.outcome {
+        Ok(receipt) => (word(receipt.result), receipt.position, None),
+        Err(error) => ("rejected", None, Some(error)),
+    };
+    RowReport {
+        transaction_id: answer.transaction_id,
+        result,
+        position: position.map(|position| position.to_string()),
+        error,
+    }
+}
+
+fn word(result: RowResult) -> &'static str {
+    match result {
+        RowResult::Accepted => "accepted",
+        RowResult::Duplicate => "duplicate",
+        RowResult::Deferred => "deferred",
+        RowResult::Linked => "linked",
+        RowResult::Held => "held",
+    }
+}
+
+/// Parameters such as `charset` do not matter: JSON is UTF-8.
+fn format(headers: &HeaderMap) -> Result<Format, Problem> {
+    match media_type(headers).as_deref() {
+        Some("application/json") => Ok(Format::Json),
+        Some("application/x-ndjson") => Ok(Format::Ndjson),
+        _ => Err(Problem::unsupported_media_type("application/json or application/x-ndjson")),
+    }
+}
+
+/// The media type of an uncompressed body, in lower case and without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let encoded = headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    (!encoded).then(|| essence.to_ascii_lowercase())
+}
+
+/// The whole body, refused as soon as it is known to be longer than `bytes_max`.
+pub(crate) async fn read_body(mut request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let stated = request.headers().get(header::CONTENT_LENGTH);
+    let stated = stated.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if stated.is_some_and(|length| length > bytes_max as u64) {
+        return Err(Problem::too_large(bytes_max));
+    }
+    DefaultBodyLimit::max(bytes_max).apply(&mut request);
+    Bytes::from_request(request, &()).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Problem::too_large(bytes_max)
+        } else {
+            Problem::new(StatusCode::BAD_REQUEST, "the body ended before it was complete")
+        }
+    })
+}
+
+fn unreadable(error: BodyError) -> Problem {
+    let status = match error {
+        BodyError::TooLarge | BodyError::TooManyRows => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::Malformed { .. } => StatusCode::BAD_REQUEST,
+    };
+    Problem::new(status, error.to_string())
+}
+
+fn refused(error: &SubmitError) -> Problem {
+    match error {
+        SubmitError::Full => Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many transactions are waiting; nothing of this request was taken",
+        )
+        .retry_after(1),
+        SubmitError::Unavailable | SubmitError::NotWriter => {
+            // Logged where it is handled; a feed is only told to come back.
+            tracing::warn!(error = error as &dyn std::error::Error, "transactions could not be taken");
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the ledger cannot write just now; part of this request may have been taken, send all of it again",
+            )
+            .retry_after(2)
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Around every request: an id, a span, counters, security headers, an end to panics and to waiting.
+//!
+//! Nothing here looks at bodies, queries or tokens. Routes are named by their pattern, so that no id from a
+//! path gets into a metric.
+
+use std::any::Any;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ledger_core::ids::check_id;
+use tracing::Instrument;
+
+use crate::problem::Problem;
+
+/// How long a request may take. Of what a feed has sent, some may have been taken by then.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The request's id, from the caller or ours; echoed in the answer.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Names one request; the events it leads to carry it as `correlation_id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        // Both ways to make one allow only visible ASCII.
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// The caller's own id if it keeps the rules of ids, else a fresh random one.
+    fn of(headers: &HeaderMap) -> RequestId {
+        let given = headers.get(X_REQUEST_ID);
+        let valid = given.filter(|value| value.to_str().is_ok_and(|text| check_id(text).is_ok()));
+        RequestId(valid.cloned().unwrap_or_else(fresh_id))
+    }
+}
+
+fn fresh_id() -> HeaderValue {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives randomness");
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+    HeaderValue::try_from(hex).expect("hex is a header value")
+}
+
+/// The outermost layer.
+pub async fn observe(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::of(request.headers());
+    let method = known(request.method());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".into(), |path| path.as_str().to_owned());
+    let span = tracing::info_span!(
+        "request",
+        http.method = method,
+        http.route = route,
+        http.status = tracing::field::Empty,
+        request.id = id.as_str(),
+        duration_ms = tracing::field::Empty,
+    );
+    request.extensions_mut().insert(id.clone());
+
+    let mut response = next.run(request).instrument(span.clone()).await;
+
+    let elapsed = started.elapsed();
+    let status = response.status();
+    span.record("http.status", status.as_u16());
+    span.record("duration_ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+    span.in_scope(|| tracing::debug!("answered"));
+    let labels = [("method", method.to_owned()), ("route", route), ("status", status.as_u16().to_string())];
+    metrics::counter!("http_requests_total", &labels).increment(1);
+    metrics::histogram!("http_request_seconds", &labels).record(elapsed.as_secs_f64());
+    harden(response.headers_mut(), id);
+    response
+}
+
+/// Methods are text of the caller's choice; a metric's label must not be.
+fn known(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn harden(headers: &mut HeaderMap, id: RequestId) {
+    headers.insert(X_REQUEST_ID, id.0);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// Ends a request that takes too long. Its commands may still become durable.
+pub async fn limit_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the request took too long; part of it may have been taken, send all of it again",
+        )
+        .retry_after(2)
+        .into_response(),
+    }
+}
+
+/// What a panic becomes. Its message may hold anything, so it goes nowhere; the panic hook has printed where.
+pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a handler panicked");
+    metrics::counter!("http_panics_total").increment(1);
+    Problem::internal().into_response()
+}

@@ -1,0 +1,388 @@
+//! The router as a client meets it. The ledger behind the intake is a stub; tokens, log and read models are
+//! real.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, Response, header};
+use ledger_core::engine::{Context, Receipt, RowResult, SubmitError};
+use ledger_core::ids::{AccountId, Source, TransactionId};
+use ledger_core::log::Position;
+use ledger_core::seal::Sealed;
+use ledger_core::steps::intake::{RowAnswer, Sources};
+use ledger_core::testing::{History, ManualClock, SimulatedLog, stream};
+use ledger_core::time::Timestamp;
+use ledger_core::transaction::{Code, RowError};
+use projections::Runner;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::*;
+use crate::auth::{SandboxIssuer, TokenRequest};
+use crate::graphql::ShownDetails;
+
+/// Answers what it is told to, and remembers what it was given.
+#[derive(Default)]
+struct StubIntake {
+    refuses: Mutex<Option<SubmitError>>,
+    taken: Mutex<Vec<(usize, Sources)>>,
+}
+
+#[async_trait::async_trait]
+impl TakeRows for StubIntake {
+    async fn take(
+        &self,
+        rows: &[&[u8]],
+        sources: &Sources,
+        _: Context,
+    ) -> Result<Vec<RowAnswer>, SubmitError> {
+        self.taken.lock().unwrap().push((rows.len(), sources.clone()));
+        if let Some(error) = self.refuses.lock().unwrap().take() {
+            return Err(error);
+        }
+        assert_ne!(rows.first(), Some(&&b"\"panic\""[..]), "a defect");
+        let answer = |row: &&[u8]| RowAnswer {
+            transaction_id: Some("t1".into()),
+            outcome: if row.starts_with(b"{") {
+                let position = Some(Position(7));
+                Ok(Receipt { result: RowResult::Accepted, position, won: None })
+            } else {
+                Err(RowError::new(Code::Malformed, "", "expected an object"))
+            },
+        };
+        Ok(rows.iter().map(answer).collect())
+    }
+}
+
+struct NoDetails;
+
+impl OpenDetails for NoDetails {
+    fn open(
+        &self,
+        _: &AccountId,
+        _: &Source,
+        _: &TransactionId,
+        _: &Sealed,
+    ) -> Result<Option<ShownDetails>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(None)
+    }
+}
+
+struct House {
+    router: Router,
+    intake: Arc<StubIntake>,
+    issuer: SandboxIssuer,
+    log: Arc<SimulatedLog>,
+    // The read models stand still as long as it lives; without it they count as stopped.
+    runner: Option<Runner>,
+    _folder: tempfile::TempDir,
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_micros(1_795_000_000_000_000)
+}
+
+fn house(graphiql: bool) -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let issuer = SandboxIssuer::open_or_create(folder.path()).unwrap();
+    let log = Arc::new(SimulatedLog::new());
+    let read = ReadStore::open(&folder.path().join("read.db")).unwrap();
+    let (runner, progress) = Runner::new(Arc::clone(&log) as Arc<dyn EventLog>, read.clone()).unwrap();
+    let intake = Arc::new(StubIntake::default());
+    let page_token: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "page-token".into());
+    let router = router(ApiState {
+        verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer()).unwrap()),
+        clock: Arc::new(ManualClock::at(now())),
+        intake: Arc::clone(&intake) as Arc<dyn TakeRows>,
+        writer_healthy: Arc::new(|| true),
+        log: Arc::clone(&log) as Arc<dyn EventLog>,
+        read,
+        progress,
+        details: Arc::new(NoDetails),
+        render_metrics: Arc::new(|| "up 1\n".into()),
+        graphiql_token: graphiql.then_some(page_token),
+    });
+    House { router, intake, issuer, log, runner: Some(runner), _folder: folder }
+}
+
+impl House {
+    fn token(&self, sub: Option<&str>, scope: &str) -> String {
+        let request = TokenRequest { sub, sources: &["acme".into()], scope, ttl: Duration::from_mins(1) };
+        format!("Bearer {}", self.issuer.issue(&request, now()).unwrap())
+    }
+
+    async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn post(&self, token: &str, content_type: &str, body: impl Into<Body>) -> Response<Body> {
+        let request = Request::post("/v1/transactions")
+            .header(header::AUTHORIZATION, token)
+            .header(header::CONTENT_TYPE, content_type);
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    async fn feed(&self, content_type: &str, body: impl Into<Body>) -> Response<Body> {
+        self.post(&self.token(Some("acme-feed"), "transactions:write"), content_type, body).await
+    }
+
+    async fn query(&self, token: Option<&str>, query: &str) -> Value {
+        let mut request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, token);
+        }
+        let body = json!({ "query": query }).to_string();
+        let response = self.send(request.body(body.into()).unwrap()).await;
+        assert_eq!(response.status(), 200);
+        read(response).await
+    }
+}
+
+async fn text(response: Response<Body>) -> String {
+    String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
+}
+
+async fn read(response: Response<Body>) -> Value {
+    serde_json::from_str(&text(response).await).unwrap()
+}
+
+fn code(answer: &Value) -> &str {
+    answer["errors"][0]["extensions"]["code"].as_str().unwrap_or("none")
+}
+
+fn get_request(path: &str) -> Request<Body> {
+    Request::get(path).body(Body::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn every_row_is_answered_in_order_and_in_the_words_of_the_interface() {
+    let house = house(false);
+    let response = house.feed("application/json; charset=utf-8", "[{}, 7]").await;
+    assert_eq!(response.status(), 200);
+    let expected = json!({ "results": [
+        { "transaction_id": "t1", "result": "accepted", "position": "0:7", "error": null },
+        { "transaction_id": "t1", "result": "rejected", "position": null,
+          "error": { "code": "malformed", "field": "", "message": "expected an object" } },
+    ]});
+    assert_eq!(read(response).await, expected);
+    let lines = house.feed("application/x-ndjson", "{}\n\n{}\n{}\n").await;
+    assert_eq!(read(lines).await["results"].as_array().unwrap().len(), 3);
+    let taken = house.intake.taken.lock().unwrap();
+    let acme = Sources::Only(std::iter::once("acme".parse().unwrap()).collect());
+    assert_eq!(*taken, [(2, acme.clone()), (3, acme)]);
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_refused_as_a_whole_without_repeating_it() {
+    let house = house(false);
+    for (content_type, body, status) in [
+        ("application/json", "[{},\n secret".to_owned(), 400),
+        ("text/plain", "{}".to_owned(), 415),
+        ("application/json", format!("[{}]", vec!["{}"; 5_001].join(",")), 413),
+        ("application/json", " ".repeat(5 * 1024 * 1024 + 1), 413),
+    ] {
+        let response = house.feed(content_type, body).await;
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let problem = read(response).await;
+        assert_eq!(problem["status"], status);
+        assert!(!problem.to_string().contains("secret"));
+    }
+    let malformed = read(house.feed("application/json", "[{},\n x]").await).await;
+    assert!(malformed["detail"].as_str().unwrap().contains("line 2, column 2"), "{malformed}");
+    assert!(house.intake.taken.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn only_a_token_with_the_scope_may_write_and_nobody_learns_why_another_was_refused() {
+    let house = house(false);
+    let anonymous = Request::post("/v1/transactions").body(Body::from("{}")).unwrap();
+    let anonymous = house.send(anonymous).await;
+    assert_eq!(anonymous.status(), 401);
+    assert_eq!(anonymous.headers()[header::WWW_AUTHENTICATE], r#"Bearer realm="rewardhub""#);
+
+    let forged = house.post("Bearer a.b.c", "application/json", "{}").await;
+    assert_eq!(forged.status(), 401);
+    assert_eq!(read(forged).await["detail"], "a valid bearer token is required");
+
+    let reader = house.token(Some("cus_1"), "rewards:read");
+    assert_eq!(house.post(&reader, "application/json", "{}").await.status(), 403);
+    assert!(house.intake.taken.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_busy_ledger_says_when_to_come_back() {
+    let house = house(false);
+    for (error, status, seconds) in [
+        (SubmitError::Full, 429, "1"),
+        (SubmitError::Unavailable, 503, "2"),
+        (SubmitError::NotWriter, 503, "2"),
+    ] {
+        *house.intake.refuses.lock().unwrap() = Some(error);
+        let response = house.feed("application/json", "{}").await;
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()[header::RETRY_AFTER], seconds);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_a_problem_and_not_the_end() {
+    let house = house(false);
+    let response = house.feed("application/json", "\"panic\"").await;
+    assert_eq!(response.status(), 500);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    assert_eq!(read(response).await["detail"], "an internal fault occurred");
+    assert_eq!(house.feed("application/json", "{}").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_good_request_id_is_echoed_and_a_bad_one_replaced() {
+    let house = house(false);
+    let id = |given: &'static str| {
+        let request = Request::get("/healthz").header("x-request-id", given).body(Body::empty()).unwrap();
+        let response = house.send(request);
+        async { response.await.headers()["x-request-id"].to_str().unwrap().to_owned() }
+    };
+    assert_eq!(id("abc-1").await, "abc-1");
+    let fresh = id(" ").await;
+    assert!(fresh.len() == 32 && fresh.bytes().all(|b| b.is_ascii_hexdigit()), "{fresh}");
+    assert_ne!(id("").await, fresh);
+}
+
+#[tokio::test]
+async fn answers_are_not_stored_and_not_sniffed() {
+    let house = house(false);
+    for path in ["/healthz", "/nowhere", "/graphql"] {
+        let response = house.send(get_request(path)).await;
+        assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+    }
+    assert_eq!(house.send(get_request("/nowhere")).await.status(), 404);
+    assert_eq!(house.send(get_request("/v1/transactions")).await.status(), 405);
+}
+
+#[tokio::test]
+async fn we_are_ready_while_log_and_read_models_are() {
+    let mut house = house(false);
+    assert_eq!(text(house.send(get_request("/healthz")).await).await, "ok");
+    assert_eq!(text(house.send(get_request("/metrics")).await).await, "up 1\n");
+    assert_eq!(house.send(get_request("/readyz")).await.status(), 200);
+
+    house.log.faults().fail_reads(1);
+    let response = house.send(get_request("/readyz")).await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(read(response).await["checks"]["log"], "cannot be read");
+
+    house.runner = None;
+    let response = house.send(get_request("/readyz")).await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(read(response).await["checks"]["projections"], "stopped");
+}
+
+#[tokio::test]
+async fn queries_need_a_scope() {
+    let house = house(false);
+    let customer = house.token(Some("cus_1"), "rewards:read");
+    let feed = house.token(Some("acme"), "transactions:write");
+    let account = "{ rewardAccount { id } }";
+    assert_eq!(code(&house.query(None, account).await), "UNAUTHENTICATED");
+    assert_eq!(code(&house.query(Some(&feed), account).await), "FORBIDDEN");
+    assert_eq!(house.query(Some(&customer), account).await, json!({ "data": { "rewardAccount": null } }));
+    for auditors in ["{ trialBalance { position } }", "{ eventHistory { edges { cursor } } }"] {
+        assert_eq!(code(&house.query(Some(&customer), auditors).await), "FORBIDDEN");
+        assert_eq!(code(&house.query(None, auditors).await), "UNAUTHENTICATED");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_query_has_a_code() {
+    let house = house(false);
+    let auditor = house.token(None, "audit:read");
+    for query in [
+        "{ campaigns(first: 101) { edges { cursor } } }",
+        "{ campaigns(first: -1) { edges { cursor } } }",
+        "{ campaigns(after: \"x\") { edges { cursor } } }",
+        "{ eventHistory(afterPosition: \"7\") { edges { cursor } } }",
+        "{ eventHistory(accountId: \"a\", campaignId: \"b\") { edges { cursor } } }",
+        "{ rewardAccount(accountId: \"a\", minPosition: \"1:1\") { id } }",
+        "{ rewardAccount { id } }",
+        "{ moon }",
+        "{",
+        "{ campaigns(first: 100) { nodes { epochs(first: 100) { nodes { epoch draws } } } } }",
+    ] {
+        assert_eq!(code(&house.query(Some(&auditor), query).await), "BAD_USER_INPUT", "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_position_that_is_not_reached_in_time_is_said_so() {
+    let house = house(false);
+    let auditor = house.token(None, "audit:read");
+    let query = "{ rewardAccount(accountId: \"a\", minPosition: \"0:9\") { id } }";
+    assert_eq!(code(&house.query(Some(&auditor), query).await), "POSITION_NOT_REACHED");
+}
+
+#[tokio::test]
+async fn the_history_is_paged_and_told_without_what_is_sealed() {
+    let house = house(false);
+    let payload = br#"{"TestHappened":{"details":"c2VhbGVk","r":1}}"#.to_vec();
+    let mut history = History { payload, ..History::default() };
+    let account = stream("cus_1");
+    let events = vec![history.event(&account), history.event(&stream("cus_2")), history.event(&account)];
+    let head = house.log.lease("test", None).await.unwrap();
+    house.log.append(&history.batch(head.epoch, events)).await.unwrap();
+
+    let auditor = house.token(None, "audit:read");
+    let query = "{ eventHistory(accountId: \"cus_1\", first: 1) {
+        edges { node { position stream version payload } } pageInfo { hasNextPage } } }";
+    let page = &house.query(Some(&auditor), query).await["data"]["eventHistory"];
+    let event = json!({ "position": "0:1", "stream": "account:cus_1", "version": 1,
+        "payload": { "TestHappened": { "r": 1 } } });
+    assert_eq!(page["edges"], json!([{ "node": event }]));
+    assert_eq!(page["pageInfo"]["hasNextPage"], true);
+    let rest = "{ eventHistory(afterPosition: \"0:1\") { nodes { position } pageInfo { hasNextPage } } }";
+    let rest = &house.query(Some(&auditor), rest).await["data"]["eventHistory"];
+    assert_eq!(rest["nodes"], json!([{ "position": "0:2" }, { "position": "0:3" }]));
+    assert_eq!(rest["pageInfo"]["hasNextPage"], false);
+
+    house.log.faults().fail_reads(1);
+    let fault = house.query(Some(&auditor), query).await;
+    assert_eq!(
+        (code(&fault), &fault["errors"][0]["message"]),
+        ("INTERNAL", &json!("an internal fault occurred"))
+    );
+}
+
+#[tokio::test]
+async fn a_browser_gets_graphiql_only_where_it_is_turned_on() {
+    let browse = || {
+        let request = Request::get("/graphql").header(header::ACCEPT, "text/html,*/*");
+        request.body(Body::empty()).unwrap()
+    };
+    let page = house(true).send(browse()).await;
+    assert_eq!(page.status(), 200);
+    assert!(text(page).await.contains("Bearer page-token"));
+    assert_eq!(house(false).send(browse()).await.status(), 406);
+}
+
+#[tokio::test]
+async fn get_is_for_queries() {
+    let house = house(false);
+    let response = house.send(get_request("/graphql?query=%7B__typename%7D&operationName=")).await;
+    assert_eq!(response.status(), 200);
+    let response = house.send(get_request("/graphql?query=mutation%7Bx%7D")).await;
+    assert_eq!(response.status(), 405);
+    assert_eq!(house.send(get_request("/graphql")).await.status(), 400);
+}
+
+#[tokio::test]
+async fn a_tool_may_ask_for_the_schema() {
+    // Seven levels of `ofType`, as GraphiQL asks.
+    let types = "kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name \
+                 ofType { kind name ofType { kind name ofType { kind name } } } } } } }";
+    let query =
+        format!("{{ __schema {{ types {{ name fields {{ name args {{ type {{ {types} }} }} }} }} }} }}");
+    let answer = house(false).query(None, &query).await;
+    assert_eq!(code(&answer), "none", "{answer}");
+}
