@@ -1,3 +1,4 @@
-//! Checks that trust nobody: the hash chain, replay.
+//! Checks that trust nobody: the hash chain, the Merkle tree, replay.
 
 pub mod chain;
+pub mod merkle;

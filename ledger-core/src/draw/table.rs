@@ -1,8 +1,11 @@
 //! The prize table: tiers in order, odds in parts per 10^9.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
-use crate::ids::Digest;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::ids::{Digest, is_printable};
 use crate::money::{BasisPoints, Currency, Money};
 
 /// The whole of probability: odds are parts of this.
@@ -34,8 +37,8 @@ pub struct Tier {
 }
 
 /// What a tier pays.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Prize {
     /// Always the same.
     Fixed {
@@ -63,32 +66,76 @@ pub struct TableError {
 
 impl PrizeTable {
     /// Checks what the types do not: 1–32 tiers with unique names, odds above zero whose sum is at most
-    /// 10^9, prizes above zero.
+    /// 10^9, prizes above zero and within what JSON numbers hold exactly.
     pub fn validate(&self) -> Result<(), TableError> {
-        todo!()
+        if self.tiers.is_empty() || self.tiers.len() > TIERS_MAX {
+            return Err(error("tiers", format!("must have 1 to {TIERS_MAX} tiers")));
+        }
+        let mut names = HashSet::new();
+        let mut odds_left_ppb = ODDS_WHOLE_PPB;
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let at = |field: &str, message: String| Err(error(format!("tiers[{index}].{field}"), message));
+            if let Err(message) = check_name(&tier.name) {
+                return at("name", message);
+            }
+            if !names.insert(&tier.name) {
+                return at("name", "must differ from the names before it".into());
+            }
+            if tier.odds_ppb == 0 || tier.odds_ppb > ODDS_WHOLE_PPB {
+                return at("odds_ppb", format!("must be 1 to {ODDS_WHOLE_PPB}"));
+            }
+            match odds_left_ppb.checked_sub(tier.odds_ppb) {
+                Some(left) => odds_left_ppb = left,
+                None => {
+                    return at(
+                        "odds_ppb",
+                        format!("the odds up to here sum to more than {ODDS_WHOLE_PPB}"),
+                    );
+                }
+            }
+            if let Err((field, message)) = tier.prize.check() {
+                return at(field, message);
+            }
+        }
+        Ok(())
     }
 
     /// `SHA-256(T ‖ "prize-table" ‖ RFC 8785 JSON)`.
     pub fn hash(&self) -> Digest {
-        todo!()
+        let mut message = [super::DOMAIN, b"prize-table"].concat();
+        let json = serde_json_canonicalizer::to_vec(self).expect("a table has only texts and whole numbers");
+        message.extend_from_slice(&json);
+        super::sha256(&message)
     }
 
     /// The tier that `r` falls into, or `None` (no prize); a masked tier's share is no prize.
     pub fn tier(&self, r: u32, tier_mask: u32) -> Option<usize> {
-        let _ = (r, tier_mask);
-        todo!()
+        let mut odds_before = 0_u64;
+        for (index, tier) in self.tiers.iter().enumerate() {
+            odds_before += u64::from(tier.odds_ppb);
+            if u64::from(r) < odds_before {
+                return (!is_masked(tier_mask, index)).then_some(index);
+            }
+        }
+        None
     }
 
     /// Bit i is set where tier i could cost more than `budget_left_minor`.
     pub fn mask(&self, budget_left_minor: i64) -> u32 {
-        let _ = budget_left_minor;
-        todo!()
+        let too_dear = self.tiers.iter().take(TIERS_MAX).enumerate();
+        too_dear
+            .filter(|(_, tier)| tier.prize.max_minor() > budget_left_minor)
+            .fold(0, |mask, (index, _)| mask | 1 << index)
     }
 
     /// Sum of the odds of the tiers that are not masked, in parts per 10^9.
     pub fn odds_ppb(&self, tier_mask: u32) -> u32 {
-        let _ = tier_mask;
-        todo!()
+        let open = self
+            .tiers
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !is_masked(tier_mask, *index));
+        open.fold(0, |sum, (_, tier)| sum.saturating_add(tier.odds_ppb))
     }
 }
 
@@ -101,9 +148,228 @@ impl Prize {
         }
     }
 
-    /// What it pays for a transaction of this amount (both in the table's currency).
+    /// What it pays for a transaction of this amount (both in the table's currency). A small share of a
+    /// small amount rounds down to nothing.
     pub fn amount(&self, transaction: Money) -> Money {
-        let _ = transaction;
-        todo!()
+        let minor = match *self {
+            Prize::Fixed { fixed } => fixed,
+            Prize::Share { share_bps, max } => transaction.share(share_bps).minor().min(max),
+        };
+        Money::new(minor, transaction.currency()).expect("a valid table has no prize below zero")
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let (field, minor) = match *self {
+            Prize::Share { share_bps, .. } if share_bps.get() == 0 => {
+                return Err(("prize.share_bps", "must be 1 to 10000".into()));
+            }
+            Prize::Share { max, .. } => ("prize.max", max),
+            Prize::Fixed { fixed } => ("prize.fixed", fixed),
+        };
+        if (1..=JSON_EXACT_MAX).contains(&minor) {
+            Ok(())
+        } else {
+            Err((field, format!("must be 1 to {JSON_EXACT_MAX} minor units")))
+        }
+    }
+}
+
+/// Reads the two shapes by hand: serde's own untagged enum answers every slip of the pen with "did not
+/// match any variant", and whoever writes campaigns deserves to hear which word is wrong.
+impl<'de> Deserialize<'de> for Prize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Prize, D::Error> {
+        let fields = PrizeFields::deserialize(deserializer)?;
+        match fields {
+            PrizeFields {
+                fixed: Some(fixed),
+                share_bps: None,
+                max: None,
+            } => Ok(Prize::Fixed { fixed }),
+            PrizeFields {
+                fixed: None,
+                share_bps: Some(share_bps),
+                max: Some(max),
+            } => Ok(Prize::Share { share_bps, max }),
+            PrizeFields {
+                fixed: None,
+                share_bps: Some(_),
+                max: None,
+            } => Err(D::Error::missing_field("max")),
+            PrizeFields {
+                fixed: None,
+                share_bps: None,
+                max: Some(_),
+            } => Err(D::Error::missing_field("share_bps")),
+            _ => Err(D::Error::custom(
+                "a prize is either `fixed` or `share_bps` with `max`",
+            )),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename = "Prize", deny_unknown_fields)]
+struct PrizeFields {
+    #[serde(default, deserialize_with = "present")]
+    fixed: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
+    share_bps: Option<BasisPoints>,
+    #[serde(default, deserialize_with = "present")]
+    max: Option<i64>,
+}
+
+/// A field that may be absent but not null.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// The largest whole number that RFC 8785's numbers (IEEE doubles) tell from its neighbours.
+const JSON_EXACT_MAX: i64 = 1 << 53;
+const NAME_CHARACTERS_MAX: usize = 100;
+
+fn check_name(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() {
+        Err("must not be blank".into())
+    } else if name.chars().count() > NAME_CHARACTERS_MAX {
+        Err(format!("must be at most {NAME_CHARACTERS_MAX} characters"))
+    } else if name.trim().len() != name.len() || !name.chars().all(is_printable) {
+        Err("must be printable characters without surrounding space".into())
+    } else {
+        Ok(())
+    }
+}
+
+fn is_masked(tier_mask: u32, index: usize) -> bool {
+    index < TIERS_MAX && tier_mask >> index & 1 == 1
+}
+
+fn error(field: impl Into<String>, message: impl Into<String>) -> TableError {
+    TableError {
+        field: field.into(),
+        message: message.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> PrizeTable {
+        let json = r#"{"currency":"GBP","tiers":[
+            {"name":"ten","odds_ppb":100,"prize":{"fixed":1000}},
+            {"name":"five per cent","odds_ppb":200,"prize":{"share_bps":500,"max":50}}]}"#;
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_masked_tiers_share_is_no_prize_and_moves_nowhere() {
+        let table = table();
+        assert_eq!(table.tier(0, 0), Some(0));
+        assert_eq!(table.tier(99, 0), Some(0));
+        assert_eq!(table.tier(100, 0), Some(1));
+        assert_eq!(table.tier(299, 0), Some(1));
+        assert_eq!(table.tier(300, 0), None);
+        assert_eq!(table.tier(99, 0b01), None);
+        assert_eq!(table.tier(100, 0b01), Some(1));
+        assert_eq!(table.tier(100, 0b10), None);
+        assert_eq!(
+            [0b00, 0b01, 0b10, 0b11, u32::MAX].map(|mask| table.odds_ppb(mask)),
+            [300, 200, 100, 0, 0]
+        );
+    }
+
+    #[test]
+    fn a_tier_is_masked_where_the_budget_could_not_pay_its_most() {
+        let table = table();
+        assert_eq!(
+            [1000, 999, 50, 49, 0].map(|left| table.mask(left)),
+            [0b00, 0b01, 0b01, 0b11, 0b11]
+        );
+    }
+
+    #[test]
+    fn a_share_is_rounded_down_and_capped() {
+        let gbp = |minor| Money::new(minor, Currency::from_code("GBP").unwrap()).unwrap();
+        let [fixed, share] = [0, 1].map(|i| table().tiers[i].prize.clone());
+        assert_eq!(fixed.amount(gbp(1)), gbp(1000));
+        assert_eq!(share.amount(gbp(199)), gbp(9));
+        assert_eq!(share.amount(gbp(i64::MAX)), gbp(50));
+        assert_eq!(share.amount(gbp(19)), gbp(0));
+    }
+
+    #[test]
+    fn a_refused_table_says_which_field_is_wrong() {
+        let fault = |change: fn(&mut PrizeTable)| {
+            let mut table = table();
+            change(&mut table);
+            table.validate().map_err(|error| error.field)
+        };
+        assert_eq!(fault(|_| ()), Ok(()));
+        assert_eq!(fault(|t| t.tiers[1].odds_ppb = ODDS_WHOLE_PPB - 100), Ok(()));
+        let cases: [(fn(&mut PrizeTable), &str); 17] = [
+            (|t| t.tiers.clear(), "tiers"),
+            (|t| t.tiers = vec![t.tiers[0].clone(); 33], "tiers"),
+            (|t| t.tiers[0].name = " ".into(), "tiers[0].name"),
+            (|t| t.tiers[0].name = "a\u{202e}b".into(), "tiers[0].name"),
+            (|t| t.tiers[0].name = "a ".into(), "tiers[0].name"),
+            (|t| t.tiers[0].name = "é".repeat(101), "tiers[0].name"),
+            (|t| t.tiers[1].name = "ten".into(), "tiers[1].name"),
+            (|t| t.tiers[0].odds_ppb = 0, "tiers[0].odds_ppb"),
+            (|t| t.tiers[1].odds_ppb = ODDS_WHOLE_PPB + 1, "tiers[1].odds_ppb"),
+            (|t| t.tiers[1].odds_ppb = ODDS_WHOLE_PPB - 99, "tiers[1].odds_ppb"),
+            (
+                |t| t.tiers[0].prize = Prize::Fixed { fixed: 0 },
+                "tiers[0].prize.fixed",
+            ),
+            (
+                |t| t.tiers[0].prize = Prize::Fixed { fixed: -1 },
+                "tiers[0].prize.fixed",
+            ),
+            (
+                |t| {
+                    t.tiers[0].prize = Prize::Fixed {
+                        fixed: JSON_EXACT_MAX + 1,
+                    }
+                },
+                "tiers[0].prize.fixed",
+            ),
+            (|t| t.tiers[1].prize = share(0, 1), "tiers[1].prize.share_bps"),
+            (|t| t.tiers[1].prize = share(1, 0), "tiers[1].prize.max"),
+            (|t| t.tiers[1].prize = share(1, i64::MIN), "tiers[1].prize.max"),
+            (|t| t.tiers[1].prize = share(1, i64::MAX), "tiers[1].prize.max"),
+        ];
+        for (change, field) in cases {
+            assert_eq!(fault(change), Err(field.to_owned()));
+        }
+    }
+
+    fn share(bps: u16, max: i64) -> Prize {
+        Prize::Share {
+            share_bps: BasisPoints::new(bps).unwrap(),
+            max,
+        }
+    }
+
+    #[test]
+    fn a_misspelt_prize_is_refused_in_words() {
+        let cases = [
+            (r#"{"fixd":5}"#, "unknown field `fixd`"),
+            (
+                r#"{"fixed":5,"max":6}"#,
+                "either `fixed` or `share_bps` with `max`",
+            ),
+            (r#"{"fixed":5,"max":null}"#, "invalid type: null"),
+            (r"{}", "either `fixed` or `share_bps` with `max`"),
+            (r#"{"share_bps":5}"#, "missing field `max`"),
+            (r#"{"max":5}"#, "missing field `share_bps`"),
+            (r#"{"share_bps":10001,"max":5}"#, "more than 10000 basis points"),
+            (r#"{"fixed":1.5}"#, "invalid type: floating point"),
+            (r#"{"fixed":"5"}"#, "invalid type: string"),
+            (r#"{"fixed":5,"fixed":6}"#, "duplicate field `fixed`"),
+        ];
+        for (json, expected) in cases {
+            let error = serde_json::from_str::<Prize>(json).unwrap_err().to_string();
+            assert!(error.contains(expected), "{json} was refused with {error:?}");
+        }
     }
 }
