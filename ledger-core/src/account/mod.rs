@@ -123,3 +123,6 @@ impl Aggregate for RewardAccount {
         self.remember(event);
     }
 }
+
+#[cfg(test)]
+mod tests;
