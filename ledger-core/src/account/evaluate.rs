@@ -22,10 +22,12 @@ impl RewardAccount {
         if let Some(answer) = self.repeated(command)? {
             return Ok((vec![], answer));
         }
-        if self.erased {
+        // Taking back a line we have is nothing new: refused, its win would still be paid.
+        let takes_back = transaction.status == Status::Removed && command.known.is_some();
+        if self.erased && !takes_back {
             return Err(Rejection::AccountErased);
         }
-        if self.closed {
+        if self.closed && !takes_back {
             return Err(Rejection::AccountClosed);
         }
         let new_account = !self.is_open();

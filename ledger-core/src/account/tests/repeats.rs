@@ -272,6 +272,19 @@ fn a_line_that_waited_is_not_drawn_after_erasure() {
 }
 
 #[test]
+fn a_known_line_is_taken_back_even_from_a_closed_or_erased_account() {
+    let happens = ["TransactionRemoved", "RewardIssued", "RewardReversed"];
+    closed()
+        .when(again(removal("t1"), known(12_50)))
+        .then_happens(&happens);
+    let mut account = decided_purchase();
+    cqrs_es::Aggregate::apply(&mut account.state, erased());
+    account
+        .when(again(removal("t1"), known(12_50)))
+        .then_happens(&happens);
+}
+
+#[test]
 fn nothing_can_be_changed_about_an_unknown_account() {
     let reason = || "because".to_owned();
     for kind in [
