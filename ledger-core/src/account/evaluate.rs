@@ -17,7 +17,7 @@ impl RewardAccount {
     pub(super) fn evaluate(&self, now: Timestamp, command: &EvaluateTransaction) -> Decision {
         let transaction = &*command.transaction;
         if command.resume {
-            return self.resume(command);
+            return self.resume(now, command);
         }
         if let Some(answer) = self.repeated(command)? {
             return Ok((vec![], answer));
@@ -51,7 +51,7 @@ impl RewardAccount {
                 )
             }
             Status::Booked => {
-                let (event, answer) = self.decide_booked(transaction, &command.offers, new_account);
+                let (event, answer) = self.decide_booked(now, transaction, &command.offers);
                 (vec![event], answer)
             }
         };
@@ -98,13 +98,13 @@ impl RewardAccount {
     }
 
     /// Decides a line that waited. A held one waits for a person, not for an epoch.
-    fn resume(&self, command: &EvaluateTransaction) -> Decision {
+    fn resume(&self, now: Timestamp, command: &EvaluateTransaction) -> Decision {
         let transaction = &*command.transaction;
         let position = command.known.as_ref().map(|k| k.position);
         if self.deferred.get(&transaction.key) != Some(&false) || self.erased {
             return Ok((vec![], Answer::Duplicate { position }));
         }
-        let (event, answer) = self.decide_booked(transaction, &command.offers, false);
+        let (event, answer) = self.decide_booked(now, transaction, &command.offers);
         match answer {
             Answer::Deferred(_) => Ok((vec![], answer)),
             _ => Ok((vec![event], answer)),
@@ -113,13 +113,13 @@ impl RewardAccount {
 
     fn decide_booked(
         &self,
+        now: Timestamp,
         transaction: &PreparedTransaction,
         offers: &[Offer],
-        new_account: bool,
     ) -> (AccountEvent, Answer) {
         let mut considered = Vec::with_capacity(offers.len());
         for offer in offers {
-            let failed = self.failed_rules(transaction, offer, new_account);
+            let failed = self.failed_rules(now, transaction, offer);
             let admitted = failed.is_empty();
             considered.push(Considered {
                 campaign_id: offer.terms.campaign_id.clone(),

@@ -3,6 +3,7 @@
 use crate::account::command::{EpochOffer, Facts, Offer, PreparedTransaction, Standing};
 use crate::account::state::RewardAccount;
 use crate::campaign::terms::{EligibleFrom, MccRange, RuleCode, Rules, Terms};
+use crate::time::Timestamp;
 use crate::transaction::{Direction, Mcc};
 
 impl RewardAccount {
@@ -10,9 +11,9 @@ impl RewardAccount {
     /// no failure.
     pub(super) fn failed_rules(
         &self,
+        now: Timestamp,
         transaction: &PreparedTransaction,
         offer: &Offer,
-        new_account: bool,
     ) -> Vec<RuleCode> {
         let mut failed = Vec::new();
         let terms = &*offer.terms;
@@ -29,11 +30,9 @@ impl RewardAccount {
         );
         rule(offer.standing == Standing::Paused, RuleCode::CampaignPaused);
         if terms.eligible_from == EligibleFrom::Enrolment {
-            // An account opened by this very line enrols now, after the purchase.
-            rule(
-                new_account || self.enrolled_at.is_some_and(|at| booked_at < at),
-                RuleCode::BeforeEnrolment,
-            );
+            // An account opened by this very line enrols now.
+            let enrolled_at = self.enrolled_at.unwrap_or(now);
+            rule(booked_at < enrolled_at, RuleCode::BeforeEnrolment);
         }
         rule(self.excluded, RuleCode::AccountExcluded);
         line_rules(&transaction.facts, terms, &mut rule);

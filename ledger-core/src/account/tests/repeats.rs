@@ -214,6 +214,14 @@ fn an_unknown_account_is_opened_by_its_first_line_where_enrolment_is_open() {
 }
 
 #[test]
+fn a_line_booked_after_the_account_it_opens_takes_part() {
+    given([])
+        .when(first_seen(purchase_at("2026-11-22T12:00:00Z")))
+        .then_happens(&["AccountOpened", "TransactionEvaluated"])
+        .then_answers(won(5_00));
+}
+
+#[test]
 fn opening_is_once() {
     let enrolled_at = at(NOW);
     let opened = given([])
