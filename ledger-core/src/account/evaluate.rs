@@ -84,11 +84,13 @@ impl RewardAccount {
             (Status::Removed, Some(known)) if self.removed.contains_key(&transaction.key) => {
                 Ok(duplicate(known))
             }
-            (Status::Removed, _) | (Status::Booked, None) => Ok(None),
+            // Booked under its pending name too, though a booked line has taken that one's place: one purchase.
+            (Status::Booked, None) => Ok(self.is_linked(transaction.key).then_some(Answer::Linked)),
+            (Status::Removed, _) => Ok(None),
             // A pending line that comes after its booking; its amount may have been another.
             (Status::Pending, Some(known)) => Ok(duplicate(known)),
             (Status::Pending, None) => Ok(match self.pending(transaction.key) {
-                Some(pending) if pending.fingerprint.is_none() => Some(Answer::Linked),
+                Some(_) if self.is_linked(transaction.key) => Some(Answer::Linked),
                 Some(pending) if pending.fingerprint == Some(transaction.line.fingerprint) => {
                     Some(Answer::Duplicate { position: None })
                 }

@@ -91,6 +91,22 @@ fn a_pending_line_that_was_booked_under_another_id_is_linked() {
 }
 
 #[test]
+fn a_booked_line_that_waits_has_taken_its_pending_lines_place() {
+    given([opened()])
+        .and(evaluate(purchase_once("t1", "p1"), offer_in(EpochOffer::NotOpen)))
+        .when(evaluate(pending("p1"), offer()))
+        .then_only_answers(Answer::Linked);
+}
+
+#[test]
+fn one_purchase_booked_under_both_its_names_is_drawn_once() {
+    given([opened()])
+        .and(evaluate(purchase_once("t1", "p1"), offer()))
+        .when(evaluate(purchase("p1"), offer()))
+        .then_only_answers(Answer::Linked);
+}
+
+#[test]
 fn a_removed_line_takes_its_win_back() {
     let then = decided_purchase().when(again(removal("t1"), known(12_50)));
     let then = then
