@@ -1,5 +1,10 @@
 //! Rules as sentences: given these events, when this is asked, then that has happened.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "a sentence reads better without references"
+)]
+
 use cqrs_es::Aggregate;
 
 use crate::account::{AccountCommand, Answer, CommandKind, RewardAccount};
@@ -52,7 +57,9 @@ impl<A: Decides<Answer: PartialEq + std::fmt::Debug, Error: PartialEq>> Given<A>
     /// An aggregate to which nothing but `events` has happened.
     pub(crate) fn events(now: Timestamp, events: impl IntoIterator<Item = A::Event>) -> Given<A> {
         let mut state = A::default();
-        events.into_iter().for_each(|event| state.apply(event));
+        for event in events {
+            state.apply(event);
+        }
         Given { state, now }
     }
 
@@ -128,7 +135,9 @@ impl<A: Decides<Answer: PartialEq + std::fmt::Debug, Error: PartialEq>> Then<A> 
     pub(crate) fn accepted(self) -> Given<A> {
         let events = self.events().to_vec();
         let mut given = self.given;
-        events.into_iter().for_each(|event| given.state.apply(event));
+        for event in events {
+            given.state.apply(event);
+        }
         given
     }
 }
