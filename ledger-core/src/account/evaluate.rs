@@ -17,15 +17,17 @@ impl RewardAccount {
     pub(super) fn evaluate(&self, now: Timestamp, command: &EvaluateTransaction) -> Decision {
         let transaction = &*command.transaction;
         if command.resume {
-            return self.resume(command);
+            return self.resume(now, command);
         }
         if let Some(answer) = self.repeated(command)? {
             return Ok((vec![], answer));
         }
-        if self.erased {
+        // Taking back a line we have is nothing new: refused, its win would still be paid.
+        let takes_back = transaction.status == Status::Removed && command.known.is_some();
+        if self.erased && !takes_back {
             return Err(Rejection::AccountErased);
         }
-        if self.closed {
+        if self.closed && !takes_back {
             return Err(Rejection::AccountClosed);
         }
         let new_account = !self.is_open();
@@ -43,7 +45,7 @@ impl RewardAccount {
                 (vec![AccountEvent::TransactionDeferred { line, reason }], Answer::Deferred(reason))
             }
             Status::Booked => {
-                let (event, answer) = self.decide_booked(transaction, &command.offers, new_account);
+                let (event, answer) = self.decide_booked(now, transaction, &command.offers);
                 (vec![event], answer)
             }
         };
@@ -74,11 +76,13 @@ impl RewardAccount {
             (Status::Removed, Some(known)) if self.removed.contains_key(&transaction.key) => {
                 Ok(duplicate(known))
             }
-            (Status::Removed, _) | (Status::Booked, None) => Ok(None),
+            // Booked under its pending name too, though a booked line has taken that one's place: one purchase.
+            (Status::Booked, None) => Ok(self.is_linked(transaction.key).then_some(Answer::Linked)),
+            (Status::Removed, _) => Ok(None),
             // A pending line that comes after its booking; its amount may have been another.
             (Status::Pending, Some(known)) => Ok(duplicate(known)),
             (Status::Pending, None) => Ok(match self.pending(transaction.key) {
-                Some(pending) if pending.fingerprint.is_none() => Some(Answer::Linked),
+                Some(_) if self.is_linked(transaction.key) => Some(Answer::Linked),
                 Some(pending) if pending.fingerprint == Some(transaction.line.fingerprint) => {
                     Some(Answer::Duplicate { position: None })
                 }
@@ -88,13 +92,13 @@ impl RewardAccount {
     }
 
     /// Decides a line that waited. A held one waits for a person, not for an epoch.
-    fn resume(&self, command: &EvaluateTransaction) -> Decision {
+    fn resume(&self, now: Timestamp, command: &EvaluateTransaction) -> Decision {
         let transaction = &*command.transaction;
         let position = command.known.as_ref().map(|k| k.position);
         if self.deferred.get(&transaction.key) != Some(&false) || self.erased {
             return Ok((vec![], Answer::Duplicate { position }));
         }
-        let (event, answer) = self.decide_booked(transaction, &command.offers, false);
+        let (event, answer) = self.decide_booked(now, transaction, &command.offers);
         match answer {
             Answer::Deferred(_) => Ok((vec![], answer)),
             _ => Ok((vec![event], answer)),
@@ -103,13 +107,13 @@ impl RewardAccount {
 
     fn decide_booked(
         &self,
+        now: Timestamp,
         transaction: &PreparedTransaction,
         offers: &[Offer],
-        new_account: bool,
     ) -> (AccountEvent, Answer) {
         let mut considered = Vec::with_capacity(offers.len());
         for offer in offers {
-            let failed = self.failed_rules(transaction, offer, new_account);
+            let failed = self.failed_rules(now, transaction, offer);
             let admitted = failed.is_empty();
             considered.push(Considered {
                 campaign_id: offer.terms.campaign_id.clone(),

@@ -110,3 +110,6 @@ impl Aggregate for RewardAccount {
         self.remember(event);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::posting::Posting;
 use crate::time::Timestamp;
 
 /// Refusals after which a payment is left to a person.
-pub const ATTEMPTS_MAX: u32 = 3;
+pub(super) const ATTEMPTS_MAX: u32 = 3;
 
 impl RewardAccount {
     pub(super) fn issue(&self, now: Timestamp, entry_id: EntryId) -> Decision {

@@ -99,6 +99,12 @@ impl RewardAccount {
         self.pending.iter().find(|p| p.key == key)
     }
 
+    /// Whether a booked line under another id has taken this pending one's place.
+    pub(super) fn is_linked(&self, key: TransactionKey) -> bool {
+        self.pending(key)
+            .is_some_and(|pending| pending.fingerprint.is_none())
+    }
+
     /// Remembers one fact. Total: whatever the log holds can be applied.
     pub(super) fn remember(&mut self, event: AccountEvent) {
         match event {
@@ -110,6 +116,7 @@ impl RewardAccount {
             AccountEvent::TransactionDeferred { line, reason } => {
                 let held = reason == crate::account::event::DeferReason::Held;
                 self.deferred.insert(key_of(&line), held);
+                self.link(&line);
             }
             AccountEvent::TransactionEvaluated { line, draws, .. } => self.decided(&line, draws),
             AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
@@ -146,9 +153,7 @@ impl RewardAccount {
         if !self.pending.is_empty() {
             self.pending.retain(|p| p.key != key);
         }
-        if let Some(pending_id) = &line.pending_transaction_id {
-            self.note(TransactionKey::of(&line.source, pending_id), None);
-        }
+        self.link(line);
         for draw in draws {
             let Some(amount) = draw.amount else { continue };
             self.count_win(&draw.campaign_id, draw.day);
@@ -165,6 +170,13 @@ impl RewardAccount {
                 reversed: false,
             };
             self.rewards.insert(draw.entry_id, reward);
+        }
+    }
+
+    /// A booked line takes the place of the pending one that the bank says it was.
+    fn link(&mut self, line: &Line) {
+        if let Some(pending_id) = &line.pending_transaction_id {
+            self.note(TransactionKey::of(&line.source, pending_id), None);
         }
     }
 

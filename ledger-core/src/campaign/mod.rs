@@ -41,3 +41,6 @@ impl Aggregate for Campaign {
         self.remember(event);
     }
 }
+
+#[cfg(test)]
+mod tests;

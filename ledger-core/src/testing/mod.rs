@@ -4,6 +4,8 @@ pub mod contract;
 
 mod clock;
 mod faults;
+#[cfg(test)]
+pub(crate) mod given;
 mod history;
 mod simulated;
 
