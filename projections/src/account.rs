@@ -51,15 +51,9 @@ impl AccountRow {
     /// What holds for it now.
     pub fn status(&self) -> AccountStatus {
         match self {
-            AccountRow {
-                erased_at: Some(_), ..
-            } => AccountStatus::Erased,
-            AccountRow {
-                closed_at: Some(_), ..
-            } => AccountStatus::Closed,
-            AccountRow {
-                excluded_at: Some(_), ..
-            } => AccountStatus::Excluded,
+            AccountRow { erased_at: Some(_), .. } => AccountStatus::Erased,
+            AccountRow { closed_at: Some(_), .. } => AccountStatus::Closed,
+            AccountRow { excluded_at: Some(_), .. } => AccountStatus::Excluded,
             _ => AccountStatus::Opened,
         }
     }
@@ -200,10 +194,7 @@ impl Accounts {
         amount: Money,
         sum: impl FnOnce(&mut Sums) -> &mut i64,
     ) -> Result<(), ProjectionError> {
-        let sums = self
-            .sums
-            .entry((record.stream_id.clone(), amount.currency()))
-            .or_default();
+        let sums = self.sums.entry((record.stream_id.clone(), amount.currency())).or_default();
         THIS.add(sum(sums), amount.minor(), record.position)
     }
 }
@@ -240,8 +231,7 @@ fn set(
              ON CONFLICT (account_id) DO UPDATE SET erased_at = excluded.erased_at"
         }
     };
-    conn.prepare_cached(sql)?
-        .execute(params![account, at.map(Timestamp::micros)])?;
+    conn.prepare_cached(sql)?.execute(params![account, at.map(Timestamp::micros)])?;
     Ok(())
 }
 
@@ -252,23 +242,12 @@ mod tests {
 
     fn balance(events: Vec<AccountEvent>) -> (i64, i64, i64, i64, i64) {
         let balances = after(events).query(|conn| balances(conn, &account_id("a")));
-        let [b] = balances[..] else {
-            panic!("one currency: {balances:?}")
-        };
-        (
-            b.won.minor(),
-            b.issued.minor(),
-            b.credited.minor(),
-            b.reversed.minor(),
-            b.outstanding_minor(),
-        )
+        let [b] = balances[..] else { panic!("one currency: {balances:?}") };
+        (b.won.minor(), b.issued.minor(), b.credited.minor(), b.reversed.minor(), b.outstanding_minor())
     }
 
     fn status(events: Vec<AccountEvent>) -> AccountStatus {
-        after(events)
-            .query(|conn| account(conn, &account_id("a")))
-            .unwrap()
-            .status()
+        after(events).query(|conn| account(conn, &account_id("a"))).unwrap().status()
     }
 
     #[test]
@@ -285,17 +264,9 @@ mod tests {
 
     #[test]
     fn a_reward_paid_although_reversed_is_owed_by_the_customer() {
-        let events = vec![
-            opened(),
-            won("t1", 100),
-            issued("t1", 100),
-            reversed("t1", 100, false),
-        ];
+        let events = vec![opened(), won("t1", 100), issued("t1", 100), reversed("t1", 100, false)];
         let paid = [requested("t1", 1, 100), credited("t1", 1, 100, true)];
-        assert_eq!(
-            balance([events, paid.into()].concat()),
-            (100, 100, 100, 100, -100)
-        );
+        assert_eq!(balance([events, paid.into()].concat()), (100, 100, 100, 100, -100));
     }
 
     #[test]
@@ -303,48 +274,24 @@ mod tests {
         let log = TestLog::with_campaign();
         log.account("a", [opened(), won("t1", i64::MAX), won("t2", 1)]);
         let failed = store().follow(&std::sync::Arc::new(log), 100);
-        assert!(
-            matches!(
-                failed,
-                Err(ProjectionError::Contradiction { projection: THIS, .. })
-            ),
-            "{failed:?}"
-        );
+        assert!(matches!(failed, Err(ProjectionError::Contradiction { projection: THIS, .. })), "{failed:?}");
     }
 
     #[test]
     fn a_closed_account_stays_closed_when_it_is_reinstated() {
-        let excluded = AccountEvent::AccountExcluded {
-            excluded_at: at(1),
-            reason: "staff".into(),
-        };
-        let reinstated = AccountEvent::AccountReinstated {
-            reinstated_at: at(2),
-            reason: "left".into(),
-        };
-        let closed = AccountEvent::AccountClosed {
-            closed_at: at(2),
-            reason: "moved".into(),
-        };
+        let excluded = AccountEvent::AccountExcluded { excluded_at: at(1), reason: "staff".into() };
+        let reinstated = AccountEvent::AccountReinstated { reinstated_at: at(2), reason: "left".into() };
+        let closed = AccountEvent::AccountClosed { closed_at: at(2), reason: "moved".into() };
         let erased = AccountEvent::PersonalDataErased { erased_at: at(3) };
         assert_eq!(status(vec![opened()]), AccountStatus::Opened);
         assert_eq!(status(vec![opened(), excluded.clone()]), AccountStatus::Excluded);
-        assert_eq!(
-            status(vec![opened(), excluded.clone(), reinstated.clone()]),
-            AccountStatus::Opened
-        );
-        assert_eq!(
-            status(vec![opened(), excluded, closed.clone(), reinstated]),
-            AccountStatus::Closed
-        );
+        assert_eq!(status(vec![opened(), excluded.clone(), reinstated.clone()]), AccountStatus::Opened);
+        assert_eq!(status(vec![opened(), excluded, closed.clone(), reinstated]), AccountStatus::Closed);
         assert_eq!(status(vec![opened(), closed, erased]), AccountStatus::Erased);
     }
 
     #[test]
     fn an_unknown_account_is_none() {
-        assert_eq!(
-            after([opened()]).query(|conn| account(conn, &account_id("b"))),
-            None
-        );
+        assert_eq!(after([opened()]).query(|conn| account(conn, &account_id("b"))), None);
     }
 }

@@ -59,11 +59,8 @@ pub(crate) fn entry(id: &str) -> EntryId {
 }
 
 pub(crate) fn table() -> PrizeTable {
-    let tier = |name: &str, odds_ppb, fixed| Tier {
-        name: name.into(),
-        odds_ppb,
-        prize: Prize::Fixed { fixed },
-    };
+    let tier =
+        |name: &str, odds_ppb, fixed| Tier { name: name.into(), odds_ppb, prize: Prize::Fixed { fixed } };
     PrizeTable {
         currency: gbp(0).currency(),
         tiers: vec![tier("gold", 1_000, 5_000), tier("tin", 100_000, 100)],
@@ -113,22 +110,9 @@ pub(crate) fn opened() -> AccountEvent {
 
 pub(crate) fn evaluated(line: Line, won: Option<(u32, i64)>) -> AccountEvent {
     let draws = vec![draw(line.transaction_id.as_str(), won)];
-    let considered = vec![Considered {
-        campaign_id: campaign_id(),
-        campaign_version: 1,
-        failed: vec![],
-    }];
-    let outcome = if won.is_some() {
-        Outcome::Won
-    } else {
-        Outcome::Lost
-    };
-    AccountEvent::TransactionEvaluated {
-        line,
-        outcome,
-        considered,
-        draws,
-    }
+    let considered = vec![Considered { campaign_id: campaign_id(), campaign_version: 1, failed: vec![] }];
+    let outcome = if won.is_some() { Outcome::Won } else { Outcome::Lost };
+    AccountEvent::TransactionEvaluated { line, outcome, considered, draws }
 }
 
 pub(crate) fn won(id: &str, minor: i64) -> AccountEvent {
@@ -142,40 +126,20 @@ pub(crate) fn lost(id: &str) -> AccountEvent {
 pub(crate) fn issued(id: &str, minor: i64) -> AccountEvent {
     let (campaign_id, amount) = (campaign_id(), gbp(minor));
     let posting = Posting::issue(&campaign_id, amount);
-    AccountEvent::RewardIssued {
-        entry_id: entry(id),
-        campaign_id,
-        amount,
-        issued_at: at(1),
-        posting,
-    }
+    AccountEvent::RewardIssued { entry_id: entry(id), campaign_id, amount, issued_at: at(1), posting }
 }
 
 pub(crate) fn requested(id: &str, attempt: u32, minor: i64) -> AccountEvent {
-    AccountEvent::CreditRequested {
-        entry_id: entry(id),
-        attempt,
-        amount: gbp(minor),
-        requested_at: at(2),
-    }
+    AccountEvent::CreditRequested { entry_id: entry(id), attempt, amount: gbp(minor), requested_at: at(2) }
 }
 
 pub(crate) fn failed(id: &str, attempt: u32) -> AccountEvent {
-    AccountEvent::CreditFailed {
-        entry_id: entry(id),
-        attempt,
-        reason: "closed".into(),
-        failed_at: at(3),
-    }
+    AccountEvent::CreditFailed { entry_id: entry(id), attempt, reason: "closed".into(), failed_at: at(3) }
 }
 
 pub(crate) fn credited(id: &str, attempt: u32, minor: i64, after_reversal: bool) -> AccountEvent {
     let amount = gbp(minor);
-    let posting = if after_reversal {
-        Posting::receivable(amount)
-    } else {
-        Posting::credit(amount)
-    };
+    let posting = if after_reversal { Posting::receivable(amount) } else { Posting::credit(amount) };
     let payout_reference = format!("pay_{id}").parse().unwrap();
     AccountEvent::RewardCredited {
         entry_id: entry(id),
@@ -208,10 +172,7 @@ pub(crate) fn reversed(id: &str, minor: i64, after_credit: bool) -> AccountEvent
 /// `c1` drafted, funded with 100,000 and open for [`day`]: 6 events.
 pub(crate) fn running_campaign() -> Vec<CampaignEvent> {
     vec![
-        CampaignEvent::CampaignDrafted {
-            version: 1,
-            terms: terms("Coffee"),
-        },
+        CampaignEvent::CampaignDrafted { version: 1, terms: terms("Coffee") },
         CampaignEvent::CampaignApproved { version: 1 },
         CampaignEvent::BudgetFunded {
             amount: gbp(100_000),
@@ -257,21 +218,13 @@ impl TestLog {
 
     pub(crate) fn account(&self, id: &str, events: impl IntoIterator<Item = AccountEvent>) {
         for event in events {
-            self.push(
-                StreamId::account(&account_id(id)),
-                event.name(),
-                serde_json::to_vec(&event).unwrap(),
-            );
+            self.push(StreamId::account(&account_id(id)), event.name(), serde_json::to_vec(&event).unwrap());
         }
     }
 
     pub(crate) fn campaign(&self, events: impl IntoIterator<Item = CampaignEvent>) {
         for event in events {
-            self.push(
-                StreamId::campaign(&campaign_id()),
-                event.name(),
-                serde_json::to_vec(&event).unwrap(),
-            );
+            self.push(StreamId::campaign(&campaign_id()), event.name(), serde_json::to_vec(&event).unwrap());
         }
     }
 
@@ -314,11 +267,7 @@ impl EventLog for TestLog {
         Err(AppendError::Fenced)
     }
     async fn head(&self) -> Result<Head, LogError> {
-        Ok(Head {
-            epoch: 1,
-            position: self.head_position(),
-            recorded_at: None,
-        })
+        Ok(Head { epoch: 1, position: self.head_position(), recorded_at: None })
     }
     async fn load_streams(&self, _: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
         not_here()
@@ -331,25 +280,12 @@ impl EventLog for TestLog {
     }
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
         let fail = |n: usize| n.checked_sub(1);
-        if self
-            .reads_to_fail
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fail)
-            .is_ok()
-        {
+        if self.reads_to_fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fail).is_ok() {
             let source = "the network is down".into();
-            return Err(LogError::Store {
-                doing: "read",
-                transient: true,
-                source,
-            });
+            return Err(LogError::Store { doing: "read", transient: true, source });
         }
         let events = self.events.lock().unwrap();
-        Ok(events
-            .iter()
-            .filter(|e| e.position > position)
-            .take(limit)
-            .cloned()
-            .collect())
+        Ok(events.iter().filter(|e| e.position > position).take(limit).cloned().collect())
     }
     async fn read_stream_after(
         &self,
@@ -371,11 +307,7 @@ pub(crate) struct TestStore {
 pub(crate) fn store() -> TestStore {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("read.db");
-    TestStore {
-        store: ReadStore::open(&path).unwrap(),
-        path,
-        _folder: folder,
-    }
+    TestStore { store: ReadStore::open(&path).unwrap(), path, _folder: folder }
 }
 
 impl TestStore {

@@ -94,11 +94,7 @@ impl Projection {
     }
 
     pub(crate) fn contradiction(self, position: Position, what: &'static str) -> ProjectionError {
-        ProjectionError::Contradiction {
-            projection: self,
-            position,
-            what,
-        }
+        ProjectionError::Contradiction { projection: self, position, what }
     }
 
     /// An event about a row that has to be there changes exactly one.
@@ -108,18 +104,12 @@ impl Projection {
         position: Position,
         what: &'static str,
     ) -> Result<(), ProjectionError> {
-        if changed == 1 {
-            Ok(())
-        } else {
-            Err(self.contradiction(position, what))
-        }
+        if changed == 1 { Ok(()) } else { Err(self.contradiction(position, what)) }
     }
 
     /// A running total; one that does not fit 63 bits is no amount of money.
     pub(crate) fn add(self, total: &mut i64, more: i64, position: Position) -> Result<(), ProjectionError> {
-        *total = total
-            .checked_add(more)
-            .ok_or_else(|| self.contradiction(position, "a sum does not fit"))?;
+        *total = total.checked_add(more).ok_or_else(|| self.contradiction(position, "a sum does not fit"))?;
         Ok(())
     }
 }
@@ -156,10 +146,7 @@ impl Record {
         let mut last = after;
         let record = |stored: &StoredEvent| {
             if stored.position != last.next() {
-                return Err(ProjectionError::Hole {
-                    after: last,
-                    found: stored.position,
-                });
+                return Err(ProjectionError::Hole { after: last, found: stored.position });
             }
             last = stored.position;
             Record::decode(stored).map_err(ProjectionError::Log)
@@ -202,10 +189,7 @@ pub(crate) fn apply(
         return Ok(checkpoint);
     };
     if first.position != checkpoint.next() {
-        return Err(ProjectionError::Hole {
-            after: checkpoint,
-            found: first.position,
-        });
+        return Err(ProjectionError::Hole { after: checkpoint, found: first.position });
     }
     let mut fold = projection.fold();
     for record in fresh {
@@ -240,9 +224,5 @@ pub fn checkpoints(conn: &Connection) -> Result<[(Projection, Position); 5], Pro
 
 /// Up to where every projection has seen the log: the position an answer is of.
 pub fn position(conn: &Connection) -> Result<Position, ProjectionError> {
-    Ok(checkpoints(conn)?
-        .into_iter()
-        .map(|(_, at)| at)
-        .min()
-        .unwrap_or_default())
+    Ok(checkpoints(conn)?.into_iter().map(|(_, at)| at).min().unwrap_or_default())
 }

@@ -39,11 +39,7 @@ impl Selection {
 impl std::str::FromStr for Selection {
     type Err = ProjectionError;
     fn from_str(name: &str) -> Result<Self, ProjectionError> {
-        if name == "all" {
-            Ok(Selection::All)
-        } else {
-            name.parse().map(Selection::One)
-        }
+        if name == "all" { Ok(Selection::All) } else { name.parse().map(Selection::One) }
     }
 }
 
@@ -106,10 +102,7 @@ type Targets = Vec<(Projection, Position)>;
 
 fn targets(running: &Connection, selection: Selection) -> Result<Targets, ProjectionError> {
     let all = projection::checkpoints(running)?;
-    Ok(all
-        .into_iter()
-        .filter(|(projection, _)| selection.contains(*projection))
-        .collect())
+    Ok(all.into_iter().filter(|(projection, _)| selection.contains(*projection)).collect())
 }
 
 /// The file beside the store in which tables are built; gone when dropped.
@@ -156,20 +149,13 @@ async fn build(
         "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;",
     )?;
     conn.set_prepared_statement_cache_capacity(store::STATEMENTS_CACHED);
-    let end = targets
-        .iter()
-        .map(|(_, target)| *target)
-        .max()
-        .unwrap_or_default();
+    let end = targets.iter().map(|(_, target)| *target).max().unwrap_or_default();
     let mut at = Position::default();
     while at < end {
         let events = log.read_after(at, BATCH_EVENTS).await?;
         let records = Record::decode_after(at, &events)?;
         let Some(last) = records.last() else {
-            return Err(ProjectionError::Ahead {
-                checkpoint: end,
-                head: at,
-            });
+            return Err(ProjectionError::Ahead { checkpoint: end, head: at });
         };
         let transaction = conn.transaction()?;
         for (projection, target) in targets {
@@ -190,12 +176,8 @@ fn report(
     targets: &Targets,
 ) -> Result<Vec<RebuildReport>, ProjectionError> {
     let report = |(projection, target): &(Projection, Position)| {
-        let mut report = RebuildReport {
-            projection: *projection,
-            events: target.0,
-            rows: 0,
-            rows_changed: 0,
-        };
+        let mut report =
+            RebuildReport { projection: *projection, events: target.0, rows: 0, rows_changed: 0 };
         for table in projection.tables() {
             let (rows, changed) = differences(running, built, table)?;
             report.rows += rows;
@@ -215,10 +197,8 @@ fn differences(
     let sql = in_key_order(table);
     let (mut left, mut right) = (running.prepare(&sql)?, built.prepare(&sql)?);
     let columns = left.column_count();
-    let (mut left, mut right) = (
-        Walk::start(left.query([])?, columns)?,
-        Walk::start(right.query([])?, columns)?,
-    );
+    let (mut left, mut right) =
+        (Walk::start(left.query([])?, columns)?, Walk::start(right.query([])?, columns)?);
     let (mut rows, mut changed) = (0, 0);
     loop {
         let order = match (&left.row, &right.row) {
@@ -256,11 +236,7 @@ struct Walk<'s> {
 
 impl<'s> Walk<'s> {
     fn start(rows: Rows<'s>, columns: usize) -> Result<Walk<'s>, ProjectionError> {
-        let mut walk = Walk {
-            rows,
-            columns,
-            row: None,
-        };
+        let mut walk = Walk { rows, columns, row: None };
         walk.step()?;
         Ok(walk)
     }
@@ -286,11 +262,7 @@ fn order(a: &[Value], b: &[Value]) -> Ordering {
             Ordering::Equal
         }
     };
-    a.iter()
-        .zip(b)
-        .map(column)
-        .find(|order| order.is_ne())
-        .unwrap_or(Ordering::Equal)
+    a.iter().zip(b).map(column).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 fn replace(running: &Connection, built: &Connection, table: &Table) -> Result<(), ProjectionError> {

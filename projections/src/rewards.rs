@@ -56,15 +56,9 @@ impl std::str::FromStr for RewardCursor {
     type Err = &'static str;
     fn from_str(token: &str) -> Result<Self, Self::Err> {
         let parse = |(position, ordinal): (&str, &str)| {
-            Some(RewardCursor {
-                position: position.parse().ok()?,
-                ordinal: ordinal.parse().ok()?,
-            })
+            Some(RewardCursor { position: position.parse().ok()?, ordinal: ordinal.parse().ok()? })
         };
-        token
-            .rsplit_once('.')
-            .and_then(parse)
-            .ok_or("not a cursor of rewards")
+        token.rsplit_once('.').and_then(parse).ok_or("not a cursor of rewards")
     }
 }
 
@@ -130,19 +124,14 @@ pub fn rewards(
     )?;
     let (position, ordinal) = after.map_or((i64::MAX, 0), |c| (row::stored(c.position), c.ordinal));
     let status = status.map(RewardStatus::as_str);
-    let rows = statement.query_map(
-        params![account.as_str(), position, ordinal, status, page::limit(first)],
-        read,
-    )?;
+    let rows = statement
+        .query_map(params![account.as_str(), position, ordinal, status, page::limit(first)], read)?;
     Ok(Page::of(rows.collect::<Result<_, _>>()?, first))
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<RewardRow> {
     Ok(RewardRow {
-        cursor: RewardCursor {
-            position: row::position(row, "position")?,
-            ordinal: row.get("ordinal")?,
-        },
+        cursor: RewardCursor { position: row::position(row, "position")?, ordinal: row.get("ordinal")? },
         entry_id: EntryId(row.get("entry_id")?),
         account_id: row::text(row, "account_id")?,
         campaign_id: row::text(row, "campaign_id")?,
@@ -186,62 +175,34 @@ impl Fold for Rewards {
                 }
                 Ok(())
             }
-            AccountEvent::RewardIssued {
-                entry_id, issued_at, ..
-            } => change(
+            AccountEvent::RewardIssued { entry_id, issued_at, .. } => change(
                 "UPDATE rewards SET issued_at = ?2, status = iif(status = 'won', 'issued', status) WHERE entry_id = ?1",
                 &[&entry_id.0, &issued_at.micros()],
             ),
-            AccountEvent::CustomerNotified {
-                entry_id,
-                notified_at,
-            } => change(
+            AccountEvent::CustomerNotified { entry_id, notified_at } => change(
                 "UPDATE rewards SET notified_at = ?2 WHERE entry_id = ?1",
                 &[&entry_id.0, &notified_at.micros()],
             ),
             // After a refusal, another attempt: what failed is under way again.
-            AccountEvent::CreditRequested {
-                entry_id, attempt, ..
-            } => change(
+            AccountEvent::CreditRequested { entry_id, attempt, .. } => change(
                 "UPDATE rewards SET attempt = ?2, status = iif(status = 'credit_failed', 'issued', status)
                  WHERE entry_id = ?1",
                 &[&entry_id.0, attempt],
             ),
             // A confirmation is a fact even after a reversal; the status then stays reversed.
-            AccountEvent::RewardCredited {
-                entry_id,
-                attempt,
-                payout_reference,
-                credited_at,
-                ..
-            } => change(
+            AccountEvent::RewardCredited { entry_id, attempt, payout_reference, credited_at, .. } => change(
                 "UPDATE rewards SET attempt = ?2, payout_reference = ?3, credited_at = ?4,
                      status = iif(status = 'reversed', status, 'credited')
                  WHERE entry_id = ?1",
-                &[
-                    &entry_id.0,
-                    attempt,
-                    &payout_reference.as_str(),
-                    &credited_at.micros(),
-                ],
+                &[&entry_id.0, attempt, &payout_reference.as_str(), &credited_at.micros()],
             ),
-            AccountEvent::CreditFailed {
-                entry_id,
-                attempt,
-                reason,
-                failed_at,
-            } => change(
+            AccountEvent::CreditFailed { entry_id, attempt, reason, failed_at } => change(
                 "UPDATE rewards SET attempt = ?2, failure = ?3, failed_at = ?4,
                      status = iif(status IN ('reversed', 'credited'), status, 'credit_failed')
                  WHERE entry_id = ?1",
                 &[&entry_id.0, attempt, reason, &failed_at.micros()],
             ),
-            AccountEvent::RewardReversed {
-                entry_id,
-                reason,
-                reversed_at,
-                ..
-            } => change(
+            AccountEvent::RewardReversed { entry_id, reason, reversed_at, .. } => change(
                 "UPDATE rewards SET status = 'reversed', reversal_reason = ?2, reversed_at = ?3 WHERE entry_id = ?1",
                 &[&entry_id.0, reason, &reversed_at.micros()],
             ),
@@ -303,17 +264,10 @@ mod tests {
     #[test]
     fn a_reward_goes_from_won_to_credited() {
         let won = row_after([]);
-        assert_eq!(
-            (won.status, won.amount, won.attempt),
-            (RewardStatus::Won, gbp(100), 0)
-        );
+        assert_eq!((won.status, won.amount, won.attempt), (RewardStatus::Won, gbp(100), 0));
         assert_eq!((won.transaction_id, won.won_at), (tx("t1"), at(8)));
         assert_eq!(status_after([issued("t1", 100)]), RewardStatus::Issued);
-        let paid = row_after([
-            issued("t1", 100),
-            requested("t1", 1, 100),
-            credited("t1", 1, 100, false),
-        ]);
+        let paid = row_after([issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)]);
         assert_eq!(paid.status, RewardStatus::Credited);
         assert_eq!((paid.issued_at, paid.credited_at), (Some(at(1)), Some(at(4))));
         assert_eq!(paid.payout_reference, Some("pay_t1".parse().unwrap()));
@@ -342,23 +296,13 @@ mod tests {
 
     #[test]
     fn a_credited_reward_can_be_reversed() {
-        let paid = [
-            issued("t1", 100),
-            requested("t1", 1, 100),
-            credited("t1", 1, 100, false),
-        ];
-        assert_eq!(
-            status_after(paid.into_iter().chain([reversed("t1", 100, true)])),
-            RewardStatus::Reversed
-        );
+        let paid = [issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)];
+        assert_eq!(status_after(paid.into_iter().chain([reversed("t1", 100, true)])), RewardStatus::Reversed);
     }
 
     #[test]
     fn telling_the_customer_changes_no_status() {
-        let told = AccountEvent::CustomerNotified {
-            entry_id: entry("t1"),
-            notified_at: at(9),
-        };
+        let told = AccountEvent::CustomerNotified { entry_id: entry("t1"), notified_at: at(9) };
         let row = row_after([told]);
         assert_eq!((row.status, row.notified_at), (RewardStatus::Won, Some(at(9))));
     }
@@ -383,23 +327,14 @@ mod tests {
         }
         assert_eq!(seen, ids.into_iter().rev().collect::<Vec<_>>());
         let issued = page(Some(RewardStatus::Issued), None, 1);
-        assert_eq!(
-            (issued.rows[0].transaction_id.as_str(), issued.has_more),
-            ("t5", true)
-        );
+        assert_eq!((issued.rows[0].transaction_id.as_str(), issued.has_more), ("t5", true));
         let rest = page(Some(RewardStatus::Issued), Some(issued.rows[0].cursor), 1_000);
-        assert_eq!(
-            (rest.rows[0].transaction_id.as_str(), rest.has_more),
-            ("t2", false)
-        );
+        assert_eq!((rest.rows[0].transaction_id.as_str(), rest.has_more), ("t2", false));
     }
 
     #[test]
     fn cursors_survive_text() {
-        let cursor = RewardCursor {
-            position: Position(12),
-            ordinal: 3,
-        };
+        let cursor = RewardCursor { position: Position(12), ordinal: 3 };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         assert!("0:12".parse::<RewardCursor>().is_err());
     }

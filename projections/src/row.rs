@@ -23,10 +23,7 @@ pub(crate) fn text<T: FromStr>(row: &Row<'_>, column: &str) -> rusqlite::Result<
 where
     T::Err: Into<Cause>,
 {
-    row.get_ref(column)?
-        .as_str()?
-        .parse()
-        .map_err(|e: T::Err| damaged(row, column, e))
+    row.get_ref(column)?.as_str()?.parse().map_err(|e: T::Err| damaged(row, column, e))
 }
 
 /// A nullable text column that parses.
@@ -43,8 +40,7 @@ where
 /// A nullable column with JSON.
 pub(crate) fn json_opt<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
     let json = row.get_ref(column)?.as_str_or_null()?;
-    json.map(|json| serde_json::from_str(json).map_err(|e| damaged(row, column, e)))
-        .transpose()
+    json.map(|json| serde_json::from_str(json).map_err(|e| damaged(row, column, e))).transpose()
 }
 
 /// A column with JSON.

@@ -74,24 +74,13 @@ impl Runner {
     pub fn new(log: Arc<dyn EventLog>, store: ReadStore) -> Result<(Runner, Progress), ProjectionError> {
         let at = store.query(projection::position)?;
         let (position, receiver) = watch::channel(at);
-        Ok((
-            Runner {
-                log,
-                store,
-                position,
-                batch_events: BATCH_EVENTS,
-            },
-            Progress(receiver),
-        ))
+        Ok((Runner { log, store, position, batch_events: BATCH_EVENTS }, Progress(receiver)))
     }
 
     /// With another bound on the events of one transaction than [`BATCH_EVENTS`].
     #[must_use]
     pub fn with_batch(self, batch_events: usize) -> Runner {
-        Runner {
-            batch_events: batch_events.max(1),
-            ..self
-        }
+        Runner { batch_events: batch_events.max(1), ..self }
     }
 
     /// [`run`](Runner::run) on a thread of its own, since SQLite blocks. `handle` runs the log's reads.
@@ -120,11 +109,7 @@ impl Runner {
             let wait = match self.step().await {
                 Ok(read) => {
                     pause = PAUSE_MIN;
-                    if read == self.batch_events {
-                        Wait::No
-                    } else {
-                        Wait::Hint
-                    }
+                    if read == self.batch_events { Wait::No } else { Wait::Hint }
                 }
                 Err(error) if error.transient() => {
                     tracing::warn!(
@@ -172,11 +157,7 @@ impl Runner {
         let at = checkpoints.iter().map(|(_, at)| *at).min().unwrap_or(after);
         self.position.send_replace(at);
         // A batch that is not full ends at the head.
-        let head = if events.len() < self.batch_events {
-            at
-        } else {
-            self.log.head().await?.position
-        };
+        let head = if events.len() < self.batch_events { at } else { self.log.head().await?.position };
         measure(&checkpoints, head);
         Ok(events.len())
     }
@@ -186,11 +167,7 @@ impl Runner {
         let checkpoints = self.store.query(projection::checkpoints)?;
         let checkpoint = checkpoints.iter().map(|(_, at)| *at).max().unwrap_or_default();
         let head = self.log.head().await?.position;
-        if checkpoint > head {
-            Err(ProjectionError::Ahead { checkpoint, head })
-        } else {
-            Ok(())
-        }
+        if checkpoint > head { Err(ProjectionError::Ahead { checkpoint, head }) } else { Ok(()) }
     }
 }
 
@@ -235,14 +212,7 @@ mod tests {
     fn history() -> TestLog {
         let log = TestLog::with_campaign();
         log.account("a", [opened(), lost("t1"), won("t2", 100), issued("t2", 100)]);
-        log.account(
-            "a",
-            [
-                requested("t2", 1, 100),
-                credited("t2", 1, 100, false),
-                won("t3", 5_000),
-            ],
-        );
+        log.account("a", [requested("t2", 1, 100), credited("t2", 1, 100, false), won("t3", 5_000)]);
         log
     }
 
@@ -258,10 +228,7 @@ mod tests {
         }
         assert_eq!(store.query(projection::position), log.head_position());
         let reports = block_on(compare(&*log, &store.path, Selection::All, |_, _| {})).unwrap();
-        assert!(
-            reports.iter().all(|r| r.rows > 0 && r.rows_changed == 0),
-            "{reports:?}"
-        );
+        assert!(reports.iter().all(|r| r.rows > 0 && r.rows_changed == 0), "{reports:?}");
     }
 
     #[test]
@@ -271,17 +238,10 @@ mod tests {
         let failed = store.follow(&log, 1_000);
         assert!(matches!(
             failed,
-            Err(ProjectionError::Contradiction {
-                projection: Projection::Rewards,
-                ..
-            })
+            Err(ProjectionError::Contradiction { projection: Projection::Rewards, .. })
         ));
         assert_eq!(store.query(projection::position), Position(0));
-        assert!(
-            store
-                .query(|conn| crate::account::account(conn, &account_id("a")))
-                .is_none()
-        );
+        assert!(store.query(|conn| crate::account::account(conn, &account_id("a"))).is_none());
     }
 
     #[test]
@@ -290,13 +250,7 @@ mod tests {
         log.edit(|events| drop(events.remove(7)));
         let refused = store.follow(&log, 3);
         assert!(
-            matches!(
-                refused,
-                Err(ProjectionError::Hole {
-                    after: Position(7),
-                    found: Position(9)
-                })
-            ),
+            matches!(refused, Err(ProjectionError::Hole { after: Position(7), found: Position(9) })),
             "{refused:?}"
         );
         assert_eq!(store.query(projection::position), Position(6));
@@ -311,16 +265,7 @@ mod tests {
         let (_head, head) = watch::channel(Position(0));
         let (_stop, stop) = watch::channel(false);
         let refused = block_on(runner.run(head, stop));
-        assert!(
-            matches!(
-                refused,
-                Err(ProjectionError::Ahead {
-                    head: Position(4),
-                    ..
-                })
-            ),
-            "{refused:?}"
-        );
+        assert!(matches!(refused, Err(ProjectionError::Ahead { head: Position(4), .. })), "{refused:?}");
     }
 
     #[test]
@@ -358,10 +303,7 @@ mod tests {
             stop.send_replace(true);
             thread.join().unwrap().unwrap();
             assert!(!progress.is_running());
-            assert_eq!(
-                progress.wait_for(Position(1_000), SOON).await,
-                Err(WaitError::Stopped)
-            );
+            assert_eq!(progress.wait_for(Position(1_000), SOON).await, Err(WaitError::Stopped));
         });
     }
 

@@ -55,16 +55,8 @@ impl ReadStore {
     }
 
     fn new(path: &Path, writer: Option<Mutex<Connection>>) -> ReadStore {
-        let readers = Mutex::new(Readers {
-            idle: vec![],
-            open: 0,
-        });
-        ReadStore(Arc::new(Shared {
-            path: path.into(),
-            writer,
-            readers,
-            freed: Condvar::new(),
-        }))
+        let readers = Mutex::new(Readers { idle: vec![], open: 0 });
+        ReadStore(Arc::new(Shared { path: path.into(), writer, readers, freed: Condvar::new() }))
     }
 
     /// Runs queries of this crate against the state at one position. Blocks; see [`read`](ReadStore::read).
@@ -104,9 +96,7 @@ impl ReadStore {
 
 impl std::fmt::Debug for ReadStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReadStore")
-            .field("path", &self.0.path)
-            .finish_non_exhaustive()
+        f.debug_struct("ReadStore").field("path", &self.0.path).finish_non_exhaustive()
     }
 }
 
@@ -123,10 +113,7 @@ impl Shared {
         readers.open += usize::from(idle.is_none());
         drop(readers);
         // From here on the place is ours: dropping the reader gives it back, whether or not opening works.
-        let mut reader = Reader {
-            shared: self,
-            conn: idle,
-        };
+        let mut reader = Reader { shared: self, conn: idle };
         if reader.conn.is_none() {
             reader.conn = Some(open_reader(&self.path)?);
         }
@@ -143,9 +130,7 @@ struct Reader<'a> {
 impl Deref for Reader<'_> {
     type Target = Connection;
     fn deref(&self) -> &Connection {
-        self.conn
-            .as_ref()
-            .expect("a reader is handed out with its connection")
+        self.conn.as_ref().expect("a reader is handed out with its connection")
     }
 }
 
@@ -204,11 +189,7 @@ fn schema_version(conn: &Connection) -> Result<i64, ProjectionError> {
 
 fn check_version(found: i64) -> Result<(), ProjectionError> {
     let expected = SCHEMA_VERSION;
-    if found == expected {
-        Ok(())
-    } else {
-        Err(ProjectionError::SchemaVersion { found, expected })
-    }
+    if found == expected { Ok(()) } else { Err(ProjectionError::SchemaVersion { found, expected }) }
 }
 
 #[cfg(test)]
@@ -221,15 +202,9 @@ mod tests {
         let path = folder.path().join("read.db");
         drop(ReadStore::open(&path).unwrap());
         ReadStore::open(&path).expect("our own version opens again");
-        Connection::open(&path)
-            .unwrap()
-            .pragma_update(None, "user_version", 99)
-            .unwrap();
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         for opened in [ReadStore::open(&path), ReadStore::open_read_only(&path)] {
-            assert!(matches!(
-                opened,
-                Err(ProjectionError::SchemaVersion { found: 99, .. })
-            ));
+            assert!(matches!(opened, Err(ProjectionError::SchemaVersion { found: 99, .. })));
         }
     }
 

@@ -79,10 +79,7 @@ pub fn transaction(
 ) -> Result<Option<TransactionRow>, ProjectionError> {
     let mut statement =
         conn.prepare_cached("SELECT * FROM transactions WHERE source = ?1 AND transaction_id = ?2")?;
-    if let Some(found) = statement
-        .query_row([source.as_str(), id.as_str()], read)
-        .optional()?
-    {
+    if let Some(found) = statement.query_row([source.as_str(), id.as_str()], read).optional()? {
         return Ok(Some(found));
     }
     match booked_as(conn, source, id)? {
@@ -135,9 +132,7 @@ fn booked_as(
     let mut statement = conn.prepare_cached(
         "SELECT booked_as FROM transaction_aliases WHERE source = ?1 AND transaction_id = ?2",
     )?;
-    Ok(statement
-        .query_row([source.as_str(), id.as_str()], |row| row.get(0))
-        .optional()?)
+    Ok(statement.query_row([source.as_str(), id.as_str()], |row| row.get(0)).optional()?)
 }
 
 /// Writes every line at once: a batch seldom has one twice.
@@ -156,25 +151,16 @@ impl Fold for Transactions {
                 defer(conn, record, line, *reason)?;
                 take_over_pending(conn, line)
             }
-            AccountEvent::TransactionEvaluated {
-                line,
-                outcome,
-                considered,
-                draws,
-            } => {
+            AccountEvent::TransactionEvaluated { line, outcome, considered, draws } => {
                 decide(conn, record, line, *outcome, considered, draws)?;
                 take_over_pending(conn, line)
             }
-            AccountEvent::TransactionLinked {
-                source,
-                transaction_id,
-                linked_to,
-            } => add_alias(conn, source, transaction_id, linked_to),
-            AccountEvent::TransactionRemoved {
-                source,
-                transaction_id,
-                removed_at,
-            } => remove(conn, record, source, transaction_id, *removed_at),
+            AccountEvent::TransactionLinked { source, transaction_id, linked_to } => {
+                add_alias(conn, source, transaction_id, linked_to)
+            }
+            AccountEvent::TransactionRemoved { source, transaction_id, removed_at } => {
+                remove(conn, record, source, transaction_id, *removed_at)
+            }
             AccountEvent::PersonalDataErased { .. } => {
                 conn.prepare_cached("UPDATE transactions SET details = NULL WHERE account_id = ?1")?
                     .execute([record.stream_id.as_str()])?;
@@ -273,11 +259,7 @@ fn decide(
         Outcome::Lost => "lost",
         Outcome::Won => "won",
     };
-    let draws = if draws.is_empty() {
-        None
-    } else {
-        Some(serde_json::to_string(draws)?)
-    };
+    let draws = if draws.is_empty() { None } else { Some(serde_json::to_string(draws)?) };
     // Decided at most once, for ever: the last place that would notice.
     let changed = conn
         .prepare_cached(
@@ -350,12 +332,7 @@ fn remove(
          WHERE source = ?1 AND transaction_id = ?2 AND account_id = ?3",
     )?;
     let mut remove = |id: &str| {
-        statement.execute(params![
-            source.as_str(),
-            id,
-            record.stream_id.as_str(),
-            removed_at.micros()
-        ])
+        statement.execute(params![source.as_str(), id, record.stream_id.as_str(), removed_at.micros()])
     };
     if remove(id.as_str())? == 0
         && let Some(booked) = booked_as(conn, source, id)?

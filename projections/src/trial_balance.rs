@@ -53,25 +53,14 @@ pub struct TrialBalance {
 pub fn trial_balance(conn: &Connection, as_of: Option<Position>) -> Result<TrialBalance, ProjectionError> {
     let checkpoint = checkpoint(conn)?;
     let position = as_of.map_or(checkpoint, |asked| asked.min(checkpoint));
-    let accounts = if position == checkpoint {
-        totals(conn)?
-    } else {
-        totals_as_of(conn, position)?
-    };
+    let accounts = if position == checkpoint { totals(conn)? } else { totals_as_of(conn, position)? };
     let differences = differences(&accounts);
-    Ok(TrialBalance {
-        position,
-        accounts,
-        differences,
-    })
+    Ok(TrialBalance { position, accounts, differences })
 }
 
 fn checkpoint(conn: &Connection) -> Result<Position, ProjectionError> {
     let all = projection::checkpoints(conn)?;
-    Ok(all
-        .into_iter()
-        .find(|(p, _)| *p == THIS)
-        .map_or(Position::default(), |(_, at)| at))
+    Ok(all.into_iter().find(|(p, _)| *p == THIS).map_or(Position::default(), |(_, at)| at))
 }
 
 fn totals(conn: &Connection) -> Result<Vec<LedgerAccountRow>, ProjectionError> {
@@ -103,9 +92,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<LedgerAccountRow> {
 fn differences(accounts: &[LedgerAccountRow]) -> Vec<(Currency, i128)> {
     let mut by_code = BTreeMap::new();
     for account in accounts {
-        let (_, difference) = by_code
-            .entry(account.currency.code())
-            .or_insert((account.currency, 0_i128));
+        let (_, difference) = by_code.entry(account.currency.code()).or_insert((account.currency, 0_i128));
         *difference += i128::from(account.debits_minor) - i128::from(account.credits_minor);
     }
     by_code.into_values().collect()
@@ -204,11 +191,7 @@ mod tests {
     }
 
     fn balance(books: &TrialBalance, account: &str) -> i64 {
-        books
-            .accounts
-            .iter()
-            .find(|a| a.ledger_account == account)
-            .map_or(0, LedgerAccountRow::balance_minor)
+        books.accounts.iter().find(|a| a.ledger_account == account).map_or(0, LedgerAccountRow::balance_minor)
     }
 
     #[test]
@@ -217,10 +200,7 @@ mod tests {
         for position in 0..=17 {
             let books = store.query(|conn| trial_balance(conn, Some(Position(position))));
             assert_eq!(books.position, Position(position));
-            assert!(
-                books.differences.iter().all(|(_, minor)| *minor == 0),
-                "{books:?}"
-            );
+            assert!(books.differences.iter().all(|(_, minor)| *minor == 0), "{books:?}");
             assert_eq!(books.accounts.is_empty(), position < 3, "funded at 3: {books:?}");
         }
     }

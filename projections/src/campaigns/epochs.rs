@@ -80,9 +80,7 @@ pub fn epoch(
     epoch: Epoch,
 ) -> Result<Option<EpochRow>, ProjectionError> {
     let mut statement = conn.prepare_cached("SELECT * FROM epochs WHERE campaign_id = ?1 AND epoch = ?2")?;
-    let found = statement
-        .query_row([campaign.as_str(), &epoch.to_string()], read)
-        .optional()?;
+    let found = statement.query_row([campaign.as_str(), &epoch.to_string()], read).optional()?;
     found.map(|row| with_wins(conn, row)).transpose()
 }
 
@@ -201,35 +199,20 @@ pub(super) fn apply(
                 at_once,
             ])?,
         // A halted epoch that two people resume opens again.
-        CampaignEvent::EpochOpened {
-            epoch,
-            opened_at,
-            beacon,
-            budget_cap_minor,
-        } => conn
+        CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor } => conn
             .prepare_cached(
                 "UPDATE epochs SET status = 'open', opened_at = ?3, beacon = ?4, budget_cap_minor = ?5
                  WHERE campaign_id = ?1 AND epoch = ?2",
             )?
-            .execute(params![
-                id,
-                epoch.to_string(),
-                opened_at.micros(),
-                beacon.0,
-                budget_cap_minor
-            ])?,
+            .execute(params![id, epoch.to_string(), opened_at.micros(), beacon.0, budget_cap_minor])?,
         CampaignEvent::EpochHalted { epoch, reason } => conn
             .prepare_cached(
                 "UPDATE epochs SET status = 'halted', halt_reason = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
             )?
             .execute(params![id, epoch.to_string(), reason])?,
-        CampaignEvent::EpochClosed {
-            epoch,
-            draws,
-            wins,
-            paid_minor,
-            root,
-        } => close(conn, record, *epoch, *draws, wins, *paid_minor, root)?,
+        CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root } => {
+            close(conn, record, *epoch, *draws, wins, *paid_minor, root)?
+        }
         CampaignEvent::EpochRevealed { epoch, seed } => conn
             .prepare_cached(
                 "UPDATE epochs SET status = 'revealed', seed = ?3 WHERE campaign_id = ?1 AND epoch = ?2",

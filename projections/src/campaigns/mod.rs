@@ -80,10 +80,7 @@ pub fn campaigns(
 ) -> Result<Page<CampaignRow>, ProjectionError> {
     let mut statement =
         conn.prepare_cached("SELECT * FROM campaigns WHERE position < ?1 ORDER BY position DESC LIMIT ?2")?;
-    let rows = statement.query_map(
-        params![after.map_or(i64::MAX, row::stored), page::limit(first)],
-        read,
-    )?;
+    let rows = statement.query_map(params![after.map_or(i64::MAX, row::stored), page::limit(first)], read)?;
     Ok(Page::of(rows.collect::<Result<_, _>>()?, first))
 }
 
@@ -95,9 +92,7 @@ pub fn prize_table(
 ) -> Result<Option<PrizeTable>, ProjectionError> {
     let mut statement = conn
         .prepare_cached("SELECT prize_table FROM prize_tables WHERE campaign_id = ?1 AND table_hash = ?2")?;
-    Ok(statement
-        .query_row(params![id.as_str(), hash.0], |row| row::json(row, "prize_table"))
-        .optional()?)
+    Ok(statement.query_row(params![id.as_str(), hash.0], |row| row::json(row, "prize_table")).optional()?)
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<CampaignRow> {
@@ -167,9 +162,9 @@ impl Fold for Campaigns {
 impl Campaigns {
     fn account(&mut self, record: &Record, event: &AccountEvent) -> Result<(), ProjectionError> {
         match event {
-            AccountEvent::TransactionEvaluated { draws, .. } => draws
-                .iter()
-                .try_for_each(|draw| self.count(record.position, draw)),
+            AccountEvent::TransactionEvaluated { draws, .. } => {
+                draws.iter().try_for_each(|draw| self.count(record.position, draw))
+            }
             AccountEvent::AccountOpened { .. }
             | AccountEvent::AccountClosed { .. }
             | AccountEvent::AccountExcluded { .. }
@@ -189,10 +184,7 @@ impl Campaigns {
     }
 
     fn count(&mut self, position: Position, draw: &Draw) -> Result<(), ProjectionError> {
-        let drawn = self
-            .drawn
-            .entry((draw.campaign_id.as_str().into(), draw.epoch))
-            .or_default();
+        let drawn = self.drawn.entry((draw.campaign_id.as_str().into(), draw.epoch)).or_default();
         drawn.draws += 1;
         if let (Some(tier), Some(amount)) = (draw.tier, draw.amount) {
             drawn.wins += 1;
@@ -227,28 +219,14 @@ impl Campaigns {
             CampaignEvent::CampaignPaused { .. } => become_(CampaignStatus::Paused),
             CampaignEvent::CampaignEnded { .. } => become_(CampaignStatus::Ended),
             CampaignEvent::CampaignRevised { version, terms } => revise(conn, record, *version, terms),
-            CampaignEvent::BudgetFunded { funded_minor, .. } => change(
-                "UPDATE campaigns SET funded_minor = ?2 WHERE campaign_id = ?1",
-                funded_minor,
-            ),
-            CampaignEvent::BudgetSpent {
-                spent_minor,
-                reversed_minor,
-            } => {
-                self.spent.insert(
-                    id.into(),
-                    Spent {
-                        spent: *spent_minor,
-                        reversed: *reversed_minor,
-                    },
-                );
+            CampaignEvent::BudgetFunded { funded_minor, .. } => {
+                change("UPDATE campaigns SET funded_minor = ?2 WHERE campaign_id = ?1", funded_minor)
+            }
+            CampaignEvent::BudgetSpent { spent_minor, reversed_minor } => {
+                self.spent.insert(id.into(), Spent { spent: *spent_minor, reversed: *reversed_minor });
                 Ok(())
             }
-            CampaignEvent::EpochScheduled {
-                prize_table,
-                table_hash,
-                ..
-            } => {
+            CampaignEvent::EpochScheduled { prize_table, table_hash, .. } => {
                 add_prize_table(conn, id, prize_table, table_hash)?;
                 epochs::apply(conn, record, event)
             }

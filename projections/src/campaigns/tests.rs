@@ -27,27 +27,15 @@ fn status(events: impl IntoIterator<Item = CampaignEvent>) -> CampaignStatus {
 }
 
 fn revised() -> CampaignEvent {
-    CampaignEvent::CampaignRevised {
-        version: 2,
-        terms: terms("Tea"),
-    }
+    CampaignEvent::CampaignRevised { version: 2, terms: terms("Tea") }
 }
 
 #[test]
 fn a_campaign_is_drafted_approved_started_paused_and_ended() {
     let t: Timestamp = at(1);
-    let paused = CampaignEvent::CampaignPaused {
-        paused_at: t,
-        reason: "checks".into(),
-    };
-    assert_eq!(
-        status(running_campaign().into_iter().take(1)),
-        CampaignStatus::Draft
-    );
-    assert_eq!(
-        status(running_campaign().into_iter().take(2)),
-        CampaignStatus::Approved
-    );
+    let paused = CampaignEvent::CampaignPaused { paused_at: t, reason: "checks".into() };
+    assert_eq!(status(running_campaign().into_iter().take(1)), CampaignStatus::Draft);
+    assert_eq!(status(running_campaign().into_iter().take(2)), CampaignStatus::Approved);
     assert_eq!(status(running_campaign()), CampaignStatus::Active);
     let pausing = || running_campaign().into_iter().chain([paused.clone()]);
     assert_eq!(status(pausing()), CampaignStatus::Paused);
@@ -64,62 +52,31 @@ fn new_terms_need_an_approval_of_their_own_before_the_start_only() {
     let approved = || running_campaign().into_iter().take(2);
     assert_eq!(status(approved().chain([revised()])), CampaignStatus::Draft);
     let stale = CampaignEvent::CampaignApproved { version: 1 };
-    assert_eq!(
-        status(approved().chain([revised(), stale])),
-        CampaignStatus::Draft
-    );
+    assert_eq!(status(approved().chain([revised(), stale])), CampaignStatus::Draft);
     let fresh = CampaignEvent::CampaignApproved { version: 2 };
-    assert_eq!(
-        status(approved().chain([revised(), fresh])),
-        CampaignStatus::Approved
-    );
+    assert_eq!(status(approved().chain([revised(), fresh])), CampaignStatus::Approved);
     let log = TestLog::with_campaign();
     log.campaign([revised()]);
     let row = row(&followed(log, 100));
-    assert_eq!(
-        (row.status, row.version, row.terms.name.as_str()),
-        (CampaignStatus::Active, 2, "Tea")
-    );
+    assert_eq!((row.status, row.version, row.terms.name.as_str()), (CampaignStatus::Active, 2, "Tea"));
 }
 
 #[test]
 fn draws_are_counted_and_spend_is_the_last_running_total() {
     let log = TestLog::with_campaign();
-    log.account(
-        "a",
-        [
-            lost("t1"),
-            won("t2", 100),
-            evaluated(line("t3"), Some((0, 5_000))),
-        ],
-    );
+    log.account("a", [lost("t1"), won("t2", 100), evaluated(line("t3"), Some((0, 5_000)))]);
     log.campaign([
-        CampaignEvent::BudgetSpent {
-            spent_minor: 100,
-            reversed_minor: 0,
-        },
-        CampaignEvent::BudgetSpent {
-            spent_minor: 5_100,
-            reversed_minor: 100,
-        },
+        CampaignEvent::BudgetSpent { spent_minor: 100, reversed_minor: 0 },
+        CampaignEvent::BudgetSpent { spent_minor: 5_100, reversed_minor: 100 },
     ]);
     let store = followed(log, 4);
     let row = row(&store);
     assert_eq!((row.draws, row.wins), (3, 2));
-    assert_eq!(
-        (row.funded_minor, row.spent_minor, row.reversed_minor),
-        (100_000, 5_100, 100)
-    );
+    assert_eq!((row.funded_minor, row.spent_minor, row.reversed_minor), (100_000, 5_100, 100));
     let epoch = today(&store);
-    assert_eq!(
-        (epoch.status, epoch.draws, epoch.paid_minor),
-        (EpochStatus::Open, 3, 5_100)
-    );
+    assert_eq!((epoch.status, epoch.draws, epoch.paid_minor), (EpochStatus::Open, 3, 5_100));
     assert_eq!(epoch.wins, [1, 1]);
-    assert_eq!(
-        (epoch.budget_cap_minor, epoch.root, epoch.seed),
-        (Some(100_000), None, None)
-    );
+    assert_eq!((epoch.budget_cap_minor, epoch.root, epoch.seed), (Some(100_000), None, None));
     let table_of_draw = store.query(|conn| prize_table(conn, &campaign_id(), &epoch.table_hash));
     assert_eq!(table_of_draw, Some(table()));
 }
@@ -130,31 +87,16 @@ fn a_closed_epoch_states_its_own_totals_and_a_revealed_one_its_seed() {
     let log = TestLog::with_campaign();
     log.account("a", [lost("t1"), won("t2", 100)]);
     log.campaign([
-        CampaignEvent::EpochHalted {
-            epoch: day(),
-            reason: "odd".into(),
-        },
-        CampaignEvent::EpochClosed {
-            epoch: day(),
-            draws: 2,
-            wins: vec![0, 1],
-            paid_minor: 100,
-            root,
-        },
+        CampaignEvent::EpochHalted { epoch: day(), reason: "odd".into() },
+        CampaignEvent::EpochClosed { epoch: day(), draws: 2, wins: vec![0, 1], paid_minor: 100, root },
         CampaignEvent::EpochRevealed { epoch: day(), seed },
     ]);
     for batch in [1, 100] {
         let again = TestLog::default();
         log.edit(|events| again.edit(|copy| copy.clone_from(events)));
         let epoch = today(&followed(again, batch));
-        assert_eq!(
-            (epoch.status, epoch.draws, epoch.paid_minor),
-            (EpochStatus::Revealed, 2, 100)
-        );
-        assert_eq!(
-            (epoch.wins, epoch.root, epoch.seed),
-            (vec![0, 1], Some(root), Some(seed))
-        );
+        assert_eq!((epoch.status, epoch.draws, epoch.paid_minor), (EpochStatus::Revealed, 2, 100));
+        assert_eq!((epoch.wins, epoch.root, epoch.seed), (vec![0, 1], Some(root), Some(seed)));
         assert_eq!(epoch.halt_reason.as_deref(), Some("odd"));
     }
 }
@@ -165,13 +107,7 @@ fn a_draw_in_an_epoch_that_was_never_scheduled_is_a_fault() {
     log.campaign(running_campaign().into_iter().take(4));
     log.account("a", [lost("t1")]);
     let failed = store().follow(&std::sync::Arc::new(log), 100);
-    assert!(
-        matches!(
-            failed,
-            Err(ProjectionError::Contradiction { projection: THIS, .. })
-        ),
-        "{failed:?}"
-    );
+    assert!(matches!(failed, Err(ProjectionError::Contradiction { projection: THIS, .. })), "{failed:?}");
 }
 
 #[test]
@@ -179,20 +115,7 @@ fn campaigns_and_epochs_come_in_pages() {
     let store = followed(TestLog::with_campaign(), 100);
     let page = store.query(|conn| campaigns(conn, None, 10));
     assert_eq!((page.rows.len(), page.has_more), (1, false));
-    assert!(
-        store
-            .query(|conn| campaigns(conn, Some(page.rows[0].position), 10))
-            .rows
-            .is_empty()
-    );
-    let days = |after| {
-        store
-            .query(|conn| epochs::epochs(conn, &campaign_id(), after, 10))
-            .rows
-            .len()
-    };
-    assert_eq!(
-        (days(None), days(Some(day().next())), days(Some(day()))),
-        (1, 1, 0)
-    );
+    assert!(store.query(|conn| campaigns(conn, Some(page.rows[0].position), 10)).rows.is_empty());
+    let days = |after| store.query(|conn| epochs::epochs(conn, &campaign_id(), after, 10)).rows.len();
+    assert_eq!((days(None), days(Some(day().next())), days(Some(day()))), (1, 1, 0));
 }

@@ -9,24 +9,12 @@ use crate::fixtures::*;
 
 fn history() -> Arc<TestLog> {
     let log = TestLog::with_campaign();
-    log.account(
-        "a",
-        [
-            opened(),
-            lost("t1"),
-            won("t2", 100),
-            issued("t2", 100),
-            won("t3", 5_000),
-        ],
-    );
+    log.account("a", [opened(), lost("t1"), won("t2", 100), issued("t2", 100), won("t3", 5_000)]);
     Arc::new(log)
 }
 
 fn changed(reports: &[RebuildReport]) -> Vec<(&'static str, u64)> {
-    reports
-        .iter()
-        .map(|r| (r.projection.as_str(), r.rows_changed))
-        .collect()
+    reports.iter().map(|r| (r.projection.as_str(), r.rows_changed)).collect()
 }
 
 #[test]
@@ -36,63 +24,32 @@ fn a_rebuild_finds_and_heals_rows_that_were_tampered_with() {
     let tamper = "UPDATE balances SET won_minor = 1; DELETE FROM rewards WHERE transaction_id = 't3';
          INSERT INTO entries VALUES (99, 0, 'thief', 'GBP', 1, 0);";
     store.store.write(|conn| Ok(conn.execute_batch(tamper)?)).unwrap();
-    let expected = [
-        ("account", 1),
-        ("rewards", 1),
-        ("transactions", 0),
-        ("campaigns", 0),
-        ("trial_balance", 1),
-    ];
+    let expected =
+        [("account", 1), ("rewards", 1), ("transactions", 0), ("campaigns", 0), ("trial_balance", 1)];
     let compared = block_on(compare(&*log, &store.path, Selection::All, |_, _| {})).unwrap();
     assert_eq!(changed(&compared), expected);
     let one = block_on(rebuild(&*log, &store.path, "rewards".parse().unwrap(), |_, _| {})).unwrap();
     assert_eq!(
         one,
-        [RebuildReport {
-            projection: Projection::Rewards,
-            events: 11,
-            rows: 2,
-            rows_changed: 1
-        }]
+        [RebuildReport { projection: Projection::Rewards, events: 11, rows: 2, rows_changed: 1 }]
     );
     let all = block_on(rebuild(&*log, &store.path, Selection::All, |_, _| {})).unwrap();
-    assert_eq!(
-        all.iter().map(|r| r.rows_changed).sum::<u64>(),
-        2,
-        "the rewards are healed already"
-    );
+    assert_eq!(all.iter().map(|r| r.rows_changed).sum::<u64>(), 2, "the rewards are healed already");
     let healed = block_on(compare(&*log, &store.path, Selection::All, |_, _| {})).unwrap();
-    assert!(
-        healed.iter().all(|r| r.rows_changed == 0 && r.rows > 0),
-        "{healed:?}"
-    );
+    assert!(healed.iter().all(|r| r.rows_changed == 0 && r.rows > 0), "{healed:?}");
 }
 
 #[test]
 fn comparing_changes_nothing_and_leaves_no_file_behind() {
     let (log, store) = (history(), store());
     store.follow(&log, 3).unwrap();
-    store
-        .store
-        .write(|conn| Ok(conn.execute("DELETE FROM rewards", [])?))
-        .unwrap();
+    store.store.write(|conn| Ok(conn.execute("DELETE FROM rewards", [])?)).unwrap();
     for _ in 0..2 {
-        let reports = block_on(compare(
-            &*log,
-            &store.path,
-            Selection::One(Projection::Rewards),
-            |_, _| {},
-        ));
+        let reports = block_on(compare(&*log, &store.path, Selection::One(Projection::Rewards), |_, _| {}));
         assert_eq!(changed(&reports.unwrap()), [("rewards", 2)]);
     }
-    let names = std::fs::read_dir(store.path.parent().unwrap())
-        .unwrap()
-        .map(|f| f.unwrap().file_name());
-    assert!(
-        names
-            .into_iter()
-            .all(|name| !name.to_string_lossy().contains("rebuild"))
-    );
+    let names = std::fs::read_dir(store.path.parent().unwrap()).unwrap().map(|f| f.unwrap().file_name());
+    assert!(names.into_iter().all(|name| !name.to_string_lossy().contains("rebuild")));
 }
 
 #[test]
@@ -105,17 +62,11 @@ fn a_rebuild_stops_at_the_running_checkpoint() {
         seen.push((at, end));
     }))
     .unwrap();
-    assert!(
-        reports.iter().all(|r| r.rows_changed == 0 && r.events == 11),
-        "{reports:?}"
-    );
+    assert!(reports.iter().all(|r| r.rows_changed == 0 && r.events == 11), "{reports:?}");
     assert_eq!(seen, [(Position(11), Position(11))]);
     store.follow(&log, 3).unwrap();
     let reports = block_on(compare(&*log, &store.path, Selection::All, |_, _| {})).unwrap();
-    assert!(
-        reports.iter().all(|r| r.rows_changed == 0 && r.events == 12),
-        "{reports:?}"
-    );
+    assert!(reports.iter().all(|r| r.rows_changed == 0 && r.events == 12), "{reports:?}");
 }
 
 #[test]
@@ -124,25 +75,13 @@ fn a_log_shorter_than_the_tables_is_refused() {
     store.follow(&log, 3).unwrap();
     log.edit(|events| events.truncate(4));
     let refused = block_on(rebuild(&*log, &store.path, Selection::All, |_, _| {}));
-    assert!(
-        matches!(
-            refused,
-            Err(ProjectionError::Ahead {
-                head: Position(4),
-                ..
-            })
-        ),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(ProjectionError::Ahead { head: Position(4), .. })), "{refused:?}");
 }
 
 #[test]
 fn an_unknown_name_is_told_the_known_ones() {
     let error = "balances".parse::<Selection>().unwrap_err().to_string();
-    assert!(
-        Projection::ALL.iter().all(|p| error.contains(p.as_str())),
-        "{error}"
-    );
+    assert!(Projection::ALL.iter().all(|p| error.contains(p.as_str())), "{error}");
 }
 
 proptest! {
@@ -173,11 +112,8 @@ fn story(id: &str, pending: &str, fate: u8, minor: i64) -> Vec<ledger_core::acco
     let mut booked = line(id);
     booked.pending_transaction_id = Some(tx(pending));
     let note = AccountEvent::TransactionNoted { line: line(pending) };
-    let removed = AccountEvent::TransactionRemoved {
-        source: source(),
-        transaction_id: tx(id),
-        removed_at: at(9),
-    };
+    let removed =
+        AccountEvent::TransactionRemoved { source: source(), transaction_id: tx(id), removed_at: at(9) };
     let rewarded = [
         note.clone(),
         evaluated(booked, Some((1, minor))),
@@ -191,11 +127,7 @@ fn story(id: &str, pending: &str, fate: u8, minor: i64) -> Vec<ledger_core::acco
     ];
     match fate {
         0 => vec![note, lost(id)],
-        1 => vec![
-            opened(),
-            lost(id),
-            AccountEvent::PersonalDataErased { erased_at: at(9) },
-        ],
+        1 => vec![opened(), lost(id), AccountEvent::PersonalDataErased { erased_at: at(9) }],
         steps => rewarded.into_iter().take(usize::from(steps) + 1).collect(),
     }
 }

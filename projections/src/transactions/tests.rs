@@ -9,10 +9,7 @@ fn find(store: &TestStore, id: &str) -> Option<TransactionRow> {
 
 fn listed(store: &TestStore) -> Vec<String> {
     let page = store.query(|conn| transactions(conn, &account_id("a"), None, 100));
-    page.rows
-        .iter()
-        .map(|row| row.transaction_id.to_string())
-        .collect()
+    page.rows.iter().map(|row| row.transaction_id.to_string()).collect()
 }
 
 fn noted(id: &str) -> AccountEvent {
@@ -20,45 +17,26 @@ fn noted(id: &str) -> AccountEvent {
 }
 
 fn deferred(id: &str, reason: DeferReason) -> AccountEvent {
-    AccountEvent::TransactionDeferred {
-        line: line(id),
-        reason,
-    }
+    AccountEvent::TransactionDeferred { line: line(id), reason }
 }
 
 fn removed(id: &str) -> AccountEvent {
-    AccountEvent::TransactionRemoved {
-        source: source(),
-        transaction_id: tx(id),
-        removed_at: at(50),
-    }
+    AccountEvent::TransactionRemoved { source: source(), transaction_id: tx(id), removed_at: at(50) }
 }
 
 fn booked_from(pending: &str, id: &str) -> AccountEvent {
     let pending_transaction_id = Some(tx(pending));
-    evaluated(
-        Line {
-            pending_transaction_id,
-            ..line(id)
-        },
-        None,
-    )
+    evaluated(Line { pending_transaction_id, ..line(id) }, None)
 }
 
 #[test]
 fn a_decision_is_kept_with_its_draws_and_sealed_details() {
     let store = after([opened(), won("t1", 100)]);
     let row = find(&store, "t1").unwrap();
-    assert_eq!(
-        (row.status, row.outcome),
-        (TransactionStatus::Booked, Some(Outcome::Won))
-    );
+    assert_eq!((row.status, row.outcome), (TransactionStatus::Booked, Some(Outcome::Won)));
     assert_eq!(row.draws, [draw("t1", Some((1, 100)))]);
     assert_eq!(row.considered.len(), 1);
-    assert_eq!(
-        (row.position, row.recorded_at, row.booked_at),
-        (Position(8), at(8), at(0))
-    );
+    assert_eq!((row.position, row.recorded_at, row.booked_at), (Position(8), at(8), at(0)));
     assert_eq!(row.details, Some(Sealed::from_text("sealed t1")));
     assert!(!format!("{row:?}").contains("sealed t1"));
 }
@@ -72,14 +50,8 @@ fn a_deferred_line_is_decided_in_its_place() {
     assert_eq!(row.defer_reason, Some(DeferReason::EpochNotOpen));
     let store = after([waits, lost("t2"), lost("t1")]);
     let row = find(&store, "t1").unwrap();
-    assert_eq!(
-        (row.status, row.outcome),
-        (TransactionStatus::Booked, Some(Outcome::Lost))
-    );
-    assert_eq!(
-        (row.defer_reason, row.position, row.recorded_at),
-        (None, Position(7), at(9))
-    );
+    assert_eq!((row.status, row.outcome), (TransactionStatus::Booked, Some(Outcome::Lost)));
+    assert_eq!((row.defer_reason, row.position, row.recorded_at), (None, Position(7), at(9)));
     assert_eq!(listed(&store), ["t2", "t1"]);
 }
 
@@ -92,18 +64,10 @@ fn a_pending_line_booked_under_another_id_is_one_line_found_by_both() {
 
 #[test]
 fn a_pending_line_may_change_and_vanish_until_it_is_booked() {
-    let later = AccountEvent::TransactionNoted {
-        line: Line {
-            booked_at: at(7),
-            ..line("p1")
-        },
-    };
+    let later = AccountEvent::TransactionNoted { line: Line { booked_at: at(7), ..line("p1") } };
     let store = after([noted("p1"), later]);
     let row = find(&store, "p1").unwrap();
-    assert_eq!(
-        (row.booked_at, row.status, row.position),
-        (at(7), TransactionStatus::Pending, Position(7))
-    );
+    assert_eq!((row.booked_at, row.status, row.position), (at(7), TransactionStatus::Pending, Position(7)));
     let store = after([noted("p1"), removed("p1")]);
     assert_eq!(find(&store, "p1").unwrap().status, TransactionStatus::Removed);
     assert!(listed(&store).is_empty());
@@ -113,25 +77,16 @@ fn a_pending_line_may_change_and_vanish_until_it_is_booked() {
 
 #[test]
 fn a_removed_line_keeps_its_decision_also_when_it_is_held() {
-    let linked = AccountEvent::TransactionLinked {
-        source: source(),
-        transaction_id: tx("t2"),
-        linked_to: tx("t1"),
-    };
+    let linked =
+        AccountEvent::TransactionLinked { source: source(), transaction_id: tx("t2"), linked_to: tx("t1") };
     let store = after([won("t1", 100), linked, removed("t2")]);
     let row = find(&store, "t1").unwrap();
-    assert_eq!(
-        (row.status, row.outcome),
-        (TransactionStatus::Removed, Some(Outcome::Won))
-    );
+    assert_eq!((row.status, row.outcome), (TransactionStatus::Removed, Some(Outcome::Won)));
     assert_eq!(row.removed_at, Some(at(50)));
     assert_eq!(listed(&store), ["t1"]);
     let store = after([won("t1", 100), removed("t1"), deferred("t1", DeferReason::Held)]);
     let row = find(&store, "t1").unwrap();
-    assert_eq!(
-        (row.status, row.outcome),
-        (TransactionStatus::Held, Some(Outcome::Won))
-    );
+    assert_eq!((row.status, row.outcome), (TransactionStatus::Held, Some(Outcome::Won)));
 }
 
 #[test]
@@ -145,25 +100,13 @@ fn a_line_decided_twice_is_a_fault() {
     log.account("a", [lost("t1")]);
     log.account("b", [lost("t1")]);
     let failed = store().follow(&std::sync::Arc::new(log), 100);
-    assert!(
-        matches!(
-            failed,
-            Err(ProjectionError::Contradiction { projection: THIS, .. })
-        ),
-        "{failed:?}"
-    );
+    assert!(matches!(failed, Err(ProjectionError::Contradiction { projection: THIS, .. })), "{failed:?}");
 }
 
 #[test]
 fn an_erasure_takes_the_details_of_one_account() {
     let log = TestLog::with_campaign();
-    log.account(
-        "a",
-        [
-            won("t1", 100),
-            AccountEvent::PersonalDataErased { erased_at: at(1) },
-        ],
-    );
+    log.account("a", [won("t1", 100), AccountEvent::PersonalDataErased { erased_at: at(1) }]);
     log.account("b", [lost("t2")]);
     let store = store();
     store.follow(&std::sync::Arc::new(log), 100).unwrap();
@@ -179,14 +122,6 @@ fn pages_go_from_new_to_old() {
     let first = page(None);
     assert!(first.has_more);
     let second = page(first.rows.last().map(|row| row.position));
-    let ids: Vec<_> = first
-        .rows
-        .iter()
-        .chain(&second.rows)
-        .map(|row| row.transaction_id.as_str())
-        .collect();
-    assert_eq!(
-        (ids, second.has_more),
-        (vec!["t4", "t3", "t2", "t1", "t0"], false)
-    );
+    let ids: Vec<_> = first.rows.iter().chain(&second.rows).map(|row| row.transaction_id.as_str()).collect();
+    assert_eq!((ids, second.has_more), (vec!["t4", "t3", "t2", "t1", "t0"], false));
 }

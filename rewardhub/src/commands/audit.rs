@@ -34,8 +34,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let began = Instant::now();
     let summary = Replay::run(&log, |_| {}).await?.finish();
     let seconds = began.elapsed().as_secs_f64();
-    let read_models =
-        if folder.read().is_file() {
+    let read_models = if folder.read().is_file() {
         compare(&log, &folder.read(), Selection::All, |_, _| {}).await?
     } else {
         vec![]

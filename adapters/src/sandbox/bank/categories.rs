@@ -96,14 +96,7 @@ pub(super) fn load() -> Result<Vec<Category>, CategoriesError> {
         let everyday = EVERYDAY.iter().find(|everyday| everyday.0 == mcc);
         let (weight, low, high, words) =
             everyday.map_or((TAIL_WEIGHT, 500, 20_000, &[][..]), |e| (e.1, e.2, e.3, e.4));
-        categories.push(Category {
-            mcc,
-            description,
-            weight,
-            low,
-            high,
-            words,
-        });
+        categories.push(Category { mcc, description, weight, low, high, words });
     }
     Ok(categories)
 }
@@ -111,9 +104,7 @@ pub(super) fn load() -> Result<Vec<Category>, CategoriesError> {
 impl Category {
     /// The first words of the description, up to where it begins to enumerate: "Veterinary services".
     pub(super) fn short_description(&self) -> &str {
-        let ends = [",", " (", "/", ";", " --", " and "]
-            .iter()
-            .filter_map(|end| self.description.find(end));
+        let ends = [",", " (", "/", ";", " --", " and "].iter().filter_map(|end| self.description.find(end));
         &self.description[..ends.min().unwrap_or(self.description.len())]
     }
 }
@@ -147,13 +138,7 @@ mod tests {
     #[test]
     fn a_short_description_stops_before_the_enumeration() {
         let categories = load().unwrap();
-        let short = |mcc: &str| {
-            categories
-                .iter()
-                .find(|c| c.mcc == mcc)
-                .unwrap()
-                .short_description()
-        };
+        let short = |mcc: &str| categories.iter().find(|c| c.mcc == mcc).unwrap().short_description();
         assert_eq!(short("0742"), "Veterinary services");
         assert_eq!(short("1711"), "Heating");
         assert_eq!(short("7251"), "Shoe repair shops");

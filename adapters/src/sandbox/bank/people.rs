@@ -93,15 +93,9 @@ impl Merchants {
             shops_of[*category] += 1;
         }
         // A category's visits are shared among its shops, in thousandths so that nothing rounds to none.
-        let upto = running_sum(
-            chosen
-                .iter()
-                .map(|c| u64::from(categories[*c].weight) * 1_000 / shops_of[*c]),
-        );
-        let all = (1..)
-            .zip(&chosen)
-            .map(|(n, c)| merchant(seed, n, &categories[*c]))
-            .collect();
+        let upto =
+            running_sum(chosen.iter().map(|c| u64::from(categories[*c].weight) * 1_000 / shops_of[*c]));
+        let all = (1..).zip(&chosen).map(|(n, c)| merchant(seed, n, &categories[*c])).collect();
         Merchants { all, upto }
     }
 
@@ -117,17 +111,11 @@ impl Merchants {
 
 fn merchant(seed: u64, n: u64, category: &Category) -> Merchant {
     let mut dice = Dice::new(seed, MERCHANTS, n);
-    let (country, currency, town) = if dice.chance(40_000) {
-        *dice.pick(ABROAD)
-    } else {
-        ("GB", "GBP", *dice.pick(TOWNS))
-    };
+    let (country, currency, town) =
+        if dice.chance(40_000) { *dice.pick(ABROAD) } else { ("GB", "GBP", *dice.pick(TOWNS)) };
     let prefix = dice.pick(PREFIXES);
-    let words = if category.words.is_empty() {
-        category.short_description()
-    } else {
-        *dice.pick(category.words)
-    };
+    let words =
+        if category.words.is_empty() { category.short_description() } else { *dice.pick(category.words) };
     // A yen is worth about half a penny.
     let minor_per_penny = if currency == "JPY" { 2 } else { 1 };
     Merchant {
@@ -174,12 +162,10 @@ pub(super) fn iban(dice: &mut Dice) -> String {
 
 /// ISO 7064 MOD 97-10 of letters (A is 10) and digits, without ever holding the whole number.
 pub(super) fn remainder_97(text: &str) -> u32 {
-    text.chars()
-        .filter_map(|c| c.to_digit(36))
-        .fold(0, |rest, value| {
-            let shift = if value < 10 { 10 } else { 100 };
-            (rest * shift + value) % 97
-        })
+    text.chars().filter_map(|c| c.to_digit(36)).fold(0, |rest, value| {
+        let shift = if value < 10 { 10 } else { 100 };
+        (rest * shift + value) % 97
+    })
 }
 
 fn passes_luhn(digits: &[u8]) -> bool {
@@ -232,17 +218,10 @@ mod tests {
         for customer in &customers {
             let iban = customer.iban();
             assert_eq!(iban.len(), 22);
-            assert_eq!(
-                remainder_97(&format!("{}{}", &iban[4..], &iban[..4])),
-                1,
-                "{iban}"
-            );
+            assert_eq!(remainder_97(&format!("{}{}", &iban[4..], &iban[..4])), 1, "{iban}");
             assert!(!passes_luhn(&iban.as_bytes()[8..]), "{iban}");
         }
-        assert_eq!(
-            customers.iter().map(Customer::iban).collect::<HashSet<_>>().len(),
-            2_000
-        );
+        assert_eq!(customers.iter().map(Customer::iban).collect::<HashSet<_>>().len(), 2_000);
         assert_eq!(customers[0].account_id().as_str(), "cus_0001");
         assert_eq!(customers[1_999].account_id().as_str(), "cus_2000");
     }

@@ -157,10 +157,7 @@ fn a_plain_mix_is_nothing_but_purchases_booked_just_now() {
 #[test]
 fn an_id_is_booked_with_one_content_only() {
     let mut booked: HashMap<String, String> = HashMap::new();
-    for line in lines(&mut bank(4, "r1"), 15_000)
-        .into_iter()
-        .filter(|line| line.kind != Kind::Malformed)
-    {
+    for line in lines(&mut bank(4, "r1"), 15_000).into_iter().filter(|line| line.kind != Kind::Malformed) {
         let row: Value = serde_json::from_str(&line.json).unwrap();
         if text(&row, "/status") != "booked" {
             continue;
@@ -177,10 +174,7 @@ fn an_id_is_booked_with_one_content_only() {
 fn later_lines_refer_to_earlier_ones() {
     let mut seen: HashMap<String, Value> = HashMap::new();
     let mut new_ids = 0;
-    for line in lines(&mut bank(5, "r1"), 15_000)
-        .into_iter()
-        .filter(|line| line.kind != Kind::Malformed)
-    {
+    for line in lines(&mut bank(5, "r1"), 15_000).into_iter().filter(|line| line.kind != Kind::Malformed) {
         let row: Value = serde_json::from_str(&line.json).unwrap();
         let earlier = match line.kind {
             Kind::BookedAfterPending if row["pending_transaction_id"].is_null() => Some("/transaction_id"),
