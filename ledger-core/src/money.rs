@@ -119,6 +119,7 @@ impl Money {
     }
 
     /// `rate` of this amount, rounded down: nobody is paid a fraction of a penny that no budget funded.
+    #[must_use]
     pub fn share(self, rate: BasisPoints) -> Money {
         let minor = i128::from(self.minor) * i128::from(rate.0) / 10_000;
         Money { minor: i64::try_from(minor).expect("a share of at most 100 % is at most the amount"), ..self }

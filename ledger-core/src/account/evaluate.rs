@@ -39,7 +39,7 @@ impl RewardAccount {
                 (vec![AccountEvent::TransactionNoted { line: transaction.line.clone() }], Answer::Noted)
             }
             Status::Removed => (self.remove(now, transaction), Answer::Removed),
-            Status::Booked if self.removed.contains_key(&transaction.key) => {
+            Status::Booked if self.removed.contains(&transaction.key) => {
                 let line = transaction.line.clone();
                 let reason = DeferReason::Held;
                 (vec![AccountEvent::TransactionDeferred { line, reason }], Answer::Deferred(reason))
@@ -64,7 +64,7 @@ impl RewardAccount {
         match (transaction.status, &command.known) {
             (Status::Booked, Some(known)) => {
                 // Booked again after the bank took it back: held once, then a repeat.
-                if self.removed.contains_key(&transaction.key) {
+                if self.removed.contains(&transaction.key) {
                     let held = self.deferred.get(&transaction.key) == Some(&true);
                     return Ok(if held { duplicate(known) } else { None });
                 }
@@ -73,9 +73,7 @@ impl RewardAccount {
                     _ => Ok(duplicate(known)),
                 }
             }
-            (Status::Removed, Some(known)) if self.removed.contains_key(&transaction.key) => {
-                Ok(duplicate(known))
-            }
+            (Status::Removed, Some(known)) if self.removed.contains(&transaction.key) => Ok(duplicate(known)),
             // Booked under its pending name too, though a booked line has taken that one's place: one purchase.
             (Status::Booked, None) => Ok(self.is_linked(transaction.key).then_some(Answer::Linked)),
             (Status::Removed, _) => Ok(None),

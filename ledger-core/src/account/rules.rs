@@ -38,10 +38,7 @@ impl RewardAccount {
         line_rules(&transaction.facts, terms, &mut rule);
         if let Some(most) = terms.rules.wins_per_day {
             let day = booked_at.to_utc().with_timezone(&terms.time_zone).date_naive();
-            rule(
-                self.wins_on(&terms.campaign_id, day) >= most,
-                RuleCode::WinsPerDay,
-            );
+            rule(self.wins_on(&terms.campaign_id, day) >= most, RuleCode::WinsPerDay);
         }
         match offer.epoch {
             EpochOffer::Never => rule(true, RuleCode::NoEpoch),
@@ -72,28 +69,16 @@ fn line_rules(facts: &Facts, terms: &Terms, rule: &mut impl FnMut(bool, RuleCode
     if facts.has_merchant {
         let mcc = facts.mcc.as_ref().map(|m| *m.expose());
         let merchant = facts.merchant_id.as_ref().map(|m| m.expose().as_str());
-        rule(
-            mcc_allowed.as_ref().is_some_and(|ranges| !is_in(mcc, ranges)),
-            RuleCode::MccNotAllowed,
-        );
+        rule(mcc_allowed.as_ref().is_some_and(|ranges| !is_in(mcc, ranges)), RuleCode::MccNotAllowed);
         rule(is_in(mcc, mcc_denied), RuleCode::MccDenied);
         let allowed = |list: &std::collections::BTreeSet<String>| merchant.is_some_and(|m| list.contains(m));
-        rule(
-            merchants_allowed.as_ref().is_some_and(|list| !allowed(list)),
-            RuleCode::MerchantNotAllowed,
-        );
+        rule(merchants_allowed.as_ref().is_some_and(|list| !allowed(list)), RuleCode::MerchantNotAllowed);
         rule(allowed(merchants_denied), RuleCode::MerchantDenied);
     }
     // Bounds in another currency's minor units would compare pounds with yen.
     if same_currency {
-        rule(
-            amount_min_minor.is_some_and(|min| amount.minor() < min),
-            RuleCode::AmountTooSmall,
-        );
-        rule(
-            amount_max_minor.is_some_and(|max| amount.minor() > max),
-            RuleCode::AmountTooLarge,
-        );
+        rule(amount_min_minor.is_some_and(|min| amount.minor() < min), RuleCode::AmountTooSmall);
+        rule(amount_max_minor.is_some_and(|max| amount.minor() > max), RuleCode::AmountTooLarge);
     }
 }
 

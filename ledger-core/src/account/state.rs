@@ -1,6 +1,6 @@
 //! The state of a reward account and how each fact changes it. `apply` is total: it only remembers.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub struct RewardAccount {
     /// Booked lines that wait. The value tells a held one.
     pub(super) deferred: BTreeMap<TransactionKey, bool>,
     /// Lines taken back, for ever: booked again they are held.
-    pub(super) removed: BTreeMap<TransactionKey, ()>,
+    pub(super) removed: BTreeSet<TransactionKey>,
     /// Everything ever won.
     pub(super) rewards: BTreeMap<EntryId, Reward>,
     /// Wins per campaign and its local day.
@@ -101,8 +101,7 @@ impl RewardAccount {
 
     /// Whether a booked line under another id has taken this pending one's place.
     pub(super) fn is_linked(&self, key: TransactionKey) -> bool {
-        self.pending(key)
-            .is_some_and(|pending| pending.fingerprint.is_none())
+        self.pending(key).is_some_and(|pending| pending.fingerprint.is_none())
     }
 
     /// Remembers one fact. Total: whatever the log holds can be applied.
@@ -123,7 +122,7 @@ impl RewardAccount {
                 let key = TransactionKey::of(&source, &transaction_id);
                 self.pending.retain(|p| p.key != key);
                 self.deferred.remove(&key);
-                self.removed.insert(key, ());
+                self.removed.insert(key);
             }
             AccountEvent::RewardIssued { entry_id, .. } => self.reward(entry_id, |r| r.issued = true),
             AccountEvent::CustomerNotified { entry_id, .. } => self.reward(entry_id, |r| r.notified = true),

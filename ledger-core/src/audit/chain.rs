@@ -38,13 +38,7 @@ pub fn event_hash(event: &StoredEvent, previous: Option<&Digest>) -> Digest {
     update_lp(&mut context, &event.metadata);
     context.update(previous.map_or(&[0; 32], |digest| &digest.0));
 
-    Digest(
-        context
-            .finish()
-            .as_ref()
-            .try_into()
-            .expect("SHA-256 has 32 bytes"),
-    )
+    Digest(context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
 }
 
 /// What is wrong with an event's place in the log.
@@ -125,31 +119,18 @@ impl Links {
         self.position = event.position;
         self.recorded_at = before.max(Some(event.recorded_at));
 
-        let tip = Tip {
-            sequence: event.sequence,
-            hash: event.hash,
-        };
-        let previous = self
-            .tips
-            .get_mut(&event.stream)
-            .map(|last| std::mem::replace(last, tip));
+        let tip = Tip { sequence: event.sequence, hash: event.hash };
+        let previous = self.tips.get_mut(&event.stream).map(|last| std::mem::replace(last, tip));
         if previous.is_none() {
             self.tips.insert(event.stream.clone(), tip);
         }
 
         let position = event.position;
         if position != after.next() {
-            return Err(BrokenLink::Position {
-                after,
-                found: position,
-            });
+            return Err(BrokenLink::Position { after, found: position });
         }
         if let Some(before) = before.filter(|before| event.recorded_at < *before) {
-            return Err(BrokenLink::Time {
-                position,
-                before,
-                found: event.recorded_at,
-            });
+            return Err(BrokenLink::Time { position, before, found: event.recorded_at });
         }
         let sequence = previous.map_or(0, |tip| tip.sequence);
         if Some(event.sequence) != sequence.checked_add(1) {
@@ -187,11 +168,7 @@ mod tests {
     /// Account a twice, with b between.
     fn three() -> Vec<StoredEvent> {
         let mut history = History::default();
-        vec![
-            history.event(&stream("a")),
-            history.event(&stream("b")),
-            history.event(&stream("a")),
-        ]
+        vec![history.event(&stream("a")), history.event(&stream("b")), history.event(&stream("a"))]
     }
 
     fn broken(events: &[StoredEvent]) -> BrokenLink {
@@ -231,24 +208,14 @@ mod tests {
         assert_eq!(verify_links(&mut links, &events[..2]), Ok(()));
         assert_eq!(verify_links(&mut links, &events[2..]), Ok(()));
         assert_eq!(links.position, Position(3));
-        assert_eq!(
-            links.tips[&stream("a")],
-            Tip {
-                sequence: 2,
-                hash: events[2].hash
-            }
-        );
+        assert_eq!(links.tips[&stream("a")], Tip { sequence: 2, hash: events[2].hash });
     }
 
     #[test]
     fn a_rewritten_event_is_named() {
         let mut events = three();
         events[1].payload.push(b' ');
-        let named = BrokenLink::Hash {
-            position: Position(2),
-            stream: stream("b"),
-            sequence: 1,
-        };
+        let named = BrokenLink::Hash { position: Position(2), stream: stream("b"), sequence: 1 };
         assert_eq!(broken(&events), named);
     }
 
@@ -257,11 +224,7 @@ mod tests {
         let mut events = three();
         events[0].payload.push(b' ');
         events[0].hash = event_hash(&events[0], None);
-        let named = BrokenLink::Hash {
-            position: Position(3),
-            stream: stream("a"),
-            sequence: 2,
-        };
+        let named = BrokenLink::Hash { position: Position(3), stream: stream("a"), sequence: 2 };
         assert_eq!(broken(&events), named);
     }
 
@@ -269,28 +232,15 @@ mod tests {
     fn a_dropped_event_leaves_a_hole_in_the_log() {
         let mut events = three();
         events.remove(1);
-        assert_eq!(
-            broken(&events),
-            BrokenLink::Position {
-                after: Position(1),
-                found: Position(3)
-            }
-        );
+        assert_eq!(broken(&events), BrokenLink::Position { after: Position(1), found: Position(3) });
     }
 
     #[test]
     fn a_dropped_and_renumbered_event_leaves_a_hole_in_its_stream() {
         let mut events = three();
         events.remove(0);
-        (1..)
-            .zip(&mut events)
-            .for_each(|(n, event)| event.position = Position(n));
-        let named = BrokenLink::Sequence {
-            position: Position(2),
-            stream: stream("a"),
-            after: 0,
-            found: 2,
-        };
+        (1..).zip(&mut events).for_each(|(n, event)| event.position = Position(n));
+        let named = BrokenLink::Sequence { position: Position(2), stream: stream("a"), after: 0, found: 2 };
         assert_eq!(broken(&events), named);
     }
 
@@ -305,11 +255,7 @@ mod tests {
         let (before, found) = (first.recorded_at, earlier.recorded_at);
         assert_eq!(
             broken(&[first, same, earlier]),
-            BrokenLink::Time {
-                position: Position(3),
-                before,
-                found
-            }
+            BrokenLink::Time { position: Position(3), before, found }
         );
     }
 

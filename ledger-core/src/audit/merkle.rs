@@ -23,9 +23,7 @@ pub fn root<'a>(leaves: impl IntoIterator<Item = &'a [u8]>) -> Digest {
         subtrees.push(last);
     }
     let hashes = subtrees.into_iter().rev().map(|(_, hash)| hash);
-    hashes
-        .reduce(|right, left| node(&left, &right))
-        .unwrap_or_else(|| sha256(&[]))
+    hashes.reduce(|right, left| node(&left, &right)).unwrap_or_else(|| sha256(&[]))
 }
 
 fn node(left: &Digest, right: &Digest) -> Digest {
@@ -37,13 +35,7 @@ fn sha256(parts: &[&[u8]]) -> Digest {
     for part in parts {
         context.update(part);
     }
-    Digest(
-        context
-            .finish()
-            .as_ref()
-            .try_into()
-            .expect("SHA-256 has 32 bytes"),
-    )
+    Digest(context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes"))
 }
 
 #[cfg(test)]
@@ -101,11 +93,7 @@ mod tests {
         let leaves: Vec<[u8; 2]> = (0..300_u16).map(u16::to_be_bytes).collect();
         for count in 0..=leaves.len() {
             let leaves = &leaves[..count];
-            assert_eq!(
-                root(leaves.iter().map(<[u8; 2]>::as_slice)),
-                by_definition(leaves),
-                "{count} leaves"
-            );
+            assert_eq!(root(leaves.iter().map(<[u8; 2]>::as_slice)), by_definition(leaves), "{count} leaves");
         }
     }
 }

@@ -36,6 +36,7 @@ pub struct Replay {
 }
 
 #[derive(Clone, Copy, Default)]
+#[expect(clippy::struct_field_names, reason = "units come last")]
 struct Spend {
     won_minor: i128,
     returned_minor: i128,

@@ -34,11 +34,7 @@ fn gbp(minor: i64) -> Money {
 fn terms() -> Terms {
     let prize_table = PrizeTable {
         currency: Currency::from_code("GBP").unwrap(),
-        tiers: vec![Tier {
-            name: "fiver".into(),
-            odds_ppb: 1_000_000,
-            prize: Prize::Fixed { fixed: 5_00 },
-        }],
+        tiers: vec![Tier { name: "fiver".into(), odds_ppb: 1_000_000, prize: Prize::Fixed { fixed: 5_00 } }],
     };
     Terms {
         campaign_id: "autumn".parse().unwrap(),
@@ -97,9 +93,7 @@ fn draft(terms: Terms) -> CampaignCommandKind {
 }
 
 fn pause() -> CampaignCommandKind {
-    CampaignCommandKind::Pause {
-        reason: "look".into(),
-    }
+    CampaignCommandKind::Pause { reason: "look".into() }
 }
 
 fn fund(amount: Money) -> CampaignCommandKind {
@@ -107,10 +101,7 @@ fn fund(amount: Money) -> CampaignCommandKind {
 }
 
 fn spend(won_minor: i64, reversed_minor: i64) -> CampaignCommandKind {
-    CampaignCommandKind::RecordSpend {
-        won_minor,
-        reversed_minor,
-    }
+    CampaignCommandKind::RecordSpend { won_minor, reversed_minor }
 }
 
 fn epoch() -> Epoch {
@@ -130,10 +121,7 @@ fn schedule() -> CampaignCommandKind {
 }
 
 fn open_of(epoch: Epoch) -> CampaignCommandKind {
-    CampaignCommandKind::OpenEpoch {
-        epoch,
-        beacon: Digest([0; 32]),
-    }
+    CampaignCommandKind::OpenEpoch { epoch, beacon: Digest([0; 32]) }
 }
 
 fn open() -> CampaignCommandKind {
@@ -141,55 +129,29 @@ fn open() -> CampaignCommandKind {
 }
 
 fn halt() -> CampaignCommandKind {
-    CampaignCommandKind::HaltEpoch {
-        epoch: epoch(),
-        reason: "suspicion".into(),
-    }
+    CampaignCommandKind::HaltEpoch { epoch: epoch(), reason: "suspicion".into() }
 }
 
 fn close() -> CampaignCommandKind {
     CampaignCommandKind::CloseEpoch {
         epoch: epoch(),
-        tally: EpochTally {
-            draws: 3,
-            wins: vec![1],
-            paid_minor: 5_00,
-            root: Digest([2; 32]),
-        },
+        tally: EpochTally { draws: 3, wins: vec![1], paid_minor: 5_00, root: Digest([2; 32]) },
         seed: Digest([3; 32]),
     }
 }
 
 fn state(state: &'static str) -> CampaignRejection {
-    CampaignRejection::EpochState {
-        epoch: epoch(),
-        state,
-    }
+    CampaignRejection::EpochState { epoch: epoch(), state }
 }
 
 #[test]
 fn a_campaign_is_drafted_once_with_terms_that_can_be_run() {
     let version = 1;
-    nothing()
-        .when(draft(terms()))
-        .then([CampaignEvent::CampaignDrafted {
-            version,
-            terms: terms(),
-        }]);
-    drafted()
-        .when(draft(terms()))
-        .then_only_answers(CampaignAnswer::Unchanged);
-    let other = Terms {
-        grace_days: 3,
-        ..terms()
-    };
-    drafted()
-        .when(draft(other))
-        .then_rejects(CampaignRejection::ExistsWithDifferentTerms);
-    let broken = Terms {
-        grace_days: 61,
-        ..terms()
-    };
+    nothing().when(draft(terms())).then([CampaignEvent::CampaignDrafted { version, terms: terms() }]);
+    drafted().when(draft(terms())).then_only_answers(CampaignAnswer::Unchanged);
+    let other = Terms { grace_days: 3, ..terms() };
+    drafted().when(draft(other)).then_rejects(CampaignRejection::ExistsWithDifferentTerms);
+    let broken = Terms { grace_days: 61, ..terms() };
     let rejection = CampaignRejection::Terms(broken.validate().unwrap_err());
     nothing().when(draft(broken)).then_rejects(rejection);
 }
@@ -212,17 +174,10 @@ fn each_step_of_its_life_waits_for_the_one_before() {
 #[test]
 fn a_step_taken_twice_changes_nothing() {
     use CampaignCommandKind::{Approve, End, Resume, Start};
-    approved()
-        .when(Approve)
-        .then_only_answers(CampaignAnswer::Unchanged);
+    approved().when(Approve).then_only_answers(CampaignAnswer::Unchanged);
     started().when(Start).then_only_answers(CampaignAnswer::Unchanged);
-    started()
-        .when(Resume)
-        .then_only_answers(CampaignAnswer::Unchanged);
-    started()
-        .and(pause())
-        .when(pause())
-        .then_only_answers(CampaignAnswer::Unchanged);
+    started().when(Resume).then_only_answers(CampaignAnswer::Unchanged);
+    started().and(pause()).when(pause()).then_only_answers(CampaignAnswer::Unchanged);
     ended().when(End).then_only_answers(CampaignAnswer::Unchanged);
 }
 
@@ -235,10 +190,7 @@ fn its_standing_follows_its_life() {
     let resumed = started().and(pause()).and(CampaignCommandKind::Resume);
     assert_eq!(standing(resumed), Some(Standing::Active));
     assert_eq!(standing(ended()), Some(Standing::Ended));
-    assert_eq!(
-        standing(started().and(pause()).and(CampaignCommandKind::End)),
-        Some(Standing::Ended)
-    );
+    assert_eq!(standing(started().and(pause()).and(CampaignCommandKind::End)), Some(Standing::Ended));
 }
 
 #[test]
@@ -249,9 +201,7 @@ fn the_first_start_funds_the_budget() {
         posting: Posting::funding(&"autumn".parse().unwrap(), gbp(100_000)),
     };
     let started_at = at(NOW);
-    approved()
-        .when(CampaignCommandKind::Start)
-        .then([CampaignEvent::CampaignStarted { started_at }, funded]);
+    approved().when(CampaignCommandKind::Start).then([CampaignEvent::CampaignStarted { started_at }, funded]);
 }
 
 #[test]
@@ -263,51 +213,29 @@ fn funding_adds_up_in_one_currency() {
     assert_eq!(*funded_minor, 105_000);
     started().when(fund(gbp(i64::MAX))).then_rejects(OVERFLOW);
     let euros = MoneyError::CurrencyMismatch(gbp(0).currency(), money(0, "EUR").currency());
-    started()
-        .when(fund(money(1, "EUR")))
-        .then_rejects(CampaignRejection::Budget(euros));
+    started().when(fund(money(1, "EUR"))).then_rejects(CampaignRejection::Budget(euros));
 }
 
 #[test]
 fn spending_is_recorded_in_running_totals() {
     let spent = started().and(spend(30_000, 0));
-    spent.when(spend(20_000, 5_00)).then([CampaignEvent::BudgetSpent {
-        spent_minor: 50_000,
-        reversed_minor: 5_00,
-    }]);
+    spent
+        .when(spend(20_000, 5_00))
+        .then([CampaignEvent::BudgetSpent { spent_minor: 50_000, reversed_minor: 5_00 }]);
 }
 
 #[test]
 fn the_budget_is_a_hard_floor() {
-    let over = |funded_minor, spent_minor| CampaignRejection::OverBudget {
-        funded_minor,
-        spent_minor,
-    };
-    started()
-        .when(spend(100_000, 0))
-        .then_answers(CampaignAnswer::Done);
-    started()
-        .when(spend(100_001, 0))
-        .then_rejects(over(100_000, 100_001));
+    let over = |funded_minor, spent_minor| CampaignRejection::OverBudget { funded_minor, spent_minor };
+    started().when(spend(100_000, 0)).then_answers(CampaignAnswer::Done);
+    started().when(spend(100_001, 0)).then_rejects(over(100_000, 100_001));
     // What the same batch gives back does not cover it; what an earlier one gave back does.
-    started()
-        .when(spend(100_001, 5_00))
-        .then_rejects(over(100_000, 100_001));
+    started().when(spend(100_001, 5_00)).then_rejects(over(100_000, 100_001));
     let given_back = || started().and(spend(100_000, 5_00));
-    given_back()
-        .when(spend(5_00, 0))
-        .then_answers(CampaignAnswer::Done);
-    given_back()
-        .when(spend(5_01, 0))
-        .then_rejects(over(100_500, 100_501));
-    started()
-        .and(spend(1, 0))
-        .when(spend(i64::MAX, 0))
-        .then_rejects(OVERFLOW);
-    started()
-        .and(spend(1, 1))
-        .when(spend(0, i64::MAX))
-        .then_rejects(OVERFLOW);
+    given_back().when(spend(5_00, 0)).then_answers(CampaignAnswer::Done);
+    given_back().when(spend(5_01, 0)).then_rejects(over(100_500, 100_501));
+    started().and(spend(1, 0)).when(spend(i64::MAX, 0)).then_rejects(OVERFLOW);
+    started().and(spend(1, 1)).when(spend(0, i64::MAX)).then_rejects(OVERFLOW);
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl SeedVault for KeyringSeeds {
 }
 
 /// Days of missed epochs that are made up for after an outage: the bank's polling window.
-const MISSED_DAYS_MAX: usize = 31;
+const MISSED_DAYS_MAX: i64 = 31;
 /// Epochs scheduled ahead of today's, so that the nearer one is committed to 24 hours before it opens.
 const SCHEDULED_AHEAD: usize = 2;
 
@@ -178,7 +178,7 @@ pub(super) fn due(campaign: &Campaign, now: Timestamp) -> Vec<Due> {
         Some((last, _)) => last.next(),
         None => today.max(begins),
     };
-    let earliest = Epoch::on(today.date() - chrono::TimeDelta::days(MISSED_DAYS_MAX as i64));
+    let earliest = Epoch::on(today.date() - chrono::TimeDelta::days(MISSED_DAYS_MAX));
     let last_wanted = (0..SCHEDULED_AHEAD).fold(today.max(begins), |epoch, _| epoch.next());
     let in_time = |epoch: &Epoch| terms.ends_at.is_none_or(|end| epoch.opens_at() < end);
     // An epoch is scheduled one day at a time, so each has its turn; a far-off start waits for its day.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-
 use crate::account::RewardAccount;
 use crate::account::command::Known;
 use crate::account::event::AccountEvent;

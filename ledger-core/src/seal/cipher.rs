@@ -32,9 +32,7 @@ impl Cipher {
         let start = out.len();
         out.extend_from_slice(text);
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self
-            .0
-            .seal_in_place_separate_tag(nonce, Aad::from(associated_data), &mut out[start..])?;
+        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(associated_data), &mut out[start..])?;
         out.extend_from_slice(tag.as_ref());
         Ok(())
     }
@@ -48,10 +46,7 @@ impl Cipher {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(Unspecified)?;
         let mut text = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let length = self
-            .0
-            .open_in_place(nonce, Aad::from(associated_data), &mut text)?
-            .len();
+        let length = self.0.open_in_place(nonce, Aad::from(associated_data), &mut text)?.len();
         text.truncate(length);
         Ok(text)
     }

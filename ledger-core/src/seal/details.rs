@@ -86,11 +86,7 @@ impl Details {
                 mcc: merchant.mcc.and_then(mcc),
                 country: merchant.country.map(Personal::new),
             }),
-            refund_of: fields
-                .refund_of
-                .map(|id| TransactionId::parse(&id))
-                .transpose()
-                .ok()?,
+            refund_of: fields.refund_of.map(|id| TransactionId::parse(&id)).transpose().ok()?,
         })
     }
 }
@@ -144,15 +140,9 @@ mod tests {
     fn what_a_later_release_adds_is_passed_over() {
         let bytes = br#"{"a":5,"c":"GBP","d":"credit","f":"x","later":{"y":1},"m":{"c":"0012","z":0}}"#;
         let details = Details::from_bytes(bytes).unwrap();
-        assert_eq!(
-            details.merchant.as_ref().unwrap().mcc,
-            Mcc::parse("0012").map(Personal::new)
-        );
+        assert_eq!(details.merchant.as_ref().unwrap().mcc, Mcc::parse("0012").map(Personal::new));
         let again = details.to_bytes();
-        assert_eq!(
-            again.as_slice(),
-            br#"{"a":5,"c":"GBP","d":"credit","f":"x","m":{"c":"0012"}}"#
-        );
+        assert_eq!(again.as_slice(), br#"{"a":5,"c":"GBP","d":"credit","f":"x","m":{"c":"0012"}}"#);
     }
 
     #[test]

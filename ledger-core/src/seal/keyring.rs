@@ -55,9 +55,7 @@ pub struct Keyring {
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keyring")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_struct("Keyring").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -65,31 +63,20 @@ impl Keyring {
     /// Opens the file of keys, or makes it together with our own keys.
     pub fn open(path: &Path, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
         // SQLite gives its other files the permissions of this one.
-        let made = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path);
-        made.map_err(|source| SealError::Create {
-            path: path.to_owned(),
-            source,
-        })?;
+        let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+        made.map_err(|source| SealError::Create { path: path.to_owned(), source })?;
         let fault = fault("preparing the schema", path);
         let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Destroyed keys are overwritten, not only unlinked.
         let pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;";
         writer.execute_batch(pragmas).map_err(&fault)?;
-        let transaction = writer
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(&fault)?;
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fault)?;
         store::prepare(&transaction, path)?;
         for name in [INDEX_KEY, DRAW_KEY] {
             if read_named(&transaction, name).map_err(&fault)?.is_none() {
                 let wrapped = provider.wrap_key(&*new_key()?, &named_data(name))?;
                 let insert = "INSERT INTO named_keys (name, wrapped) VALUES (?1, ?2)";
-                transaction
-                    .execute(insert, params![name, wrapped])
-                    .map_err(&fault)?;
+                transaction.execute(insert, params![name, wrapped]).map_err(&fault)?;
             }
         }
         transaction.commit().map_err(&fault)?;
@@ -114,12 +101,7 @@ impl Keyring {
         let mut missing: Vec<&AccountId> = Vec::new();
         {
             let mut cache = lock(&self.cache);
-            missing.extend(
-                accounts
-                    .iter()
-                    .copied()
-                    .filter(|account| cache.get(*account).is_none()),
-            );
+            missing.extend(accounts.iter().copied().filter(|account| cache.get(*account).is_none()));
         }
         let mut seen = HashSet::new();
         missing.retain(|account| seen.insert(*account));
@@ -138,11 +120,7 @@ impl Keyring {
             self.create(&absent, now, &mut erased)?;
         }
         let state = |account| {
-            if erased.contains(account) {
-                KeyState::Erased
-            } else {
-                KeyState::Ready
-            }
+            if erased.contains(account) { KeyState::Erased } else { KeyState::Ready }
         };
         Ok(accounts.iter().copied().map(state).collect())
     }
@@ -164,9 +142,7 @@ impl Keyring {
         let erase =
             "INSERT INTO account_keys (account_id, wrapped, created_at, erased_at) VALUES (?1, x'', ?2, ?2)
              ON CONFLICT (account_id) DO UPDATE SET wrapped = x'', erased_at = ?2 WHERE erased_at IS NULL";
-        let changed = writer
-            .execute(erase, params![account.as_str(), now.micros()])
-            .map_err(&fault)?;
+        let changed = writer.execute(erase, params![account.as_str(), now.micros()]).map_err(&fault)?;
         {
             let _reader = lock(&self.reader);
             lock(&self.cache).remove(account);
@@ -195,11 +171,7 @@ impl Keyring {
             },
         };
         let owner = format!("account:{account}");
-        Sealed::seal(
-            &cipher,
-            [&owner, source.as_str(), transaction_id.as_str()],
-            &details.to_bytes(),
-        )
+        Sealed::seal(&cipher, [&owner, source.as_str(), transaction_id.as_str()], &details.to_bytes())
     }
 
     /// The details of a line, or `None` where the account's key has been destroyed. Asks the file each
@@ -230,10 +202,7 @@ impl Keyring {
         let amount = transaction.amount.expose();
         let mut terms = Zeroizing::new(Vec::with_capacity(1024));
         terms.extend_from_slice(b"rewardhub/fingerprint-1/");
-        push_lp(
-            &mut terms,
-            own_account.map_or("", |account| account.expose()).as_bytes(),
-        );
+        push_lp(&mut terms, own_account.map_or("", |account| account.expose()).as_bytes());
         push_lp(&mut terms, direction.as_bytes());
         terms.extend_from_slice(&amount.minor().to_be_bytes());
         push_lp(&mut terms, amount.currency().code().as_bytes());
@@ -243,21 +212,13 @@ impl Keyring {
 
     /// Seals an epoch's seed under the draw key.
     pub fn seal_seed(&self, campaign: &CampaignId, epoch: Epoch, seed: &Seed) -> Result<Sealed, SealError> {
-        Sealed::seal(
-            &self.draw_key,
-            ["draw", campaign.as_str(), &epoch.to_string()],
-            seed.expose(),
-        )
+        Sealed::seal(&self.draw_key, ["draw", campaign.as_str(), &epoch.to_string()], seed.expose())
     }
 
     /// The seed of an epoch.
     pub fn open_seed(&self, campaign: &CampaignId, epoch: Epoch, sealed: &Sealed) -> Result<Seed, SealError> {
         let bytes = sealed.open(&self.draw_key, ["draw", campaign.as_str(), &epoch.to_string()])?;
-        bytes
-            .as_slice()
-            .try_into()
-            .map(Seed::new)
-            .map_err(|_| SealError::Damaged)
+        bytes.as_slice().try_into().map(Seed::new).map_err(|_| SealError::Damaged)
     }
 
     fn assemble(
@@ -269,18 +230,11 @@ impl Keyring {
         check_schema(&reader, path)?;
         let named = |name| {
             let wrapped = read_named(&reader, name).map_err(fault("reading our own keys", path))?;
-            let wrapped = wrapped.ok_or_else(|| SealError::NoNamedKey {
-                path: path.to_owned(),
-                name,
-            })?;
-            provider
-                .unwrap_key(&wrapped, &named_data(name))
-                .map_err(|error| match error {
-                    KeyProviderError::NotOurs => SealError::WrongRootKey {
-                        path: path.to_owned(),
-                    },
-                    error => SealError::Provider(error),
-                })
+            let wrapped = wrapped.ok_or_else(|| SealError::NoNamedKey { path: path.to_owned(), name })?;
+            provider.unwrap_key(&wrapped, &named_data(name)).map_err(|error| match error {
+                KeyProviderError::NotOurs => SealError::WrongRootKey { path: path.to_owned() },
+                error => SealError::Provider(error),
+            })
         };
         let index_key = hmac::Key::new(hmac::HMAC_SHA256, &*named(INDEX_KEY)?);
         let draw_key = Cipher::new(&*named(DRAW_KEY)?);
@@ -322,9 +276,7 @@ impl Keyring {
     ) -> Result<(), SealError> {
         let fault = fault("creating account keys", &self.path);
         let mut writer = lock(self.writer.as_ref().ok_or(SealError::ReadOnly)?);
-        let transaction = writer
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(&fault)?;
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fault)?;
         let mut durable = Vec::with_capacity(absent.len());
         {
             let insert =
@@ -332,15 +284,9 @@ impl Keyring {
             let mut insert = transaction.prepare_cached(insert).map_err(&fault)?;
             for account in absent {
                 let wrapped = self.provider.wrap_key(&*new_key()?, &account_data(account))?;
-                insert
-                    .execute(params![account.as_str(), wrapped, now.micros()])
-                    .map_err(&fault)?;
+                insert.execute(params![account.as_str(), wrapped, now.micros()]).map_err(&fault)?;
                 // Another thread or process may have been first: what the file has is the key.
-                durable.push(
-                    read_wrapped(&transaction, account)
-                        .map_err(&fault)?
-                        .unwrap_or_default(),
-                );
+                durable.push(read_wrapped(&transaction, account).map_err(&fault)?.unwrap_or_default());
             }
         }
         transaction.commit().map_err(&fault)?;

@@ -53,13 +53,11 @@ impl Sealed {
     }
 
     fn open(&self, cipher: &Cipher, bound_to: [&str; 3]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let bytes = STANDARD_NO_PAD
-            .decode(self.as_text())
-            .map_err(|_| SealError::Damaged)?;
+        let bytes = STANDARD_NO_PAD.decode(self.as_text()).map_err(|_| SealError::Damaged)?;
         match bytes.split_first() {
-            Some((&VERSION, sealed)) => cipher
-                .open(&associated_data(bound_to), sealed)
-                .map_err(|_| SealError::Damaged),
+            Some((&VERSION, sealed)) => {
+                cipher.open(&associated_data(bound_to), sealed).map_err(|_| SealError::Damaged)
+            }
             Some((&version, _)) => Err(SealError::UnknownVersion(version)),
             None => Err(SealError::Damaged),
         }
@@ -156,10 +154,7 @@ impl SealError {
         use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
         match self {
             SealError::Keys { source, .. } => {
-                matches!(
-                    source.sqlite_error_code(),
-                    Some(DatabaseBusy | DatabaseLocked | DiskFull)
-                )
+                matches!(source.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull))
             }
             SealError::Provider(error) => error.transient(),
             SealError::Create { .. }

@@ -104,29 +104,18 @@ impl FileKeyProvider {
 
     /// Reads a root key that must be there.
     pub fn open(path: &Path) -> Result<FileKeyProvider, KeyProviderError> {
-        let fault = |doing| {
-            move |source| KeyProviderError::File {
-                doing,
-                path: path.to_owned(),
-                source,
-            }
-        };
+        let fault = |doing| move |source| KeyProviderError::File { doing, path: path.to_owned(), source };
         let file = File::open(path).map_err(fault("opening"))?;
         let mode = file.metadata().map_err(fault("examining"))?.permissions().mode() & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(KeyProviderError::Exposed {
-                path: path.to_owned(),
-                mode,
-            });
+            return Err(KeyProviderError::Exposed { path: path.to_owned(), mode });
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(64));
         file.take(33).read_to_end(&mut bytes).map_err(fault("reading"))?;
-        let key = Zeroizing::new(<[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
-            KeyProviderError::WrongLength {
-                path: path.to_owned(),
-                length: bytes.len(),
-            }
-        })?);
+        let key = Zeroizing::new(
+            <[u8; 32]>::try_from(bytes.as_slice())
+                .map_err(|_| KeyProviderError::WrongLength { path: path.to_owned(), length: bytes.len() })?,
+        );
         Ok(FileKeyProvider(Cipher::new(&key)))
     }
 }
@@ -143,14 +132,8 @@ impl KeyProvider for FileKeyProvider {
         wrapped: &[u8],
         associated_data: &[u8],
     ) -> Result<Zeroizing<[u8; 32]>, KeyProviderError> {
-        let key = self
-            .0
-            .open(associated_data, wrapped)
-            .map_err(|_| KeyProviderError::NotOurs)?;
-        key.as_slice()
-            .try_into()
-            .map(Zeroizing::new)
-            .map_err(|_| KeyProviderError::NotOurs)
+        let key = self.0.open(associated_data, wrapped).map_err(|_| KeyProviderError::NotOurs)?;
+        key.as_slice().try_into().map(Zeroizing::new).map_err(|_| KeyProviderError::NotOurs)
     }
 }
 
@@ -173,21 +156,14 @@ fn create(path: &Path) -> Result<(), KeyProviderError> {
 }
 
 fn place(path: &Path, beside: &Path, key: &[u8; 32]) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(beside)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
     file.write_all(key)?;
     file.sync_all()?;
     match fs::hard_link(beside, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         result => result?,
     }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 
@@ -207,18 +183,12 @@ mod tests {
     fn a_new_root_key_is_its_owners_alone_and_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("root.key");
-        let wrapped = FileKeyProvider::open_or_create(&path)
-            .unwrap()
-            .wrap_key(&[7; 32], b"a")
-            .unwrap();
+        let wrapped = FileKeyProvider::open_or_create(&path).unwrap().wrap_key(&[7; 32], b"a").unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let again = FileKeyProvider::open_or_create(&path).unwrap();
         assert_eq!(*again.unwrap_key(&wrapped, b"a").unwrap(), [7; 32]);
-        assert!(matches!(
-            again.unwrap_key(&wrapped, b"b"),
-            Err(KeyProviderError::NotOurs)
-        ));
+        assert!(matches!(again.unwrap_key(&wrapped, b"b"), Err(KeyProviderError::NotOurs)));
     }
 
     #[test]
@@ -243,16 +213,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("root.key");
         let providers: Vec<_> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| FileKeyProvider::open_or_create(&path).unwrap()))
-                .collect();
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| FileKeyProvider::open_or_create(&path).unwrap())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         let wrapped = providers[0].wrap_key(&[9; 32], b"").unwrap();
-        assert!(
-            providers
-                .iter()
-                .all(|provider| provider.unwrap_key(&wrapped, b"").is_ok())
-        );
+        assert!(providers.iter().all(|provider| provider.unwrap_key(&wrapped, b"").is_ok()));
     }
 }

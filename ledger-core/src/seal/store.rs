@@ -23,9 +23,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<(), SealEr
 pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, SealError> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fault("opening", path))?;
-    connection
-        .busy_timeout(Duration::from_secs(5))
-        .map_err(fault("opening", path))?;
+    connection.busy_timeout(Duration::from_secs(5)).map_err(fault("opening", path))?;
     Ok(connection)
 }
 
@@ -38,11 +36,7 @@ pub(super) fn check_schema(connection: &Connection, path: &Path) -> Result<(), S
     if found == SCHEMA_VERSION {
         Ok(())
     } else {
-        Err(SealError::Schema {
-            path: path.to_owned(),
-            found,
-            expected: SCHEMA_VERSION,
-        })
+        Err(SealError::Schema { path: path.to_owned(), found, expected: SCHEMA_VERSION })
     }
 }
 
@@ -61,9 +55,5 @@ pub(super) fn read_named(connection: &Connection, name: &str) -> rusqlite::Resul
 }
 
 pub(super) fn fault(doing: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> SealError {
-    move |source| SealError::Keys {
-        doing,
-        path: path.to_owned(),
-        source,
-    }
+    move |source| SealError::Keys { doing, path: path.to_owned(), source }
 }

@@ -72,9 +72,7 @@ fn purchase() -> Transaction {
 fn seal(keyring: &Keyring, id: &str) -> Sealed {
     assert_eq!(keyring.ensure(&[&account(id)], NOW).unwrap(), [KeyState::Ready]);
     let (source, transaction_id) = place();
-    keyring
-        .seal_details(&account(id), &source, &transaction_id, &Details::of(&purchase()))
-        .unwrap()
+    keyring.seal_details(&account(id), &source, &transaction_id, &Details::of(&purchase())).unwrap()
 }
 
 fn open(keyring: &Keyring, id: &str, sealed: &Sealed) -> Result<Option<Details>, SealError> {
@@ -87,10 +85,7 @@ fn details_come_back_whole_also_after_reopening_and_in_a_reader() {
     let folder = Folder::new();
     let sealed = seal(&folder.keyring(), "cus_1");
     for keyring in [folder.keyring(), folder.reader()] {
-        assert_eq!(
-            open(&keyring, "cus_1", &sealed).unwrap(),
-            Some(Details::of(&purchase()))
-        );
+        assert_eq!(open(&keyring, "cus_1", &sealed).unwrap(), Some(Details::of(&purchase())));
     }
 }
 
@@ -100,14 +95,8 @@ fn details_do_not_open_in_another_place() {
     let keyring = folder.keyring();
     let sealed = seal(&keyring, "cus_1");
     seal(&keyring, "cus_2");
-    assert!(matches!(
-        open(&keyring, "cus_2", &sealed),
-        Err(SealError::Damaged)
-    ));
-    assert!(matches!(
-        open(&keyring, "cus_3", &sealed),
-        Err(SealError::NoKey(_))
-    ));
+    assert!(matches!(open(&keyring, "cus_2", &sealed), Err(SealError::Damaged)));
+    assert!(matches!(open(&keyring, "cus_3", &sealed), Err(SealError::NoKey(_))));
     for (source, transaction) in [("bank-2", "tx-1"), ("bank", "tx-2"), ("bankt", "x-1")] {
         let opened = keyring.open_details(
             &account("cus_1"),
@@ -127,22 +116,14 @@ fn a_changed_byte_anywhere_is_noticed() {
     for index in 0..bytes.len() {
         let mut bytes = bytes.clone();
         bytes[index] ^= 1;
-        let error = open(
-            &keyring,
-            "cus_1",
-            &Sealed::from_text(STANDARD_NO_PAD.encode(bytes)),
-        )
-        .unwrap_err();
+        let error = open(&keyring, "cus_1", &Sealed::from_text(STANDARD_NO_PAD.encode(bytes))).unwrap_err();
         match index {
             0 => assert!(matches!(error, SealError::UnknownVersion(0))),
             _ => assert!(matches!(error, SealError::Damaged)),
         }
     }
     for text in ["", "AQ", "not base64!"] {
-        assert!(matches!(
-            open(&keyring, "cus_1", &Sealed::from_text(text)),
-            Err(SealError::Damaged)
-        ));
+        assert!(matches!(open(&keyring, "cus_1", &Sealed::from_text(text)), Err(SealError::Damaged)));
     }
 }
 
@@ -182,10 +163,7 @@ fn a_destroyed_key_is_known_and_never_comes_back() {
         assert!(matches!(again, Err(SealError::Erased(_))));
     }
     assert!(keyring.erase(&account("never_seen"), NOW).unwrap());
-    assert_eq!(
-        keyring.ensure(&[&account("never_seen")], NOW).unwrap(),
-        [KeyState::Erased]
-    );
+    assert_eq!(keyring.ensure(&[&account("never_seen")], NOW).unwrap(), [KeyState::Erased]);
 }
 
 #[test]
@@ -194,22 +172,12 @@ fn a_wrapped_key_leaves_no_trace_in_the_files_once_destroyed() {
     let keyring = folder.keyring();
     seal(&keyring, "cus_1");
     let connection = rusqlite::Connection::open(folder.keys()).unwrap();
-    let wrapped: Vec<u8> = connection
-        .query_row("SELECT wrapped FROM account_keys", [], |row| row.get(0))
-        .unwrap();
+    let wrapped: Vec<u8> =
+        connection.query_row("SELECT wrapped FROM account_keys", [], |row| row.get(0)).unwrap();
     drop(connection);
     let found = || {
-        let files = std::fs::read_dir(folder.0.path())
-            .unwrap()
-            .map(|file| file.unwrap().path());
-        files
-            .filter(|file| {
-                std::fs::read(file)
-                    .unwrap()
-                    .windows(wrapped.len())
-                    .any(|w| w == wrapped)
-            })
-            .count()
+        let files = std::fs::read_dir(folder.0.path()).unwrap().map(|file| file.unwrap().path());
+        files.filter(|file| std::fs::read(file).unwrap().windows(wrapped.len()).any(|w| w == wrapped)).count()
     };
     assert_ne!(found(), 0);
     keyring.erase(&account("cus_1"), NOW).unwrap();
@@ -222,10 +190,7 @@ fn a_small_cache_changes_nothing_but_speed() {
     let keyring = folder.keyring().with_cache(2);
     let ids = ["a", "b", "c", "d", "e"];
     let accounts: Vec<AccountId> = ids.into_iter().map(account).collect();
-    assert_eq!(
-        keyring.ensure(&accounts.iter().collect::<Vec<_>>(), NOW).unwrap(),
-        [KeyState::Ready; 5]
-    );
+    assert_eq!(keyring.ensure(&accounts.iter().collect::<Vec<_>>(), NOW).unwrap(), [KeyState::Ready; 5]);
     for id in ids {
         assert!(open(&keyring, id, &seal(&keyring, id)).unwrap().is_some());
     }
@@ -237,14 +202,8 @@ fn a_reader_makes_no_keys() {
     assert!(Keyring::open_read_only(&folder.keys(), folder.provider("root.key")).is_err());
     let _writer = folder.keyring();
     let reader = folder.reader();
-    assert!(matches!(
-        reader.ensure(&[&account("new")], NOW),
-        Err(SealError::ReadOnly)
-    ));
-    assert!(matches!(
-        reader.erase(&account("new"), NOW),
-        Err(SealError::ReadOnly)
-    ));
+    assert!(matches!(reader.ensure(&[&account("new")], NOW), Err(SealError::ReadOnly)));
+    assert!(matches!(reader.erase(&account("new"), NOW), Err(SealError::ReadOnly)));
     assert_eq!(reader.state(&account("new")).unwrap(), KeyState::Absent);
 }
 
@@ -261,19 +220,9 @@ fn another_root_key_is_refused_when_opening() {
 fn a_file_of_another_release_is_refused() {
     let folder = Folder::new();
     drop(folder.keyring());
-    rusqlite::Connection::open(folder.keys())
-        .unwrap()
-        .execute_batch("PRAGMA user_version = 2")
-        .unwrap();
+    rusqlite::Connection::open(folder.keys()).unwrap().execute_batch("PRAGMA user_version = 2").unwrap();
     let error = Keyring::open(&folder.keys(), folder.provider("root.key")).unwrap_err();
-    assert!(matches!(
-        error,
-        SealError::Schema {
-            found: 2,
-            expected: 1,
-            ..
-        }
-    ));
+    assert!(matches!(error, SealError::Schema { found: 2, expected: 1, .. }));
 }
 
 #[test]
@@ -283,18 +232,9 @@ fn a_seed_opens_in_its_own_epoch_only() {
     let (campaign, epoch): (CampaignId, Epoch) = ("c".parse().unwrap(), "2026-11-11".parse().unwrap());
     let sealed = keyring.seal_seed(&campaign, epoch, &Seed::new([5; 32])).unwrap();
     let reader = folder.reader();
-    assert_eq!(
-        reader.open_seed(&campaign, epoch, &sealed).unwrap().expose(),
-        &[5; 32]
-    );
-    assert!(matches!(
-        reader.open_seed(&campaign, epoch.next(), &sealed),
-        Err(SealError::Damaged)
-    ));
-    assert!(matches!(
-        reader.open_seed(&"d".parse().unwrap(), epoch, &sealed),
-        Err(SealError::Damaged)
-    ));
+    assert_eq!(reader.open_seed(&campaign, epoch, &sealed).unwrap().expose(), &[5; 32]);
+    assert!(matches!(reader.open_seed(&campaign, epoch.next(), &sealed), Err(SealError::Damaged)));
+    assert!(matches!(reader.open_seed(&"d".parse().unwrap(), epoch, &sealed), Err(SealError::Damaged)));
 }
 
 #[test]
@@ -330,17 +270,7 @@ fn nothing_personal_or_secret_is_shown() {
         Seed::new([0xab; 32]),
         open(&keyring, "cus_2", &sealed),
     );
-    for secret in [
-        IBAN,
-        "GB94BARC",
-        "98765",
-        "COFFEE",
-        "Coffee",
-        "m_42",
-        "0814",
-        "171",
-        sealed.as_text(),
-    ] {
+    for secret in [IBAN, "GB94BARC", "98765", "COFFEE", "Coffee", "m_42", "0814", "171", sealed.as_text()] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
 }

@@ -44,7 +44,7 @@ enum Next {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 impl Credit {
     /// A step that commands this ledger and pays through this rail.

@@ -63,7 +63,7 @@ impl Step for Notify {
         while let Err(error) = self.notifier.notify(&notification).await {
             tracing::warn!(reward.id = %entry_id, %error, "a customer could not be told; trying again");
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(60));
+            pause = (pause * 2).min(Duration::from_mins(1));
         }
         if let Err(rejection) = command(CommandKind::RecordNotification { entry_id }).await? {
             tracing::error!(reward.id = %entry_id, %rejection, "a message could not be recorded");

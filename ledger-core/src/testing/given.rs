@@ -1,9 +1,6 @@
 //! Rules as sentences: given these events, when this is asked, then that has happened.
 
-#![expect(
-    clippy::needless_pass_by_value,
-    reason = "a sentence reads better without references"
-)]
+#![expect(clippy::needless_pass_by_value, reason = "a sentence reads better without references")]
 
 use cqrs_es::Aggregate;
 

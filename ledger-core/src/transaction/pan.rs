@@ -27,22 +27,16 @@ pub fn contains_pan(text: &str) -> bool {
     }
     let groups = digit_groups(text);
     let mut ibans = None;
-    (0..groups.len())
-        .filter_map(|first| card_at(text, &groups[first..]))
-        .any(|card| {
-            let ibans: &Vec<Range<usize>> = ibans.get_or_insert_with(|| iban_ranges(text));
-            !ibans
-                .iter()
-                .any(|iban| iban.start <= card.start && card.end <= iban.end)
-        })
+    (0..groups.len()).filter_map(|first| card_at(text, &groups[first..])).any(|card| {
+        let ibans: &Vec<Range<usize>> = ibans.get_or_insert_with(|| iban_ranges(text));
+        !ibans.iter().any(|iban| iban.start <= card.start && card.end <= iban.end)
+    })
 }
 
 /// Whether an id as a whole, without its spaces and hyphens, is a card number.
 pub fn is_pan(text: &str) -> bool {
     let mut digits = Digits::default();
-    text.chars()
-        .filter(|c| !is_separator(*c))
-        .all(|c| c.is_ascii_digit() && digits.push(c as u8))
+    text.chars().filter(|c| !is_separator(*c)).all(|c| c.is_ascii_digit() && digits.push(c as u8))
         && digits.are_a_card()
 }
 
@@ -99,12 +93,8 @@ const NETWORKS: &[(RangeInclusive<u32>, RangeInclusive<usize>)] = &[
 ];
 
 fn has_issuer_prefix(digits: &[u8]) -> bool {
-    let prefix = digits[..4]
-        .iter()
-        .fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
-    NETWORKS
-        .iter()
-        .any(|(prefixes, lengths)| prefixes.contains(&prefix) && lengths.contains(&digits.len()))
+    let prefix = digits[..4].iter().fold(0, |number, digit| number * 10 + u32::from(digit - b'0'));
+    NETWORKS.iter().any(|(prefixes, lengths)| prefixes.contains(&prefix) && lengths.contains(&digits.len()))
 }
 
 /// Every second digit from the right doubled, nines cast out: the sum ends in zero.
@@ -134,10 +124,7 @@ fn digit_groups(text: &str) -> Vec<Group> {
                     if let Some(group) = last {
                         group.joined = separators_end == Some(at);
                     }
-                    groups.push(Group {
-                        range: at..at + 1,
-                        joined: false,
-                    });
+                    groups.push(Group { range: at..at + 1, joined: false });
                 }
             }
         } else if is_separator(c) && groups.last().is_some_and(|group| group.range.end == at) {
@@ -255,10 +242,7 @@ mod tests {
             assert!(contains_pan(text), "{text}");
         }
         assert!(is_pan("4111-1111 1111 1111"));
-        assert!(
-            is_pan("41-11-1111-11111111"),
-            "an id is judged without its hyphens"
-        );
+        assert!(is_pan("41-11-1111-11111111"), "an id is judged without its hyphens");
     }
 
     #[test]
@@ -267,10 +251,7 @@ mod tests {
             for place in 6..card.len() {
                 let mut changed = card.as_bytes().to_vec();
                 changed[place] = b'0' + (changed[place] - b'0' + 1) % 10;
-                assert!(
-                    !contains_pan(std::str::from_utf8(&changed).unwrap()),
-                    "{card} at {place}"
-                );
+                assert!(!contains_pan(std::str::from_utf8(&changed).unwrap()), "{card} at {place}");
             }
         }
     }
@@ -305,9 +286,8 @@ mod tests {
 
     /// An IBAN of Germany's length (22) around a Visa number, with its ISO 7064 check digits computed.
     fn german_iban_around(account: &str) -> String {
-        let remainder = format!("{account}131400")
-            .bytes()
-            .fold(0, |r, digit| (r * 10 + u32::from(digit - b'0')) % 97);
+        let remainder =
+            format!("{account}131400").bytes().fold(0, |r, digit| (r * 10 + u32::from(digit - b'0')) % 97);
         format!("DE{:02}{account}", 98 - remainder)
     }
 
@@ -331,9 +311,7 @@ mod tests {
             contains_pan(&format!("{iban} 5555 5555 5555 4444")),
             "a card beside an IBAN is still a card"
         );
-        assert!(contains_pan(
-            &iban.replace("1100", "1101").replacen("DE", "XX", 1)
-        ));
+        assert!(contains_pan(&iban.replace("1100", "1101").replacen("DE", "XX", 1)));
         assert!(!contains_pan("GB29NWBK60161331926819"));
     }
 }

@@ -116,7 +116,7 @@ pub(super) async fn command(
     by: &str,
 ) -> anyhow::Result<CampaignAnswer> {
     let context = Context::new(&format!("operator:{by}"), "", "command line");
-    Ok(ledger.campaign(id.clone(), kind, context).await?.with_context(|| format!("campaign {id}"))?)
+    ledger.campaign(id.clone(), kind, context).await?.with_context(|| format!("campaign {id}"))
 }
 
 /// Terms from a YAML or JSON file; an error names file, line and field.

@@ -62,13 +62,12 @@ struct Summary {
 const UNDER_WAY: usize = 4;
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let (target, engine) = match &arguments.url {
-        Some(url) => (Target::http(url)?, None),
-        None => {
-            let folder = Folder::create(&arguments.data.clone().unwrap_or_else(|| "./data".into()))?;
-            let engine = Engine::start(&folder, folder.lock("ingest")?).await?;
-            (Target::Ledger(engine.intake.clone()), Some(engine))
-        }
+    let (target, engine) = if let Some(url) = &arguments.url {
+        (Target::http(url)?, None)
+    } else {
+        let folder = Folder::create(&arguments.data.clone().unwrap_or_else(|| "./data".into()))?;
+        let engine = Engine::start(&folder, folder.lock("ingest")?).await?;
+        (Target::Ledger(engine.intake.clone()), Some(engine))
     };
     let result = ingest(&arguments, &target).await;
     drop(target);
@@ -129,7 +128,7 @@ async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summar
     }
     bar.finish_and_clear();
     rejects.finish()?;
-    summary.seconds = (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    summary.seconds = Duration::from_millis(u64::try_from(began.elapsed().as_millis())?).as_secs_f64();
     Ok(summary)
 }
 

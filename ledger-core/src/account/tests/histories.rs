@@ -43,15 +43,8 @@ fn command((what, which, attempt): Step, log: &Log) -> (Option<TransactionKey>, 
             attempt,
             payout_reference: format!("pay_{}", which / 4).parse().unwrap(),
         },
-        13 => CommandKind::FailCredit {
-            entry_id,
-            attempt,
-            reason: reason(),
-        },
-        14 => CommandKind::ReverseReward {
-            entry_id,
-            reason: reason(),
-        },
+        13 => CommandKind::FailCredit { entry_id, attempt, reason: reason() },
+        14 => CommandKind::ReverseReward { entry_id, reason: reason() },
         15 => CommandKind::RecordNotification { entry_id },
         16 if which == 0 => CommandKind::Close { reason: reason() },
         16 => CommandKind::Exclude { reason: reason() },
@@ -61,10 +54,7 @@ fn command((what, which, attempt): Step, log: &Log) -> (Option<TransactionKey>, 
 }
 
 fn everyone() -> Terms {
-    Terms {
-        eligible_from: EligibleFrom::CampaignStart,
-        ..terms()
-    }
+    Terms { eligible_from: EligibleFrom::CampaignStart, ..terms() }
 }
 
 /// Runs a history as the engine would: accepted events are applied, new keys remembered.
@@ -77,8 +67,7 @@ fn run(steps: &[Step]) -> (RewardAccount, Vec<AccountEvent>) {
         };
         if let (Some(key), false) = (key, new.is_empty()) {
             let booked = matches!(&kind, CommandKind::EvaluateTransaction(e) if e.transaction.status == Status::Booked);
-            log.entry(key)
-                .or_insert(if booked { known(12_50) } else { known_removed() });
+            log.entry(key).or_insert(if booked { known(12_50) } else { known_removed() });
         }
         for event in &new {
             account.apply(event.clone());
@@ -90,16 +79,11 @@ fn run(steps: &[Step]) -> (RewardAccount, Vec<AccountEvent>) {
 
 /// Credits less debits of one ledger account.
 fn balance(events: &[AccountEvent], account: &str) -> i64 {
-    let entries = events
-        .iter()
-        .filter_map(AccountEvent::posting)
-        .flat_map(Posting::entries);
-    let signed = entries
-        .filter(|entry| entry.account == account)
-        .map(|entry| match entry.side {
-            Side::Credit => entry.amount.minor(),
-            Side::Debit => -entry.amount.minor(),
-        });
+    let entries = events.iter().filter_map(AccountEvent::posting).flat_map(Posting::entries);
+    let signed = entries.filter(|entry| entry.account == account).map(|entry| match entry.side {
+        Side::Credit => entry.amount.minor(),
+        Side::Debit => -entry.amount.minor(),
+    });
     signed.sum()
 }
 
@@ -191,15 +175,10 @@ fn a_history_reaches_every_end() {
 #[test]
 fn an_account_remembers_a_bounded_number_of_pending_lines() {
     let ids = (0..=PENDING_MAX).map(|n| format!("p{n}"));
-    let noted = ids.map(|id| AccountEvent::TransactionNoted {
-        line: pending(&id).line,
-    });
+    let noted = ids.map(|id| AccountEvent::TransactionNoted { line: pending(&id).line });
     let account = given([opened()].into_iter().chain(noted));
     assert_eq!(account.state.pending.len(), PENDING_MAX);
-    account
-        .clone()
-        .when(evaluate(pending("p0"), offer()))
-        .then_answers(Answer::Noted);
+    account.clone().when(evaluate(pending("p0"), offer())).then_answers(Answer::Noted);
     let kept = account.when(evaluate(pending("p1"), offer()));
     kept.then_only_answers(Answer::Duplicate { position: None });
 }

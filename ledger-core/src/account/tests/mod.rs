@@ -43,9 +43,7 @@ fn given(events: impl IntoIterator<Item = AccountEvent>) -> Given<RewardAccount>
 }
 
 fn opened() -> AccountEvent {
-    AccountEvent::AccountOpened {
-        enrolled_at: at("2026-11-01T00:00:00Z"),
-    }
+    AccountEvent::AccountOpened { enrolled_at: at("2026-11-01T00:00:00Z") }
 }
 
 fn erased() -> AccountEvent {
@@ -57,11 +55,7 @@ fn key(id: &str) -> TransactionKey {
 }
 
 fn entry(id: &str) -> EntryId {
-    draw::entry_id(
-        &"autumn".parse().unwrap(),
-        &"acme-bank".parse().unwrap(),
-        &id.parse().unwrap(),
-    )
+    draw::entry_id(&"autumn".parse().unwrap(), &"acme-bank".parse().unwrap(), &id.parse().unwrap())
 }
 
 /// A line with the fingerprint its amount would give it.
@@ -115,18 +109,12 @@ fn purchase_once(id: &str, pending_id: &str) -> PreparedTransaction {
 }
 
 fn table(prizes: impl IntoIterator<Item = (u32, Prize)>) -> PrizeTable {
-    let tiers = prizes
-        .into_iter()
-        .enumerate()
-        .map(|(index, (odds_ppb, prize))| Tier {
-            name: format!("tier {index}"),
-            odds_ppb,
-            prize,
-        });
-    PrizeTable {
-        currency: Currency::from_code("GBP").unwrap(),
-        tiers: tiers.collect(),
-    }
+    let tiers = prizes.into_iter().enumerate().map(|(index, (odds_ppb, prize))| Tier {
+        name: format!("tier {index}"),
+        odds_ppb,
+        prize,
+    });
+    PrizeTable { currency: Currency::from_code("GBP").unwrap(), tiers: tiers.collect() }
 }
 
 fn always(prize: Prize) -> PrizeTable {
@@ -134,21 +122,11 @@ fn always(prize: Prize) -> PrizeTable {
 }
 
 fn epoch_key() -> EpochKey {
-    draw::epoch_key(
-        &Seed::new([7; 32]),
-        &Digest([0; 32]),
-        &"autumn".parse().unwrap(),
-        Epoch::of(at(BOOKED)),
-    )
+    draw::epoch_key(&Seed::new([7; 32]), &Digest([0; 32]), &"autumn".parse().unwrap(), Epoch::of(at(BOOKED)))
 }
 
 fn open_epoch(table: PrizeTable, budget_left_minor: i64) -> EpochOffer {
-    EpochOffer::Open {
-        key: epoch_key(),
-        table_hash: table.hash(),
-        table: Arc::new(table),
-        budget_left_minor,
-    }
+    EpochOffer::Open { key: epoch_key(), table_hash: table.hash(), table: Arc::new(table), budget_left_minor }
 }
 
 fn terms() -> Terms {
@@ -197,15 +175,10 @@ fn known(minor: i64) -> Known {
 }
 
 fn known_removed() -> Known {
-    Known {
-        fingerprint: None,
-        ..known(0)
-    }
+    Known { fingerprint: None, ..known(0) }
 }
 
-const DUPLICATE: Answer = Answer::Duplicate {
-    position: Some(Position(2)),
-};
+const DUPLICATE: Answer = Answer::Duplicate { position: Some(Position(2)) };
 
 fn evaluation(transaction: PreparedTransaction, offers: Vec<Offer>) -> EvaluateTransaction {
     EvaluateTransaction {
@@ -245,10 +218,7 @@ fn resume(transaction: PreparedTransaction, offer: Offer) -> CommandKind {
 }
 
 fn won(minor: i64) -> Answer {
-    Answer::Evaluated {
-        outcome: Outcome::Won,
-        won: Some(gbp(minor)),
-    }
+    Answer::Evaluated { outcome: Outcome::Won, won: Some(gbp(minor)) }
 }
 
 fn decided(outcome: Outcome) -> Answer {
@@ -259,12 +229,7 @@ impl Then<RewardAccount> {
     /// Declined, for exactly these reasons in this order.
     #[track_caller]
     fn then_declines(self, failed: &[RuleCode]) {
-        let [
-            AccountEvent::TransactionEvaluated {
-                considered, draws, ..
-            },
-        ] = self.events()
-        else {
+        let [AccountEvent::TransactionEvaluated { considered, draws, .. }] = self.events() else {
             panic!("{:?}", self.events());
         };
         assert_eq!(considered[0].failed, failed);

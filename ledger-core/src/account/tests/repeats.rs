@@ -13,25 +13,17 @@ fn waiting() -> Given<RewardAccount> {
 
 /// Taken back by the bank and booked again.
 fn held() -> Given<RewardAccount> {
-    decided_purchase()
-        .and(again(removal("t1"), known(12_50)))
-        .and(again(purchase("t1"), known(12_50)))
+    decided_purchase().and(again(removal("t1"), known(12_50))).and(again(purchase("t1"), known(12_50)))
 }
 
 fn closed() -> Given<RewardAccount> {
-    decided_purchase().and(CommandKind::Close {
-        reason: "left".into(),
-    })
+    decided_purchase().and(CommandKind::Close { reason: "left".into() })
 }
 
 #[test]
 fn a_line_booked_twice_is_a_duplicate() {
-    decided_purchase()
-        .when(again(purchase("t1"), known(12_50)))
-        .then_only_answers(DUPLICATE);
-    waiting()
-        .when(again(purchase("t1"), known(12_50)))
-        .then_only_answers(DUPLICATE);
+    decided_purchase().when(again(purchase("t1"), known(12_50))).then_only_answers(DUPLICATE);
+    waiting().when(again(purchase("t1"), known(12_50))).then_only_answers(DUPLICATE);
 }
 
 #[test]
@@ -56,9 +48,7 @@ fn a_pending_line_is_noted_again_only_when_its_terms_change() {
     let repeat = noted.clone().when(evaluate(pending("p1"), offer()));
     repeat.then_only_answers(Answer::Duplicate { position: None });
     let tipped = || line("p1", Status::Pending, 14_00);
-    let changed = noted
-        .when(evaluate(tipped(), offer()))
-        .then_answers(Answer::Noted);
+    let changed = noted.when(evaluate(tipped(), offer())).then_answers(Answer::Noted);
     let repeat = changed.accepted().when(evaluate(tipped(), offer()));
     repeat.then_only_answers(Answer::Duplicate { position: None });
 }
@@ -82,12 +72,9 @@ fn a_pending_line_that_comes_after_its_booking_is_a_duplicate() {
 fn a_pending_line_that_was_booked_under_another_id_is_linked() {
     let booked = |before: Given<RewardAccount>| before.and(evaluate(purchase_once("t1", "p1"), offer()));
     let unseen = booked(given([opened()]));
-    unseen
-        .when(evaluate(pending("p1"), offer()))
-        .then_only_answers(Answer::Linked);
+    unseen.when(evaluate(pending("p1"), offer())).then_only_answers(Answer::Linked);
     let seen = booked(given([opened()]).and(evaluate(pending("p1"), offer())));
-    seen.when(evaluate(pending("p1"), offer()))
-        .then_only_answers(Answer::Linked);
+    seen.when(evaluate(pending("p1"), offer())).then_only_answers(Answer::Linked);
 }
 
 #[test]
@@ -114,21 +101,14 @@ fn a_removed_line_takes_its_win_back() {
         .then_answers(Answer::Removed);
     let after = then.accepted();
     assert!(after.state.rewards().all(|(_, reward)| reward.reversed));
-    after
-        .when(again(removal("t1"), known(12_50)))
-        .then_only_answers(DUPLICATE);
+    after.when(again(removal("t1"), known(12_50))).then_only_answers(DUPLICATE);
 }
 
 #[test]
 fn a_removal_leaves_other_wins_alone() {
     let two = decided_purchase().and(evaluate(purchase("t2"), offer()));
     let after = two.and(again(removal("t1"), known(12_50)));
-    let reversed: Vec<_> = after
-        .state
-        .rewards()
-        .filter(|(_, r)| r.reversed)
-        .map(|(id, _)| *id)
-        .collect();
+    let reversed: Vec<_> = after.state.rewards().filter(|(_, r)| r.reversed).map(|(id, _)| *id).collect();
     assert_eq!(reversed, [entry("t1")]);
 }
 
@@ -143,18 +123,9 @@ fn a_line_removed_while_it_waits_is_never_drawn() {
 #[test]
 fn a_removal_before_any_booking_leaves_a_mark() {
     let marked = given([opened()]).when(evaluate(removal("t1"), offer()));
-    let marked = marked
-        .then_happens(&["TransactionRemoved"])
-        .then_answers(Answer::Removed)
-        .accepted();
-    marked
-        .clone()
-        .when(again(removal("t1"), known_removed()))
-        .then_only_answers(DUPLICATE);
-    marked
-        .clone()
-        .when(again(pending("t1"), known_removed()))
-        .then_only_answers(DUPLICATE);
+    let marked = marked.then_happens(&["TransactionRemoved"]).then_answers(Answer::Removed).accepted();
+    marked.clone().when(again(removal("t1"), known_removed())).then_only_answers(DUPLICATE);
+    marked.clone().when(again(pending("t1"), known_removed())).then_only_answers(DUPLICATE);
     let held = marked.when(again(purchase("t1"), known_removed()));
     held.then_answers(Answer::Deferred(DeferReason::Held));
 }
@@ -167,66 +138,43 @@ fn a_line_booked_again_after_its_removal_is_held_once() {
         .when(again(purchase("t1"), known(12_50)))
         .then([AccountEvent::TransactionDeferred { line, reason }])
         .then_answers(Answer::Deferred(reason));
-    held()
-        .when(again(purchase("t1"), known(12_50)))
-        .then_only_answers(DUPLICATE);
+    held().when(again(purchase("t1"), known(12_50))).then_only_answers(DUPLICATE);
 }
 
 #[test]
 fn a_held_line_is_not_resumed_by_an_epoch() {
-    held()
-        .when(resume(purchase("t1"), offer()))
-        .then_only_answers(DUPLICATE);
+    held().when(resume(purchase("t1"), offer())).then_only_answers(DUPLICATE);
 }
 
 #[test]
 fn a_line_that_waited_is_drawn_once() {
-    let resumed = waiting()
-        .when(resume(purchase("t1"), offer()))
-        .then_answers(won(5_00));
+    let resumed = waiting().when(resume(purchase("t1"), offer())).then_answers(won(5_00));
     let resumed = resumed.accepted();
-    resumed
-        .when(resume(purchase("t1"), offer()))
-        .then_only_answers(DUPLICATE);
-    decided_purchase()
-        .when(resume(purchase("t1"), offer()))
-        .then_only_answers(DUPLICATE);
+    resumed.when(resume(purchase("t1"), offer())).then_only_answers(DUPLICATE);
+    decided_purchase().when(resume(purchase("t1"), offer())).then_only_answers(DUPLICATE);
 }
 
 #[test]
 fn a_line_whose_epoch_still_has_not_opened_goes_on_waiting() {
     let still = waiting().when(resume(purchase("t1"), offer_in(EpochOffer::NotOpen)));
-    let still = still
-        .then_only_answers(Answer::Deferred(DeferReason::EpochNotOpen))
-        .accepted();
-    still
-        .when(resume(purchase("t1"), offer()))
-        .then_answers(won(5_00));
+    let still = still.then_only_answers(Answer::Deferred(DeferReason::EpochNotOpen)).accepted();
+    still.when(resume(purchase("t1"), offer())).then_answers(won(5_00));
 }
 
 #[test]
 fn a_line_that_waited_is_judged_by_the_rules_of_the_day_it_is_drawn() {
-    let paused = Offer {
-        standing: Standing::Paused,
-        ..offer()
-    };
-    waiting()
-        .when(resume(purchase("t1"), paused))
-        .then_declines(&[RuleCode::CampaignPaused]);
+    let paused = Offer { standing: Standing::Paused, ..offer() };
+    waiting().when(resume(purchase("t1"), paused)).then_declines(&[RuleCode::CampaignPaused]);
 }
 
 #[test]
 fn an_unknown_account_is_opened_by_its_first_line_where_enrolment_is_open() {
-    given([])
-        .when(evaluate(purchase("t1"), offer()))
-        .then_rejects(Rejection::AccountUnknown);
+    given([]).when(evaluate(purchase("t1"), offer())).then_rejects(Rejection::AccountUnknown);
     let opens = |line| given([]).when(first_seen(line));
     opens(purchase("t1")).then_happens(&["AccountOpened", "TransactionEvaluated"]);
     opens(pending("p1")).then_happens(&["AccountOpened", "TransactionNoted"]);
     let after = opens(purchase("t1")).accepted();
-    after
-        .when(first_seen(purchase("t2")))
-        .then_happens(&["TransactionEvaluated"]);
+    after.when(first_seen(purchase("t2"))).then_happens(&["TransactionEvaluated"]);
 }
 
 #[test]
@@ -240,28 +188,17 @@ fn a_line_booked_after_the_account_it_opens_takes_part() {
 #[test]
 fn opening_is_once() {
     let enrolled_at = at(NOW);
-    let opened = given([])
-        .when(CommandKind::Open)
-        .then([AccountEvent::AccountOpened { enrolled_at }]);
-    opened
-        .accepted()
-        .when(CommandKind::Open)
-        .then_only_answers(Answer::Unchanged);
+    let opened = given([]).when(CommandKind::Open).then([AccountEvent::AccountOpened { enrolled_at }]);
+    opened.accepted().when(CommandKind::Open).then_only_answers(Answer::Unchanged);
 }
 
 #[test]
 fn a_closed_account_takes_nothing_new_but_answers_repeats() {
     for new in [purchase("t2"), pending("p2"), removal("t2")] {
-        closed()
-            .when(evaluate(new, offer()))
-            .then_rejects(Rejection::AccountClosed);
+        closed().when(evaluate(new, offer())).then_rejects(Rejection::AccountClosed);
     }
-    closed()
-        .when(again(purchase("t1"), known(12_50)))
-        .then_only_answers(DUPLICATE);
-    let close = CommandKind::Close {
-        reason: "left".into(),
-    };
+    closed().when(again(purchase("t1"), known(12_50))).then_only_answers(DUPLICATE);
+    let close = CommandKind::Close { reason: "left".into() };
     closed().when(close).then_only_answers(Answer::Unchanged);
 }
 
@@ -272,40 +209,26 @@ fn an_erased_account_takes_nothing_new_is_not_opened_again_but_answers_repeats()
         cqrs_es::Aggregate::apply(&mut account.state, erased());
         account
     };
-    erased()
-        .when(first_seen(purchase("t2")))
-        .then_rejects(Rejection::AccountErased);
-    erased()
-        .when(CommandKind::Open)
-        .then_rejects(Rejection::AccountErased);
-    erased()
-        .when(again(purchase("t1"), known(12_50)))
-        .then_only_answers(DUPLICATE);
-    given([super::erased()])
-        .when(first_seen(purchase("t1")))
-        .then_rejects(Rejection::AccountErased);
+    erased().when(first_seen(purchase("t2"))).then_rejects(Rejection::AccountErased);
+    erased().when(CommandKind::Open).then_rejects(Rejection::AccountErased);
+    erased().when(again(purchase("t1"), known(12_50))).then_only_answers(DUPLICATE);
+    given([super::erased()]).when(first_seen(purchase("t1"))).then_rejects(Rejection::AccountErased);
 }
 
 #[test]
 fn a_line_that_waited_is_not_drawn_after_erasure() {
     let mut account = waiting();
     cqrs_es::Aggregate::apply(&mut account.state, erased());
-    account
-        .when(resume(purchase("t1"), offer()))
-        .then_only_answers(DUPLICATE);
+    account.when(resume(purchase("t1"), offer())).then_only_answers(DUPLICATE);
 }
 
 #[test]
 fn a_known_line_is_taken_back_even_from_a_closed_or_erased_account() {
     let happens = ["TransactionRemoved", "RewardIssued", "RewardReversed"];
-    closed()
-        .when(again(removal("t1"), known(12_50)))
-        .then_happens(&happens);
+    closed().when(again(removal("t1"), known(12_50))).then_happens(&happens);
     let mut account = decided_purchase();
     cqrs_es::Aggregate::apply(&mut account.state, erased());
-    account
-        .when(again(removal("t1"), known(12_50)))
-        .then_happens(&happens);
+    account.when(again(removal("t1"), known(12_50))).then_happens(&happens);
 }
 
 #[test]
@@ -319,7 +242,5 @@ fn nothing_can_be_changed_about_an_unknown_account() {
         given([]).when(kind).then_rejects(Rejection::AccountUnknown);
     }
     let reinstate = CommandKind::Reinstate { reason: reason() };
-    given([opened()])
-        .when(reinstate)
-        .then_only_answers(Answer::Unchanged);
+    given([opened()]).when(reinstate).then_only_answers(Answer::Unchanged);
 }

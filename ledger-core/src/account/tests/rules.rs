@@ -4,16 +4,12 @@ use super::*;
 
 #[track_caller]
 fn declines(transaction: PreparedTransaction, offer: Offer, failed: &[RuleCode]) {
-    given([opened()])
-        .when(evaluate(transaction, offer))
-        .then_declines(failed);
+    given([opened()]).when(evaluate(transaction, offer)).then_declines(failed);
 }
 
 #[track_caller]
 fn admits(transaction: PreparedTransaction, offer: Offer) {
-    given([opened()])
-        .when(evaluate(transaction, offer))
-        .then_answers(won(5_00));
+    given([opened()]).when(evaluate(transaction, offer)).then_answers(won(5_00));
 }
 
 fn changed(change: impl FnOnce(&mut Facts)) -> PreparedTransaction {
@@ -28,68 +24,35 @@ fn mcc(code: &str) -> PreparedTransaction {
 
 #[test]
 fn the_window_includes_its_start_and_excludes_its_end() {
-    let from_start = || {
-        offer_of(Terms {
-            eligible_from: EligibleFrom::CampaignStart,
-            ..terms()
-        })
-    };
-    declines(
-        purchase_at("2026-09-30T23:59:59.999999Z"),
-        from_start(),
-        &[RuleCode::BeforeCampaign],
-    );
+    let from_start = || offer_of(Terms { eligible_from: EligibleFrom::CampaignStart, ..terms() });
+    declines(purchase_at("2026-09-30T23:59:59.999999Z"), from_start(), &[RuleCode::BeforeCampaign]);
     admits(purchase_at("2026-10-01T00:00:00Z"), from_start());
     admits(purchase_at("2026-11-30T23:59:59.999999Z"), from_start());
-    declines(
-        purchase_at("2026-12-01T00:00:00Z"),
-        from_start(),
-        &[RuleCode::AfterCampaign],
-    );
-    let open_ended = offer_of(Terms {
-        ends_at: None,
-        ..terms()
-    });
+    declines(purchase_at("2026-12-01T00:00:00Z"), from_start(), &[RuleCode::AfterCampaign]);
+    let open_ended = offer_of(Terms { ends_at: None, ..terms() });
     admits(purchase_at("2027-12-01T00:00:00Z"), open_ended);
 }
 
 #[test]
 fn a_campaign_that_does_not_run_declines() {
     let standing = |standing| Offer { standing, ..offer() };
-    declines(
-        purchase("t1"),
-        standing(Standing::Paused),
-        &[RuleCode::CampaignPaused],
-    );
-    declines(
-        purchase("t1"),
-        standing(Standing::Ended),
-        &[RuleCode::AfterCampaign],
-    );
+    declines(purchase("t1"), standing(Standing::Paused), &[RuleCode::CampaignPaused]);
+    declines(purchase("t1"), standing(Standing::Ended), &[RuleCode::AfterCampaign]);
 }
 
 #[test]
 fn a_line_booked_before_enrolment_counts_only_where_the_terms_say_so() {
-    declines(
-        purchase_at("2026-10-31T23:59:59Z"),
-        offer(),
-        &[RuleCode::BeforeEnrolment],
-    );
+    declines(purchase_at("2026-10-31T23:59:59Z"), offer(), &[RuleCode::BeforeEnrolment]);
     admits(purchase_at("2026-11-01T00:00:00Z"), offer());
-    let from_start = Terms {
-        eligible_from: EligibleFrom::CampaignStart,
-        ..terms()
-    };
+    let from_start = Terms { eligible_from: EligibleFrom::CampaignStart, ..terms() };
     admits(purchase_at("2026-10-31T23:59:59Z"), offer_of(from_start));
 }
 
 #[test]
 fn the_line_that_opens_an_account_was_bought_before_enrolment() {
     let then = given([]).when(first_seen(purchase("t1")));
-    let [
-        AccountEvent::AccountOpened { enrolled_at },
-        AccountEvent::TransactionEvaluated { considered, .. },
-    ] = then.events()
+    let [AccountEvent::AccountOpened { enrolled_at }, AccountEvent::TransactionEvaluated { considered, .. }] =
+        then.events()
     else {
         panic!("{:?}", then.events())
     };
@@ -99,17 +62,10 @@ fn the_line_that_opens_an_account_was_bought_before_enrolment() {
 
 #[test]
 fn an_excluded_customer_wins_nothing_until_reinstated() {
-    let excluded = given([opened()]).and(CommandKind::Exclude {
-        reason: "staff".into(),
-    });
+    let excluded = given([opened()]).and(CommandKind::Exclude { reason: "staff".into() });
     let line = || evaluate(purchase("t1"), offer());
-    excluded
-        .clone()
-        .when(line())
-        .then_declines(&[RuleCode::AccountExcluded]);
-    let reinstated = excluded.and(CommandKind::Reinstate {
-        reason: "left".into(),
-    });
+    excluded.clone().when(line()).then_declines(&[RuleCode::AccountExcluded]);
+    let reinstated = excluded.and(CommandKind::Reinstate { reason: "left".into() });
     reinstated.when(line()).then_answers(won(5_00));
 }
 
@@ -120,11 +76,7 @@ fn only_purchases_from_a_merchant_in_the_campaigns_currency_take_part() {
     declines(changed(|facts| facts.refund = true), offer(), &[RuleCode::Refund]);
     let euros = changed(|facts| facts.amount = Personal::new(money(12_50, "EUR")));
     declines(euros, offer(), &[RuleCode::CurrencyMismatch]);
-    declines(
-        changed(|facts| facts.has_merchant = false),
-        offer(),
-        &[RuleCode::NoMerchant],
-    );
+    declines(changed(|facts| facts.has_merchant = false), offer(), &[RuleCode::NoMerchant]);
 }
 
 #[test]
@@ -141,12 +93,7 @@ fn categories_are_admitted_by_inclusive_ranges_and_keep_their_zeros() {
     for code in ["0041", "4200", "5810", "5815", ""] {
         declines(mcc(code), allowed(), &[RuleCode::MccNotAllowed]);
     }
-    let denied = || {
-        offer_with(Rules {
-            mcc_denied: vec!["0700-0763".parse().unwrap()],
-            ..Rules::default()
-        })
-    };
+    let denied = || offer_with(Rules { mcc_denied: vec!["0700-0763".parse().unwrap()], ..Rules::default() });
     declines(mcc("0763"), denied(), &[RuleCode::MccDenied]);
     admits(mcc("7630"), denied());
     admits(mcc(""), denied());
@@ -155,22 +102,12 @@ fn categories_are_admitted_by_inclusive_ranges_and_keep_their_zeros() {
 #[test]
 fn merchants_are_admitted_by_id() {
     let list = |id: &str| [id.to_owned()].into();
-    let allowed = |id| {
-        offer_with(Rules {
-            merchants_allowed: Some(list(id)),
-            ..Rules::default()
-        })
-    };
+    let allowed = |id| offer_with(Rules { merchants_allowed: Some(list(id)), ..Rules::default() });
     admits(purchase("t1"), allowed("m_42"));
     declines(purchase("t1"), allowed("m_1"), &[RuleCode::MerchantNotAllowed]);
     let nameless = || changed(|facts| facts.merchant_id = None);
     declines(nameless(), allowed("m_42"), &[RuleCode::MerchantNotAllowed]);
-    let denied = |id| {
-        offer_with(Rules {
-            merchants_denied: list(id),
-            ..Rules::default()
-        })
-    };
+    let denied = |id| offer_with(Rules { merchants_denied: list(id), ..Rules::default() });
     declines(purchase("t1"), denied("m_42"), &[RuleCode::MerchantDenied]);
     admits(purchase("t1"), denied("m_1"));
     admits(nameless(), denied("m_42"));
@@ -179,11 +116,7 @@ fn merchants_are_admitted_by_id() {
 #[test]
 fn bounds_of_the_amount_are_inclusive() {
     let bounds = || {
-        offer_with(Rules {
-            amount_min_minor: Some(10_00),
-            amount_max_minor: Some(20_00),
-            ..Rules::default()
-        })
+        offer_with(Rules { amount_min_minor: Some(10_00), amount_max_minor: Some(20_00), ..Rules::default() })
     };
     let costing = |minor| line("t1", Status::Booked, minor);
     declines(costing(9_99), bounds(), &[RuleCode::AmountTooSmall]);
@@ -206,11 +139,7 @@ fn every_rule_that_fails_is_reported_in_order() {
         amount_max_minor: Some(1),
         wins_per_day: Some(0),
     };
-    let offer = Offer {
-        standing: Standing::Paused,
-        epoch: EpochOffer::Never,
-        ..offer_with(rules)
-    };
+    let offer = Offer { standing: Standing::Paused, epoch: EpochOffer::Never, ..offer_with(rules) };
     let failed = [
         RuleCode::BeforeCampaign,
         RuleCode::CampaignPaused,
@@ -228,9 +157,7 @@ fn every_rule_that_fails_is_reported_in_order() {
         RuleCode::NoEpoch,
     ];
     assert!(failed.is_sorted());
-    let excluded = given([opened()]).and(CommandKind::Exclude {
-        reason: "staff".into(),
-    });
+    let excluded = given([opened()]).and(CommandKind::Exclude { reason: "staff".into() });
     excluded.when(evaluate(line, offer)).then_declines(&failed);
 }
 
@@ -240,10 +167,7 @@ fn wins_per_day_count_the_campaigns_local_days_on_both_sides_of_summer_time() {
     let once_a_day = || {
         offer_of(Terms {
             eligible_from: EligibleFrom::CampaignStart,
-            rules: Rules {
-                wins_per_day: Some(1),
-                ..Rules::default()
-            },
+            rules: Rules { wins_per_day: Some(1), ..Rules::default() },
             ..terms()
         })
     };
@@ -259,20 +183,14 @@ fn wins_per_day_count_the_campaigns_local_days_on_both_sides_of_summer_time() {
     too_many("2026-10-24T22:59:59Z").then_answers(won(5_00));
     let next_day = too_many("2026-10-26T00:00:00Z");
     assert_eq!(next_day.draw().day.to_string(), "2026-10-26");
-    assert_eq!(
-        winner
-            .state
-            .wins_on(&"autumn".parse().unwrap(), "2026-10-25".parse().unwrap()),
-        1
-    );
+    assert_eq!(winner.state.wins_on(&"autumn".parse().unwrap(), "2026-10-25".parse().unwrap()), 1);
 }
 
 #[test]
 fn a_line_waits_for_its_epoch_to_open() {
     let then = given([opened()]).when(evaluate(purchase("t1"), offer_in(EpochOffer::NotOpen)));
     let (line, reason) = (purchase("t1").line, DeferReason::EpochNotOpen);
-    then.then([AccountEvent::TransactionDeferred { line, reason }])
-        .then_answers(Answer::Deferred(reason));
+    then.then([AccountEvent::TransactionDeferred { line, reason }]).then_answers(Answer::Deferred(reason));
 }
 
 #[test]
@@ -283,26 +201,15 @@ fn a_line_that_fails_a_rule_does_not_wait() {
 
 #[test]
 fn a_day_that_draws_no_more_or_never_did_declines() {
-    declines(
-        purchase("t1"),
-        offer_in(EpochOffer::TooLate),
-        &[RuleCode::TooLate],
-    );
-    declines(
-        purchase("t1"),
-        offer_in(EpochOffer::Halted),
-        &[RuleCode::EpochHalted],
-    );
+    declines(purchase("t1"), offer_in(EpochOffer::TooLate), &[RuleCode::TooLate]);
+    declines(purchase("t1"), offer_in(EpochOffer::Halted), &[RuleCode::EpochHalted]);
     declines(purchase("t1"), offer_in(EpochOffer::Never), &[RuleCode::NoEpoch]);
 }
 
 #[test]
 fn the_first_campaign_that_admits_a_line_draws_it() {
     let refused = offer_in(EpochOffer::TooLate);
-    let second = offer_of(Terms {
-        campaign_id: "winter".parse().unwrap(),
-        ..terms()
-    });
+    let second = offer_of(Terms { campaign_id: "winter".parse().unwrap(), ..terms() });
     let third = offer();
     let command = evaluation(purchase("t1"), vec![refused, second, third]);
     let then = given([opened()]).when(CommandKind::EvaluateTransaction(command));
@@ -318,8 +225,7 @@ fn the_first_campaign_that_admits_a_line_draws_it() {
 fn without_a_campaign_a_line_is_declined() {
     let command = evaluation(purchase("t1"), vec![]);
     let then = given([opened()]).when(CommandKind::EvaluateTransaction(command));
-    then.then_happens(&["TransactionEvaluated"])
-        .then_answers(decided(Outcome::Declined));
+    then.then_happens(&["TransactionEvaluated"]).then_answers(decided(Outcome::Declined));
 }
 
 #[test]
@@ -332,10 +238,7 @@ fn a_win_records_all_that_derives_it_again() {
     assert_eq!((draw.tier, draw.amount), (Some(0), Some(gbp(5_00))));
     assert_eq!((draw.tier_mask, draw.budget_left_minor), (0, 100_000));
     assert_eq!(draw.table_hash, terms().prize_table.hash());
-    assert_eq!(
-        (draw.epoch.to_string(), draw.campaign_version),
-        ("2026-11-22".into(), 1)
-    );
+    assert_eq!((draw.epoch.to_string(), draw.campaign_version), ("2026-11-22".into(), 1));
     then.then_answers(won(5_00));
 }
 
@@ -344,29 +247,17 @@ fn a_tier_the_budget_cannot_cover_is_masked_before_the_draw() {
     let fixed = |fixed| Prize::Fixed { fixed };
     let prizes = || table([(999_999_999, fixed(5_00)), (1, fixed(1_00))]);
     let draw = |left| given([opened()]).when(evaluate(purchase("t1"), offer_in(open_epoch(prizes(), left))));
-    assert_eq!(
-        (draw(5_00).draw().tier_mask, draw(5_00).draw().tier),
-        (0b00, Some(0))
-    );
+    assert_eq!((draw(5_00).draw().tier_mask, draw(5_00).draw().tier), (0b00, Some(0)));
     // The share of the masked tier is no prize: nothing moves to the other tier.
-    assert_eq!(
-        (draw(4_99).draw().tier_mask, draw(4_99).draw().tier),
-        (0b01, None)
-    );
+    assert_eq!((draw(4_99).draw().tier_mask, draw(4_99).draw().tier), (0b01, None));
     let broke = draw(0);
-    assert_eq!(
-        (broke.draw().tier_mask, broke.draw().budget_left_minor),
-        (0b11, 0)
-    );
+    assert_eq!((broke.draw().tier_mask, broke.draw().budget_left_minor), (0b11, 0));
     broke.then_answers(decided(Outcome::Lost));
 }
 
 #[test]
 fn a_share_is_rounded_down_and_bounded() {
-    let tenth = || Prize::Share {
-        share_bps: BasisPoints::new(1_000).unwrap(),
-        max: 3_00,
-    };
+    let tenth = || Prize::Share { share_bps: BasisPoints::new(1_000).unwrap(), max: 3_00 };
     let spend = |minor| {
         let offer = offer_in(open_epoch(always(tenth()), 100_000));
         given([opened()]).when(evaluate(line("t1", Status::Booked, minor), offer))

@@ -4,9 +4,7 @@ use super::*;
 
 #[test]
 fn an_epoch_is_committed_to_once() {
-    let then = scheduled()
-        .when(schedule())
-        .then_only_answers(CampaignAnswer::Unchanged);
+    let then = scheduled().when(schedule()).then_only_answers(CampaignAnswer::Unchanged);
     let kept = then.given.state.epoch(epoch()).unwrap();
     assert_eq!(kept.table_hash, terms().prize_table.hash());
     assert_eq!(kept.seals_at, at("2026-12-24T00:00:00Z"));
@@ -15,9 +13,7 @@ fn an_epoch_is_committed_to_once() {
         commitment: Digest([9; 32]),
         sealed_seed: Sealed::from_text("b3RoZXI"),
     };
-    scheduled()
-        .when(other)
-        .then_only_answers(CampaignAnswer::Unchanged);
+    scheduled().when(other).then_only_answers(CampaignAnswer::Unchanged);
 }
 
 #[test]
@@ -35,15 +31,12 @@ fn an_epoch_opens_on_its_day_with_what_the_budget_has_then() {
     let early = scheduled().at(at("2026-11-21T23:59:59.999999Z"));
     early.when(open()).then_rejects(state("not due to open yet"));
     let midnight = scheduled().and(spend(30_000, 5_00)).and(fund(gbp(50_00)));
-    midnight
-        .at(at("2026-11-22T00:00:00Z"))
-        .when(open())
-        .then([CampaignEvent::EpochOpened {
-            epoch: epoch(),
-            opened_at: at("2026-11-22T00:00:00Z"),
-            beacon: Digest([0; 32]),
-            budget_cap_minor: 105_500,
-        }]);
+    midnight.at(at("2026-11-22T00:00:00Z")).when(open()).then([CampaignEvent::EpochOpened {
+        epoch: epoch(),
+        opened_at: at("2026-11-22T00:00:00Z"),
+        beacon: Digest([0; 32]),
+        budget_cap_minor: 105_500,
+    }]);
 }
 
 #[test]
@@ -52,10 +45,7 @@ fn money_that_comes_back_counts_from_the_next_epoch() {
     let cap = |given: &Given<Campaign>, epoch| given.state.epoch(epoch).unwrap().budget_cap_minor;
     assert_eq!(cap(&later, epoch()), 100_000);
     let next = epoch().next();
-    let tomorrow = later
-        .and(schedule_of(next))
-        .at(next.opens_at())
-        .and(open_of(next));
+    let tomorrow = later.and(schedule_of(next)).at(next.opens_at()).and(open_of(next));
     assert_eq!(cap(&tomorrow, next), 105_500);
     assert_eq!(cap(&tomorrow, epoch()), 100_000);
 }
@@ -77,10 +67,7 @@ fn an_epoch_opens_once_and_not_after_a_halt_or_its_reveal() {
 #[test]
 fn an_epoch_is_halted_once_and_only_before_it_is_counted() {
     let halting = |given: Given<Campaign>| given.when(halt());
-    let happened = || CampaignEvent::EpochHalted {
-        epoch: epoch(),
-        reason: "suspicion".into(),
-    };
+    let happened = || CampaignEvent::EpochHalted { epoch: epoch(), reason: "suspicion".into() };
     halting(scheduled()).then([happened()]);
     halting(opened()).then([happened()]);
     halting(halted()).then_only_answers(CampaignAnswer::Unchanged);
@@ -90,14 +77,8 @@ fn an_epoch_is_halted_once_and_only_before_it_is_counted() {
 #[test]
 fn an_epoch_is_counted_and_revealed_only_after_its_grace() {
     let last_moment = at("2026-12-23T23:59:59.999999Z");
-    opened()
-        .at(last_moment)
-        .when(close())
-        .then_rejects(state("within its grace"));
-    halted()
-        .at(last_moment)
-        .when(close())
-        .then_rejects(state("within its grace"));
+    opened().at(last_moment).when(close()).then_rejects(state("within its grace"));
+    halted().at(last_moment).when(close()).then_rejects(state("within its grace"));
     let over = at("2026-12-24T00:00:00Z");
     let reveals = || {
         [
@@ -108,28 +89,18 @@ fn an_epoch_is_counted_and_revealed_only_after_its_grace() {
                 paid_minor: 5_00,
                 root: Digest([2; 32]),
             },
-            CampaignEvent::EpochRevealed {
-                epoch: epoch(),
-                seed: Digest([3; 32]),
-            },
+            CampaignEvent::EpochRevealed { epoch: epoch(), seed: Digest([3; 32]) },
         ]
     };
     opened().at(over).when(close()).then(reveals());
     halted().at(over).when(close()).then(reveals());
-    scheduled()
-        .at(over)
-        .when(close())
-        .then_rejects(state("scheduled"));
-    revealed()
-        .when(close())
-        .then_only_answers(CampaignAnswer::Unchanged);
+    scheduled().at(over).when(close()).then_rejects(state("scheduled"));
+    revealed().when(close()).then_only_answers(CampaignAnswer::Unchanged);
 }
 
 #[test]
 fn the_epochs_of_an_ended_campaign_are_still_revealed() {
-    let ended = opened()
-        .and(CampaignCommandKind::End)
-        .at(at("2026-12-24T00:00:00Z"));
+    let ended = opened().and(CampaignCommandKind::End).at(at("2026-12-24T00:00:00Z"));
     let after = ended.and(close());
     assert_eq!(after.state.epoch(epoch()).unwrap().phase.as_str(), "revealed");
 }

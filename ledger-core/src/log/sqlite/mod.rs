@@ -63,23 +63,13 @@ impl SqliteLog {
     pub fn open(path: &Path, options: &SqliteOptions) -> Result<SqliteLog, LogError> {
         let writer = open::writer(path, options)?;
         let readers = Readers::open(path, options)?;
-        Ok(SqliteLog {
-            inner: Arc::new(Inner {
-                writer: Some(Mutex::new(writer)),
-                readers,
-            }),
-        })
+        Ok(SqliteLog { inner: Arc::new(Inner { writer: Some(Mutex::new(writer)), readers }) })
     }
 
     /// Opens an existing log without the means to change it, for an audit beside a running process.
     pub fn open_read_only(path: &Path) -> Result<SqliteLog, LogError> {
         let readers = Readers::open(path, &SqliteOptions::default())?;
-        Ok(SqliteLog {
-            inner: Arc::new(Inner {
-                writer: None,
-                readers,
-            }),
-        })
+        Ok(SqliteLog { inner: Arc::new(Inner { writer: None, readers }) })
     }
 
     /// Runs a query on a reader's connection, off the threads that must not block.
@@ -94,11 +84,7 @@ impl SqliteLog {
         };
         match runtime.spawn_blocking(move || inner.readers.with(query)).await {
             Ok(result) => result,
-            Err(e) => Err(LogError::Store {
-                doing: "run a read",
-                transient: true,
-                source: Box::new(e),
-            }),
+            Err(e) => Err(LogError::Store { doing: "run a read", transient: true, source: Box::new(e) }),
         }
     }
 
@@ -131,9 +117,7 @@ impl EventLog for SqliteLog {
         let connection = self.writer()?;
         let raise = "UPDATE head SET epoch = epoch + 1, holder = ?1 WHERE \"partition\" = 0 \
                      AND epoch = coalesce(?2, epoch) RETURNING epoch, position, recorded_at";
-        let mut statement = connection
-            .prepare_cached(raise)
-            .map_err(store("take the lease"))?;
+        let mut statement = connection.prepare_cached(raise).map_err(store("take the lease"))?;
         let raised = statement.query_row(params![holder, held], rows::head).optional();
         raised.map_err(store("take the lease"))?.ok_or(LogError::Fenced)
     }
@@ -159,8 +143,7 @@ impl EventLog for SqliteLog {
     }
 
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
-        self.read(move |connection| rows::read_after(connection, position, limit))
-            .await
+        self.read(move |connection| rows::read_after(connection, position, limit)).await
     }
 
     async fn read_stream_after(
@@ -170,8 +153,7 @@ impl EventLog for SqliteLog {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, LogError> {
         let stream = stream.clone();
-        self.read(move |connection| rows::read_stream_after(connection, &stream, position, limit))
-            .await
+        self.read(move |connection| rows::read_stream_after(connection, &stream, position, limit)).await
     }
 }
 
@@ -197,11 +179,7 @@ fn store(doing: &'static str) -> impl Fn(rusqlite::Error) -> LogError {
                     | ErrorCode::OutOfMemory
             )
         );
-        LogError::Store {
-            doing,
-            transient,
-            source: Box::new(error),
-        }
+        LogError::Store { doing, transient, source: Box::new(error) }
     }
 }
 

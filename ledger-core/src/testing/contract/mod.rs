@@ -7,10 +7,7 @@
 //! }
 //! ```
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "test code that is no test by itself: a panic is its verdict"
-)]
+#![expect(clippy::unwrap_used, reason = "test code that is no test by itself: a panic is its verdict")]
 
 mod reading;
 mod writing;

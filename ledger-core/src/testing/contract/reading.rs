@@ -13,25 +13,13 @@ pub(super) async fn an_empty_log_is_empty(place: &impl Place) {
     let log = place.open().await;
     assert_eq!(log.head().await.unwrap(), Head::default());
     assert_eq!(all(&log).await, []);
-    assert_eq!(
-        log.read_stream_after(&stream("a"), Position(0), 9).await.unwrap(),
-        []
-    );
+    assert_eq!(log.read_stream_after(&stream("a"), Position(0), 9).await.unwrap(), []);
     assert_eq!(log.load_streams(&[stream("a")]).await.unwrap(), []);
     assert_eq!(log.load_streams(&[]).await.unwrap(), []);
     assert_eq!(log.stream_ids(StreamType::Account).await.unwrap(), []);
-    assert_eq!(
-        log.find_transactions(&[TransactionKey([0; 16])]).await.unwrap(),
-        []
-    );
+    assert_eq!(log.find_transactions(&[TransactionKey([0; 16])]).await.unwrap(), []);
     let head = lease(&log).await;
-    assert_eq!(
-        head,
-        Head {
-            epoch: 1,
-            ..Head::default()
-        }
-    );
+    assert_eq!(head, Head { epoch: 1, ..Head::default() });
     assert_eq!(log.head().await.unwrap(), head, "a lease is on record");
 }
 
@@ -41,12 +29,8 @@ pub(super) async fn what_is_appended_is_read_back_to_the_byte(place: &impl Place
     let mut history = History::default();
     let campaign = StreamId::campaign(&CampaignId::parse("c'; DROP TABLE events; --").unwrap());
     let mut events = Vec::new();
-    for (micros, id) in [
-        (0, "o'brien \"x\" %s $1 \\"),
-        (0, "žluťoučký 🐎"),
-        (1, "{a,NULL}"),
-        (1, "a:b"),
-    ] {
+    for (micros, id) in [(0, "o'brien \"x\" %s $1 \\"), (0, "žluťoučký 🐎"), (1, "{a,NULL}"), (1, "a:b")]
+    {
         history.recorded_at = history.recorded_at.plus_micros(micros);
         history.payload =
             format!(r#"{{"TestHappened":{{"id":{id:?},"n":1.50,"z":9007199254740993}}}}"#).into();
@@ -60,11 +44,7 @@ pub(super) async fn what_is_appended_is_read_back_to_the_byte(place: &impl Place
 
     assert_eq!(all(&log).await, events);
     assert_eq!(log.load_streams(&[campaign]).await.unwrap(), [events[8].clone()]);
-    let expected = Head {
-        epoch,
-        position: Position(9),
-        recorded_at: Some(history.recorded_at),
-    };
+    let expected = Head { epoch, position: Position(9), recorded_at: Some(history.recorded_at) };
     assert_eq!(log.head().await.unwrap(), expected);
     assert_eq!(batch.head_after(), expected);
 }
@@ -99,13 +79,7 @@ pub(super) async fn a_stream_is_read_page_by_page(place: &impl Place) {
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
     // Stream a is at 1, 3, 4, 5 and 7.
-    write(
-        &log,
-        epoch,
-        &mut history,
-        &["a", "b", "a", "a", "a", "b", "a", "b"],
-    )
-    .await;
+    write(&log, epoch, &mut history, &["a", "b", "a", "a", "a", "b", "a", "b"]).await;
     for (after, limit, found) in [
         (0, 9, vec![1, 3, 4, 5, 7]),
         (1, 9, vec![3, 4, 5, 7]),
@@ -116,10 +90,7 @@ pub(super) async fn a_stream_is_read_page_by_page(place: &impl Place) {
         (7, 9, vec![]),
         (99, 9, vec![]),
     ] {
-        let page = log
-            .read_stream_after(&stream("a"), Position(after), limit)
-            .await
-            .unwrap();
+        let page = log.read_stream_after(&stream("a"), Position(after), limit).await.unwrap();
         let positions: Vec<u64> = page.iter().map(|event| event.position.0).collect();
         assert_eq!(positions, found, "after {after}, up to {limit}");
         assert!(page.iter().all(|event| event.stream == stream("a")));
@@ -131,22 +102,12 @@ pub(super) async fn streams_are_loaded_whole(place: &impl Place) {
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
     let events = write(&log, epoch, &mut history, &["a", "b", "a", "c", "b"]).await;
-    let mut loaded = log
-        .load_streams(&[stream("b"), stream("nobody"), stream("a")])
-        .await
-        .unwrap();
+    let mut loaded = log.load_streams(&[stream("b"), stream("nobody"), stream("a")]).await.unwrap();
     // Within a stream the order is promised; among streams it is not.
     loaded.sort_by(|x, y| x.stream.cmp(&y.stream));
     assert_eq!(loaded, [0, 2, 1, 4].map(|index: usize| events[index].clone()));
-    let same_id = StreamId {
-        stream_type: StreamType::Campaign,
-        id: "a".into(),
-    };
-    assert_eq!(
-        log.load_streams(&[same_id]).await.unwrap(),
-        [],
-        "a campaign is no account"
-    );
+    let same_id = StreamId { stream_type: StreamType::Campaign, id: "a".into() };
+    assert_eq!(log.load_streams(&[same_id]).await.unwrap(), [], "a campaign is no account");
 }
 
 pub(super) async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
@@ -154,10 +115,7 @@ pub(super) async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
     write(&log, epoch, &mut history, &["b", "a", "Z", "é", "a:1", "a", "b"]).await;
-    let campaign = StreamId {
-        stream_type: StreamType::Campaign,
-        id: "x".into(),
-    };
+    let campaign = StreamId { stream_type: StreamType::Campaign, id: "x".into() };
     let event = history.event(&campaign);
     log.append(&history.batch(epoch, vec![event])).await.unwrap();
     let accounts = log.stream_ids(StreamType::Account).await.unwrap();
@@ -173,9 +131,7 @@ pub(super) async fn transactions_are_found_by_key(place: &impl Place) {
     let one = history.keyed(&stream("a"), 1);
     let none = history.event(&stream("a"));
     let two = history.keyed(&stream("b"), 2);
-    log.append(&history.batch(epoch, vec![one.clone(), none, two.clone()]))
-        .await
-        .unwrap();
+    log.append(&history.batch(epoch, vec![one.clone(), none, two.clone()])).await.unwrap();
     let keys = [2, 3, 1].map(|key: u128| TransactionKey(key.to_be_bytes()));
     let mut found = log.find_transactions(&keys).await.unwrap();
     found.sort_by_key(|event| event.position);

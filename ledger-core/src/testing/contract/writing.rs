@@ -14,26 +14,17 @@ pub(super) async fn an_append_elsewhere_than_at_the_head_is_fenced(place: &impl 
     let written = write(&log, epoch, &mut history, &["a", "a"]).await;
 
     let again = history.batch(epoch, vec![written[1].clone()]);
-    assert!(
-        matches!(log.append(&again).await, Err(AppendError::Fenced)),
-        "behind the head"
-    );
+    assert!(matches!(log.append(&again).await, Err(AppendError::Fenced)), "behind the head");
     let mut ahead = history.clone();
     ahead.event(&stream("b"));
     let event = ahead.event(&stream("c"));
     let batch = ahead.batch(epoch, vec![event]);
-    assert!(
-        matches!(log.append(&batch).await, Err(AppendError::Fenced)),
-        "beyond the head"
-    );
+    assert!(matches!(log.append(&batch).await, Err(AppendError::Fenced)), "beyond the head");
     for wrong in [epoch - 1, epoch + 1] {
         let mut other = history.clone();
         let event = other.event(&stream("d"));
         let batch = other.batch(wrong, vec![event]);
-        assert!(
-            matches!(log.append(&batch).await, Err(AppendError::Fenced)),
-            "epoch {wrong}"
-        );
+        assert!(matches!(log.append(&batch).await, Err(AppendError::Fenced)), "epoch {wrong}");
     }
     assert_eq!(all(&log).await, written);
     write(&log, epoch, &mut history, &["b"]).await;
@@ -48,11 +39,7 @@ pub(super) async fn a_new_lease_fences_the_old_writer(place: &impl Place) {
     let head = lease(&new).await;
     assert!(head.epoch > old_epoch);
     let expected = (Position(1), Some(history.recorded_at));
-    assert_eq!(
-        (head.position, head.recorded_at),
-        expected,
-        "the lease tells where the log stands"
-    );
+    assert_eq!((head.position, head.recorded_at), expected, "the lease tells where the log stands");
     let mut lost = history.clone();
     let event = lost.event(&stream("a"));
     let late = old.append(&lost.batch(old_epoch, vec![event])).await;
@@ -65,25 +52,12 @@ pub(super) async fn a_recovery_holds_only_while_nobody_else_took_over(place: &im
     let (log, other) = (place.open().await, place.open().await);
     let epoch = lease(&log).await.epoch;
     let recovered = log.lease("test", Some(epoch)).await.unwrap();
-    assert!(
-        recovered.epoch > epoch,
-        "a recovery fences the writer's own running append"
-    );
-    assert!(matches!(
-        log.lease("test", Some(epoch)).await,
-        Err(LogError::Fenced)
-    ));
+    assert!(recovered.epoch > epoch, "a recovery fences the writer's own running append");
+    assert!(matches!(log.lease("test", Some(epoch)).await, Err(LogError::Fenced)));
 
     let taken = lease(&other).await;
-    assert!(matches!(
-        log.lease("test", Some(recovered.epoch)).await,
-        Err(LogError::Fenced)
-    ));
-    assert_eq!(
-        other.head().await.unwrap(),
-        taken,
-        "a refused lease changes nothing"
-    );
+    assert!(matches!(log.lease("test", Some(recovered.epoch)).await, Err(LogError::Fenced)));
+    assert_eq!(other.head().await.unwrap(), taken, "a refused lease changes nothing");
 }
 
 pub(super) async fn all_duplicate_keys_are_named_and_nothing_is_written(place: &impl Place) {
@@ -107,10 +81,7 @@ pub(super) async fn all_duplicate_keys_are_named_and_nothing_is_written(place: &
         found.sort_unstable();
         assert_eq!(
             found,
-            named
-                .iter()
-                .map(|key: &u128| TransactionKey(key.to_be_bytes()))
-                .collect::<Vec<_>>()
+            named.iter().map(|key: &u128| TransactionKey(key.to_be_bytes())).collect::<Vec<_>>()
         );
         assert_eq!(all(&log).await, known);
     }
@@ -125,17 +96,10 @@ pub(super) async fn a_batch_with_one_bad_event_leaves_nothing(place: &impl Place
     let mut history = History::default();
     let written = write(&log, epoch, &mut history, &["a"]).await;
     let mut wrong = history.clone();
-    let mut events = vec![
-        wrong.keyed(&stream("b"), 1),
-        wrong.event(&stream("a")),
-        wrong.event(&stream("c")),
-    ];
+    let mut events = vec![wrong.keyed(&stream("b"), 1), wrong.event(&stream("a")), wrong.event(&stream("c"))];
     events[1].sequence = 1;
     let refused = log.append(&wrong.batch(epoch, events)).await;
-    assert!(
-        matches!(refused, Err(AppendError::Unknown(ref e)) if !e.transient()),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(AppendError::Unknown(ref e)) if !e.transient()), "{refused:?}");
 
     assert_eq!(all(&log).await, written);
     let head = log.lease("test", Some(epoch)).await.unwrap();
@@ -148,11 +112,7 @@ pub(super) async fn a_batch_that_does_not_fit_together_is_refused(place: &impl P
     let log = place.open().await;
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
-    let events = vec![
-        history.event(&stream("a")),
-        history.event(&stream("a")),
-        history.event(&stream("a")),
-    ];
+    let events = vec![history.event(&stream("a")), history.event(&stream("a")), history.event(&stream("a"))];
 
     let mut hole = history.batch(epoch, events.clone());
     hole.events.remove(1);
@@ -187,9 +147,7 @@ pub(super) async fn writers_that_contend_write_each_position_once(place: &impl P
     for name in ["one", "two"] {
         let log = place.open().await;
         let runtime = tokio::runtime::Handle::current();
-        writers.push(tokio::task::spawn_blocking(move || {
-            runtime.block_on(contend(&log, name))
-        }));
+        writers.push(tokio::task::spawn_blocking(move || runtime.block_on(contend(&log, name))));
     }
     let mut acknowledged = Vec::new();
     for writer in writers {
@@ -197,11 +155,7 @@ pub(super) async fn writers_that_contend_write_each_position_once(place: &impl P
     }
     acknowledged.sort_by_key(|event: &StoredEvent| event.position);
     let log = place.open().await;
-    assert_eq!(
-        all(&log).await,
-        acknowledged,
-        "what is acknowledged is there, and nothing else"
-    );
+    assert_eq!(all(&log).await, acknowledged, "what is acknowledged is there, and nothing else");
     assert_eq!(acknowledged.len(), 40);
 }
 
@@ -232,9 +186,7 @@ pub(super) async fn a_big_batch_lands_whole(place: &impl Place) {
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
     let of = |n: u64| stream(&format!("account-{}", n % 997));
-    let events: Vec<_> = (0..10_000)
-        .map(|n| history.keyed(&of(n), u128::from(n)))
-        .collect();
+    let events: Vec<_> = (0..10_000).map(|n| history.keyed(&of(n), u128::from(n))).collect();
     log.append(&history.batch(epoch, events.clone())).await.unwrap();
     assert_eq!(log.read_after(Position(0), 20_000).await.unwrap(), events);
     assert_eq!(log.load_streams(&[of(5)]).await.unwrap().len(), 11);

@@ -51,16 +51,9 @@ pub fn split_body(body: &[u8], format: Format) -> Result<Vec<&[u8]>, BodyError> 
 }
 
 fn lines(body: &[u8]) -> Result<Vec<&[u8]>, BodyError> {
-    let filled = body
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .filter(|line| !line.is_empty());
+    let filled = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
     let rows: Vec<_> = filled.take(ROWS_MAX + 1).collect();
-    if rows.len() > ROWS_MAX {
-        Err(BodyError::TooManyRows)
-    } else {
-        Ok(rows)
-    }
+    if rows.len() > ROWS_MAX { Err(BodyError::TooManyRows) } else { Ok(rows) }
 }
 
 /// Walks over a JSON body. `serde_json` skips the values, without recursion and without looking at the
@@ -72,11 +65,7 @@ struct Splitter<'b> {
 
 impl<'b> Splitter<'b> {
     fn rows(mut self) -> Result<Vec<&'b [u8]>, BodyError> {
-        let rows = if self.peek() == Some(b'[') {
-            self.array()?
-        } else {
-            vec![self.value()?]
-        };
+        let rows = if self.peek() == Some(b'[') { self.array()? } else { vec![self.value()?] };
         match self.peek() {
             None => Ok(rows),
             Some(_) => Err(self.malformed()),
@@ -134,29 +123,16 @@ impl<'b> Splitter<'b> {
 
     fn malformed(&self) -> BodyError {
         let before = &self.body[..self.at];
-        let line_start = before
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |newline| newline + 1);
+        let line_start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
         let line = before.split(|byte| *byte == b'\n').count();
-        BodyError::Malformed {
-            line,
-            column: 1 + self.at - line_start,
-        }
+        BodyError::Malformed { line, column: 1 + self.at - line_start }
     }
 }
 
 /// Where `serde_json`'s line and column (from 1; column 0 is the line break itself) are in `text`.
 fn offset_of(text: &[u8], line: usize, column: usize) -> usize {
-    let newlines = text
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n')
-        .map(|(at, _)| at + 1);
-    let line_start = std::iter::once(0)
-        .chain(newlines)
-        .nth(line.saturating_sub(1))
-        .unwrap_or(text.len());
+    let newlines = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    let line_start = std::iter::once(0).chain(newlines).nth(line.saturating_sub(1)).unwrap_or(text.len());
     (line_start + column.saturating_sub(1)).min(text.len())
 }
 
@@ -184,10 +160,7 @@ mod tests {
 
     #[test]
     fn a_row_with_invalid_utf_8_does_not_spoil_the_array() {
-        assert_eq!(
-            json(b"[{\"a\":\"\xff\"},{}]").unwrap(),
-            [&b"{\"a\":\"\xff\"}"[..], b"{}"]
-        );
+        assert_eq!(json(b"[{\"a\":\"\xff\"},{}]").unwrap(), [&b"{\"a\":\"\xff\"}"[..], b"{}"]);
     }
 
     #[test]
@@ -226,10 +199,7 @@ mod tests {
         assert_eq!(json(array(5_000).as_bytes()).unwrap().len(), 5_000);
         assert_eq!(json(array(5_001).as_bytes()), Err(BodyError::TooManyRows));
         assert_eq!(ndjson("{}\n".repeat(5_000).as_bytes()).unwrap().len(), 5_000);
-        assert_eq!(
-            ndjson("{}\n".repeat(5_001).as_bytes()),
-            Err(BodyError::TooManyRows)
-        );
+        assert_eq!(ndjson("{}\n".repeat(5_001).as_bytes()), Err(BodyError::TooManyRows));
     }
 
     #[test]
@@ -239,9 +209,6 @@ mod tests {
         let depth = BODY_BYTES_MAX / 2 - 1;
         let deep = ["[", &"[".repeat(depth), &"]".repeat(depth), "]"].concat();
         assert_eq!(json(deep.as_bytes()).unwrap().len(), 1);
-        assert!(matches!(
-            json("[".repeat(BODY_BYTES_MAX).as_bytes()),
-            Err(BodyError::Malformed { .. })
-        ));
+        assert!(matches!(json("[".repeat(BODY_BYTES_MAX).as_bytes()), Err(BodyError::Malformed { .. })));
     }
 }

@@ -47,11 +47,7 @@ pub fn parse_row(bytes: &[u8], now: Timestamp) -> Result<Transaction, RejectedRo
     let mut row = RawRow::default();
     let read = raw::read(bytes, &mut row);
     let outcome = if bytes.len() > ROW_BYTES_MAX {
-        Err(RowError::new(
-            Code::TooLong,
-            "",
-            format!("must be at most {ROW_BYTES_MAX} bytes"),
-        ))
+        Err(RowError::new(Code::TooLong, "", format!("must be at most {ROW_BYTES_MAX} bytes")))
     } else {
         read.and_then(|()| check_row(&row, now))
     };
@@ -114,11 +110,7 @@ fn object<'s, T>(field: &'static str, slot: &'s Slot<Object<T>>) -> Result<Optio
 }
 
 fn too_long(field: &'static str, characters_max: usize) -> RowError {
-    RowError::new(
-        Code::TooLong,
-        field,
-        format!("must be at most {characters_max} characters"),
-    )
+    RowError::new(Code::TooLong, field, format!("must be at most {characters_max} characters"))
 }
 
 fn pan_detected(field: &'static str) -> RowError {
@@ -132,10 +124,9 @@ fn printable(field: &'static str, text: &str, characters_max: usize) -> Result<(
         Err(IdError::Blank) => required(field, None),
         Err(IdError::TooLong) => Err(too_long(field, characters_max)),
         _ if !fits => Err(too_long(field, characters_max)),
-        Err(IdError::Unprintable) => Err(malformed(
-            field,
-            "must be printable characters without surrounding space",
-        )),
+        Err(IdError::Unprintable) => {
+            Err(malformed(field, "must be printable characters without surrounding space"))
+        }
         Ok(()) => Ok(()),
     }
 }
@@ -151,9 +142,7 @@ fn optional_id<T: std::str::FromStr<Err = IdError>>(
     if pan::is_pan(text) {
         return Err(pan_detected(field));
     }
-    text.parse()
-        .map(Some)
-        .map_err(|_| malformed(field, "must be an id"))
+    text.parse().map(Some).map_err(|_| malformed(field, "must be an id"))
 }
 
 fn id<T: std::str::FromStr<Err = IdError>>(
@@ -166,10 +155,7 @@ fn id<T: std::str::FromStr<Err = IdError>>(
 fn account_id(slot: &Slot<Scalar<'_>>) -> Result<AccountId, RowError> {
     let account: AccountId = id("account_id", slot)?;
     if account.as_str().contains('@') {
-        return Err(malformed(
-            "account_id",
-            "must be a pseudonym, not an e-mail address",
-        ));
+        return Err(malformed("account_id", "must be a pseudonym, not an e-mail address"));
     }
     Ok(account)
 }
@@ -179,11 +165,7 @@ fn status(slot: &Slot<Scalar<'_>>) -> Result<Status, RowError> {
         "pending" => Ok(Status::Pending),
         "booked" => Ok(Status::Booked),
         "removed" => Ok(Status::Removed),
-        _ => Err(RowError::new(
-            Code::UnknownValue,
-            "status",
-            "must be pending, booked or removed",
-        )),
+        _ => Err(RowError::new(Code::UnknownValue, "status", "must be pending, booked or removed")),
     }
 }
 
@@ -191,23 +173,14 @@ fn direction(slot: &Slot<Scalar<'_>>) -> Result<Direction, RowError> {
     match required("direction", text("direction", slot)?)? {
         "debit" => Ok(Direction::Debit),
         "credit" => Ok(Direction::Credit),
-        _ => Err(RowError::new(
-            Code::UnknownValue,
-            "direction",
-            "must be debit or credit",
-        )),
+        _ => Err(RowError::new(Code::UnknownValue, "direction", "must be debit or credit")),
     }
 }
 
 fn booked_at(slot: &Slot<Scalar<'_>>, now: Timestamp) -> Result<Timestamp, RowError> {
     const FIELD: &str = "booked_at";
-    let out_of_range = || {
-        RowError::new(
-            Code::OutOfRange,
-            FIELD,
-            "must lie between 1970 and 24 hours from now",
-        )
-    };
+    let out_of_range =
+        || RowError::new(Code::OutOfRange, FIELD, "must lie between 1970 and 24 hours from now");
     let text = required(FIELD, text(FIELD, slot)?)?;
     let Ok(time) = DateTime::parse_from_rfc3339(text) else {
         return Err(if has_long_year(text) {
@@ -220,30 +193,21 @@ fn booked_at(slot: &Slot<Scalar<'_>>, now: Timestamp) -> Result<Timestamp, RowEr
         });
     };
     if is_impossible_leap_second(time) {
-        return Err(malformed(
-            FIELD,
-            "must exist: a leap second ends the last UTC day of a month",
-        ));
+        return Err(malformed(FIELD, "must exist: a leap second ends the last UTC day of a month"));
     }
     let booked_at = Timestamp::from(time.to_utc());
     if booked_at < Timestamp::from_micros(0) {
         return Err(out_of_range());
     }
     if booked_at > now.plus_micros(DAY_MICROS) {
-        return Err(RowError::new(
-            Code::BookedInFuture,
-            FIELD,
-            "must not be more than 24 hours ahead",
-        ));
+        return Err(RowError::new(Code::BookedInFuture, FIELD, "must not be more than 24 hours ahead"));
     }
     Ok(booked_at)
 }
 
 /// A time that would be RFC 3339 if its year had four digits: the year 10000 and later.
 fn has_long_year(text: &str) -> bool {
-    let rest = text
-        .trim_start_matches('+')
-        .trim_start_matches(|c: char| c.is_ascii_digit());
+    let rest = text.trim_start_matches('+').trim_start_matches(|c: char| c.is_ascii_digit());
     text.len() - rest.len() > 4 && DateTime::parse_from_rfc3339(&format!("2000{rest}")).is_ok()
 }
 
@@ -265,17 +229,11 @@ fn amount(slot: &Slot<Object<RawAmount<'_>>>) -> Result<Personal<Money>, RowErro
             "must be an ISO 4217 code in use, with minor units",
         )
     })?;
-    Money::new(minor, currency)
-        .map(Personal::new)
-        .map_err(|_| minor_out_of_range())
+    Money::new(minor, currency).map(Personal::new).map_err(|_| minor_out_of_range())
 }
 
 fn minor_out_of_range() -> RowError {
-    RowError::new(
-        Code::OutOfRange,
-        "amount.minor",
-        "must be from 1 to 9223372036854775807",
-    )
+    RowError::new(Code::OutOfRange, "amount.minor", "must be from 1 to 9223372036854775807")
 }
 
 /// A JSON integer, or a string of ASCII digits. Zeros in front of a string's number are only zeros.
@@ -300,18 +258,12 @@ fn minor(slot: &Slot<&RawValue>) -> Result<i64, RowError> {
         return Err(no_integer());
     }
     // All digits: whatever does not parse is too large.
-    digits
-        .parse()
-        .ok()
-        .filter(|minor| *minor > 0)
-        .ok_or_else(minor_out_of_range)
+    digits.parse().ok().filter(|minor| *minor > 0).ok_or_else(minor_out_of_range)
 }
 
 /// The name of a bank account: an IBAN, or whatever the bank calls it.
 fn bank_account(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError> {
-    personal(field, slot, |text| {
-        printable(field, text, BANK_ACCOUNT_CHARACTERS_MAX)
-    })
+    personal(field, slot, |text| printable(field, text, BANK_ACCOUNT_CHARACTERS_MAX))
 }
 
 /// Text of any language: only control characters are refused, since joiners and marks are part of words.
@@ -347,9 +299,7 @@ fn merchant(slot: &Slot<Object<RawMerchant<'_>>>) -> Result<Option<Merchant>, Ro
         return Ok(None);
     };
     let merchant = Merchant {
-        id: personal("merchant.id", &fields.id, |text| {
-            printable("merchant.id", text, ID_CHARACTERS_MAX)
-        })?,
+        id: personal("merchant.id", &fields.id, |text| printable("merchant.id", text, ID_CHARACTERS_MAX))?,
         name: free_text("merchant.name", &fields.name)?,
         mcc: mcc(&fields.mcc)?,
         country: country(&fields.country)?,
@@ -376,9 +326,6 @@ fn country(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError
     if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
         Ok(Some(Personal::new(text.to_owned())))
     } else {
-        Err(malformed(
-            FIELD,
-            "must be two upper-case letters (ISO 3166-1 alpha-2)",
-        ))
+        Err(malformed(FIELD, "must be two upper-case letters (ISO 3166-1 alpha-2)"))
     }
 }

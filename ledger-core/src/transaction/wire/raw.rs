@@ -27,11 +27,7 @@ pub(super) enum Slot<T> {
 
 impl<T> Slot<T> {
     fn put(&mut self, value: T) {
-        *self = if matches!(self, Slot::Absent) {
-            Slot::Given(value)
-        } else {
-            Slot::Repeated
-        };
+        *self = if matches!(self, Slot::Absent) { Slot::Given(value) } else { Slot::Repeated };
     }
 }
 
@@ -114,11 +110,7 @@ fn describe(error: &serde_json::Error, field: &'static str) -> RowError {
         Category::Syntax | Category::Eof | Category::Io => RowError::new(
             Code::Malformed,
             field,
-            format!(
-                "is not valid JSON at line {}, column {} of the row",
-                error.line(),
-                error.column()
-            ),
+            format!("is not valid JSON at line {}, column {} of the row", error.line(), error.column()),
         ),
     }
 }
@@ -259,10 +251,7 @@ fn read_object<'de, T: Fields<'de>, A: MapAccess<'de>>(
     at: &Cell<&'static str>,
 ) -> Result<(), A::Error> {
     let parent = at.replace(name);
-    slot.put(map.next_value_seed(ObjectSeed {
-        at,
-        fields: PhantomData,
-    })?);
+    slot.put(map.next_value_seed(ObjectSeed { at, fields: PhantomData })?);
     at.set(parent);
     Ok(())
 }
@@ -351,11 +340,7 @@ impl<'de, F: Fields<'de>> Visitor<'de> for ObjectSeed<'_, F> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<F>, A::Error> {
         let mut fields = F::default();
-        FieldsVisitor {
-            fields: &mut fields,
-            at: self.at,
-        }
-        .visit_map(map)?;
+        FieldsVisitor { fields: &mut fields, at: self.at }.visit_map(map)?;
         Ok(Object::Fields(fields))
     }
 }

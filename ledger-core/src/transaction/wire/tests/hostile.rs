@@ -38,42 +38,22 @@ fn hostile_values_are_refused_by_code_and_field() {
         (Code::OutOfRange, "booked_at", json!("10000-01-01T00:00:00Z")),
         (Code::OutOfRange, "booked_at", json!("+10000-01-01T00:00:00Z")),
         (Code::Malformed, "booked_at", json!("10000-13-01T00:00:00Z")),
-        (
-            Code::OutOfRange,
-            "booked_at",
-            json!("1969-12-31T23:59:59.999999999Z"),
-        ),
+        (Code::OutOfRange, "booked_at", json!("1969-12-31T23:59:59.999999999Z")),
         (Code::OutOfRange, "booked_at", json!("0000-01-01T00:00:00Z")),
         (Code::OutOfRange, "booked_at", json!("1970-01-01T00:00:00+00:01")),
-        (
-            Code::BookedInFuture,
-            "booked_at",
-            json!("2026-11-23T12:00:00.000001Z"),
-        ),
+        (Code::BookedInFuture, "booked_at", json!("2026-11-23T12:00:00.000001Z")),
         (Code::BookedInFuture, "booked_at", json!("2026-11-29T12:00:00Z")),
-        (
-            Code::BookedInFuture,
-            "booked_at",
-            json!("9999-12-31T23:59:59-23:59"),
-        ),
+        (Code::BookedInFuture, "booked_at", json!("9999-12-31T23:59:59-23:59")),
         (Code::Malformed, "amount", json!(1250)),
         (Code::Malformed, "amount", json!("12.50 GBP")),
-        (
-            Code::Malformed,
-            "amount",
-            json!([{"minor": 1, "currency": "GBP"}]),
-        ),
+        (Code::Malformed, "amount", json!([{"minor": 1, "currency": "GBP"}])),
         (Code::Missing, "amount.minor", json!("")),
         (Code::OutOfRange, "amount.minor", json!(0)),
         (Code::OutOfRange, "amount.minor", json!("0")),
         (Code::OutOfRange, "amount.minor", json!("000")),
         (Code::OutOfRange, "amount.minor", json!(-5)),
         (Code::OutOfRange, "amount.minor", json!("-5")),
-        (
-            Code::OutOfRange,
-            "amount.minor",
-            json!(9_223_372_036_854_775_808_u64),
-        ),
+        (Code::OutOfRange, "amount.minor", json!(9_223_372_036_854_775_808_u64)),
         (Code::OutOfRange, "amount.minor", json!("9223372036854775808")),
         (Code::OutOfRange, "amount.minor", json!("9".repeat(400))),
         (Code::Malformed, "amount.minor", json!(12.5)),
@@ -103,11 +83,7 @@ fn hostile_values_are_refused_by_code_and_field() {
         (Code::Malformed, "description", json!("COFFEE\u{0}")),
         (Code::Malformed, "description", json!("COFFEE\nHOUSE")),
         (Code::Malformed, "description", json!({"text": "COFFEE"})),
-        (
-            Code::PanDetected,
-            "description",
-            json!(format!("CARD {pan} LONDON")),
-        ),
+        (Code::PanDetected, "description", json!(format!("CARD {pan} LONDON"))),
         (Code::Malformed, "merchant", json!("Coffee House")),
         (Code::Malformed, "merchant", json!([])),
         (Code::Malformed, "merchant", json!(1.5)),
@@ -129,11 +105,7 @@ fn hostile_values_are_refused_by_code_and_field() {
     ];
     for (code, field, value) in table {
         let row = with(field, Some(value.clone()));
-        assert_eq!(
-            parse_value(&row).err(),
-            Some((code, field.to_owned())),
-            "{field}: {value}"
-        );
+        assert_eq!(parse_value(&row).err(), Some((code, field.to_owned())), "{field}: {value}");
     }
 }
 
@@ -151,11 +123,8 @@ fn required_fields_are_missed_when_absent_null_or_blank() {
     ];
     for field in fields.into_iter().chain(["amount.minor", "amount.currency"]) {
         for value in [None, Some(Value::Null), Some(json!("  "))] {
-            let expected = if field == "amount" && value == Some(json!("  ")) {
-                Code::Malformed
-            } else {
-                Code::Missing
-            };
+            let expected =
+                if field == "amount" && value == Some(json!("  ")) { Code::Malformed } else { Code::Missing };
             assert_eq!(
                 parse_value(&with(field, value.clone())).err(),
                 Some((expected, field.to_owned())),
@@ -183,76 +152,22 @@ fn hostile_json_is_refused_where_it_lies() {
         (Code::Malformed, "amount.minor", edited(r#""1250""#, "1e999")),
         (Code::Malformed, "amount.minor", edited(r#""1250""#, "1250.0")),
         (Code::Malformed, "amount.minor", edited(r#""1250""#, "007")),
-        (
-            Code::Malformed,
-            "amount.minor",
-            edited(r#""1250""#, r#""\ud800""#),
-        ),
+        (Code::Malformed, "amount.minor", edited(r#""1250""#, r#""\ud800""#)),
         (Code::Malformed, "amount.minor", edited(r#""1250""#, &deep(3_000))),
         (Code::OutOfRange, "amount.minor", edited(r#""1250""#, "-0")),
-        (
-            Code::OutOfRange,
-            "amount.minor",
-            edited(r#""1250""#, &"9".repeat(400)),
-        ),
-        (
-            Code::OutOfRange,
-            "amount.minor",
-            edited(r#""1250""#, &format!("-{}", "9".repeat(400))),
-        ),
-        (
-            Code::Malformed,
-            "source",
-            edited(r#""acme-bank""#, r#""acme\ud800""#),
-        ),
-        (
-            Code::Malformed,
-            "source",
-            edited(r#""acme-bank""#, "\"acme\nbank\""),
-        ),
-        (
-            Code::Malformed,
-            "source",
-            edited(r#""acme-bank""#, "\"acme\0bank\""),
-        ),
+        (Code::OutOfRange, "amount.minor", edited(r#""1250""#, &"9".repeat(400))),
+        (Code::OutOfRange, "amount.minor", edited(r#""1250""#, &format!("-{}", "9".repeat(400)))),
+        (Code::Malformed, "source", edited(r#""acme-bank""#, r#""acme\ud800""#)),
+        (Code::Malformed, "source", edited(r#""acme-bank""#, "\"acme\nbank\"")),
+        (Code::Malformed, "source", edited(r#""acme-bank""#, "\"acme\0bank\"")),
         (Code::Malformed, "source", edited(r#""acme-bank""#, &deep(3_000))),
-        (
-            Code::Malformed,
-            "merchant",
-            edited(r#""merchant":{"#, r#""merchant":nul{"#),
-        ),
-        (
-            Code::Malformed,
-            "merchant.name",
-            edited(r#""Coffee House""#, r#""\q""#),
-        ),
-        (
-            Code::Malformed,
-            "direction",
-            edited(r#""direction":"#, r#""direction":"debit","direction":"#),
-        ),
-        (
-            Code::Malformed,
-            "amount.minor",
-            edited(r#""minor":"#, r#""minor":1,"minor":"#),
-        ),
-        (
-            Code::Malformed,
-            "merchant.mcc",
-            edited(r#""mcc":"#, r#""mcc":null,"mcc":"#),
-        ),
-        (
-            Code::Malformed,
-            "amount",
-            edited(r#""amount":"#, r#""amount":null,"amount":"#),
-        ),
-        (
-            Code::TooLong,
-            "",
-            with("more", Some(json!("x".repeat(8_192))))
-                .to_string()
-                .into_bytes(),
-        ),
+        (Code::Malformed, "merchant", edited(r#""merchant":{"#, r#""merchant":nul{"#)),
+        (Code::Malformed, "merchant.name", edited(r#""Coffee House""#, r#""\q""#)),
+        (Code::Malformed, "direction", edited(r#""direction":"#, r#""direction":"debit","direction":"#)),
+        (Code::Malformed, "amount.minor", edited(r#""minor":"#, r#""minor":1,"minor":"#)),
+        (Code::Malformed, "merchant.mcc", edited(r#""mcc":"#, r#""mcc":null,"mcc":"#)),
+        (Code::Malformed, "amount", edited(r#""amount":"#, r#""amount":null,"amount":"#)),
+        (Code::TooLong, "", with("more", Some(json!("x".repeat(8_192)))).to_string().into_bytes()),
     ];
     for (code, field, row) in table {
         let shown = String::from_utf8_lossy(&row[..row.len().min(300)]).into_owned();
@@ -272,10 +187,7 @@ fn invalid_utf_8_is_refused_in_its_field_or_in_the_row() {
         parse(&spoil(with("description", Some(json!("#"))))).err(),
         Some((Code::Malformed, "description".into()))
     );
-    assert_eq!(
-        parse(&spoil(with("more", Some(json!("#"))))).err(),
-        Some((Code::Malformed, String::new()))
-    );
+    assert_eq!(parse(&spoil(with("more", Some(json!("#"))))).err(), Some((Code::Malformed, String::new())));
 }
 
 #[test]
@@ -284,52 +196,21 @@ fn the_first_fault_in_field_order_is_the_one_reported() {
         "refund_of": 1, "direction": 1, "amount": {"currency": 1, "minor": -1}, "source": "s",
         "transaction_id": "t", "account_id": "a", "status": "booked", "booked_at": "2026-11-22T10:15:00Z",
     });
-    assert_eq!(
-        parse_value(&row).err(),
-        Some((Code::OutOfRange, "amount.minor".into()))
-    );
+    assert_eq!(parse_value(&row).err(), Some((Code::OutOfRange, "amount.minor".into())));
 }
 
 #[test]
 fn a_refused_row_keeps_a_good_id_and_only_a_good_one() {
-    let id_of = |row: &[u8]| {
-        parse_row(row, now())
-            .unwrap_err()
-            .transaction_id
-            .map(|id| id.to_string())
-    };
+    let id_of = |row: &[u8]| parse_row(row, now()).unwrap_err().transaction_id.map(|id| id.to_string());
     let good = Some("7f3c…".to_owned());
     assert_eq!(id_of(with("source", None).to_string().as_bytes()), good);
-    assert_eq!(
-        id_of(
-            with("more", Some(json!("x".repeat(9_000))))
-                .to_string()
-                .as_bytes()
-        ),
-        good
-    );
+    assert_eq!(id_of(with("more", Some(json!("x".repeat(9_000)))).to_string().as_bytes()), good);
     assert_eq!(id_of(r#"{"transaction_id":"7f3c…","source":"#.as_bytes()), good);
-    assert_eq!(
-        id_of("{\"transaction_id\":\"7f3c…\",\"source\":\"\u{0}\"}".as_bytes()),
-        good
-    );
-    for bad in [
-        json!("4111111111111111"),
-        json!(""),
-        json!("a\u{0}"),
-        json!(7),
-        json!("x".repeat(129)),
-    ] {
-        assert_eq!(
-            id_of(with("transaction_id", Some(bad)).to_string().as_bytes()),
-            None
-        );
+    assert_eq!(id_of("{\"transaction_id\":\"7f3c…\",\"source\":\"\u{0}\"}".as_bytes()), good);
+    for bad in [json!("4111111111111111"), json!(""), json!("a\u{0}"), json!(7), json!("x".repeat(129))] {
+        assert_eq!(id_of(with("transaction_id", Some(bad)).to_string().as_bytes()), None);
     }
-    assert_eq!(
-        id_of(br#"{"transaction_id":"a","transaction_id":"b"}"#),
-        None,
-        "nobody knows which"
-    );
+    assert_eq!(id_of(br#"{"transaction_id":"a","transaction_id":"b"}"#), None, "nobody knows which");
 }
 
 #[test]

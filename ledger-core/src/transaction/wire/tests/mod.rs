@@ -76,10 +76,7 @@ fn the_example_of_the_interface_is_understood() {
     assert_eq!(merchant.name.unwrap().expose(), "Coffee House");
     assert_eq!(merchant.mcc.unwrap().expose().to_string(), "5814");
     assert_eq!(merchant.country.unwrap().expose(), "GB");
-    assert_eq!(
-        (transaction.pending_transaction_id, transaction.refund_of),
-        (None, None)
-    );
+    assert_eq!((transaction.pending_transaction_id, transaction.refund_of), (None, None));
 }
 
 #[test]
@@ -91,19 +88,10 @@ fn optional_fields_may_be_absent_null_or_blank() {
             assert!(parse_value(&row).is_ok(), "{field}: {value:?}");
         }
         row["merchant"] = json!({"id": value, "name": value, "mcc": value, "country": value, "more": 1});
-        assert_eq!(
-            parse_value(&row).unwrap().merchant,
-            None,
-            "a merchant of whom nothing is known is none"
-        );
+        assert_eq!(parse_value(&row).unwrap().merchant, None, "a merchant of whom nothing is known is none");
     }
     assert_eq!(parse_value(&with("merchant", None)).unwrap().merchant, None);
-    assert_eq!(
-        parse_value(&with("merchant", Some(Value::Null)))
-            .unwrap()
-            .merchant,
-        None
-    );
+    assert_eq!(parse_value(&with("merchant", Some(Value::Null))).unwrap().merchant, None);
 }
 
 #[test]
@@ -136,14 +124,8 @@ fn the_bounds_themselves_are_taken() {
         ("merchant.id", json!("m".repeat(128))),
         ("merchant.mcc", json!("0000")),
     ] {
-        assert!(
-            parse_value(&with(field, Some(value.clone()))).is_ok(),
-            "{field}: {value}"
-        );
+        assert!(parse_value(&with(field, Some(value.clone()))).is_ok(), "{field}: {value}");
     }
-    assert!(
-        parse(&edited(r#""source""#, r#""\u0073ource""#)).is_ok(),
-        "an escaped key is the same key"
-    );
+    assert!(parse(&edited(r#""source""#, r#""\u0073ource""#)).is_ok(), "an escaped key is the same key");
     assert!(parse(&edited(r#""1250""#, r#""\u0031250""#)).is_ok());
 }

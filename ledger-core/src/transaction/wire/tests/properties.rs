@@ -5,11 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn as_given(minor: i64, as_text: bool) -> Value {
-    if as_text {
-        json!(minor.to_string())
-    } else {
-        json!(minor)
-    }
+    if as_text { json!(minor.to_string()) } else { json!(minor) }
 }
 
 prop_compose! {
