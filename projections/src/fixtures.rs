@@ -165,6 +165,7 @@ pub(crate) fn reversed(id: &str, minor: i64, after_credit: bool) -> AccountEvent
         amount,
         reason,
         reversed_at: at(5),
+        budget_returned: true,
         posting,
     }
 }
