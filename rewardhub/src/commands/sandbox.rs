@@ -117,7 +117,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     }
     if !server.is_finished() {
         // A client that holds its connection open does not hold us.
-        let _ = tokio::time::timeout(Duration::from_secs(5), server).await;
+        let aborted = server.abort_handle();
+        if tokio::time::timeout(Duration::from_secs(5), server).await.is_err() {
+            aborted.abort();
+        }
     }
     node.stop().await?;
     fault.map_or(Ok(Ended::Fine), Err)
