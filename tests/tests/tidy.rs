@@ -32,7 +32,8 @@ fn the_domain_does_no_io() {
             let text = std::fs::read_to_string(&entry).unwrap();
             let code = text.split("#[cfg(test)]").next().unwrap();
             for word in ["rusqlite", "tokio::", "std::fs", "std::net", "SystemClock", "Utc::now"] {
-                let is_test = entry.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tests"));
+                let is_test =
+                    entry.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tests"));
                 assert!(is_test || !code.contains(word), "{} names {word}", entry.display());
             }
         }

@@ -1,0 +1,188 @@
+//! The JSON of every event, as history keeps it for ever: a change here must stay readable by what is written.
+
+use ledger_core::account::AccountEvent;
+use ledger_core::account::event::{Considered, DeferReason, Line, Outcome};
+use ledger_core::campaign::CampaignEvent;
+use ledger_core::campaign::terms::{RuleCode, Terms};
+use ledger_core::draw::{Algorithm, Draw};
+use ledger_core::ids::{Digest, EntryId, Fingerprint};
+use ledger_core::money::{Currency, Money};
+use ledger_core::posting::Posting;
+use ledger_core::seal::Sealed;
+use ledger_core::time::{Epoch, Timestamp};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros((1_795_000_000 + second) * 1_000_000)
+}
+
+fn gbp(minor: i64) -> Money {
+    Money::new(minor, Currency::from_code("GBP").unwrap()).unwrap()
+}
+
+fn day() -> Epoch {
+    Epoch::of(at(0))
+}
+
+fn line() -> Line {
+    Line {
+        source: "acme-bank".parse().unwrap(),
+        transaction_id: "tx-1".parse().unwrap(),
+        booked_at: at(0),
+        fingerprint: Fingerprint([7; 16]),
+        details: Some(Sealed::from_text("c2VhbGVk")),
+        pending_transaction_id: Some("pending-1".parse().unwrap()),
+    }
+}
+
+fn draw() -> Draw {
+    Draw {
+        entry_id: EntryId([1; 32]),
+        campaign_id: "autumn-1".parse().unwrap(),
+        campaign_version: 1,
+        epoch: day(),
+        day: day().date(),
+        table_hash: Digest([2; 32]),
+        tier_mask: 1,
+        budget_left_minor: 99_500,
+        r: 119_961_865,
+        rejections: 0,
+        tier: Some(2),
+        amount: Some(gbp(62)),
+        algorithm: Algorithm::Draw1,
+    }
+}
+
+fn terms() -> Terms {
+    serde_json::from_value(serde_json::json!({
+        "campaign_id": "autumn-1", "name": "Autumn", "time_zone": "Europe/London", "starts_at": "2026-11-01T00:00:00Z",
+        "rules": { "mcc_denied": ["7995", "6010-6012"], "amount_min_minor": 100, "wins_per_day": 3 },
+        "prize_table": { "currency": "GBP", "tiers": [
+            { "name": "fiver", "odds_ppb": 5_000_000, "prize": { "fixed": 500 } },
+            { "name": "cashback", "odds_ppb": 50_000_000, "prize": { "share_bps": 500, "max": 1000 } } ] },
+        "budget": { "minor": 100_000, "currency": "GBP" }
+    }))
+    .unwrap()
+}
+
+#[test]
+fn account_events_keep_their_json() {
+    let (entry_id, amount) = (EntryId([1; 32]), gbp(62));
+    let campaign_id = || "autumn-1".parse().unwrap();
+    let declined =
+        Considered { campaign_id: campaign_id(), campaign_version: 1, failed: vec![RuleCode::MccDenied] };
+    let drawn = Considered { campaign_id: campaign_id(), campaign_version: 1, failed: vec![] };
+    let reason = || "staff".to_owned();
+    let events = vec![
+        AccountEvent::AccountOpened { enrolled_at: at(0) },
+        AccountEvent::AccountClosed { closed_at: at(1), reason: reason() },
+        AccountEvent::AccountExcluded { excluded_at: at(1), reason: reason() },
+        AccountEvent::AccountReinstated { reinstated_at: at(2), reason: reason() },
+        AccountEvent::TransactionNoted { line: line() },
+        AccountEvent::TransactionDeferred { line: line(), reason: DeferReason::EpochNotOpen },
+        AccountEvent::TransactionEvaluated {
+            line: line(),
+            outcome: Outcome::Won,
+            considered: vec![drawn],
+            draws: vec![draw()],
+        },
+        AccountEvent::TransactionEvaluated {
+            line: Line { details: None, pending_transaction_id: None, ..line() },
+            outcome: Outcome::Declined,
+            considered: vec![declined],
+            draws: vec![],
+        },
+        AccountEvent::TransactionLinked {
+            source: "acme-bank".parse().unwrap(),
+            transaction_id: "tx-2".parse().unwrap(),
+            linked_to: "tx-1".parse().unwrap(),
+        },
+        AccountEvent::TransactionRemoved {
+            source: "acme-bank".parse().unwrap(),
+            transaction_id: "tx-1".parse().unwrap(),
+            removed_at: at(3),
+        },
+        AccountEvent::RewardIssued {
+            entry_id,
+            campaign_id: campaign_id(),
+            amount,
+            issued_at: at(4),
+            posting: Posting::issue(&campaign_id(), amount),
+        },
+        AccountEvent::CustomerNotified { entry_id, notified_at: at(5) },
+        AccountEvent::CreditRequested { entry_id, attempt: 1, amount, requested_at: at(6) },
+        AccountEvent::RewardCredited {
+            entry_id,
+            attempt: 1,
+            amount,
+            payout_reference: "pay_1".parse().unwrap(),
+            credited_at: at(7),
+            posting: Posting::credit(amount),
+        },
+        AccountEvent::CreditFailed {
+            entry_id,
+            attempt: 1,
+            reason: "account_closed".into(),
+            failed_at: at(7),
+        },
+        AccountEvent::RewardReversed {
+            entry_id,
+            campaign_id: campaign_id(),
+            amount,
+            reason: "transaction_removed".into(),
+            reversed_at: at(8),
+            budget_returned: true,
+            posting: Posting::reversal(&campaign_id(), amount),
+        },
+        AccountEvent::PersonalDataErased { erased_at: at(9) },
+    ];
+    insta::assert_json_snapshot!(events);
+}
+
+#[test]
+fn campaign_events_keep_their_json() {
+    let epoch = day();
+    let terms = terms();
+    let events = vec![
+        CampaignEvent::CampaignDrafted { version: 1, terms: terms.clone() },
+        CampaignEvent::CampaignApproved { version: 1 },
+        CampaignEvent::CampaignStarted { started_at: at(0) },
+        CampaignEvent::CampaignPaused { paused_at: at(1), reason: "storm".into() },
+        CampaignEvent::CampaignResumed { resumed_at: at(2) },
+        CampaignEvent::CampaignRevised { version: 2, terms: terms.clone() },
+        CampaignEvent::CampaignEnded { ended_at: at(3) },
+        CampaignEvent::BudgetFunded {
+            amount: gbp(100_000),
+            funded_minor: 100_000,
+            posting: Posting::funding(&terms.campaign_id, gbp(100_000)),
+        },
+        CampaignEvent::BudgetSpent { spent_minor: 62, reversed_minor: 0 },
+        CampaignEvent::EpochScheduled {
+            epoch,
+            opens_at: epoch.opens_at(),
+            closes_at: epoch.closes_at(),
+            grace_days: 31,
+            commitment: Digest([3; 32]),
+            sealed_seed: Sealed::from_text("c2VlZA"),
+            table_hash: terms.prize_table.hash(),
+            prize_table: terms.prize_table,
+            beacon_spec: "none".into(),
+            at_once: true,
+        },
+        CampaignEvent::EpochOpened {
+            epoch,
+            opened_at: at(0),
+            beacon: Digest([0; 32]),
+            budget_cap_minor: 100_000,
+        },
+        CampaignEvent::EpochHalted { epoch, reason: "suspicion".into() },
+        CampaignEvent::EpochClosed {
+            epoch,
+            draws: 2,
+            wins: vec![0, 1],
+            paid_minor: 62,
+            root: Digest([4; 32]),
+        },
+        CampaignEvent::EpochRevealed { epoch, seed: Digest([5; 32]) },
+    ];
+    insta::assert_json_snapshot!(events);
+}
