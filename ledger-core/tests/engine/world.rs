@@ -1,6 +1,7 @@
 //! A ledger to test with: its clock, keys, seeds and log, and rows to give it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use ledger_core::campaign::terms::Terms;
@@ -242,5 +243,14 @@ impl Dice {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
+    }
+}
+
+/// Lets time pass until `done`. A minute of real time is only for a test that would never end.
+pub(crate) async fn eventually(done: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < Duration::from_secs(60), "this does not come to an end");
+        tokio::time::sleep(Duration::from_secs(5)).await;
     }
 }
