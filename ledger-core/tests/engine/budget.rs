@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ledger_core::account::CommandKind;
-use ledger_core::campaign::{CampaignCommandKind, CampaignEvent};
 use ledger_core::campaign::terms::Terms;
+use ledger_core::campaign::{CampaignCommandKind, CampaignEvent};
 use ledger_core::log::StoredEvent;
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::testing::SimulatedLog;
@@ -110,10 +110,11 @@ async fn a_reversal_gives_back_from_the_next_epoch_in_the_same_append() {
             }
         }
     }
-    let reversed = tap.appends().into_iter().flat_map(|a| campaign_events(&a)).filter_map(|event| match event {
-        CampaignEvent::BudgetSpent { reversed_minor, .. } => Some(reversed_minor),
-        _ => None,
-    });
+    let reversed =
+        tap.appends().into_iter().flat_map(|a| campaign_events(&a)).filter_map(|event| match event {
+            CampaignEvent::BudgetSpent { reversed_minor, .. } => Some(reversed_minor),
+            _ => None,
+        });
     assert_eq!(reversed.last(), Some(first));
     node.take(&rows(100..150)).await;
     assert_eq!(won(&disk.events()).minor(), first);

@@ -54,10 +54,7 @@ pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
             }) => {
                 let campaign: CampaignId = stored.stream.id.parse().unwrap();
                 let seed = seeds.open(&campaign, epoch, &sealed_seed).unwrap();
-                assert_eq!(
-                    commitment,
-                    draw::commitment(&campaign, epoch, &table_hash, &beacon_spec, &seed)
-                );
+                assert_eq!(commitment, draw::commitment(&campaign, epoch, &table_hash, &beacon_spec, &seed));
                 let key = draw::epoch_key(&seed, &Digest([0; 32]), &campaign, epoch);
                 epochs.insert((campaign, epoch), EpochSeen::new(key, prize_table));
             }

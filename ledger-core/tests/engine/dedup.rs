@@ -100,7 +100,9 @@ fn statement() -> Vec<Value> {
     let mut rows = rows(0..60);
     rows.extend((60..70).map(|n| with(&row(&format!("tx-{n}"), "cus-1"), "status", "pending")));
     rows.extend((70..75).map(|n| with(&row(&format!("tx-{n}"), "cus-2"), "direction", "credit")));
-    rows.extend((75..80).map(|n| with(&row(&format!("tx-{n}"), "cus-3"), "booked_at", "2026-11-23T09:00:00Z")));
+    rows.extend(
+        (75..80).map(|n| with(&row(&format!("tx-{n}"), "cus-3"), "booked_at", "2026-11-23T09:00:00Z")),
+    );
     rows
 }
 
@@ -196,7 +198,10 @@ async fn many_callers_at_once_get_their_own_answers_in_order() {
         assert!(answers[0].is_err(), "the bad row alone is refused");
         assert_eq!(answers[1], duplicate_of(known[caller].as_ref().unwrap()));
         let own: Vec<_> = answers[2..12].iter().map(place).collect();
-        assert!(own.is_sorted() && answers[2..12].iter().all(|a| a.as_ref().unwrap().result == RowResult::Accepted));
+        assert!(
+            own.is_sorted()
+                && answers[2..12].iter().all(|a| a.as_ref().unwrap().result == RowResult::Accepted)
+        );
         shared.push(answers[12].clone().unwrap());
     }
     assert_eq!(shared.iter().filter(|r| r.result == RowResult::Accepted).count(), 1);
@@ -208,7 +213,8 @@ async fn many_callers_at_once_get_their_own_answers_in_order() {
 async fn the_embedded_log_keeps_what_was_acknowledged() {
     let world = World::new();
     let path = world.folder.path().join("log.db");
-    let open = || -> Arc<dyn EventLog> { Arc::new(SqliteLog::open(&path, &SqliteOptions::default()).unwrap()) };
+    let open =
+        || -> Arc<dyn EventLog> { Arc::new(SqliteLog::open(&path, &SqliteOptions::default()).unwrap()) };
     let node = world.start(open()).await;
     node.run(terms(|_| {})).await;
     let originals = node.take(&rows(0..40)).await;

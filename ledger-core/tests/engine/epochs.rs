@@ -19,7 +19,9 @@ use ledger_core::time::Epoch;
 use tokio::sync::watch;
 
 use crate::check::{account_events, campaign_events, draws, sound};
-use crate::world::{HOUR_MICROS, Node, World, at, campaign_id, epoch, eventually, place, row, rows, terms, with};
+use crate::world::{
+    HOUR_MICROS, Node, World, at, campaign_id, epoch, eventually, place, row, rows, terms, with,
+};
 
 fn scheduled(events: &[StoredEvent]) -> Vec<(String, bool)> {
     let events = campaign_events(events).into_iter().filter_map(|event| match event {
@@ -240,7 +242,8 @@ async fn days_missed_are_made_up_for_and_say_so() {
 async fn time_in_the_log_never_goes_back() {
     let world = World::new();
     let (mut node, log) = world.with(terms(|_| {})).await;
-    let jumps = [-HOUR_MICROS, 3 * 24 * HOUR_MICROS, -2 * 24 * HOUR_MICROS, HOUR_MICROS, -90 * 24 * HOUR_MICROS];
+    let jumps =
+        [-HOUR_MICROS, 3 * 24 * HOUR_MICROS, -2 * 24 * HOUR_MICROS, HOUR_MICROS, -90 * 24 * HOUR_MICROS];
     for (n, jump) in jumps.into_iter().enumerate() {
         node.one(&row(&format!("tx-{n}"), "anna")).await.ok();
         world.clock.advance(jump);

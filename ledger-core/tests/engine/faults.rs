@@ -187,8 +187,7 @@ async fn an_epochs_seed_lost_with_its_append_draws_nothing() {
     let (node, log) = world.with(terms(|_| {})).await;
     // Four days later nothing is scheduled: the epoch is made up for in the batch that draws from it.
     world.clock.set(crate::world::at("2026-11-26T12:00:00Z"));
-    let rows: Vec<_> =
-        rows(0..30).iter().map(|row| with(row, "booked_at", "2026-11-26T09:00:00Z")).collect();
+    let rows: Vec<_> = rows(0..30).iter().map(|row| with(row, "booked_at", "2026-11-26T09:00:00Z")).collect();
     for _ in 0..3 {
         log.faults().push(Fault::FailBeforeCommit);
     }

@@ -76,8 +76,7 @@ async fn a_panic_costs_its_batch_and_the_next_one_works() {
     {
         let at = 3;
         let mut world = World::new();
-        world.seeds =
-            Arc::new(Panicky { inner: Arc::clone(&world.seeds), calls: AtomicUsize::new(0), at });
+        world.seeds = Arc::new(Panicky { inner: Arc::clone(&world.seeds), calls: AtomicUsize::new(0), at });
         let (node, log) = world.with(terms(|_| {})).await;
         let before = log.events();
         assert!(matches!(node.try_take(&rows(0..5)).await, Err(SubmitError::Unavailable)));

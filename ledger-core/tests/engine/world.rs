@@ -100,12 +100,8 @@ impl World {
         };
         let settings = Settings { open_enrolment: true, ..settings };
         let (ledger, stopped) = Ledger::start(parts, settings).await.unwrap();
-        let intake = Intake::new(
-            ledger.clone(),
-            Arc::clone(&self.keyring),
-            Arc::clone(&self.clock) as _,
-            true,
-        );
+        let intake =
+            Intake::new(ledger.clone(), Arc::clone(&self.keyring), Arc::clone(&self.clock) as _, true);
         Node { ledger, intake, stopped, log }
     }
 
@@ -152,7 +148,11 @@ impl Node {
     pub(crate) async fn take(&self, rows: &[Value]) -> Vec<Result<Receipt, RowError>> {
         let answers = self.try_take(rows).await.unwrap();
         for (row, answer) in rows.iter().zip(&answers) {
-            assert_eq!(row["transaction_id"].as_str(), answer.transaction_id.as_deref(), "answers are in order");
+            assert_eq!(
+                row["transaction_id"].as_str(),
+                answer.transaction_id.as_deref(),
+                "answers are in order"
+            );
         }
         answers.into_iter().map(|answer| answer.outcome).collect()
     }
