@@ -107,7 +107,8 @@ impl Posting {
     }
 }
 
-const PAYABLE: &str = "rewards-payable";
+/// Issued and not yet paid.
+pub const PAYABLE: &str = "rewards-payable";
 const RAIL: &str = "payout-rail";
 const RECEIVABLE: &str = "customer-receivable";
 

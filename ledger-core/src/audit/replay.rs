@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cqrs_es::Aggregate as _;
 
+use crate::account::event::DeferReason;
 use crate::account::{AccountEvent, RewardAccount};
 use crate::audit::chain::Links;
 use crate::campaign::{Campaign, CampaignEvent};
@@ -13,7 +14,7 @@ use crate::ids::{CampaignId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId};
 use crate::money::Currency;
-use crate::posting::{Posting, Side};
+use crate::posting::{PAYABLE, Posting, Side};
 
 /// Findings kept in words; more are only counted.
 pub const FINDINGS_MAX: usize = 100;
@@ -26,6 +27,8 @@ pub struct Replay {
     accounts: HashMap<StreamId, RewardAccount>,
     campaigns: BTreeMap<StreamId, Campaign>,
     keys: HashSet<TransactionKey>,
+    /// Lines deferred and not yet decided: only these are decided by an event without a key.
+    waiting: HashSet<TransactionKey>,
     /// Debits minus credits per ledger account and currency code.
     balances: BTreeMap<(String, &'static str), i128>,
     /// Wins and returned reversals since the campaign's last `BudgetSpent`, and in all.
@@ -95,8 +98,52 @@ impl Replay {
         }
         match event {
             Err(error) => self.find(error.to_string()),
-            Ok(LedgerEvent::Account(event)) => self.account(&stored, event),
+            Ok(LedgerEvent::Account(event)) => {
+                self.identity(&stored, &event);
+                self.account(&stored, event);
+            }
             Ok(LedgerEvent::Campaign(event)) => self.campaign(&stored, event),
+        }
+    }
+
+    /// A line's first event carries its key, which no hash covers; a later one belongs to a line that waits
+    /// or was taken back. So no line is decided twice, and none can be made to look new.
+    fn identity(&mut self, stored: &StoredEvent, event: &AccountEvent) {
+        let key = match event {
+            AccountEvent::TransactionEvaluated { line, .. }
+            | AccountEvent::TransactionDeferred { line, .. } => {
+                Some(TransactionKey::of(&line.source, &line.transaction_id))
+            }
+            AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
+                Some(TransactionKey::of(source, transaction_id))
+            }
+            _ => None,
+        };
+        let place = stored.position;
+        match (stored.transaction_key, key) {
+            (None, None) => return,
+            (Some(found), expected) if expected != Some(found) => {
+                self.find(format!("at {place} the transaction key is not that of the line"));
+            }
+            (None, Some(key)) if !self.keys.contains(&key) => {
+                self.find(format!("at {place} a line first recorded here has no transaction key"));
+            }
+            _ => {}
+        }
+        let Some(key) = key else { return };
+        match event {
+            AccountEvent::TransactionDeferred { reason: DeferReason::Held, .. } => {}
+            AccountEvent::TransactionDeferred { .. } => {
+                self.waiting.insert(key);
+            }
+            AccountEvent::TransactionEvaluated { .. } => {
+                if !self.waiting.remove(&key) && stored.transaction_key.is_none() {
+                    self.find(format!("at {place} a line is decided that did not wait"));
+                }
+            }
+            _ => {
+                self.waiting.remove(&key);
+            }
         }
     }
 
@@ -122,6 +169,9 @@ impl Replay {
             if *difference != 0 {
                 self.find(format!("the trial balance of {currency} differs by {difference}"));
             }
+        }
+        for (code, difference) in self.payable_differences() {
+            self.find(format!("rewards payable of {code} differ from what accounts are owed by {difference}"));
         }
         let campaigns: Vec<_> = self
             .campaigns
@@ -149,6 +199,24 @@ impl Replay {
             findings: self.findings,
             findings_total: self.findings_total,
         }
+    }
+
+    /// Debits minus credits of rewards payable, plus what accounts are owed: a reward issued, paid or taken
+    /// back twice balances in itself, but not with its account.
+    fn payable_differences(&self) -> Vec<(&'static str, i128)> {
+        let mut differences: BTreeMap<&'static str, i128> = BTreeMap::new();
+        for ((account, code), balance) in &self.balances {
+            if account == PAYABLE {
+                *differences.entry(*code).or_insert(0) += balance;
+            }
+        }
+        for (_, reward) in self.accounts.values().flat_map(RewardAccount::rewards) {
+            if reward.issued && reward.credited.is_none() && !reward.reversed {
+                *differences.entry(reward.amount.currency().code()).or_insert(0) +=
+                    i128::from(reward.amount.minor());
+            }
+        }
+        differences.into_iter().filter(|(_, difference)| *difference != 0).collect()
     }
 
     fn totals(&self) -> BTreeMap<&'static str, i128> {

@@ -9,6 +9,7 @@ use compact_str::CompactString;
 use hashlink::LruCache;
 
 use crate::account::command::Known;
+use crate::account::state::PENDING_MAX;
 use crate::account::{AccountEvent, RewardAccount};
 use crate::audit::chain;
 use crate::campaign::{Campaign, CampaignEvent};
@@ -30,6 +31,17 @@ pub(super) struct Slot<A> {
 impl<A: Default> Default for Slot<A> {
     fn default() -> Self {
         Slot { state: A::default(), version: 0, hash: None, noted: BTreeMap::new() }
+    }
+}
+
+impl Slot<RewardAccount> {
+    /// Remembers where a pending line was recorded, for as long as the account remembers the line itself.
+    pub(super) fn note(&mut self, key: TransactionKey, position: Position) {
+        self.noted.insert(key, position);
+        if self.noted.len() > PENDING_MAX {
+            let oldest = self.noted.iter().min_by_key(|(_, place)| **place).map(|(key, _)| *key);
+            oldest.map(|key| self.noted.remove(&key));
+        }
     }
 }
 
@@ -212,7 +224,7 @@ impl Hosted for RewardAccount {
                 }
             }
             AccountEvent::TransactionNoted { line } => {
-                slot.noted.insert(TransactionKey::of(&line.source, &line.transaction_id), position);
+                slot.note(TransactionKey::of(&line.source, &line.transaction_id), position);
                 staging.line_position.get_or_insert(position);
             }
             AccountEvent::TransactionDeferred { .. } | AccountEvent::TransactionRemoved { .. } => {

@@ -145,7 +145,7 @@ impl Loaded for RewardAccount {
 
     fn note(event: &AccountEvent, position: Position, slot: &mut Slot<Self>) {
         if let AccountEvent::TransactionNoted { line } = event {
-            slot.noted.insert(TransactionKey::of(&line.source, &line.transaction_id), position);
+            slot.note(TransactionKey::of(&line.source, &line.transaction_id), position);
         }
     }
 }

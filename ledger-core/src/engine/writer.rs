@@ -178,6 +178,9 @@ impl Writer {
                 Err(_) => {
                     tracing::error!("a panic while deciding a batch; its memory is dropped");
                     self.forget_everything();
+                    // The batch may have landed all the same: taking our own append for another writer's
+                    // would end this process.
+                    self.in_doubt = true;
                     Failed::Unavailable
                 }
             };
@@ -454,6 +457,8 @@ impl Writer {
             match self.log.lease(&self.settings.holder, Some(held)).await {
                 Ok(head) => {
                     self.shared.lock().staging.head = head;
+                    // Also when nobody is left to be told: readers wait for what has landed.
+                    self.head.send_replace(head.position);
                     self.in_doubt = false;
                     return Ok(head.epoch);
                 }
@@ -474,7 +479,8 @@ impl Writer {
         // They are few, so all are read again, not only those the batch touched.
         core.campaigns.clear();
         self.campaigns_loaded = false;
-        self.offers.invalidate();
+        // An epoch scheduled in vain is scheduled again under another seed: its key must go too.
+        self.offers = Offers::default();
     }
 
     fn forget_everything(&mut self) {

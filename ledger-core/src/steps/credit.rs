@@ -2,7 +2,8 @@
 //!
 //! The attempt is recorded before anything is sent, and its key is `entry_id:attempt`. An unknown outcome is
 //! asked about; beyond the rail's idempotency window nothing is sent again, only asked. The attempt rises
-//! only after a recorded refusal.
+//! only after a recorded refusal. A payment outstanding when its reward is reversed is never sent again; it
+//! counts as not sent only when the rail still does not know it in the second half of its window.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,15 +69,20 @@ impl Credit {
         let payout = Payout { key, account_id: owed.account_id.clone(), amount };
         let mut status = if fresh { self.rail.pay(&payout).await } else { self.rail.lookup(key).await };
         if matches!(status, Ok(PayoutStatus::NotFound)) {
-            if reversed {
-                let reason = "reversed before it was sent".into();
-                return Next::Record(CommandKind::FailCredit { entry_id, attempt, reason });
-            }
             let age = Duration::from_micros(
                 u64::try_from(self.clock.now().micros() - requested_at.micros()).unwrap_or(0),
             );
-            if age >= self.rail.idempotency_window() {
+            let window = self.rail.idempotency_window();
+            if age >= window {
                 return Next::Park;
+            }
+            if reversed && age < window / 2 {
+                // A request may still be on its way: not found is no refusal yet.
+                return Next::Ask;
+            }
+            if reversed {
+                let reason = "reversed before it was sent".into();
+                return Next::Record(CommandKind::FailCredit { entry_id, attempt, reason });
             }
             status = self.rail.pay(&payout).await;
         }

@@ -69,7 +69,7 @@ const PAGE: usize = 1_000;
 const POLL: Duration = Duration::from_millis(200);
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
 
-/// Runs `step` until `stop` says so. `head` wakes it when the log grows.
+/// Runs `step` until `stop` says so or nobody is left to say it. `head` wakes it when the log grows.
 pub async fn run<S: Step>(
     step: Arc<S>,
     log: Arc<dyn EventLog>,
@@ -85,7 +85,8 @@ pub async fn run<S: Step>(
     let mut tasks: JoinSet<(Position, Result<(), SubmitError>)> = JoinSet::new();
     let mut save = tokio::time::interval(CHECKPOINT_EVERY);
     let (mut more, mut save_due) = (true, false);
-    while !*stop.borrow() {
+    let mut running = !*stop.borrow();
+    while running {
         if more && tasks.len() < step.concurrency() {
             let events = read_page(&*log, read, name).await?;
             more = events.len() == PAGE;
@@ -125,10 +126,11 @@ pub async fn run<S: Step>(
                 more = true;
             }
             () = tokio::time::sleep(POLL), if !more => more = true,
-            _ = stop.changed() => {}
+            changed = stop.changed() => running = changed.is_ok(),
         }
+        running &= !*stop.borrow();
         let done = under_way.first_key_value().map_or(read, |(oldest, _)| Position(oldest.0 - 1));
-        if done > saved && (save_due || *stop.borrow()) {
+        if done > saved && (save_due || !running) {
             checkpoints.set(name, done).map_err(checkpoint)?;
             saved = done;
         }

@@ -1,0 +1,158 @@
+//! What must hold of every log, whatever happened on the way to it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use ledger_core::account::AccountEvent;
+use ledger_core::account::event::{Line, Outcome};
+use ledger_core::audit::replay::{Replay, Summary};
+use ledger_core::campaign::CampaignEvent;
+use ledger_core::draw::{self, Draw, EpochKey, PrizeTable};
+use ledger_core::engine::{Receipt, RowResult, SeedVault};
+use ledger_core::ids::{CampaignId, Digest, EntryId, TransactionKey};
+use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::log::{Position, StoredEvent};
+use ledger_core::money::Money;
+use ledger_core::time::Epoch;
+
+use crate::world::gbp;
+
+/// Replays events and gives the summary.
+pub(crate) fn replay(events: &[StoredEvent]) -> Summary {
+    let mut replay = Replay::default();
+    for stored in events {
+        replay.take((stored.clone(), decode(stored)));
+    }
+    replay.finish()
+}
+
+/// The log's own promises: replay has nothing to say, every line is decided once, every draw follows from
+/// the seed committed to, masks only grow, no win is beyond the budget.
+pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
+    let summary = replay(events);
+    assert_eq!(summary.findings, Vec::<String>::new());
+    let mut decided = HashSet::new();
+    let mut epochs: HashMap<(CampaignId, Epoch), EpochSeen> = HashMap::new();
+    for stored in events {
+        match decode(stored).unwrap() {
+            LedgerEvent::Account(AccountEvent::TransactionEvaluated { line, draws, .. }) => {
+                assert!(decided.insert(key_of(&line)), "decided twice, again at {}", stored.position);
+                for draw in draws {
+                    epochs
+                        .get_mut(&(draw.campaign_id.clone(), draw.epoch))
+                        .expect("nothing draws in an epoch that was not scheduled")
+                        .check(&draw, stored);
+                }
+            }
+            LedgerEvent::Campaign(CampaignEvent::EpochScheduled {
+                epoch,
+                commitment,
+                sealed_seed,
+                prize_table,
+                table_hash,
+                beacon_spec,
+                ..
+            }) => {
+                let campaign: CampaignId = stored.stream.id.parse().unwrap();
+                let seed = seeds.open(&campaign, epoch, &sealed_seed).unwrap();
+                assert_eq!(commitment, draw::commitment(&campaign, epoch, &table_hash, &beacon_spec, &seed));
+                let key = draw::epoch_key(&seed, &Digest([0; 32]), &campaign, epoch);
+                epochs.insert((campaign, epoch), EpochSeen::new(key, prize_table));
+            }
+            LedgerEvent::Campaign(CampaignEvent::EpochOpened { epoch, budget_cap_minor, .. }) => {
+                let campaign: CampaignId = stored.stream.id.parse().unwrap();
+                epochs.get_mut(&(campaign, epoch)).unwrap().cap_minor = Some(budget_cap_minor);
+            }
+            _ => {}
+        }
+    }
+}
+
+struct EpochSeen {
+    key: EpochKey,
+    table: PrizeTable,
+    cap_minor: Option<i64>,
+    mask: u32,
+}
+
+impl EpochSeen {
+    fn new(key: EpochKey, table: PrizeTable) -> EpochSeen {
+        EpochSeen { key, table, cap_minor: None, mask: 0 }
+    }
+
+    fn check(&mut self, draw: &Draw, stored: &StoredEvent) {
+        let place = stored.position;
+        assert_eq!(draw::roll(&self.key, &draw.entry_id).r, draw.r, "r at {place}");
+        assert_eq!(self.table.tier(draw.r, draw.tier_mask), draw.tier.map(|t| t as usize), "tier at {place}");
+        assert_eq!(self.table.mask(draw.budget_left_minor), draw.tier_mask, "mask at {place}");
+        assert_eq!(self.mask & !draw.tier_mask, 0, "the mask shrank at {place}");
+        self.mask = draw.tier_mask;
+        let cap_minor = self.cap_minor.expect("nothing draws before the epoch opens");
+        assert!(draw.budget_left_minor <= cap_minor, "more is left than the cap at {place}");
+        let amount = draw.amount.map_or(0, Money::minor);
+        assert!(amount <= draw.budget_left_minor, "over budget at {place}");
+    }
+}
+
+pub(crate) fn key_of(line: &Line) -> TransactionKey {
+    TransactionKey::of(&line.source, &line.transaction_id)
+}
+
+/// What the receipt says is what the log has at its position.
+pub(crate) fn agrees(events: &[StoredEvent], key: TransactionKey, receipt: &Receipt) {
+    let Some(Position(n)) = receipt.position else {
+        assert_eq!(receipt.result, RowResult::Linked, "only a linked line has no place of its own");
+        return;
+    };
+    let stored = &events[usize::try_from(n).unwrap() - 1];
+    let LedgerEvent::Account(event) = decode(stored).unwrap() else {
+        panic!("the receipt names a campaign's event at {n}");
+    };
+    let named = match &event {
+        AccountEvent::TransactionEvaluated { line, outcome, draws, .. } => {
+            if receipt.result == RowResult::Accepted {
+                assert_eq!(receipt.won, draws.first().and_then(|d| d.amount), "at {n}");
+                assert_eq!(receipt.won.is_some(), *outcome == Outcome::Won, "at {n}");
+            } else {
+                assert_eq!(receipt.result, RowResult::Duplicate, "at {n}");
+            }
+            key_of(line)
+        }
+        AccountEvent::TransactionDeferred { line, .. } | AccountEvent::TransactionNoted { line } => {
+            assert_ne!(receipt.result, RowResult::Accepted, "at {n}");
+            key_of(line)
+        }
+        AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
+            TransactionKey::of(source, transaction_id)
+        }
+        other => panic!("the receipt names a {} at {n}", other.name()),
+    };
+    assert_eq!(named, key, "the receipt names another line at {n}");
+}
+
+/// Every win of the log.
+pub(crate) fn wins(events: &[StoredEvent]) -> BTreeMap<EntryId, Money> {
+    draws(events).filter_map(|draw| Some((draw.entry_id, draw.amount?))).collect()
+}
+
+/// Every draw of the log, wins and losses.
+pub(crate) fn draws(events: &[StoredEvent]) -> impl Iterator<Item = Draw> {
+    events.iter().flat_map(|stored| match decode(stored).unwrap() {
+        LedgerEvent::Account(AccountEvent::TransactionEvaluated { draws, .. }) => draws,
+        _ => vec![],
+    })
+}
+
+/// The sum of all wins.
+pub(crate) fn won(events: &[StoredEvent]) -> Money {
+    wins(events).values().fold(gbp(0), |sum, amount| sum.checked_add(*amount).unwrap())
+}
+
+pub(crate) fn campaign_events(events: &[StoredEvent]) -> Vec<CampaignEvent> {
+    let decoded = events.iter().map(|stored| decode(stored).unwrap());
+    decoded.filter_map(|e| if let LedgerEvent::Campaign(event) = e { Some(event) } else { None }).collect()
+}
+
+pub(crate) fn account_events(events: &[StoredEvent]) -> Vec<AccountEvent> {
+    let decoded = events.iter().map(|stored| decode(stored).unwrap());
+    decoded.filter_map(|e| if let LedgerEvent::Account(event) = e { Some(event) } else { None }).collect()
+}

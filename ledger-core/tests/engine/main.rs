@@ -1,0 +1,16 @@
+//! The engine through its public interface: what is accepted stays accepted, nothing is decided, spent or
+//! paid twice, whatever the log, the clock, the payout rail or the process do meanwhile.
+//!
+//! Time is tokio's paused one and a clock that is set, so nothing here waits or depends on speed.
+
+mod budget;
+mod check;
+mod dedup;
+mod epochs;
+mod faults;
+mod queue;
+mod rail;
+mod steps;
+mod tampering;
+mod tap;
+mod world;

@@ -1,0 +1,89 @@
+//! The bounded queue and the batch that fails: nothing is taken in silence.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ledger_core::draw::Seed;
+use ledger_core::engine::{RowResult, SeedVault, Settings, SubmitError};
+use ledger_core::ids::CampaignId;
+use ledger_core::seal::{SealError, Sealed};
+use ledger_core::testing::SimulatedLog;
+use ledger_core::time::Epoch;
+
+use crate::check::sound;
+use crate::tap::TapLog;
+use crate::world::{World, row, rows, terms};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_says_so_at_once_and_takes_nothing() {
+    let world = World::new();
+    let disk = SimulatedLog::new();
+    let tap = TapLog::new(Arc::new(disk.reopen()));
+    let settings = Settings { queue_transactions: 5_000, ..Settings::default() };
+    let node = Arc::new(world.start_with(Arc::clone(&tap) as _, settings).await);
+    node.run(terms(|_| {})).await;
+    tap.shut();
+    let waiting = tokio::spawn({
+        let node = Arc::clone(&node);
+        async move { node.try_take(&[row("tx-first", "anna")]).await }
+    });
+    tokio::task::spawn_blocking({
+        let tap = Arc::clone(&tap);
+        move || tap.await_waiting()
+    })
+    .await
+    .unwrap();
+    assert!(matches!(node.try_take(&rows(0..5_000)).await, Err(SubmitError::Full)), "4,999 are free");
+    assert!(node.ledger.healthy());
+    tap.open();
+    waiting.await.unwrap().unwrap();
+    node.ledger.tick().await.unwrap();
+    let opened = disk.events().iter().filter(|event| &*event.event_type == "AccountOpened").count();
+    assert_eq!(opened, 1, "anna's; nothing of the refused request");
+    let answers = node.take(&rows(0..5_000)).await;
+    assert!(answers.iter().all(|a| a.as_ref().unwrap().result == RowResult::Accepted));
+    sound(&disk.events(), &*world.seeds);
+}
+
+/// Panics at its first call, then does as it is told.
+struct Panicky {
+    inner: Arc<dyn SeedVault>,
+    calls: AtomicUsize,
+    at: usize,
+}
+
+impl Panicky {
+    fn call(&self) {
+        assert!(self.calls.fetch_add(1, Ordering::SeqCst) != self.at, "a panic that was asked for");
+    }
+}
+
+impl SeedVault for Panicky {
+    fn create(&self, campaign: &CampaignId, epoch: Epoch) -> Result<(Seed, Sealed), SealError> {
+        self.call();
+        self.inner.create(campaign, epoch)
+    }
+
+    fn open(&self, campaign: &CampaignId, epoch: Epoch, sealed: &Sealed) -> Result<Seed, SealError> {
+        self.call();
+        self.inner.open(campaign, epoch, sealed)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_costs_its_batch_and_the_next_one_works() {
+    // Three seeds are made when the campaign starts; the first draw opens one of them.
+    {
+        let at = 3;
+        let mut world = World::new();
+        world.seeds = Arc::new(Panicky { inner: Arc::clone(&world.seeds), calls: AtomicUsize::new(0), at });
+        let (node, log) = world.with(terms(|_| {})).await;
+        let before = log.events();
+        assert!(matches!(node.try_take(&rows(0..5)).await, Err(SubmitError::Unavailable)));
+        assert_eq!(log.events(), before, "nothing of the batch was written");
+        let answers = node.take(&rows(0..5)).await;
+        assert!(answers.iter().all(|a| a.as_ref().unwrap().result == RowResult::Accepted));
+        assert!(node.ledger.healthy());
+        sound(&log.events(), &*world.seeds);
+    }
+}

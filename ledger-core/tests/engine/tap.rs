@@ -1,0 +1,111 @@
+//! A log that passes everything on, remembers where one append ended and the next began, and can be made to
+//! wait or to panic.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+use async_trait::async_trait;
+use ledger_core::ids::TransactionKey;
+use ledger_core::log::{
+    AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType,
+};
+
+pub(crate) struct TapLog {
+    inner: Arc<dyn EventLog>,
+    appends: Mutex<Vec<Vec<StoredEvent>>>,
+    /// Appends wait while it is shut; how many are waiting.
+    gate: Mutex<(bool, usize)>,
+    moved: Condvar,
+    panic_after_append: AtomicBool,
+}
+
+impl TapLog {
+    pub(crate) fn new(inner: Arc<dyn EventLog>) -> Arc<TapLog> {
+        Arc::new(TapLog {
+            inner,
+            appends: Mutex::default(),
+            gate: Mutex::default(),
+            moved: Condvar::new(),
+            panic_after_append: AtomicBool::new(false),
+        })
+    }
+
+    /// The batches that landed.
+    pub(crate) fn appends(&self) -> Vec<Vec<StoredEvent>> {
+        self.appends.lock().unwrap().clone()
+    }
+
+    pub(crate) fn shut(&self) {
+        self.gate.lock().unwrap().0 = true;
+    }
+
+    pub(crate) fn open(&self) {
+        self.gate.lock().unwrap().0 = false;
+        self.moved.notify_all();
+    }
+
+    /// Returns once an append waits at the gate. Blocks the thread: for a task that may.
+    pub(crate) fn await_waiting(&self) {
+        let gate = self.gate.lock().unwrap();
+        drop(self.moved.wait_while(gate, |(_, waiting)| *waiting == 0).unwrap());
+    }
+
+    /// The next append lands, and then the code around it panics.
+    pub(crate) fn panic_after_append(&self) {
+        self.panic_after_append.store(true, Ordering::SeqCst);
+    }
+
+    fn pass_gate(&self) {
+        let mut gate = self.gate.lock().unwrap();
+        gate.1 += 1;
+        self.moved.notify_all();
+        gate = self.moved.wait_while(gate, |(shut, _)| *shut).unwrap();
+        gate.1 -= 1;
+    }
+}
+
+#[async_trait]
+impl EventLog for TapLog {
+    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+        self.inner.lease(holder, held).await
+    }
+
+    async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+        self.pass_gate();
+        let result = self.inner.append(batch).await;
+        if result.is_ok() {
+            self.appends.lock().unwrap().push(batch.events.clone());
+        }
+        assert!(!self.panic_after_append.swap(false, Ordering::SeqCst), "a panic that was asked for");
+        result
+    }
+
+    async fn head(&self) -> Result<Head, LogError> {
+        self.inner.head().await
+    }
+
+    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
+        self.inner.load_streams(streams).await
+    }
+
+    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
+        self.inner.stream_ids(stream_type).await
+    }
+
+    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        self.inner.find_transactions(keys).await
+    }
+
+    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
+        self.inner.read_after(position, limit).await
+    }
+
+    async fn read_stream_after(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        self.inner.read_stream_after(stream, position, limit).await
+    }
+}
