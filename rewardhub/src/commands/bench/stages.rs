@@ -1,0 +1,156 @@
+//! Where the time of one transaction goes: each stage alone, on one thread, over the same rows.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cqrs_es::Aggregate as _;
+use ledger_core::account::command::{
+    CommandKind, EpochOffer, EvaluateTransaction, Facts, Offer, PreparedTransaction, Standing,
+};
+use ledger_core::account::event::Line;
+use ledger_core::account::{AccountEvent, RewardAccount};
+use ledger_core::audit::chain::event_hash;
+use ledger_core::draw::{self, Seed};
+use ledger_core::ids::{AccountId, Digest, TransactionKey};
+use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
+use ledger_core::log::{Batch, EventLog as _, Head, Position, StoredEvent};
+use ledger_core::seal::Details;
+use ledger_core::time::{Epoch, Timestamp};
+use ledger_core::transaction::{Personal, Transaction, wire};
+use serde_json::{Map, Value, json};
+
+use super::figures::micros_each;
+use super::ours::{Ours, terms};
+use super::{CHUNKS, PAGE};
+
+pub(super) async fn measure(ours: &mut Ours, count: usize) -> anyhow::Result<Value> {
+    let rows = ours.rows(count);
+    let (keyring, now) = (Arc::clone(&ours.engine.keyring), ours.engine.clock.now());
+    let mut stages = Stages { count, figures: Map::new() };
+
+    let parsed = stages.time("parse", || rows.iter().map(|row| wire::parse_row(row, now)).collect::<Vec<_>>());
+    let parsed: Vec<Transaction> = parsed.into_iter().collect::<Result<_, _>>()?;
+    let accounts: Vec<&AccountId> = parsed.iter().map(|t| &t.account_id).collect();
+    keyring.ensure(&accounts, now)?;
+    let ensured = stages
+        .time("keys", || accounts.chunks(1_000).map(|some| keyring.ensure(some, now)).collect::<Vec<_>>());
+    ensured.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let fingerprints =
+        stages.time("fingerprint", || parsed.iter().map(|t| keyring.fingerprint(t)).collect::<Vec<_>>());
+    let sealed = stages.time("seal", || {
+        let seal = |t: &Transaction| {
+            keyring.seal_details(&t.account_id, &t.source, &t.transaction_id, &Details::of(t))
+        };
+        parsed.iter().map(seal).collect::<Vec<_>>()
+    });
+    let keys = stages.time("transaction key", || {
+        parsed.iter().map(|t| TransactionKey::of(&t.source, &t.transaction_id)).collect::<Vec<_>>()
+    });
+    let mut prepared = Vec::with_capacity(count);
+    for (((transaction, fingerprint), sealed), key) in parsed.into_iter().zip(fingerprints).zip(sealed).zip(keys) {
+        let line = Line {
+            source: transaction.source.clone(),
+            transaction_id: transaction.transaction_id.clone(),
+            booked_at: transaction.booked_at,
+            fingerprint,
+            details: Some(sealed?),
+            pending_transaction_id: None,
+        };
+        prepared.push(Arc::new(PreparedTransaction {
+            account_id: transaction.account_id.clone(),
+            key,
+            status: transaction.status,
+            line,
+            facts: facts(&transaction),
+        }));
+    }
+
+    let commands = commands(prepared)?;
+    let mut account = RewardAccount::default();
+    account.apply(AccountEvent::AccountOpened { enrolled_at: now });
+    let decided =
+        stages.time("decide", || commands.iter().map(|c| account.decide(now, c)).collect::<Vec<_>>());
+    let mut events = Vec::with_capacity(count);
+    for decision in decided {
+        events.extend(decision?.0);
+    }
+    black_box(stages.time("serialise", || events.iter().map(serde_json::to_vec).collect::<Vec<_>>()));
+
+    let stored = ours.engine.log.read_after(Position(0), count.max(PAGE)).await?;
+    stages.count = stored.len();
+    black_box(stages.time("hash", || stored.iter().map(|e| event_hash(e, Some(&e.hash))).collect::<Vec<_>>()));
+    for chunk in CHUNKS {
+        let elapsed = append(&stored, chunk).await?;
+        stages.figures.insert(format!("append by {chunk}"), json!(micros_each(elapsed, stored.len())));
+    }
+    Ok(Value::Object(stages.figures))
+}
+
+struct Stages {
+    count: usize,
+    figures: Map<String, Value>,
+}
+
+impl Stages {
+    fn time<T>(&mut self, name: &str, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let result = black_box(work());
+        self.figures.insert(name.into(), json!(micros_each(began.elapsed(), self.count)));
+        result
+    }
+}
+
+fn facts(transaction: &Transaction) -> Facts {
+    let merchant = transaction.merchant.as_ref();
+    Facts {
+        amount: transaction.amount.clone(),
+        direction: transaction.direction,
+        has_merchant: merchant.is_some(),
+        merchant_id: merchant.and_then(|m| m.id.as_ref()).map(|id| Personal::new(id.expose().as_str().into())),
+        mcc: merchant.and_then(|m| m.mcc.clone()),
+        refund: transaction.refund_of.is_some(),
+    }
+}
+
+/// Each line with the example campaign's open epoch, so that it is drawn.
+fn commands(prepared: Vec<Arc<PreparedTransaction>>) -> anyhow::Result<Vec<CommandKind>> {
+    let terms = Arc::new(terms()?);
+    let table = Arc::new(terms.prize_table.clone());
+    let day = prepared.first().map_or(Timestamp::default(), |t| t.line.booked_at);
+    let key = draw::epoch_key(&Seed::new([7; 32]), &Digest([0; 32]), &terms.campaign_id, Epoch::of(day));
+    let table_hash = table.hash();
+    let command = |transaction| {
+        let epoch = EpochOffer::Open {
+            key: key.clone(),
+            table: Arc::clone(&table),
+            table_hash,
+            budget_left_minor: terms.budget.minor(),
+        };
+        let offer = Offer { terms: Arc::clone(&terms), version: 1, standing: Standing::Active, epoch };
+        CommandKind::EvaluateTransaction(EvaluateTransaction {
+            transaction,
+            known: None,
+            open_unknown: true,
+            offers: vec![offer],
+            resume: false,
+        })
+    };
+    Ok(prepared.into_iter().map(command).collect())
+}
+
+/// The log's own append of events that are ready.
+async fn append(events: &[StoredEvent], chunk: usize) -> anyhow::Result<Duration> {
+    let temporary = tempfile::tempdir()?;
+    let log = SqliteLog::open(&temporary.path().join("log.db"), &SqliteOptions::default())?;
+    let mut head: Head = log.lease("bench", None).await?;
+    let mut elapsed = Duration::ZERO;
+    for some in events.chunks(chunk) {
+        let batch = Batch { expected: head, events: some.to_vec() };
+        let began = Instant::now();
+        log.append(&batch).await?;
+        elapsed += began.elapsed();
+        head = batch.head_after();
+    }
+    Ok(elapsed)
+}
