@@ -141,6 +141,8 @@ pub struct EvaluateTransaction {
     pub transaction: Arc<PreparedTransaction>,
     /// What the log has under the line's key.
     pub known: Option<Known>,
+    /// What the log has under the id that the line had while pending: a bank may book one purchase under both.
+    pub pending_known: Option<Known>,
     /// Whether an account seen for the first time is opened by this line.
     pub open_unknown: bool,
     /// The campaigns to consider, in order of precedence.

@@ -75,7 +75,11 @@ impl RewardAccount {
             }
             (Status::Removed, Some(known)) if self.removed.contains(&transaction.key) => Ok(duplicate(known)),
             // Booked under its pending name too, though a booked line has taken that one's place: one purchase.
-            (Status::Booked, None) => Ok(self.is_linked(transaction.key).then_some(Answer::Linked)),
+            (Status::Booked, None) => {
+                let same = Some(transaction.line.fingerprint);
+                let booked_as_pending = command.pending_known.as_ref().is_some_and(|k| k.fingerprint == same);
+                Ok((booked_as_pending || self.is_linked(transaction.key)).then_some(Answer::Linked))
+            }
             (Status::Removed, _) => Ok(None),
             // A pending line that comes after its booking; its amount may have been another.
             (Status::Pending, Some(known)) => Ok(duplicate(known)),

@@ -171,7 +171,9 @@ impl Replay {
             }
         }
         for (code, difference) in self.payable_differences() {
-            self.find(format!("rewards payable of {code} differ from what accounts are owed by {difference}"));
+            self.find(format!(
+                "rewards payable of {code} differ from what accounts are owed by {difference}"
+            ));
         }
         let campaigns: Vec<_> = self
             .campaigns

@@ -19,6 +19,7 @@ use crate::transaction::Status;
 
 use super::core::Core;
 use super::epochs::{Due, Offers, SeedVault, due};
+use super::hydrate::pending_key;
 use super::ledger::{Context, Parts, Receipt, RowResult, Settings, Stopped, SubmitError};
 use super::store::{Shared, Store};
 
@@ -295,9 +296,10 @@ impl Writer {
         context: &Context,
         resume: bool,
     ) -> Result<RowReceipt, Failed> {
-        let (known, offers) = {
+        let (known, pending_known, offers) = {
             let mut core = self.shared.lock();
             let known = core.known.get(&row.key).cloned();
+            let pending_known = pending_key(row).and_then(|key| core.known.get(&key).cloned());
             let offers = match (row.status, &known) {
                 // A repeat is answered without any campaign.
                 (Status::Booked, None) => self.offers.of(row.line.booked_at, &core, &*self.seeds),
@@ -306,7 +308,7 @@ impl Writer {
                 }
                 _ => Ok(vec![]),
             };
-            (known, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
+            (known, pending_known, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
         };
         // The line belongs to whoever brought it first; what another brings is sealed under another key.
         let owner = known.as_ref().map_or(&row.account_id, |k| &k.account_id).clone();
@@ -314,7 +316,8 @@ impl Writer {
             if owner == row.account_id { Arc::clone(row) } else { Arc::new(without_details(row)) };
         let key = (known.is_none() && row.status != Status::Pending).then_some(row.key);
         let open_unknown = self.settings.open_enrolment;
-        let evaluate = EvaluateTransaction { transaction, known, open_unknown, offers, resume };
+        let evaluate =
+            EvaluateTransaction { transaction, known, pending_known, open_unknown, offers, resume };
         let answer =
             self.account(owner.as_str(), CommandKind::EvaluateTransaction(evaluate), context, key).await?;
         let mut core = self.shared.lock();

@@ -204,7 +204,7 @@ async fn a_second_ledger_stops_the_first_and_nothing_is_lost() {
     let answer = first.try_take(&[row("tx-2", "anna")]).await;
     assert!(matches!(answer, Err(SubmitError::NotWriter)));
     assert_eq!(first.stopped.await, Ok(Stopped::Fenced));
-    assert!(!first.ledger.healthy());
+    assert!(!*first.ledger.health().borrow());
     assert!(matches!(first.ledger.tick().await, Err(SubmitError::NotWriter)));
     assert_eq!(second.one(&row("tx-1", "anna")).await, duplicate_of(&original));
     assert_eq!(second.one(&row("tx-2", "anna")).await.unwrap().result, RowResult::Accepted);

@@ -34,7 +34,7 @@ async fn a_full_queue_says_so_at_once_and_takes_nothing() {
     .await
     .unwrap();
     assert!(matches!(node.try_take(&rows(0..5_000)).await, Err(SubmitError::Full)), "4,999 are free");
-    assert!(node.ledger.healthy());
+    assert!(*node.ledger.health().borrow());
     tap.open();
     waiting.await.unwrap().unwrap();
     node.ledger.tick().await.unwrap();
@@ -83,7 +83,7 @@ async fn a_panic_costs_its_batch_and_the_next_one_works() {
         assert_eq!(log.events(), before, "nothing of the batch was written");
         let answers = node.take(&rows(0..5)).await;
         assert!(answers.iter().all(|a| a.as_ref().unwrap().result == RowResult::Accepted));
-        assert!(node.ledger.healthy());
+        assert!(*node.ledger.health().borrow());
         sound(&log.events(), &*world.seeds);
     }
 }

@@ -22,6 +22,7 @@ fn command((what, which, attempt): Step, log: &Log) -> (Option<TransactionKey>, 
         let key = (transaction.status != Status::Pending).then_some(transaction.key);
         let evaluate = EvaluateTransaction {
             known: log.get(&transaction.key).cloned(),
+            pending_known: None,
             open_unknown: true,
             resume,
             ..evaluation(transaction, vec![offer])

@@ -184,6 +184,7 @@ fn evaluation(transaction: PreparedTransaction, offers: Vec<Offer>) -> EvaluateT
     EvaluateTransaction {
         transaction: Arc::new(transaction),
         known: None,
+        pending_known: None,
         open_unknown: false,
         offers,
         resume: false,
@@ -198,6 +199,7 @@ fn evaluate(transaction: PreparedTransaction, offer: Offer) -> CommandKind {
 fn again(transaction: PreparedTransaction, known: Known) -> CommandKind {
     CommandKind::EvaluateTransaction(EvaluateTransaction {
         known: Some(known),
+        pending_known: None,
         ..evaluation(transaction, vec![])
     })
 }
@@ -212,6 +214,7 @@ fn first_seen(transaction: PreparedTransaction) -> CommandKind {
 fn resume(transaction: PreparedTransaction, offer: Offer) -> CommandKind {
     CommandKind::EvaluateTransaction(EvaluateTransaction {
         known: Some(known(12_50)),
+        pending_known: None,
         resume: true,
         ..evaluation(transaction, vec![offer])
     })

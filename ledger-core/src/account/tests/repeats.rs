@@ -85,6 +85,18 @@ fn a_booked_line_that_waits_has_taken_its_pending_lines_place() {
         .then_only_answers(Answer::Linked);
 }
 
+/// `t1`, which was pending as `p1`, after `p1` was booked itself for this many minor units.
+fn booked_as_pending(minor: i64) -> CommandKind {
+    let evaluation = evaluation(purchase_once("t1", "p1"), vec![offer()]);
+    CommandKind::EvaluateTransaction(EvaluateTransaction { pending_known: Some(known(minor)), ..evaluation })
+}
+
+#[test]
+fn a_line_whose_pending_name_was_booked_before_is_linked_if_its_terms_are_the_same() {
+    given([opened()]).when(booked_as_pending(12_50)).then_only_answers(Answer::Linked);
+    given([opened()]).when(booked_as_pending(10_00)).then_happens(&["TransactionEvaluated"]);
+}
+
 #[test]
 fn one_purchase_booked_under_both_its_names_is_drawn_once() {
     given([opened()])

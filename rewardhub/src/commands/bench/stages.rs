@@ -131,6 +131,7 @@ fn commands(prepared: Vec<Arc<PreparedTransaction>>) -> anyhow::Result<Vec<Comma
         CommandKind::EvaluateTransaction(EvaluateTransaction {
             transaction,
             known: None,
+            pending_known: None,
             open_unknown: true,
             offers: vec![offer],
             resume: false,
