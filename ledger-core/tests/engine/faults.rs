@@ -24,7 +24,7 @@ fn key(row: &Value) -> TransactionKey {
 
 /// What is about to go wrong in one history.
 fn plan(log: &SimulatedLog, dice: &mut Dice) {
-    for _ in 0..1 + dice.below(5) {
+    for _ in 0..=dice.below(5) {
         let fault = match dice.below(8) {
             0 => Fault::FailBeforeCommit,
             1 => Fault::FailAfterCommit,
