@@ -171,7 +171,7 @@ async fn history(world: &World, seed: u64) {
 #[tokio::test(start_paused = true)]
 async fn killed_at_any_moment_nothing_is_paid_twice_and_everything_ends() {
     let world = World::new();
-    for seed in 0..25 {
+    for seed in 0..16 {
         history(&world, seed).await;
     }
 }
