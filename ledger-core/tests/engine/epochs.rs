@@ -57,13 +57,13 @@ fn failed(events: &[StoredEvent], row: &serde_json::Value) -> Vec<RuleCode> {
 }
 
 /// Runs step *resume* until `done` holds of the log.
-async fn resume(world: &World, node: &Node, log: &SimulatedLog, done: impl Fn(&[StoredEvent]) -> bool) {
-    let step = Resume::new(node.ledger.clone(), Arc::clone(&world.keyring), Arc::clone(&world.clock) as _);
+async fn run_resume(world: &World, node: &Node, log: &SimulatedLog, done: impl Fn(&[StoredEvent]) -> bool) {
+    let resume = Resume::new(node.ledger.clone(), Arc::clone(&world.keyring), Arc::clone(&world.clock) as _);
     let checkpoints = Arc::new(Checkpoints::open(&world.folder.path().join("steps.db")).unwrap());
     let (stop, stopped) = watch::channel(false);
     let head = node.ledger.head();
     let running = tokio::spawn(ledger_core::steps::run(
-        Arc::new(step),
+        Arc::new(resume),
         Arc::clone(&node.log),
         checkpoints,
         head,
@@ -112,12 +112,12 @@ async fn lines_booked_ahead_wait_and_are_decided_once_their_day_has_begun() {
     node.stop().await;
     let node = world.start(Arc::new(log.reopen())).await;
     world.clock.set(at("2026-11-23T00:00:00Z"));
-    resume(&world, &node, &log, |events| draws(events).count() == 30).await;
+    run_resume(&world, &node, &log, |events| draws(events).count() == 30).await;
     let again = node.take(&ahead).await;
     assert_eq!(again.iter().map(place).collect::<Vec<_>>(), first.iter().map(place).collect::<Vec<_>>());
     std::fs::remove_file(world.folder.path().join("steps.db")).unwrap();
     let before = log.events();
-    resume(&world, &node, &log, |_| true).await;
+    run_resume(&world, &node, &log, |_| true).await;
     assert_eq!(log.events(), before);
     sound(&before, &*world.seeds);
 }

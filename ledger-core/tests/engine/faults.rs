@@ -5,15 +5,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignEvent};
 use ledger_core::engine::{Receipt, RowResult, Settings, Stopped, SubmitError};
 use ledger_core::ids::TransactionKey;
 use ledger_core::testing::{Fault, SimulatedLog};
 use ledger_core::transaction::RowError;
 use serde_json::{Value, json};
 
-use crate::check::{agrees, sound};
+use crate::check::{agrees, campaign_events, sound};
 use crate::tap::TapLog;
-use crate::world::{Dice, Node, World, duplicate_of, row, rows, terms, with};
+use crate::world::{Dice, Node, World, campaign_id, duplicate_of, gbp, row, rows, terms, with};
 
 fn key(row: &Value) -> TransactionKey {
     TransactionKey::of(
@@ -24,7 +25,7 @@ fn key(row: &Value) -> TransactionKey {
 
 /// What is about to go wrong in one history.
 fn plan(log: &SimulatedLog, dice: &mut Dice) {
-    for _ in 0..1 + dice.below(5) {
+    for _ in 0..=dice.below(5) {
         let fault = match dice.below(8) {
             0 => Fault::FailBeforeCommit,
             1 => Fault::FailAfterCommit,
@@ -173,11 +174,37 @@ async fn each_fault_alone_is_survived_or_ends_the_process_and_never_lies() {
         let again = node.take(&rows(0..10)).await;
         if let Ok(first) = first {
             for (first, again) in first.into_iter().zip(again) {
-                assert_eq!(again, duplicate_of(&first.outcome.unwrap()), "{fault:?}");
+                let original = first.outcome.unwrap();
+                assert_eq!(original.result, RowResult::Accepted, "{fault:?}: told of the first decision");
+                assert_eq!(again, duplicate_of(&original), "{fault:?}");
             }
         }
         sound(&log.events(), &*world.seeds);
     }
+}
+
+/// What has landed is answered from what was decided, not decided again: funding has no key to be told by.
+#[tokio::test(start_paused = true)]
+async fn a_command_whose_answer_was_lost_is_carried_out_once() {
+    let world = World::new();
+    let (node, log) = world.with(terms(|_| {})).await;
+    for fault in [
+        Fault::FailBeforeCommit,
+        Fault::FailAfterCommit,
+        Fault::LandLate,
+        Fault::LoseReply(Duration::from_micros(50)),
+    ] {
+        log.faults().push(fault);
+        log.faults().fail_leases(2);
+        let kind = CampaignCommandKind::Fund { amount: gbp(1) };
+        assert_eq!(node.campaign(&campaign_id(), kind).await, CampaignAnswer::Done);
+    }
+    let funded = campaign_events(&log.events()).into_iter().filter_map(|event| match event {
+        CampaignEvent::BudgetFunded { funded_minor, .. } => Some(funded_minor),
+        _ => None,
+    });
+    assert_eq!(funded.last(), Some(100_000_004));
+    sound(&log.events(), &*world.seeds);
 }
 
 /// Draws must come from the seed that is in the log, not from one whose scheduling was lost.

@@ -3,6 +3,8 @@
 //!
 //! Time is tokio's paused one and a clock that is set, so nothing here waits or depends on speed.
 
+#![expect(clippy::unwrap_used, reason = "test code in helpers: a panic is its verdict")]
+
 mod budget;
 mod check;
 mod dedup;

@@ -134,9 +134,7 @@ impl PayoutRail for Rail {
             if state.mood != Mood::Holding {
                 state.pass();
             }
-            if state.status(payout.key) != PayoutStatus::NotFound {
-                state.answer(payout.key)
-            } else {
+            if state.status(payout.key) == PayoutStatus::NotFound {
                 let roll = state.dice.below(8);
                 match (state.mood, roll) {
                     (Mood::Random, 0) => Err(PayoutUnknown("no connection".into())),
@@ -158,6 +156,8 @@ impl PayoutRail for Rail {
                         state.answer(payout.key)
                     }
                 }
+            } else {
+                state.answer(payout.key)
             }
         };
         // On the way back: a kill here has paid.
@@ -175,7 +175,7 @@ impl PayoutRail for Rail {
     }
 
     fn idempotency_window(&self) -> Duration {
-        Duration::from_secs(24 * 3600)
+        Duration::from_hours(24)
     }
 }
 

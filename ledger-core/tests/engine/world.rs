@@ -211,6 +211,7 @@ pub(crate) fn rows(range: std::ops::Range<usize>) -> Vec<Value> {
     range.map(|n| row(&format!("tx-{n}"), &format!("cus-{}", n % 5))).collect()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "to be compared with an answer")]
 pub(crate) fn duplicate_of(original: &Receipt) -> Result<Receipt, RowError> {
     Ok(Receipt { result: RowResult::Duplicate, position: original.position, won: None })
 }
@@ -250,7 +251,7 @@ impl Dice {
 pub(crate) async fn eventually(done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
-        assert!(began.elapsed() < Duration::from_secs(60), "this does not come to an end");
+        assert!(began.elapsed() < Duration::from_mins(1), "this does not come to an end");
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
 }
