@@ -14,7 +14,8 @@ use crate::{PATIENCE, eventually};
 /// The binary, which cargo puts beside the folder of the test executables.
 fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
-    let profile = test.parent().and_then(|deps| deps.parent()).expect("test executables lie in target/*/deps");
+    let profile =
+        test.parent().and_then(|deps| deps.parent()).expect("test executables lie in target/*/deps");
     let name = format!("rewardhub-under-test{}", std::env::consts::EXE_SUFFIX);
     let binary = profile.join(name);
     assert!(binary.is_file(), "{} is missing: run `cargo test -p rewardhub-tests`", binary.display());

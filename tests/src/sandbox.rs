@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, Response};
+use rusqlite::OpenFlags;
 use serde_json::{Value, json};
 
 use crate::process::{self, Ran, Running};
@@ -70,7 +71,8 @@ impl Sandbox {
     pub fn serving(mut running: Running, data: &Path) -> Sandbox {
         let url = eventually("the sandbox to say where it listens", PATIENCE, || {
             let said = running.stdout.text();
-            let told = said.split_once("RewardHub sandbox on ").and_then(|(_, rest)| rest.split_once(", data"));
+            let told =
+                said.split_once("RewardHub sandbox on ").and_then(|(_, rest)| rest.split_once(", data"));
             if told.is_none()
                 && let Some(status) = running.ended()
             {
@@ -164,38 +166,28 @@ impl Sandbox {
 
     /// The books as of now.
     pub fn trial_balance(&self) -> Value {
-        const QUERY: &str =
-            "{ trialBalance { position difference { minor } accounts { account debits { minor } credits { minor } } } }";
+        const QUERY: &str = "{ trialBalance { position difference { minor } accounts { account debits { minor } credits { minor } } } }";
         let books = self.graphql(&self.auditor(), QUERY, json!({}))["trialBalance"].take();
         assert_eq!(books["difference"]["minor"], "0", "{books:#}");
         books
     }
 
-    /// Waits until every reward that was won is paid, and the read models have seen it.
-    pub fn wait_for_payments(&self, patience: Duration) {
-        let token = self.auditor();
-        eventually("all rewards to be paid", patience, || {
-            let ready = self.get("/readyz").body;
-            let steps = self.get("/metrics").body;
-            let steps = steps.as_str().unwrap_or_default();
-            let idle = ["issue", "notify", "credit"]
-                .iter()
-                .all(|step| steps.contains(&format!("step_under_way{{step=\"{step}\"}} 0\n")));
-            if !idle || ready["checks"]["lag_events"] != 0 {
-                return None;
-            }
-            let books = self.graphql(
-                &token,
-                "{ trialBalance { accounts { account balance { minor } } } campaigns { nodes { wins } } }",
-                json!({}),
-            );
-            let owed = books["trialBalance"]["accounts"]
-                .as_array()?
-                .iter()
-                .find(|a| a["account"] == "rewards-payable")
-                .map_or("0", |a| a["balance"]["minor"].as_str().unwrap_or("?"));
-            (owed == "0").then_some(())
+    /// Waits until nothing is left to do: every step and every read model has seen the whole log, so what was
+    /// won is issued, told and paid.
+    pub fn settle(&self, patience: Duration) {
+        eventually("issue, notify, credit and the read models to have done all", patience, || {
+            let head = self.number("log.db", "SELECT position FROM head");
+            let done = "SELECT min(position) * (count(*) = 3) FROM checkpoints WHERE step IN ('issue', 'notify', 'credit')";
+            let idle = head.is_some() && head == self.number("steps.db", done);
+            (idle && self.get("/readyz").body["checks"]["lag_events"] == 0).then_some(())
         });
+    }
+
+    fn number(&self, file: &str, sql: &str) -> Option<i64> {
+        let path = self.data.join(file);
+        let connection =
+            rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+        connection.query_row(sql, [], |row| row.get(0)).ok()
     }
 
     /// Signals it (`INT`, `TERM`) and waits for its end.
@@ -217,8 +209,8 @@ impl Sandbox {
     }
 
     /// Ends it by SIGKILL. Requests under way fail.
-    pub fn kill(&mut self) {
-        self.running.kill();
+    pub fn kill(&self) {
+        self.running.signal("KILL");
     }
 
     /// Its process id.

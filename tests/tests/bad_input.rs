@@ -85,7 +85,16 @@ fn bad_rows() -> Vec<(&'static str, &'static str, Value)> {
     .into_iter()
     .map(|(code, field, value)| (code, field, with(field, Some(value))))
     .collect();
-    for field in ["source", "transaction_id", "account_id", "status", "booked_at", "amount", "direction", "from_account"] {
+    for field in [
+        "source",
+        "transaction_id",
+        "account_id",
+        "status",
+        "booked_at",
+        "amount",
+        "direction",
+        "from_account",
+    ] {
         table.push(("missing", field, with(field, None)));
     }
     table.extend([
@@ -104,7 +113,11 @@ fn assert_rejected(answer: &Value, code: &str, field: &str, row: &str) {
     assert_eq!(answer["result"], "rejected", "{row}: {answer}");
     assert_eq!(answer["position"], Value::Null, "{row}");
     let error = &answer["error"];
-    assert_eq!((error["code"].as_str(), error["field"].as_str()), (Some(code), Some(field)), "{row}: {answer}");
+    assert_eq!(
+        (error["code"].as_str(), error["field"].as_str()),
+        (Some(code), Some(field)),
+        "{row}: {answer}"
+    );
     assert!(!error["message"].as_str().unwrap().is_empty());
 }
 
@@ -128,8 +141,12 @@ fn events(sandbox: &Sandbox) -> usize {
 fn every_bad_row_is_told_what_is_wrong_and_takes_no_neighbour_along() {
     let home = Home::new();
     // No campaign draws here, so that no reward's own events are counted.
-    home.run(&["campaign", "create", rewardhub_tests::text(&home.write("c.yaml", rewardhub_tests::rows::campaign("draft", 1, 1, 1)))])
-        .expect_code(0);
+    home.run(&[
+        "campaign",
+        "create",
+        rewardhub_tests::text(&home.write("c.yaml", rewardhub_tests::rows::campaign("draft", 1, 1, 1))),
+    ])
+    .expect_code(0);
     let sandbox = home.serve();
     let feed = sandbox.feed();
     assert_eq!(sandbox.send(&feed, &[purchase("first", "cus_good")])[0]["result"], "accepted");
@@ -164,7 +181,9 @@ fn every_bad_row_is_told_what_is_wrong_and_takes_no_neighbour_along() {
     );
     assert_eq!(history, json!({ "rewardAccount": null, "eventHistory": { "nodes": [] } }));
     // And nothing we said of them shows what they held.
-    let said = serde_json::to_string(&answers).unwrap() + &sandbox.said() + &sandbox.get("/metrics").body.to_string();
+    let said = serde_json::to_string(&answers).unwrap()
+        + &sandbox.said()
+        + &sandbox.get("/metrics").body.to_string();
     for secret in ["4111", "jo.bloggs", "example.com"] {
         assert!(!said.contains(secret), "{secret} is repeated");
     }
@@ -183,7 +202,7 @@ fn a_line_that_is_no_json_stays_alone() {
         [before.as_bytes(), to, after.as_bytes()].concat()
     };
     let table: Vec<(&str, &str, Vec<u8>)> = vec![
-        ("malformed", "", b"{\"transaction_id\":".to_vec()),
+        ("malformed", "transaction_id", b"{\"transaction_id\":".to_vec()),
         ("malformed", "", b"no json".to_vec()),
         ("malformed", "", b"\x00\x01\x02".to_vec()),
         ("malformed", "", deep(3_000).into_bytes()),
@@ -207,7 +226,11 @@ fn a_line_that_is_no_json_stays_alone() {
     let answer = sandbox.post(&feed, "application/x-ndjson; charset=utf-8", body);
     for (place, (code, field, row)) in table.iter().enumerate() {
         // A row that is too long and broken may be told either.
-        let code = if answer.rows()[2 * place]["error"]["code"] == "malformed" && *code == "too_long" { "malformed" } else { code };
+        let code = if answer.rows()[2 * place]["error"]["code"] == "malformed" && *code == "too_long" {
+            "malformed"
+        } else {
+            code
+        };
         assert_rejected(&answer.rows()[2 * place], code, field, &String::from_utf8_lossy(row));
         assert_eq!(answer.rows()[2 * place + 1]["result"], "accepted");
     }
@@ -294,7 +317,10 @@ fn a_request_that_cannot_be_read_is_refused_as_a_whole() {
     let array = |rows: usize| serde_json::to_vec(&vec![&row; rows]).unwrap();
     // The limit is 5,000 rows and 5 MiB, whichever comes first.
     assert_problem(&sandbox.post(&feed, "application/x-ndjson", ndjson(&vec!["{}"; 5_001])), 413);
-    assert_problem(&sandbox.post(&feed, "application/json", serde_json::to_vec(&vec![json!({}); 5_001]).unwrap()), 413);
+    assert_problem(
+        &sandbox.post(&feed, "application/json", serde_json::to_vec(&vec![json!({}); 5_001]).unwrap()),
+        413,
+    );
     assert_problem(&sandbox.post(&feed, "application/x-ndjson", vec![b' '; 6 << 20]), 413);
     assert_problem(&sandbox.post(&feed, "application/json", vec![b'['; 6 << 20]), 413);
     assert_problem(&sandbox.post(&feed, "text/csv", many(1)), 415);
@@ -349,7 +375,8 @@ fn who_may_not_write_writes_nothing() {
     assert_eq!(events(&sandbox), before);
 
     // A feed writes for its sources only, row by row.
-    let feed = sandbox.token(&["--scope", "transactions:write", "--source", "acme-bank", "--source", "acme-two"]);
+    let feed =
+        sandbox.token(&["--scope", "transactions:write", "--source", "acme-bank", "--source", "acme-two"]);
     let mut elsewhere = purchase("t2", "cus_1");
     elsewhere["source"] = json!("other-bank");
     let mut second = purchase("t3", "cus_1");
@@ -374,7 +401,9 @@ fn a_token_holds_no_longer_than_it_says() {
         ttl: std::time::Duration::from_secs(60),
     };
     let issuer = api::auth::SandboxIssuer::open_or_create(&home.data()).unwrap();
-    let at = |seconds: i64| issuer.issue(&request, rewardhub_tests::rows::now().plus_micros(seconds * 1_000_000)).unwrap();
+    let at = |seconds: i64| {
+        issuer.issue(&request, rewardhub_tests::rows::now().plus_micros(seconds * 1_000_000)).unwrap()
+    };
     let post = |token: &str| sandbox.post(token, "application/x-ndjson", ndjson(&[purchase("t1", "cus_1")]));
     assert_problem(&post(&at(-200)), 401);
     assert_problem(&post(&at(200)), 401);

@@ -29,7 +29,7 @@ fn count(summary: &Value, key: &str) -> usize {
 fn books(home: &Home) -> (Value, Value) {
     let replayed = home.replayed();
     let sandbox = home.serve();
-    sandbox.wait_for_payments(rewardhub_tests::PATIENCE);
+    sandbox.settle(rewardhub_tests::PATIENCE);
     let mut books = sandbox.trial_balance();
     books.as_object_mut().unwrap().remove("position");
     sandbox.stop();
@@ -45,13 +45,22 @@ fn home_with_campaign() -> Home {
 #[test]
 fn a_repeated_file_moves_nothing() {
     let home = home_with_campaign();
-    let lines = statement(LINES, 40, 7);
+    let lines = statement(LINES, 40, 7, 0);
     let file = home.write("file.ndjson", ndjson(&lines));
 
     let (code, first) = ingest(&home, &file);
     let keys: Vec<&String> = first.as_object().unwrap().keys().collect();
     let mut expected = [
-        "read", "accepted", "duplicate", "deferred", "linked", "held", "rejected", "won", "won_minor", "seconds",
+        "read",
+        "accepted",
+        "duplicate",
+        "deferred",
+        "linked",
+        "held",
+        "rejected",
+        "won",
+        "won_minor",
+        "seconds",
     ];
     expected.sort_unstable();
     assert_eq!(keys, expected);
@@ -76,6 +85,7 @@ fn a_repeated_file_moves_nothing() {
         assert_eq!(count(again, "accepted"), 0, "{again}");
         assert_eq!(count(again, "won"), 0, "{again}");
         assert_eq!(count(again, "deferred"), 0, "{again}");
+        assert_eq!(count(again, "held"), 0, "{again}");
         assert_eq!(count(again, "rejected"), rejected.len(), "{again}");
         assert_eq!(count(again, "duplicate") + count(again, "linked"), LINES - rejected.len(), "{again}");
     }
@@ -84,15 +94,36 @@ fn a_repeated_file_moves_nothing() {
 }
 
 #[test]
+fn a_repeated_file_with_removals_moves_no_money() {
+    let home = home_with_campaign();
+    let lines = statement(LINES, 40, 17, 20_000);
+    let removals = lines.iter().filter(|line| line.contains("\"status\":\"removed\"")).count();
+    let file = home.write("file.ndjson", ndjson(&lines));
+    let (_, first) = ingest(&home, &file);
+    assert_eq!(count(&first, "held"), 0, "the bank itself booked nothing again: {first}");
+    let (_, books_before) = books(&home);
+
+    // A line that was taken back and comes once more may be booked anew: a person is asked, once.
+    let (_, second) = ingest(&home, &file);
+    let held = count(&second, "held");
+    assert!(held > 0 && held <= removals, "{held} of {removals}: {second}");
+    assert_eq!((count(&second, "accepted"), count(&second, "won")), (0, 0), "{second}");
+    let replayed = home.replayed();
+    let (_, third) = ingest(&home, &file);
+    assert_eq!((count(&third, "accepted"), count(&third, "held")), (0, 0), "{third}");
+    assert_eq!(books(&home), (replayed, books_before), "no event more, and no penny at all");
+}
+
+#[test]
 fn a_file_in_two_halves_is_the_same_file() {
     let (whole, halves) = (home_with_campaign(), home_with_campaign());
-    let lines = statement(LINES, 40, 11);
+    let lines = statement(LINES, 40, 11, 10_000);
     let (_, all) = ingest(&whole, &whole.write("file.ndjson", ndjson(&lines)));
     let (first, second) = lines.split_at(LINES / 2);
     let (_, first) = ingest(&halves, &halves.write("first.ndjson", ndjson(first)));
     // A sandbox between them pays what was won so far.
     let sandbox = halves.serve();
-    sandbox.wait_for_payments(rewardhub_tests::PATIENCE);
+    sandbox.settle(rewardhub_tests::PATIENCE);
     sandbox.stop();
     let (_, second) = ingest(&halves, &halves.write("second.ndjson", ndjson(second)));
     for key in ["read", "accepted", "duplicate", "deferred", "linked", "held", "rejected"] {
@@ -122,12 +153,24 @@ fn rejected_rows_are_named_by_their_line() {
 
     let (code, summary) = ingest(&home, &path);
     assert_eq!(code, 1);
-    assert_eq!((count(&summary, "read"), count(&summary, "accepted"), count(&summary, "rejected")), (5, 2, 3));
+    assert_eq!(
+        (count(&summary, "read"), count(&summary, "accepted"), count(&summary, "rejected")),
+        (5, 2, 3)
+    );
     let named: Vec<_> = rejects(&home)
         .iter()
-        .map(|r| (r["line"].clone(), r["transaction_id"].clone(), r["error"]["field"].clone(), r["error"]["code"].clone()))
+        .map(|r| {
+            (
+                r["line"].clone(),
+                r["transaction_id"].clone(),
+                r["error"]["field"].clone(),
+                r["error"]["code"].clone(),
+            )
+        })
         .collect();
-    let row = |line: u64, id: Option<&str>, field: &str, code: &str| (json!(line), json!(id), json!(field), json!(code));
+    let row = |line: u64, id: Option<&str>, field: &str, code: &str| {
+        (json!(line), json!(id), json!(field), json!(code))
+    };
     assert_eq!(
         named,
         [
@@ -177,7 +220,7 @@ fn what_is_no_file_of_rows_is_told() {
 #[test]
 fn over_http_a_file_is_the_same_file() {
     let home = home_with_campaign();
-    let lines = statement(LINES, 40, 13);
+    let lines = statement(LINES, 40, 13, 10_000);
     let file = home.write("file.ndjson", ndjson(&lines));
     let sandbox = home.serve();
     let send = |token: &str| {
@@ -189,7 +232,11 @@ fn over_http_a_file_is_the_same_file() {
     let first = send(&feed).expect_code(1);
     assert!(first.stderr.starts_with("line "), "{}", first.stderr);
     let first = first.json();
-    assert_eq!((&first["won"], &first["won_minor"]), (&Value::Null, &Value::Null), "a feed is not told who won");
+    assert_eq!(
+        (&first["won"], &first["won_minor"]),
+        (&Value::Null, &Value::Null),
+        "a feed is not told who won"
+    );
     let again = send(&feed).expect_code(1).json();
     assert_eq!((count(&first, "read"), count(&again, "read")), (LINES, LINES));
     assert!(count(&first, "accepted") > LINES / 2, "{first}");
