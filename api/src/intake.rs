@@ -6,9 +6,10 @@
 use axum::Extension;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
 use ledger_core::engine::{Context, RowResult, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
@@ -120,21 +121,30 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     (!encoded).then(|| essence.to_ascii_lowercase())
 }
 
-/// The whole body, refused as soon as it is known to be longer than `bytes_max`.
-pub(crate) async fn read_body(mut request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+/// The whole body, refused if it is longer than `bytes_max`. What is too long by little is read to its end
+/// all the same: a client that is still sending would see a broken connection instead of the answer.
+pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    let passed_over_max = (4 * bytes_max) as u64;
     let stated = request.headers().get(header::CONTENT_LENGTH);
     let stated = stated.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if stated.is_some_and(|length| length > bytes_max as u64) {
+    if stated.is_some_and(|length| length > passed_over_max) {
         return Err(Problem::too_large(bytes_max));
     }
-    DefaultBodyLimit::max(bytes_max).apply(&mut request);
-    Bytes::from_request(request, &()).await.map_err(|rejection| {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            Problem::too_large(bytes_max)
-        } else {
-            Problem::new(StatusCode::BAD_REQUEST, "the body ended before it was complete")
+    let stated = usize::try_from(stated.unwrap_or(0)).unwrap_or(0);
+    let (mut body, mut read) = (Vec::with_capacity(stated.min(bytes_max)), 0_u64);
+    let mut parts = request.into_body().into_data_stream();
+    while let Some(part) = parts.next().await {
+        let part =
+            part.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body ended before it was complete"))?;
+        read += part.len() as u64;
+        if read > passed_over_max {
+            break;
         }
-    })
+        if read <= bytes_max as u64 {
+            body.extend_from_slice(&part);
+        }
+    }
+    if read > bytes_max as u64 { Err(Problem::too_large(bytes_max)) } else { Ok(body.into()) }
 }
 
 fn unreadable(error: BodyError) -> Problem {

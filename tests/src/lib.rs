@@ -1,1 +1,125 @@
-//! placeholder
+//! What the end-to-end tests are made of: the real binary in a process of its own, driven as the outside
+//! drives it, over HTTP, by commands and by signals.
+//!
+//! [`Home`] is a data folder on which commands run, [`Sandbox`] a process that serves one, [`rows`] the
+//! transactions and campaigns to feed it. Every wait is bounded and says what it waited for; every process
+//! ends with its handle.
+
+pub mod process;
+pub mod rows;
+pub mod sandbox;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub use process::Ran;
+pub use sandbox::{Answer, Sandbox};
+
+/// How long anything may take that should take a moment; a debug build on a busy machine is slow.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A data folder that goes away with its handle.
+pub struct Home(tempfile::TempDir);
+
+impl Home {
+    /// An empty one.
+    pub fn new() -> Home {
+        Home(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// The data folder. It does not exist before the first command.
+    pub fn data(&self) -> PathBuf {
+        self.0.path().join("data")
+    }
+
+    /// A place for other files.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes such a file.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.file(name);
+        std::fs::write(&path, content).expect("writing a test's file");
+        path
+    }
+
+    /// Runs a command on the data folder to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, b"")
+    }
+
+    /// The same with something on standard input.
+    pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Ran {
+        let mut command = process::command();
+        command.args(arguments).env("REWARDHUB_DATA", self.data());
+        process::run(command, input)
+    }
+
+    /// A campaign from its file, drafted, approved and started.
+    pub fn start_campaign(&self, id: &str, yaml: &str) {
+        let file = self.write(&format!("{id}.yaml"), yaml);
+        self.run(&["campaign", "create", text(&file)]).expect_code(0);
+        self.run(&["campaign", "approve", id]).expect_code(0);
+        self.run(&["campaign", "start", id]).expect_code(0);
+    }
+
+    /// Serves the folder, generating nothing.
+    pub fn serve(&self) -> Sandbox {
+        Sandbox::start(&self.data())
+    }
+
+    /// A token of the folder's own issuer.
+    pub fn token(&self, arguments: &[&str]) -> String {
+        let ran = self.run(&[&["token"], arguments].concat()).expect_code(0);
+        ran.stdout.trim().to_owned()
+    }
+
+    /// `audit replay` with its exit code and report.
+    pub fn replay(&self) -> (i32, Value) {
+        let ran = self.run(&["audit", "replay"]);
+        (ran.code, ran.json())
+    }
+
+    /// What `audit replay` says of a ledger in which all holds: events, accounts, transactions, balances.
+    pub fn replayed(&self) -> Value {
+        let (code, report) = self.replay();
+        assert_eq!((code, &report["holds"]), (0, &Value::Bool(true)), "{report:#}");
+        report["replay"].clone()
+    }
+
+    /// Rebuilds everything and asserts that nothing was wrong with the running read models.
+    pub fn assert_read_models_hold(&self) {
+        let ran = self.run(&["rebuild", "all"]).expect_code(0);
+        let reports = ran.json_lines();
+        assert_eq!(reports.len(), 5, "{reports:?}");
+        for report in reports {
+            assert_eq!(report["rows_changed"], 0, "{report}");
+        }
+    }
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Home::new()
+    }
+}
+
+/// A path of ours as an argument.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary folders have plain names")
+}
+
+/// Asks again and again until there is something; panics by the name of what did not come.
+pub fn eventually<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {patience:?} in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -49,7 +49,12 @@ pub struct Intake {
     open_enrolment: bool,
 }
 
-/// A row on its way: parsed and sealed, or refused.
+/// Rows on their way: parsed and sealed, or refused. Cheap to clone, to be submitted again.
+#[derive(Clone)]
+pub struct Prepared(Vec<Row>);
+
+/// One of them.
+#[derive(Clone)]
 struct Row {
     transaction_id: Option<String>,
     prepared: Result<Arc<PreparedTransaction>, RowError>,
@@ -72,22 +77,36 @@ impl Intake {
         sources: &Sources,
         context: Context,
     ) -> Result<Vec<RowAnswer>, SubmitError> {
+        let prepared = self.prepare(rows, sources).await?;
+        self.submit(prepared, context).await
+    }
+
+    /// The first half of [`Intake::take`], which may run for many requests at once.
+    pub async fn prepare(&self, rows: &[&[u8]], sources: &Sources) -> Result<Prepared, SubmitError> {
         let prepared = if rows.len() <= INLINE_ROWS {
-            self.prepare(rows, sources)
+            self.prepare_now(rows, sources)
         } else {
             let intake = self.clone();
             let (rows, sources): (Vec<Vec<u8>>, Sources) =
                 (rows.iter().map(|r| r.to_vec()).collect(), sources.clone());
             let work = tokio::task::spawn_blocking(move || {
                 let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
-                intake.prepare(&rows, &sources)
+                intake.prepare_now(&rows, &sources)
             });
             work.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
         };
-        let prepared = prepared.map_err(|error| {
+        prepared.map(Prepared).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "details cannot be sealed");
             SubmitError::Unavailable
-        })?;
+        })
+    }
+
+    /// The second half. Requests are decided in the order in which they come here.
+    pub async fn submit(
+        &self,
+        Prepared(prepared): Prepared,
+        context: Context,
+    ) -> Result<Vec<RowAnswer>, SubmitError> {
         let good = prepared.iter().filter_map(|row| row.prepared.as_ref().ok().cloned()).collect();
         let mut receipts = self.ledger.submit(good, context).await?.into_iter();
         let answers = prepared.into_iter().map(|row| {
@@ -105,7 +124,7 @@ impl Intake {
     }
 
     /// Parses and seals. The keys of new accounts are durable before anything sealed under them is.
-    fn prepare(&self, rows: &[&[u8]], sources: &Sources) -> Result<Vec<Row>, SealError> {
+    fn prepare_now(&self, rows: &[&[u8]], sources: &Sources) -> Result<Vec<Row>, SealError> {
         let now = self.clock.now();
         let parsed: Vec<_> = rows.iter().map(|row| parse(row, sources, now)).collect();
         if self.open_enrolment {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use clap::Subcommand;
 use ledger_core::audit::replay::Replay;
+use ledger_core::log::LogError;
 use ledger_core::log::sqlite::SqliteLog;
 use projections::rebuild::{Selection, compare};
 use serde_json::json;
@@ -32,7 +33,16 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let folder = Folder::existing(&data.path)?;
     let log = SqliteLog::open_read_only(&folder.log())?;
     let began = Instant::now();
-    let summary = Replay::run(&log, |_| {}).await?.finish();
+    let summary = match Replay::run(&log, |_| {}).await {
+        Ok(replay) => replay.finish(),
+        // What cannot be read to its end is no fault of ours but what an audit is to find.
+        Err(error @ LogError::Damaged(_)) => {
+            let report = json!({ "holds": false, "replay": { "findings": [error.to_string()], "findings_total": 1 } });
+            println!("{}", serde_json::to_string_pretty(&report)?);
+            return Ok(Ended::Failed);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let seconds = began.elapsed().as_secs_f64();
     let read_models = if folder.read().is_file() {
         compare(&log, &folder.read(), Selection::All, |_, _| {}).await?

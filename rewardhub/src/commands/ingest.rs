@@ -7,11 +7,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use futures::StreamExt as _;
-use futures::stream::FuturesOrdered;
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger_core::transaction::RowError;
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use crate::commands::Ended;
 use crate::folder::Folder;
@@ -58,8 +57,9 @@ struct Summary {
     seconds: f64,
 }
 
-/// Chunks under way at once: enough that parsing never waits for the disk.
-const UNDER_WAY: usize = 4;
+/// Chunks prepared ahead while one is being decided: enough that parsing never waits for the disk. They are
+/// decided in the order of the file, since a bank's later lines speak of earlier ones.
+const AHEAD: usize = 4;
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let (target, engine) = if let Some(url) = &arguments.url {
@@ -99,32 +99,34 @@ async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summar
         summary.won = Some(0);
         summary.won_minor = Some(std::collections::BTreeMap::new());
     }
-    let mut under_way = FuturesOrdered::new();
-    let mut waiting: VecDeque<Chunk> = VecDeque::new();
+    let mut ahead: VecDeque<(Chunk, JoinHandle<_>)> = VecDeque::new();
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     let mut stopping = false;
     loop {
-        while !stopping && under_way.len() < UNDER_WAY {
+        while !stopping && ahead.len() < AHEAD {
             let Some(chunk) = lines.next_chunk()? else {
                 stopping = true;
                 break;
             };
             bar.set_position(lines.bytes_read());
-            under_way.push_back(target.send(chunk.rows.clone()));
-            waiting.push_back(chunk);
+            let preparing = tokio::spawn(target.prepare(chunk.rows.clone()));
+            ahead.push_back((chunk, preparing));
         }
-        tokio::select! {
-            outcomes = under_way.next() => {
-                let Some(outcomes) = outcomes else { break };
-                let chunk = waiting.pop_front().context("a chunk for every answer")?;
-                let outcomes = outcomes.with_context(|| format!("from line {} on nothing is known to be taken; run it again", chunk.first_line()))?;
-                summary.count(&chunk, &outcomes, &mut rejects)?;
+        let Some((chunk, preparing)) = ahead.pop_front() else { break };
+        let mut sending = std::pin::pin!(async { target.send(preparing.await??).await });
+        let outcomes = loop {
+            tokio::select! {
+                outcomes = &mut sending => break outcomes,
+                _ = &mut interrupted, if !stopping => {
+                    eprintln!("stopping after what is under way; run it again to go on");
+                    stopping = true;
+                }
             }
-            _ = &mut interrupted, if !stopping => {
-                eprintln!("stopping after what is under way; run it again to go on");
-                stopping = true;
-            }
-        }
+        };
+        let outcomes = outcomes.with_context(|| {
+            format!("from line {} on nothing is known to be taken; run it again", chunk.first_line())
+        })?;
+        summary.count(&chunk, &outcomes, &mut rejects)?;
     }
     bar.finish_and_clear();
     rejects.finish()?;

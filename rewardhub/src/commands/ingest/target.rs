@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use ledger_core::engine::{Context, RowResult, SubmitError};
 use ledger_core::money::Money;
-use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
+use ledger_core::steps::intake::{Intake, Prepared, RowAnswer, Sources};
 use ledger_core::transaction::{Code, RowError};
 use serde::Deserialize;
 
@@ -41,24 +41,55 @@ impl Target {
         Ok(Target::Http(Http { client: reqwest::Client::new(), url, token }))
     }
 
-    /// Sends one chunk until it is answered as a whole; every row may be sent again at any time.
-    pub(super) fn send(
+    /// What can be done before it is a chunk's turn.
+    pub(super) fn prepare(
         &self,
         rows: Arc<Vec<Vec<u8>>>,
-    ) -> futures::future::BoxFuture<'static, anyhow::Result<Vec<RowOutcome>>> {
+    ) -> futures::future::BoxFuture<'static, anyhow::Result<Ready>> {
         match self {
-            Target::Ledger(intake) => Box::pin(take(intake.clone(), rows)),
-            Target::Http(http) => Box::pin(http.clone().post(rows)),
+            Target::Ledger(intake) => Box::pin(prepare(intake.clone(), rows)),
+            Target::Http(_) => Box::pin(async move { Ok(Ready::Body(rows.join(&b'\n'))) }),
+        }
+    }
+
+    /// Sends one chunk until it is answered as a whole; every row may be sent again at any time.
+    pub(super) async fn send(&self, ready: Ready) -> anyhow::Result<Vec<RowOutcome>> {
+        match (self, ready) {
+            (Target::Ledger(intake), Ready::Prepared(rows)) => take(intake, rows).await,
+            (Target::Http(http), Ready::Body(body)) => http.post(body).await,
+            (Target::Ledger(_), Ready::Body(_)) | (Target::Http(_), Ready::Prepared(_)) => {
+                bail!("a chunk was prepared for another target")
+            }
         }
     }
 }
 
-async fn take(intake: Intake, rows: Arc<Vec<Vec<u8>>>) -> anyhow::Result<Vec<RowOutcome>> {
+/// A chunk that can be sent.
+pub(super) enum Ready {
+    Prepared(Prepared),
+    Body(Vec<u8>),
+}
+
+async fn prepare(intake: Intake, rows: Arc<Vec<Vec<u8>>>) -> anyhow::Result<Ready> {
     let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+    let prepared = persist(|| intake.prepare(&rows, &Sources::All)).await?;
+    Ok(Ready::Prepared(prepared))
+}
+
+async fn take(intake: &Intake, rows: Prepared) -> anyhow::Result<Vec<RowOutcome>> {
     let context = Context::new("operator:ingest", "", "file");
+    let answers = persist(|| intake.submit(rows.clone(), context.clone())).await?;
+    Ok(answers.into_iter().map(outcome).collect())
+}
+
+/// Repeats what the ledger cannot take just now.
+async fn persist<T, F>(mut attempt: impl FnMut() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<T, SubmitError>>,
+{
     for _ in 0..RETRIES {
-        match intake.take(&rows, &Sources::All, context.clone()).await {
-            Ok(answers) => return Ok(answers.into_iter().map(outcome).collect()),
+        match attempt().await {
+            Ok(done) => return Ok(done),
             Err(SubmitError::Full | SubmitError::Unavailable) => tokio::time::sleep(RETRY).await,
             Err(error @ SubmitError::NotWriter) => return Err(error.into()),
         }
@@ -99,8 +130,7 @@ struct Fault {
 }
 
 impl Http {
-    async fn post(self, rows: Arc<Vec<Vec<u8>>>) -> anyhow::Result<Vec<RowOutcome>> {
-        let body = rows.join(&b'\n');
+    async fn post(&self, body: Vec<u8>) -> anyhow::Result<Vec<RowOutcome>> {
         for _ in 0..RETRIES {
             let request = self.client.post(&self.url).bearer_auth(&self.token);
             let request = request.header("content-type", "application/x-ndjson").body(body.clone());
