@@ -71,20 +71,28 @@ pub struct Summary {
 pub type Decoded = (StoredEvent, Result<LedgerEvent, LogError>);
 
 impl Replay {
-    /// Replays the whole log: one thread reads and decodes, the calling task checks and applies.
+    /// Replays the whole log: while the calling task checks and applies one page and reads the page after
+    /// next, another thread decodes the one between.
     pub async fn run(log: &dyn EventLog, mut progress: impl FnMut(u64)) -> Result<Replay, LogError> {
         let mut replay = Replay::default();
+        let mut decoded = Vec::new();
         let mut next = log.read_after(Position(0), PAGE).await?;
         while let Some(last) = next.last().map(|e| e.position) {
             let page = tokio::task::spawn_blocking(move || decode_page(next));
+            replay.take_page(decoded, &mut progress);
             let (following, page) = tokio::join!(log.read_after(last, PAGE), page);
-            for decoded in page.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic())) {
-                replay.take(decoded);
-            }
-            progress(replay.events);
+            decoded = page.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
             next = following?;
         }
+        replay.take_page(decoded, &mut progress);
         Ok(replay)
+    }
+
+    fn take_page(&mut self, page: Vec<Decoded>, progress: &mut impl FnMut(u64)) {
+        for decoded in page {
+            self.take(decoded);
+        }
+        progress(self.events);
     }
 
     /// Checks and applies the next event of the log.
