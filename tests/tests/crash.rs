@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 const CONNECTIONS: usize = 4;
-const CHUNK: usize = 250;
+const CHUNK: usize = 100;
 const CUSTOMERS: usize = 500;
 const PRIZE_MINOR: i64 = 500;
 
@@ -68,8 +68,8 @@ fn crash(kills: usize, transactions: usize) {
         let sandbox = Sandbox::serving(running, &home.data());
         let millis = 50 + dice.below(2_950);
         let before = feed.answers.load(Ordering::Relaxed);
+        let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
-            let next = AtomicUsize::new(0);
             for _ in 0..CONNECTIONS {
                 let (sandbox, token, feed) = (&sandbox, &token, &feed);
                 let next = &next;
