@@ -1,6 +1,8 @@
 //! One file per command.
 
 mod audit;
+#[cfg(feature = "bench")]
+mod bench;
 mod campaign;
 mod ingest;
 mod rebuild;
@@ -35,6 +37,9 @@ pub enum Command {
     Rebuild(rebuild::Arguments),
     /// Print a token of the sandbox's own issuer.
     Token(token::Arguments),
+    /// Measure speed beside the plain crates and the raw limit, in one run.
+    #[cfg(feature = "bench")]
+    Bench(bench::Arguments),
 }
 
 impl Command {
@@ -48,6 +53,8 @@ impl Command {
             Command::Campaign(arguments) => block_on(campaign::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
             Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
+            #[cfg(feature = "bench")]
+            Command::Bench(arguments) => block_on(bench::run(arguments)),
         }
     }
 }

@@ -36,7 +36,8 @@ pub(super) async fn measure(accounts: usize) -> anyhow::Result<Value> {
 }
 
 fn resident_bytes() -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").context("the resident size is Linux's to tell")?;
+    let status =
+        std::fs::read_to_string("/proc/self/status").context("the resident size is Linux's to tell")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib * 1024)

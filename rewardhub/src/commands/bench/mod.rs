@@ -12,6 +12,8 @@ mod raw;
 mod replay;
 mod stages;
 
+use std::time::Duration;
+
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use serde_json::json;
 
@@ -57,11 +59,11 @@ struct Sizes {
 const QUICK: Sizes = Sizes {
     accounts: 20_000,
     rounds: 3,
-    transactions: 40_000,
-    plain: 3_000,
+    transactions: 20_000,
+    plain: 2_000,
     stage_rows: 10_000,
     cold_rounds: 1,
-    memory_accounts: 100_000,
+    memory_accounts: 50_000,
 };
 const FULL: Sizes = Sizes {
     accounts: 100_000,
@@ -81,69 +83,33 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let sizes = if arguments.quick { &QUICK } else { &FULL };
     // First, before other cases leave the allocator with pages of their own.
     let memory = memory::measure(sizes.memory_accounts).await?;
-
     let mut ours = Ours::open(sizes.accounts).await?;
-    let plain = Plain::open().await?;
-    let mut raw = [Raw::open(CHUNKS[0])?, Raw::open(CHUNKS[1])?];
-    let [mut new, mut again] = [[Samples::default(), Samples::default()], [Samples::default(), Samples::default()]];
-    let mut limit = [Samples::default(), Samples::default()];
-    let (mut simple, mut cold) = (Samples::default(), Samples::default());
-    let mut latencies = [vec![], vec![]];
-
-    for round in 0..=sizes.rounds {
-        // The turn moves on, so that no case always follows the same one.
-        let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
-        for case in order {
-            let rows = ours.rows(sizes.transactions);
-            let before = ours.position();
-            let taken = ours.take(&rows, CHUNKS[case]).await?;
-            let repeated = ours.take(&rows, CHUNKS[case]).await?;
-            let events = read(&*ours.engine.log, before).await?;
-            let inserted = raw[case].insert(&events)?;
-            // Round 0 warms up.
-            if round == 0 {
-                continue;
-            }
-            new[case].push(rows.len(), taken.elapsed);
-            again[case].push(rows.len(), repeated.elapsed);
-            limit[case].push(events.len(), inserted);
-            latencies[case].extend(taken.chunks);
-            if case == 0 {
-                let few = &events[..events.len().min(sizes.plain)];
-                simple.push(few.len(), plain.execute(few).await?);
-            }
-        }
-    }
-    for _ in 0..sizes.cold_rounds {
-        ours.reopen().await?;
-        let rows = ours.rows(sizes.transactions);
-        cold.push(rows.len(), ours.take(&rows, CHUNKS[0]).await?.elapsed);
-    }
-
+    let mut speeds = rounds(&mut ours, sizes).await?;
+    let cold = cold(&mut ours, sizes).await?;
     let replay = replay::measure(&ours.engine.log).await?;
     let bytes = ours.log_bytes()? / ours.position().0;
     let stages = stages::measure(&mut ours, sizes.stage_rows).await?;
 
     let mut cases = Cases::default();
-    for (case, chunk) in CHUNKS.into_iter().enumerate() {
+    for (chunk, by) in CHUNKS.into_iter().zip(&speeds.by) {
         let name = format!("transactions by {chunk}");
-        cases.compare(&name, &new[case], "cqrs-es with sqlite-es, 8 tasks", &simple);
-        cases.compare(&name, &new[case], &format!("bare inserts of the same events by {chunk}"), &limit[case]);
-        cases.compare(&format!("repeats by {chunk}"), &again[case], &name, &new[case]);
+        cases.compare(&name, &by.new, "cqrs-es with sqlite-es, 8 tasks", &speeds.plain);
+        cases.compare(&name, &by.new, &format!("bare inserts of the same events by {chunk}"), &by.bare);
+        cases.compare(&format!("repeats by {chunk}"), &by.repeats, &name, &by.new);
     }
-    cases.compare("transactions by 1000, cold accounts", &cold, "transactions by 1000", &new[0]);
+    let warm = &speeds.by[0].new;
+    cases.compare("transactions by 1000, cold accounts", &cold, "transactions by 1000", warm);
     cases.compare("replay: links, state, balances", &replay.checked, "reading the log", &replay.read);
     cases.compare("replay: state only", &replay.state, "reading the log", &replay.read);
 
-    let latencies: Vec<_> = CHUNKS
-        .into_iter()
-        .zip(&mut latencies)
-        .map(|(chunk, all)| json!({ "chunk": chunk, "p50_ms": milliseconds(quantile(all, 50)), "p99_ms": milliseconds(quantile(all, 99)) }))
-        .collect();
+    let latencies = CHUNKS.into_iter().zip(&mut speeds.by).map(|(chunk, by)| {
+        let (p50, p99) = (quantile(&mut by.latencies, 50), quantile(&mut by.latencies, 99));
+        json!({ "chunk": chunk, "p50_ms": milliseconds(p50), "p99_ms": milliseconds(p99) })
+    });
     let report = json!({
         "machine": machine(),
         "cases": cases.0,
-        "latency": { "in_flight": ours::IN_FLIGHT, "chunks": latencies },
+        "latency": { "in_flight": ours::IN_FLIGHT, "chunks": latencies.collect::<Vec<_>>() },
         "stages_us_per_transaction": stages,
         "memory": memory,
         "log_bytes_per_event": bytes,
@@ -155,6 +121,65 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     }
     ours.close().await?;
     Ok(Ended::Fine)
+}
+
+/// What took turns.
+#[derive(Default)]
+struct Speeds {
+    /// One for each of [`CHUNKS`].
+    by: [By; 2],
+    /// Plain cqrs-es.
+    plain: Samples,
+}
+
+#[derive(Default)]
+struct By {
+    new: Samples,
+    repeats: Samples,
+    bare: Samples,
+    latencies: Vec<Duration>,
+}
+
+async fn rounds(ours: &mut Ours, sizes: &Sizes) -> anyhow::Result<Speeds> {
+    let plain = Plain::open().await?;
+    let mut raw = [Raw::open(CHUNKS[0])?, Raw::open(CHUNKS[1])?];
+    let mut speeds = Speeds::default();
+    for round in 0..=sizes.rounds {
+        // The turn moves on, so that no case always follows the same one.
+        for case in if round % 2 == 0 { [0, 1] } else { [1, 0] } {
+            let rows = ours.rows(sizes.transactions);
+            let before = ours.position();
+            let taken = ours.take(&rows, CHUNKS[case]).await?;
+            let repeated = ours.take(&rows, CHUNKS[case]).await?;
+            let events = read(&*ours.engine.log, before).await?;
+            let inserted = raw[case].insert(&events)?;
+            // Round 0 warms up.
+            if round == 0 {
+                continue;
+            }
+            let by = &mut speeds.by[case];
+            by.new.push(rows.len(), taken.elapsed);
+            by.repeats.push(rows.len(), repeated.elapsed);
+            by.bare.push(events.len(), inserted);
+            by.latencies.extend(taken.chunks);
+            if case == 0 {
+                let few = &events[..events.len().min(sizes.plain)];
+                speeds.plain.push(few.len(), plain.execute(few).await?);
+            }
+        }
+    }
+    Ok(speeds)
+}
+
+/// With no account in memory.
+async fn cold(ours: &mut Ours, sizes: &Sizes) -> anyhow::Result<Samples> {
+    let mut cold = Samples::default();
+    for _ in 0..sizes.cold_rounds {
+        ours.reopen().await?;
+        let rows = ours.rows(sizes.transactions);
+        cold.push(rows.len(), ours.take(&rows, CHUNKS[0]).await?.elapsed);
+    }
+    Ok(cold)
 }
 
 const PAGE: usize = 10_000;

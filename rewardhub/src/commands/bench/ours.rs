@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use adapters::sandbox::bank::Mix;
+use adapters::sandbox::bank::{Customer, Mix};
 use adapters::sandbox::{Generator, GeneratorConfig};
 use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -60,7 +60,7 @@ impl Ours {
             run: "bench".into(),
             mix: Mix::plain(),
         })?;
-        let ids: Vec<&AccountId> = bank.customers().iter().map(|c| c.account_id()).collect();
+        let ids: Vec<&AccountId> = bank.customers().iter().map(Customer::account_id).collect();
         for some in ids.chunks(10_000) {
             engine.keyring.ensure(some, engine.clock.now())?;
         }

@@ -69,7 +69,7 @@ impl Plain {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(60));
+            .busy_timeout(Duration::from_mins(1));
         let pool = SqlitePoolOptions::new().max_connections(10).connect_with(options).await?;
         sqlx::query(SCHEMA).execute(&pool).await?;
         Ok(Plain { cqrs: Arc::new(sqlite_cqrs(pool, vec![], ())), _temporary: temporary })
@@ -95,9 +95,11 @@ impl Plain {
     }
 }
 
-async fn execute(cqrs: Arc<SqliteCqrs<Account>>, commands: Vec<(String, AccountEvent)>) -> anyhow::Result<()> {
-    let metadata =
-        HashMap::from([("actor", "bench"), ("correlation_id", "bench"), ("causation_id", "")]);
+async fn execute(
+    cqrs: Arc<SqliteCqrs<Account>>,
+    commands: Vec<(String, AccountEvent)>,
+) -> anyhow::Result<()> {
+    let metadata = HashMap::from([("actor", "bench"), ("correlation_id", "bench"), ("causation_id", "")]);
     let metadata: HashMap<String, String> =
         metadata.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     for (account, command) in commands {

@@ -29,7 +29,8 @@ pub(super) async fn measure(ours: &mut Ours, count: usize) -> anyhow::Result<Val
     let (keyring, now) = (Arc::clone(&ours.engine.keyring), ours.engine.clock.now());
     let mut stages = Stages { count, figures: Map::new() };
 
-    let parsed = stages.time("parse", || rows.iter().map(|row| wire::parse_row(row, now)).collect::<Vec<_>>());
+    let parsed =
+        stages.time("parse", || rows.iter().map(|row| wire::parse_row(row, now)).collect::<Vec<_>>());
     let parsed: Vec<Transaction> = parsed.into_iter().collect::<Result<_, _>>()?;
     let accounts: Vec<&AccountId> = parsed.iter().map(|t| &t.account_id).collect();
     keyring.ensure(&accounts, now)?;
@@ -48,7 +49,9 @@ pub(super) async fn measure(ours: &mut Ours, count: usize) -> anyhow::Result<Val
         parsed.iter().map(|t| TransactionKey::of(&t.source, &t.transaction_id)).collect::<Vec<_>>()
     });
     let mut prepared = Vec::with_capacity(count);
-    for (((transaction, fingerprint), sealed), key) in parsed.into_iter().zip(fingerprints).zip(sealed).zip(keys) {
+    for (((transaction, fingerprint), sealed), key) in
+        parsed.into_iter().zip(fingerprints).zip(sealed).zip(keys)
+    {
         let line = Line {
             source: transaction.source.clone(),
             transaction_id: transaction.transaction_id.clone(),
@@ -79,7 +82,9 @@ pub(super) async fn measure(ours: &mut Ours, count: usize) -> anyhow::Result<Val
 
     let stored = ours.engine.log.read_after(Position(0), count.max(PAGE)).await?;
     stages.count = stored.len();
-    black_box(stages.time("hash", || stored.iter().map(|e| event_hash(e, Some(&e.hash))).collect::<Vec<_>>()));
+    black_box(
+        stages.time("hash", || stored.iter().map(|e| event_hash(e, Some(&e.hash))).collect::<Vec<_>>()),
+    );
     for chunk in CHUNKS {
         let elapsed = append(&stored, chunk).await?;
         stages.figures.insert(format!("append by {chunk}"), json!(micros_each(elapsed, stored.len())));
@@ -107,7 +112,9 @@ fn facts(transaction: &Transaction) -> Facts {
         amount: transaction.amount.clone(),
         direction: transaction.direction,
         has_merchant: merchant.is_some(),
-        merchant_id: merchant.and_then(|m| m.id.as_ref()).map(|id| Personal::new(id.expose().as_str().into())),
+        merchant_id: merchant
+            .and_then(|m| m.id.as_ref())
+            .map(|id| Personal::new(id.expose().as_str().into())),
         mcc: merchant.and_then(|m| m.mcc.clone()),
         refund: transaction.refund_of.is_some(),
     }
