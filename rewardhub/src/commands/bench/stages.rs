@@ -20,9 +20,9 @@ use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::{Personal, Transaction, wire};
 use serde_json::{Map, Value, json};
 
+use super::CHUNKS;
 use super::figures::micros_each;
 use super::ours::{Ours, terms};
-use super::CHUNKS;
 
 pub(super) async fn measure(ours: &mut Ours, count: usize) -> anyhow::Result<Value> {
     let rows = ours.rows(count);
