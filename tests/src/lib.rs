@@ -18,7 +18,7 @@ pub use process::Ran;
 pub use sandbox::{Answer, Sandbox};
 
 /// How long anything may take that should take a moment; a debug build on a busy machine is slow.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A data folder that goes away with its handle.
 pub struct Home(tempfile::TempDir);

@@ -44,6 +44,7 @@ pub struct Ran {
 
 impl Ran {
     /// Itself, if it ended with `code`.
+    #[expect(clippy::return_self_not_must_use, reason = "the check alone is worth a call")]
     pub fn expect_code(self, code: i32) -> Ran {
         assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self

@@ -147,7 +147,9 @@ impl Sandbox {
         if !token.is_empty() {
             request = request.bearer_auth(token);
         }
-        let response = request.json(&json!({ "query": query, "variables": variables })).send();
+        let mut body = json!({ "query": query });
+        body["variables"] = variables;
+        let response = request.json(&body).send();
         Answer::of(response.expect("the sandbox answers")).expect("the answer is read").body
     }
 

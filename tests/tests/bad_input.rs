@@ -398,7 +398,7 @@ fn a_token_holds_no_longer_than_it_says() {
         sub: None,
         sources: &["*".into()],
         scope: "transactions:write",
-        ttl: std::time::Duration::from_secs(60),
+        ttl: std::time::Duration::from_mins(1),
     };
     let issuer = api::auth::SandboxIssuer::open_or_create(&home.data()).unwrap();
     let at = |seconds: i64| {

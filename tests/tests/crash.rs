@@ -102,7 +102,7 @@ fn crash(kills: usize, transactions: usize) {
         println!("{pass}: {} acknowledged after {:.1?}", feed.acknowledged(), began.elapsed());
         assert_eq!(feed.acknowledged(), transactions);
     }
-    sandbox.settle(Duration::from_secs(120) + Duration::from_millis(transactions as u64));
+    sandbox.settle(Duration::from_mins(2) + Duration::from_millis(transactions as u64));
     sandbox.trial_balance();
     sandbox.stop();
 

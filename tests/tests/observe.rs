@@ -42,16 +42,15 @@ fn metrics_have_the_main_series() {
 
 /// Values that appear nowhere else.
 const CARD: &str = "4929420573595709";
-const SECRETS: [&str; 10] = [
+const SECRETS: [&str; 9] = [
     CARD,
     "ZEBRA PARADE",
     "Quagga Traders",
-    "7654321",
+    "987654321012",
     "GB33BUKB20201555555555",
     "DE89370400440532013000",
     "jo.bloggs",
     "m_okapi",
-    "8999",
     "eyJ",
 ];
 
@@ -61,7 +60,7 @@ fn logs_at_their_most_talkative_hold_nothing_personal() {
     home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 1_000_000));
     let sandbox = Sandbox::start_with(&home.data(), &["--rate", "0"], &[("REWARDHUB_LOG", "debug")]);
     let mut good = purchase("t1", "cus_1");
-    good["amount"]["minor"] = json!("7654321");
+    good["amount"]["minor"] = json!("987654321012");
     good["description"] = json!("ZEBRA PARADE");
     good["from_account"] = json!("GB33BUKB20201555555555");
     good["to_account"] = json!("DE89370400440532013000");
@@ -78,10 +77,10 @@ fn logs_at_their_most_talkative_hold_nothing_personal() {
         with("account_id", json!("jo.bloggs@example.com")),
         with("status", json!("ZEBRA PARADE")),
         with("booked_at", json!("ZEBRA PARADE")),
-        with("amount", json!({ "minor": "-7654321", "currency": "GBP" })),
+        with("amount", json!({ "minor": "-987654321012", "currency": "GBP" })),
         with("merchant", json!("Quagga Traders")),
         // The same id with other terms: a conflict.
-        with("amount", json!({ "minor": "76543210", "currency": "GBP" })),
+        with("amount", json!({ "minor": "9876543210123", "currency": "GBP" })),
     ];
     let feed = sandbox.feed();
     let answers = sandbox.send(&feed, &rows);
