@@ -37,7 +37,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Ok(replay) => replay.finish(),
         // What cannot be read to its end is no fault of ours but what an audit is to find.
         Err(error @ LogError::Damaged(_)) => {
-            let report = json!({ "holds": false, "replay": { "findings": [error.to_string()], "findings_total": 1 } });
+            let report =
+                json!({ "holds": false, "replay": { "findings": [error.to_string()], "findings_total": 1 } });
             println!("{}", serde_json::to_string_pretty(&report)?);
             return Ok(Ended::Failed);
         }

@@ -63,7 +63,13 @@ impl Command {
 #[derive(clap::Args)]
 struct Data {
     /// The data folder.
-    #[arg(long = "data", global = true, value_name = "DIR", default_value = "./data", env = "REWARDHUB_DATA")]
+    #[arg(
+        long = "data",
+        global = true,
+        value_name = "DIR",
+        default_value = "./data",
+        env = "REWARDHUB_DATA"
+    )]
     path: PathBuf,
 }
 
