@@ -144,15 +144,21 @@ impl RewardAccount {
     }
 
     fn decided(&mut self, line: &Line, draws: Vec<Draw>) {
+        // Most accounts have nothing pending and nothing waiting, most lines win nothing: no key to compute.
+        let won = draws.iter().any(|draw| draw.amount.is_some());
+        if !won
+            && self.deferred.is_empty()
+            && self.pending.is_empty()
+            && line.pending_transaction_id.is_none()
+        {
+            return;
+        }
         let key = key_of(line);
-        // Most accounts have nothing pending and nothing waiting.
-        if !self.deferred.is_empty() {
-            self.deferred.remove(&key);
+        self.deferred.remove(&key);
+        self.pending.retain(|p| p.key != key);
+        if let Some(pending_id) = &line.pending_transaction_id {
+            self.note(TransactionKey::of(&line.source, pending_id), None);
         }
-        if !self.pending.is_empty() {
-            self.pending.retain(|p| p.key != key);
-        }
-        self.link(line);
         for draw in draws {
             let Some(amount) = draw.amount else { continue };
             self.count_win(&draw.campaign_id, draw.day);

@@ -68,7 +68,30 @@ pub struct Summary {
 }
 
 /// An event with its payload read, so that reading can happen on another thread.
-pub type Decoded = (StoredEvent, Result<LedgerEvent, LogError>);
+pub struct Decoded {
+    stored: StoredEvent,
+    event: Result<LedgerEvent, LogError>,
+    /// The key of the line it is about, if it is about one.
+    key: Option<TransactionKey>,
+}
+
+impl Decoded {
+    /// Reads a stored event's payload.
+    pub fn of(stored: StoredEvent) -> Decoded {
+        let event = decode(&stored);
+        let key = match &event {
+            Ok(LedgerEvent::Account(
+                AccountEvent::TransactionEvaluated { line, .. }
+                | AccountEvent::TransactionDeferred { line, .. },
+            )) => Some(TransactionKey::of(&line.source, &line.transaction_id)),
+            Ok(LedgerEvent::Account(AccountEvent::TransactionRemoved { source, transaction_id, .. })) => {
+                Some(TransactionKey::of(source, transaction_id))
+            }
+            _ => None,
+        };
+        Decoded { stored, event, key }
+    }
+}
 
 impl Replay {
     /// Replays the whole log: while the calling task checks and applies one page and reads the page after
@@ -96,7 +119,7 @@ impl Replay {
     }
 
     /// Checks and applies the next event of the log.
-    pub fn take(&mut self, (stored, event): Decoded) {
+    pub fn take(&mut self, Decoded { stored, event, key }: Decoded) {
         self.events += 1;
         if let Err(broken) = self.links.follow(&stored) {
             self.find(broken.to_string());
@@ -107,7 +130,7 @@ impl Replay {
         match event {
             Err(error) => self.find(error.to_string()),
             Ok(LedgerEvent::Account(event)) => {
-                self.identity(&stored, &event);
+                self.identity(&stored, &event, key);
                 self.account(&stored, event);
             }
             Ok(LedgerEvent::Campaign(event)) => self.campaign(&stored, event),
@@ -116,17 +139,7 @@ impl Replay {
 
     /// A line's first event carries its key, which no hash covers; a later one belongs to a line that waits
     /// or was taken back. So no line is decided twice, and none can be made to look new.
-    fn identity(&mut self, stored: &StoredEvent, event: &AccountEvent) {
-        let key = match event {
-            AccountEvent::TransactionEvaluated { line, .. }
-            | AccountEvent::TransactionDeferred { line, .. } => {
-                Some(TransactionKey::of(&line.source, &line.transaction_id))
-            }
-            AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
-                Some(TransactionKey::of(source, transaction_id))
-            }
-            _ => None,
-        };
+    fn identity(&mut self, stored: &StoredEvent, event: &AccountEvent, key: Option<TransactionKey>) {
         let place = stored.position;
         match (stored.transaction_key, key) {
             (None, None) => return,
@@ -258,7 +271,10 @@ impl Replay {
         if let Some(posting) = event.posting() {
             self.post(posting);
         }
-        self.accounts.entry(stored.stream.clone()).or_default().apply(event);
+        match self.accounts.get_mut(&stored.stream) {
+            Some(account) => account.apply(event),
+            None => self.accounts.entry(stored.stream.clone()).or_default().apply(event),
+        }
     }
 
     fn campaign(&mut self, stored: &StoredEvent, event: CampaignEvent) {
@@ -314,10 +330,5 @@ impl Replay {
 }
 
 fn decode_page(page: Vec<StoredEvent>) -> Vec<Decoded> {
-    page.into_iter()
-        .map(|stored| {
-            let event = decode(&stored);
-            (stored, event)
-        })
-        .collect()
+    page.into_iter().map(Decoded::of).collect()
 }
