@@ -209,7 +209,17 @@ fn an_auditor_sees_everyone_and_nothing_personal() {
         assert_eq!(events.iter().filter(|e| e["type"] == kind).count(), count, "{kind}");
     }
     let all = json!(events).to_string();
-    for secret in ["details", "sealed_seed", "COFFEE", "Coffee", "GB29NWBK", "GB94BARC", "\"1250\"", "\"minor\":1250", "m_42"] {
+    for secret in [
+        "details",
+        "sealed_seed",
+        "COFFEE",
+        "Coffee",
+        "GB29NWBK",
+        "GB94BARC",
+        "\"1250\"",
+        "\"minor\":1250",
+        "m_42",
+    ] {
         assert!(!all.contains(secret), "{secret} is in the history");
     }
     let one = sandbox.graphql(
