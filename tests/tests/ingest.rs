@@ -225,7 +225,10 @@ fn over_http_a_file_is_the_same_file() {
     let sandbox = home.serve();
     let send = |token: &str| {
         let mut command = rewardhub_tests::process::command();
-        command.args(["ingest", text(&file), "--json", "--url", sandbox.url()]).env("REWARDHUB_TOKEN", token);
+        command
+            .args(["ingest", text(&file), "--json", "--url", sandbox.url()])
+            .env("REWARDHUB_TOKEN", token)
+            .env("REWARDHUB_DATA", home.data());
         rewardhub_tests::process::run(command, b"")
     };
     let feed = sandbox.feed();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Line, Outcome};
-use ledger_core::audit::replay::{Replay, Summary};
+use ledger_core::audit::replay::{Decoded, Replay, Summary};
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::draw::{self, Draw, EpochKey, PrizeTable};
 use ledger_core::engine::{Receipt, RowResult, SeedVault};
@@ -20,7 +20,7 @@ use crate::world::gbp;
 pub(crate) fn replay(events: &[StoredEvent]) -> Summary {
     let mut replay = Replay::default();
     for stored in events {
-        replay.take((stored.clone(), decode(stored)));
+        replay.take(Decoded::of(stored.clone()));
     }
     replay.finish()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger_core::account::{AccountEvent, CommandKind, RewardAccount};
-use ledger_core::audit::replay::Replay;
+use ledger_core::audit::replay::{Decoded, Replay};
 use ledger_core::ids::{AccountId, EntryId};
 use ledger_core::log::decode::decode;
 use ledger_core::log::{Position, StoredEvent};
@@ -78,7 +78,7 @@ impl Steps {
 fn accounts(events: &[StoredEvent]) -> Replay {
     let mut replay = Replay::default();
     for stored in events {
-        replay.take((stored.clone(), decode(stored)));
+        replay.take(Decoded::of(stored.clone()));
     }
     replay
 }

@@ -27,8 +27,8 @@ pub struct Arguments {
     /// One transaction per line; `-` for standard input.
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
-    /// The data folder [default: ./data].
-    #[arg(long, value_name = "DIR", conflicts_with = "url", env = "REWARDHUB_DATA")]
+    /// The data folder [env: `REWARDHUB_DATA`] [default: ./data].
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
     data: Option<PathBuf>,
     /// A running service, such as <http://127.0.0.1:8080>; its token in `REWARDHUB_TOKEN`.
     #[arg(long, value_name = "URL")]
@@ -65,7 +65,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let (target, engine) = if let Some(url) = &arguments.url {
         (Target::http(url)?, None)
     } else {
-        let folder = Folder::create(&arguments.data.clone().unwrap_or_else(|| "./data".into()))?;
+        // Not clap's affair: there a set variable would conflict with `--url`.
+        let from_environment = || std::env::var_os("REWARDHUB_DATA").map(PathBuf::from);
+        let path = arguments.data.clone().or_else(from_environment).unwrap_or_else(|| "./data".into());
+        let folder = Folder::create(&path)?;
         let engine = Engine::start(&folder, folder.lock("ingest")?).await?;
         (Target::Ledger(engine.intake.clone()), Some(engine))
     };
