@@ -78,7 +78,7 @@ const FULL: Sizes = Sizes {
 /// Sizes of a request, and of the raw limit's batches.
 const CHUNKS: [usize; 2] = [1_000, 5_000];
 
-pub async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let Log::Sqlite = arguments.log;
     let sizes = if arguments.quick { &QUICK } else { &FULL };
     // First, before other cases leave the allocator with pages of their own.
