@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
-use ledger_core::engine::{Context, RowResult, SubmitError};
+use ledger_core::engine::{Context, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::transaction::RowError;
@@ -81,7 +81,7 @@ pub async fn post_transactions(
 
 fn report(answer: RowAnswer) -> RowReport {
     let (result, position, error) = match answer.outcome {
-        Ok(receipt) => (word(receipt.result), receipt.position, None),
+        Ok(receipt) => (receipt.result.as_str(), receipt.position, None),
         Err(error) => ("rejected", None, Some(error)),
     };
     RowReport {
@@ -89,16 +89,6 @@ fn report(answer: RowAnswer) -> RowReport {
         result,
         position: position.map(|position| position.to_string()),
         error,
-    }
-}
-
-fn word(result: RowResult) -> &'static str {
-    match result {
-        RowResult::Accepted => "accepted",
-        RowResult::Duplicate => "duplicate",
-        RowResult::Deferred => "deferred",
-        RowResult::Linked => "linked",
-        RowResult::Held => "held",
     }
 }
 

@@ -88,6 +88,19 @@ pub enum RowResult {
     Held,
 }
 
+impl RowResult {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RowResult::Accepted => "accepted",
+            RowResult::Duplicate => "duplicate",
+            RowResult::Deferred => "deferred",
+            RowResult::Linked => "linked",
+            RowResult::Held => "held",
+        }
+    }
+}
+
 /// The answer to one line, once it is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {

@@ -5,6 +5,7 @@
 //! order. Callers hear only of what is durable; rejections, too, wait for what was staged before them.
 
 mod core;
+mod decide;
 mod epochs;
 mod hydrate;
 mod ledger;

@@ -1,7 +1,7 @@
 //! Intake: from raw rows to durable answers. Parse, refuse what is malformed, seal the details, give the rest
 //! to the ledger; one bad row never takes its neighbours along.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::account::command::{Facts, PreparedTransaction};
@@ -120,7 +120,9 @@ impl Intake {
             });
             RowAnswer { transaction_id: row.transaction_id, outcome }
         });
-        Ok(answers.collect())
+        let answers: Vec<RowAnswer> = answers.collect();
+        count(&answers);
+        Ok(answers)
     }
 
     /// Parses and seals. The keys of new accounts are durable before anything sealed under them is.
@@ -144,32 +146,32 @@ impl Intake {
 
     fn seal(&self, transaction: &Transaction) -> Result<Result<PreparedTransaction, RowError>, SealError> {
         let Transaction { account_id, source, transaction_id, .. } = transaction;
-        let details =
-            match self.keyring.seal_details(account_id, source, transaction_id, &Details::of(transaction)) {
-                Ok(details) => details,
-                // Nobody has a key but who was opened: without one the account is unknown, or was erased.
-                Err(SealError::NoKey(_)) => {
-                    return Ok(Err(RowError::new(
-                        Code::AccountUnknown,
-                        "account_id",
-                        "there is no such account",
-                    )));
-                }
-                Err(SealError::Erased(_)) => {
-                    return Ok(Err(RowError::new(
-                        Code::AccountErased,
-                        "account_id",
-                        "the account's data have been erased",
-                    )));
-                }
-                Err(error) => return Err(error),
-            };
+        let details = Details::of(transaction);
+        let sealed = match self.keyring.seal_details(account_id, source, transaction_id, &details) {
+            Ok(sealed) => sealed,
+            // Nobody has a key but who was opened: without one the account is unknown, or was erased.
+            Err(SealError::NoKey(_)) => {
+                return Ok(Err(RowError::new(
+                    Code::AccountUnknown,
+                    "account_id",
+                    "there is no such account",
+                )));
+            }
+            Err(SealError::Erased(_)) => {
+                return Ok(Err(RowError::new(
+                    Code::AccountErased,
+                    "account_id",
+                    "the account's data have been erased",
+                )));
+            }
+            Err(error) => return Err(error),
+        };
         let line = Line {
             source: source.clone(),
             transaction_id: transaction_id.clone(),
             booked_at: transaction.booked_at,
             fingerprint: self.keyring.fingerprint(transaction),
-            details: Some(details),
+            details: Some(sealed),
             pending_transaction_id: transaction.pending_transaction_id.clone(),
         };
         Ok(Ok(PreparedTransaction {
@@ -177,9 +179,23 @@ impl Intake {
             key: TransactionKey::of(source, transaction_id),
             status: transaction.status,
             line,
-            facts: facts(&Details::of(transaction)),
+            facts: facts(&details),
         }))
     }
+}
+
+/// Counts a request's rows by what became of them, and its wins.
+fn count(answers: &[RowAnswer]) {
+    let (mut results, mut won) = (BTreeMap::new(), 0);
+    for answer in answers {
+        let result = answer.outcome.as_ref().map_or("rejected", |receipt| receipt.result.as_str());
+        *results.entry(result).or_insert(0) += 1;
+        won += u64::from(answer.outcome.as_ref().is_ok_and(|receipt| receipt.won.is_some()));
+    }
+    for (result, rows) in results {
+        metrics::counter!("transactions_total", "result" => result).increment(rows);
+    }
+    metrics::counter!("wins_total").increment(won);
 }
 
 type Parsed = (Option<String>, Result<Transaction, RowError>);

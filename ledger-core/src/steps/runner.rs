@@ -133,6 +133,8 @@ pub async fn run<S: Step>(
         if done > saved && (save_due || !running) {
             checkpoints.set(name, done).map_err(checkpoint)?;
             saved = done;
+            metrics::gauge!("step_position", "step" => name)
+                .set(u32::try_from(saved.0).map_or(f64::MAX, f64::from));
         }
         save_due = false;
     }

@@ -1,0 +1,216 @@
+//! Phase three of the loop: every command is decided through cqrs-es and staged, one after another.
+
+use std::sync::Arc;
+
+use cqrs_es::AggregateError;
+
+use crate::account::command::{AccountCommand, EvaluateTransaction, Known, PreparedTransaction};
+use crate::account::event::DeferReason;
+use crate::account::{Answer, CommandKind, Rejection};
+use crate::campaign::{CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
+use crate::draw;
+use crate::ids::{CampaignId, Digest, TransactionKey};
+use crate::time::{Epoch, Timestamp};
+use crate::transaction::Status;
+
+use super::epochs::{Due, due};
+use super::hydrate::pending_key;
+use super::ledger::{Context, Receipt, RowResult};
+use super::writer::{Failed, Outcome, RowReceipt, Work, Writer, unavailable};
+
+impl Writer {
+    /// Schedules and opens what is due, in the same batch as what follows.
+    pub(super) async fn advance_epochs(&mut self) -> Result<(), Failed> {
+        let now = self.shared.lock().staging.now;
+        let due: Vec<(CampaignId, Due)> = {
+            let core = self.shared.lock();
+            let campaigns =
+                core.campaigns.values().filter_map(|slot| Some((&slot.state, slot.state.terms()?.0)));
+            campaigns
+                .flat_map(|(state, terms)| {
+                    due(state, now).into_iter().map(|d| (terms.campaign_id.clone(), d))
+                })
+                .collect()
+        };
+        for (campaign, due) in due {
+            let kind = match due {
+                Due::Schedule(epoch) => self.schedule(&campaign, epoch)?,
+                Due::Open(epoch) => CampaignCommandKind::OpenEpoch { epoch, beacon: Digest([0; 32]) },
+            };
+            self.campaign(&campaign, kind, &self.own.clone())
+                .await?
+                .map_err(|e| bug("an epoch that is due", &e))?;
+        }
+        Ok(())
+    }
+
+    fn schedule(&self, campaign: &CampaignId, epoch: Epoch) -> Result<CampaignCommandKind, Failed> {
+        let (table_hash, beacon) = {
+            let core = self.shared.lock();
+            let terms = core.campaigns.get(campaign.as_str()).and_then(|slot| slot.state.terms());
+            let (terms, _) = terms.ok_or(Failed::Unavailable)?;
+            (terms.prize_table.hash(), terms.beacon.clone())
+        };
+        let (seed, sealed_seed) =
+            self.seeds.create(campaign, epoch).map_err(|e| unavailable("create a seed", &e))?;
+        let commitment = draw::commitment(campaign, epoch, &table_hash, &beacon, &seed);
+        Ok(CampaignCommandKind::ScheduleEpoch { epoch, commitment, sealed_seed })
+    }
+
+    pub(super) async fn decide(&mut self, work: &Work) -> Result<Outcome, Failed> {
+        Ok(match work {
+            Work::Transactions { rows, context, resume, .. } => {
+                let mut receipts = Vec::with_capacity(rows.len());
+                for row in rows {
+                    receipts.push(self.transaction(row, context, *resume).await?);
+                }
+                Outcome::Transactions(receipts)
+            }
+            Work::Account { account, kind, context, .. } => {
+                Outcome::Account(self.account(account.as_str(), kind.clone(), context, None).await?)
+            }
+            Work::Campaign { campaign, kind, context, .. } => {
+                let answer = self.campaign(campaign, kind.clone(), context).await?;
+                // A started campaign opens its first epoch at once.
+                self.advance_epochs().await?;
+                Outcome::Campaign(answer)
+            }
+            Work::Tick { .. } => Outcome::Tick(self.shared.lock().staging.now),
+        })
+    }
+
+    async fn transaction(
+        &mut self,
+        row: &Arc<PreparedTransaction>,
+        context: &Context,
+        resume: bool,
+    ) -> Result<RowReceipt, Failed> {
+        let (known, pending_known, offers) = {
+            let mut core = self.shared.lock();
+            let known = core.known.get(&row.key).cloned();
+            let pending_known = pending_key(row).and_then(|key| core.known.get(&key).cloned());
+            let offers = match (row.status, &known) {
+                // A repeat is answered without any campaign.
+                (Status::Booked, None) => self.offers.of(row.line.booked_at, &core, &*self.seeds),
+                (Status::Booked, Some(_)) if resume => {
+                    self.offers.of(row.line.booked_at, &core, &*self.seeds)
+                }
+                _ => Ok(vec![]),
+            };
+            (known, pending_known, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
+        };
+        // The line belongs to whoever brought it first; what another brings is sealed under another key.
+        let owner = known.as_ref().map_or(&row.account_id, |k| &k.account_id).clone();
+        let transaction =
+            if owner == row.account_id { Arc::clone(row) } else { Arc::new(without_details(row)) };
+        let key = (known.is_none() && row.status != Status::Pending).then_some(row.key);
+        let open_unknown = self.settings.open_enrolment;
+        let evaluate =
+            EvaluateTransaction { transaction, known, pending_known, open_unknown, offers, resume };
+        let answer =
+            self.account(owner.as_str(), CommandKind::EvaluateTransaction(evaluate), context, key).await?;
+        let mut core = self.shared.lock();
+        let position = core.staging.line_position;
+        let (result, won) = match answer {
+            Err(rejection) => return Ok(Err(rejection)),
+            Ok(Answer::Duplicate { position }) => {
+                let noted =
+                    || core.accounts.get(owner.as_str()).and_then(|slot| slot.noted.get(&row.key).copied());
+                let position = position.or_else(noted);
+                return Ok(Ok(Receipt { result: RowResult::Duplicate, position, won: None }));
+            }
+            Ok(Answer::Linked) => (RowResult::Linked, None),
+            Ok(Answer::Deferred(DeferReason::Held)) => (RowResult::Held, None),
+            Ok(Answer::Deferred(_) | Answer::Noted) => (RowResult::Deferred, None),
+            Ok(Answer::Evaluated { won, .. }) => (RowResult::Accepted, won),
+            Ok(
+                Answer::Removed | Answer::Done | Answer::Unchanged | Answer::Outstanding(_) | Answer::Settled,
+            ) => (RowResult::Accepted, None),
+        };
+        if let (Some(key), Some(position)) = (key, position) {
+            let fingerprint = (row.status == Status::Booked).then_some(row.line.fingerprint);
+            core.known.insert(key, Known { account_id: owner, position, fingerprint });
+            core.staging.keys.push(key);
+        }
+        Ok(Ok(Receipt { result, position, won }))
+    }
+
+    async fn account(
+        &mut self,
+        id: &str,
+        kind: CommandKind,
+        context: &Context,
+        key: Option<TransactionKey>,
+    ) -> Result<Result<Answer, Rejection>, Failed> {
+        let command = AccountCommand::new(self.prepare(context, key), kind);
+        let answer = Arc::clone(&command.answer);
+        let executed = self.accounts.execute(id, command).await;
+        outcome(executed, || answer.get().cloned())
+    }
+
+    async fn campaign(
+        &mut self,
+        id: &CampaignId,
+        kind: CampaignCommandKind,
+        context: &Context,
+    ) -> Result<Result<CampaignAnswer, CampaignRejection>, Failed> {
+        let command = CampaignCommand::new(self.prepare(context, None), kind);
+        let answer = Arc::clone(&command.answer);
+        let executed = self.campaigns.execute(id.as_str(), command).await;
+        self.offers.invalidate();
+        outcome(executed, || answer.get().copied())
+    }
+
+    /// Sets what the next command's events carry.
+    fn prepare(&self, context: &Context, key: Option<TransactionKey>) -> Timestamp {
+        let staging = &mut self.shared.lock().staging;
+        staging.metadata = context.metadata();
+        staging.key = key;
+        staging.line_position = None;
+        staging.now
+    }
+
+    /// One `BudgetSpent` with running totals for each campaign the batch touched, in the same append.
+    pub(super) async fn record_spend(&mut self) -> Result<(), Failed> {
+        let spend = std::mem::take(&mut self.shared.lock().staging.spend);
+        for (campaign, spend) in spend {
+            if spend.won_minor == 0 && spend.reversed_minor == 0 {
+                continue;
+            }
+            let kind = CampaignCommandKind::RecordSpend {
+                won_minor: spend.won_minor,
+                reversed_minor: spend.reversed_minor,
+            };
+            self.campaign(&campaign, kind, &self.own.clone())
+                .await?
+                .map_err(|e| bug("the batch's spend", &e))?;
+        }
+        Ok(())
+    }
+}
+
+fn outcome<T, E: std::error::Error>(
+    executed: Result<(), AggregateError<E>>,
+    answer: impl FnOnce() -> Option<T>,
+) -> Result<Result<T, E>, Failed> {
+    match executed {
+        Ok(()) => Ok(Ok(answer().expect("a handled command has filled its slot"))),
+        Err(AggregateError::UserError(rejection)) => Ok(Err(rejection)),
+        Err(error) => {
+            tracing::error!(error = %error, "an event could not be staged");
+            Err(Failed::Unavailable)
+        }
+    }
+}
+
+/// The engine's own command was refused: the batch is not written.
+fn bug(what: &'static str, rejection: &CampaignRejection) -> Failed {
+    tracing::error!(%rejection, what, "a campaign refused the engine's own command; the batch is not written");
+    Failed::Unavailable
+}
+
+fn without_details(row: &PreparedTransaction) -> PreparedTransaction {
+    let mut row = row.clone();
+    row.line.details = None;
+    row
+}
