@@ -1,5 +1,7 @@
 //! The JSON of every event, as history keeps it for ever: a change here must stay readable by what is written.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Considered, DeferReason, Line, Outcome};
 use ledger_core::campaign::CampaignEvent;

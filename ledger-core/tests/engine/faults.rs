@@ -199,11 +199,11 @@ async fn a_command_whose_answer_was_lost_is_carried_out_once() {
         let kind = CampaignCommandKind::Fund { amount: gbp(1) };
         assert_eq!(node.campaign(&campaign_id(), kind).await, CampaignAnswer::Done);
     }
-    let funded = campaign_events(&log.events()).into_iter().filter_map(|event| match event {
+    let mut funded = campaign_events(&log.events()).into_iter().filter_map(|event| match event {
         CampaignEvent::BudgetFunded { funded_minor, .. } => Some(funded_minor),
         _ => None,
     });
-    assert_eq!(funded.last(), Some(100_000_004));
+    assert_eq!(funded.next_back(), Some(100_000_004));
     sound(&log.events(), &*world.seeds);
 }
 

@@ -9,7 +9,6 @@ use std::time::Duration;
 use ledger_core::account::{AccountEvent, CommandKind, RewardAccount};
 use ledger_core::audit::replay::{Decoded, Replay};
 use ledger_core::ids::{AccountId, EntryId};
-use ledger_core::log::decode::decode;
 use ledger_core::log::{Position, StoredEvent};
 use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::credit::Credit;
