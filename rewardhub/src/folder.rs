@@ -73,6 +73,22 @@ impl Folder {
         self.0.join("runs")
     }
 
+    /// Refuses a folder that has lost a part which would silently be made anew: the log of its read models, the
+    /// keys of its log, the root key of its keys. They are made in the opposite order, so a kill during the very
+    /// first start leaves nothing that is refused.
+    pub fn check_complete(&self) -> anyhow::Result<()> {
+        let pairs = [(self.read(), self.log()), (self.log(), self.keys()), (self.keys(), self.root_key())];
+        for (present, missing) in pairs {
+            if present.is_file() && !missing.is_file() {
+                let (present, missing) = (present.display(), missing.display());
+                bail!(
+                    "{missing} is missing although {present} is there: restore it; nothing has been changed"
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// Takes the folder for this process until the lock is dropped, also by a kill.
     pub fn lock(&self, command: &str) -> anyhow::Result<Lock> {
         let path = self.0.join("lock");
@@ -113,6 +129,23 @@ pub struct Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_lost_its_log_or_keys_is_refused() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder::create(temporary.path()).unwrap();
+        folder.check_complete().unwrap();
+        for file in [folder.root_key(), folder.keys(), folder.log(), folder.read()] {
+            std::fs::write(file, b"").unwrap();
+            folder.check_complete().unwrap();
+        }
+        for lost in [folder.log(), folder.keys(), folder.root_key()] {
+            std::fs::remove_file(&lost).unwrap();
+            let refused = folder.check_complete().unwrap_err().to_string();
+            assert!(refused.starts_with(&format!("{} is missing", lost.display())), "{refused}");
+            std::fs::write(&lost, b"").unwrap();
+        }
+    }
 
     #[test]
     fn a_folder_in_use_is_refused_by_the_name_of_its_user() {

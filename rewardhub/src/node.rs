@@ -47,10 +47,12 @@ impl Engine {
     /// Opens the folder's log and keys and starts the writer. The embedded ledger opens accounts by their first
     /// transaction.
     pub async fn start(folder: &Folder, lock: Lock) -> anyhow::Result<Engine> {
+        folder.check_complete()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?);
+        // Keys first: a log never has an event whose key is not there.
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
         let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider))?);
+        let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?);
         let seeds: Arc<dyn SeedVault> = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
         let settings = Settings { open_enrolment: true, ..Settings::default() };
         let parts = Parts { log: Arc::clone(&log), clock: Arc::clone(&clock), seeds: Arc::clone(&seeds) };

@@ -91,6 +91,11 @@ fn page(state: &ApiState, headers: &HeaderMap) -> Result<Response, Problem> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let browser = accept.is_some_and(|accept| accept.contains("text/html"));
     match &state.graphiql_token {
+        // A page of another site that got this address under its own name (DNS rebinding) gets no token.
+        Some(_) if browser && !is_loopback(headers) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "this page comes with a token and is served to this machine only; send a query with POST",
+        )),
         Some(token) if browser => {
             let authorization = format!("Bearer {}", token());
             let source = GraphiQLSource::build()
@@ -105,6 +110,18 @@ fn page(state: &ApiState, headers: &HeaderMap) -> Result<Response, Problem> {
         )),
         _ => Err(Problem::new(StatusCode::BAD_REQUEST, "the parameter query is missing")),
     }
+}
+
+/// Whether the request names this machine. HTTP/1.0 clients may name nobody; browsers always do.
+fn is_loopback(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let host = host.to_str().unwrap_or_default();
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    name == "localhost"
+        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// Whatever comes out, it is 200: what went wrong stands in `errors`, each with a code.

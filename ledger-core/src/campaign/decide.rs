@@ -3,7 +3,7 @@
 use crate::campaign::command::{CampaignAnswer, CampaignCommandKind, CampaignRejection, EpochTally};
 use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::{Campaign, EpochPhase, EpochState};
-use crate::campaign::terms::Terms;
+use crate::campaign::terms::{Terms, TermsError};
 use crate::ids::Digest;
 use crate::money::{Money, MoneyError};
 use crate::posting::Posting;
@@ -103,6 +103,10 @@ impl Campaign {
 
     fn fund(&self, amount: Money) -> Decision {
         let terms = self.running()?;
+        if amount.is_zero() {
+            let (field, message) = ("amount.minor".into(), "must be above zero".into());
+            return Err(TermsError { field, message }.into());
+        }
         done(vec![self.funding(terms, amount)?])
     }
 

@@ -131,8 +131,15 @@ pub async fn run<S: Step>(
         running &= !*stop.borrow();
         let done = under_way.first_key_value().map_or(read, |(oldest, _)| Position(oldest.0 - 1));
         if done > saved && (save_due || !running) {
-            checkpoints.set(name, done).map_err(checkpoint)?;
-            saved = done;
+            // A checkpoint that cannot be kept costs time at the next start, nothing else.
+            match checkpoints.set(name, done) {
+                Ok(()) => saved = done,
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    step = name,
+                    "a checkpoint cannot be kept just now"
+                ),
+            }
             metrics::gauge!("step_position", "step" => name)
                 .set(u32::try_from(saved.0).map_or(f64::MAX, f64::from));
         }

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
 use super::{AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType};
 use crate::ids::TransactionKey;
@@ -114,12 +114,27 @@ impl EventLog for SqliteLog {
     async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
         // Always a commit: should an append have failed half-way through its own, this one overwrites what
         // it left in the write-ahead log, so that it cannot surface after a crash.
-        let connection = self.writer()?;
+        // In a transaction of its own, since a commit that fails when a statement is merely let go of is not
+        // reported, and this writer would believe in an epoch that the file does not have.
+        let failed = || store("take the lease");
+        let mut connection = self.writer()?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
         let raise = "UPDATE head SET epoch = epoch + 1, holder = ?1 WHERE \"partition\" = 0 \
                      AND epoch = coalesce(?2, epoch) RETURNING epoch, position, recorded_at";
-        let mut statement = connection.prepare_cached(raise).map_err(store("take the lease"))?;
-        let raised = statement.query_row(params![holder, held], rows::head).optional();
-        raised.map_err(store("take the lease"))?.ok_or(LogError::Fenced)
+        let raised = transaction.query_row(raise, params![holder, held], rows::head).optional();
+        let head = raised.map_err(failed())?.ok_or(LogError::Fenced)?;
+        let last = "SELECT coalesce(max(position), 0) FROM events";
+        let last: u64 = transaction.query_row(last, [], |row| row.get(0)).map_err(failed())?;
+        if last != head.position.0 {
+            let last = Position(last);
+            return Err(LogError::Damaged(format!(
+                "its head is at {}, its last event at {last}",
+                head.position
+            )));
+        }
+        transaction.commit().map_err(failed())?;
+        Ok(head)
     }
 
     async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
