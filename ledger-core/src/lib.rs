@@ -22,6 +22,8 @@ pub mod campaign;
 
 pub mod account;
 
+pub mod postgres;
+
 pub mod log;
 
 pub mod engine;

@@ -13,7 +13,8 @@ use ledger_core::ids::{
     AccountId, CampaignId, Digest, EntryId, Fingerprint, Source, TransactionId, TransactionKey,
 };
 use ledger_core::log::{
-    AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType,
+    AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
+    StreamType,
 };
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
@@ -271,6 +272,12 @@ impl EventLog for TestLog {
         Ok(Head { epoch: 1, position: self.head_position(), recorded_at: None })
     }
     async fn load_streams(&self, _: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
+        not_here()
+    }
+    async fn hydrate(&self, _: &[StreamId], _: &str) -> Result<Hydration, LogError> {
+        not_here()
+    }
+    async fn save_snapshots(&self, _: &[Snapshot]) -> Result<(), LogError> {
         not_here()
     }
     async fn stream_ids(&self, _: StreamType) -> Result<Vec<StreamId>, LogError> {

@@ -4,10 +4,12 @@
 //! them to it. [`decode`] turns stored bytes into domain events.
 
 pub mod decode;
+pub mod postgres;
 pub mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -210,6 +212,12 @@ pub enum LogError {
     /// Another writer holds the log.
     #[error("another writer has taken the log over")]
     Fenced,
+    /// Another writer's lease has not run out: stand by.
+    #[error("the log is held by {holder}")]
+    Held {
+        /// Who holds it.
+        holder: String,
+    },
 }
 
 impl LogError {
@@ -217,6 +225,43 @@ impl LogError {
     pub fn transient(&self) -> bool {
         matches!(self, LogError::Store { transient: true, .. })
     }
+}
+
+/// An aggregate's state after one of its events, so that hydration need not start at the first. A cache: it may
+/// be lost at any time, and one that does not fit the log or the code is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Whose.
+    pub stream: StreamId,
+    /// The last event in the state.
+    pub sequence: u64,
+    /// That event's hash, which stands for all the stream's history up to it.
+    pub hash: Digest,
+    /// Fingerprint of the code that made the state.
+    pub code: String,
+    /// The state, in that code's own format.
+    pub state: Vec<u8>,
+}
+
+/// What it takes to hydrate streams.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hydration {
+    /// For some of the streams, at most one each.
+    pub snapshots: Vec<Snapshot>,
+    /// Each stream's events in order: from its snapshot's last event on, that one included, or all.
+    pub events: Vec<StoredEvent>,
+}
+
+/// Readers assert that positions follow one another: a hole is an alarm, never a skip.
+pub(crate) fn no_hole(after: Position, events: &[StoredEvent]) -> Result<(), LogError> {
+    let mut last = after;
+    for event in events {
+        if event.position != last.next() {
+            return Err(LogError::Damaged(format!("position {} follows {last}", event.position)));
+        }
+        last = event.position;
+    }
+    Ok(())
 }
 
 /// An append-only, totally ordered, deduplicating store of events with one writer at a time.
@@ -229,14 +274,36 @@ impl LogError {
 /// - Readers see a prefix of the log: whoever sees position n can see all before n.
 /// - Positions are contiguous from 1, sequences contiguous from 1 in each stream.
 ///
-/// `lease`, `append`, `load_streams`, `stream_ids` and `find_transactions` are called from threads that may
+/// `lease`, `append`, `hydrate`, `load_streams`, `stream_ids` and `find_transactions` are called from threads that may
 /// block (the writer's own); the readers may be called from anywhere.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Becomes the writer: raises the epoch, so that whoever wrote before is fenced, and tells where the log
-    /// stands. `holder` names the process for people. With `held: Some(epoch)`, recovery by a writer that
-    /// believes it still has the lease: fails with [`LogError::Fenced`] if the epoch has moved on meanwhile.
+    /// stands. `holder` names this writer and no other, ever. Fails with [`LogError::Held`] while another's lease
+    /// has not run out, where leases do.
+    ///
+    /// With `held: Some(epoch)`, recovery by a writer that believes it still has the lease: fails with
+    /// [`LogError::Fenced`] if another has taken it. The epoch may have moved on under the same holder, by a
+    /// recovery whose answer was lost.
     async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError>;
+
+    /// How long a lease lasts after it was last renewed; `None` where it does not run out, since something else
+    /// keeps a second process away.
+    fn lease_ttl(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Makes the lease of this epoch last [`lease_ttl`](EventLog::lease_ttl) from now; an append does the same.
+    /// Fails with [`LogError::Fenced`] once the epoch has moved on.
+    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+        let now = self.head().await?.epoch;
+        if now == epoch { Ok(()) } else { Err(LogError::Fenced) }
+    }
+
+    /// Lets the next writer have the log at once. Fails with [`LogError::Fenced`] once the epoch has moved on.
+    async fn release(&self, epoch: u64) -> Result<(), LogError> {
+        self.renew(epoch).await
+    }
 
     /// Writes one batch.
     async fn append(&self, batch: &Batch) -> Result<(), AppendError>;
@@ -246,6 +313,12 @@ pub trait EventLog: Send + Sync {
 
     /// All events of these streams, each stream in order, streams in any order. Unknown streams have none.
     async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError>;
+
+    /// The same, with snapshots made by this `code` in the place of long beginnings.
+    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError>;
+
+    /// Keeps these snapshots instead of earlier ones of their streams. May be called beside the writer.
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError>;
 
     /// The ids of all streams of one type, sorted.
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError>;

@@ -1,8 +1,9 @@
-//! For tests: a clock that is set, a log that fails on demand, the contract every log keeps.
+//! For tests: a clock that is set, a log that fails on demand, the contract every log keeps, a private PostgreSQL.
 
 pub mod contract;
 
 mod clock;
+mod cluster;
 mod faults;
 #[cfg(test)]
 pub(crate) mod given;
@@ -10,6 +11,7 @@ mod history;
 mod simulated;
 
 pub use clock::ManualClock;
+pub use cluster::{Cluster, ClusterError};
 pub use faults::{Fault, Faults};
 pub use history::{History, stream};
 pub use simulated::SimulatedLog;

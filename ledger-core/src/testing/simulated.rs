@@ -12,7 +12,10 @@ use async_trait::async_trait;
 
 use super::faults::{Fault, Faults};
 use crate::ids::TransactionKey;
-use crate::log::{AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType};
+use crate::log::{
+    AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
+    StreamType,
+};
 
 /// One process's handle on a simulated log.
 #[derive(Debug, Default)]
@@ -30,10 +33,12 @@ struct Disk {
 #[derive(Debug, Default)]
 struct Data {
     head: Head,
+    holder: String,
     events: Vec<StoredEvent>,
     /// Where in `events`.
     streams: BTreeMap<StreamId, Vec<usize>>,
     keys: HashMap<TransactionKey, usize>,
+    snapshots: BTreeMap<StreamId, Snapshot>,
     /// Appends that still run though their writer has given up on them.
     running: Vec<Batch>,
 }
@@ -87,7 +92,7 @@ impl SimulatedLog {
 
 #[async_trait]
 impl EventLog for SimulatedLog {
-    async fn lease(&self, _holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
         self.alive()?;
         if self.disk.faults.fails_lease() {
             return Err(failure("take the lease", true, "a lease that was to fail"));
@@ -97,10 +102,11 @@ impl EventLog for SimulatedLog {
             // Fenced by now or not: nobody is left to be told.
             data.append(&batch).ok();
         }
-        if held.is_some_and(|epoch| epoch != data.head.epoch) {
+        if held.is_some_and(|epoch| epoch != data.head.epoch && data.holder != holder) {
             return Err(LogError::Fenced);
         }
         data.head.epoch += 1;
+        data.holder = holder.into();
         Ok(data.head)
     }
 
@@ -129,8 +135,10 @@ impl EventLog for SimulatedLog {
                 unknown("the reply was lost")
             }
             Some(Fault::Fence) => {
-                self.data().head.epoch += 1;
-                self.data().append(batch)
+                let mut data = self.data();
+                data.head.epoch += 1;
+                data.holder = "another".into();
+                data.append(batch)
             }
             Some(Fault::CrashBeforeCommit) => {
                 self.crash();
@@ -151,6 +159,26 @@ impl EventLog for SimulatedLog {
     async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
         let data = self.read()?;
         Ok(streams.iter().flat_map(|stream| data.stream(stream)).cloned().collect())
+    }
+
+    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
+        let data = self.read()?;
+        let fitting = |stream| data.snapshots.get(stream).filter(|snapshot| snapshot.code == code);
+        let snapshots: Vec<Snapshot> = streams.iter().filter_map(fitting).cloned().collect();
+        let first = |stream| fitting(stream).map_or(1, |snapshot| snapshot.sequence);
+        let from = |stream| data.stream(stream).filter(move |event| event.sequence >= first(stream));
+        Ok(Hydration { events: streams.iter().flat_map(from).cloned().collect(), snapshots })
+    }
+
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
+        let mut data = self.read()?;
+        for new in snapshots {
+            let kept = data.snapshots.get(&new.stream);
+            if kept.is_none_or(|kept| kept.code != new.code || kept.sequence < new.sequence) {
+                data.snapshots.insert(new.stream.clone(), new.clone());
+            }
+        }
+        Ok(())
     }
 
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {

@@ -7,7 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use async_trait::async_trait;
 use ledger_core::ids::TransactionKey;
 use ledger_core::log::{
-    AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType,
+    AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
+    StreamType,
 };
 
 pub(crate) struct TapLog {
@@ -86,6 +87,14 @@ impl EventLog for TapLog {
 
     async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
         self.inner.load_streams(streams).await
+    }
+
+    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
+        self.inner.hydrate(streams, code).await
+    }
+
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
+        self.inner.save_snapshots(snapshots).await
     }
 
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {

@@ -16,7 +16,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 
-use super::{AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType};
+use super::{
+    AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
+    StreamType,
+};
 use crate::ids::TransactionKey;
 use readers::Readers;
 
@@ -121,7 +124,8 @@ impl EventLog for SqliteLog {
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
         let raise = "UPDATE head SET epoch = epoch + 1, holder = ?1 WHERE \"partition\" = 0 \
-                     AND epoch = coalesce(?2, epoch) RETURNING epoch, position, recorded_at";
+                     AND (?2 IS NULL OR epoch = ?2 OR (epoch > ?2 AND holder = ?1)) \
+                     RETURNING epoch, position, recorded_at";
         let raised = transaction.query_row(raise, params![holder, held], rows::head).optional();
         let head = raised.map_err(failed())?.ok_or(LogError::Fenced)?;
         let last = "SELECT coalesce(max(position), 0) FROM events";
@@ -147,6 +151,15 @@ impl EventLog for SqliteLog {
 
     async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
         self.read_as_writer(|connection| rows::load_streams(connection, streams))
+    }
+
+    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
+        self.read_as_writer(|connection| rows::hydrate(connection, streams, code))
+    }
+
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
+        let mut connection = self.writer()?;
+        rows::save_snapshots(&mut connection, snapshots).map_err(store("save snapshots"))
     }
 
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {

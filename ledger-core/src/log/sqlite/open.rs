@@ -7,10 +7,13 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::{SqliteOptions, store};
 use crate::log::LogError;
 
-/// Version [`VERSION`] of the schema; sets `application_id` and `user_version`.
-const SCHEMA: &str = include_str!("../../../../migrations/sqlite/log.sql");
+/// Version 1 of the schema, and what each later one adds. Each sets `user_version`, the first `application_id`.
+const MIGRATIONS: [&str; 2] = [
+    include_str!("../../../../migrations/sqlite/log.sql"),
+    include_str!("../../../../migrations/sqlite/log.2.sql"),
+];
 /// The newest schema this program knows.
-const VERSION: i64 = 1;
+const VERSION: i64 = MIGRATIONS.len() as i64;
 /// `RWLG` in `PRAGMA application_id`.
 const APPLICATION_ID: i64 = 0x5257_4c47;
 /// Each page a batch touches costs two system calls, so SQLite's own 4096 is slower; far larger ones write too
@@ -43,7 +46,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
     .map_err(store("open"))?;
     connection.busy_timeout(options.busy_timeout).map_err(store("open"))?;
     // Before anything is changed: a file that is not ours stays as it is.
-    let fresh = is_fresh(&connection)?;
+    let version = version(&connection)?;
 
     let checkpoint_pages = u64::from(options.checkpoint_mib) * 1024 * 1024 / u64::from(PAGE_BYTES);
     let settings = format!(
@@ -57,8 +60,8 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
     );
     connection.execute_batch(&settings).map_err(store("open"))?;
     connection.set_prepared_statement_cache_capacity(32);
-    if fresh {
-        create(&mut connection)?;
+    if version < VERSION {
+        migrate(&mut connection)?;
     }
     Ok(connection)
 }
@@ -72,14 +75,15 @@ pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection,
     // Every commit of the writer empties a reader's own cache, so it reads from the system's instead.
     let settings = "PRAGMA query_only = ON; PRAGMA mmap_size = 1099511627776; PRAGMA cache_size = -8192;";
     connection.execute_batch(settings).map_err(store("open for reading"))?;
-    if is_fresh(&connection)? {
+    if version(&connection)? == 0 {
         return Err(Refused::Empty.into());
     }
     Ok(connection)
 }
 
-/// Whether the schema is still to be created. Refuses files that are not ours or newer than we are.
-fn is_fresh(connection: &Connection) -> Result<bool, LogError> {
+/// The file's version; 0 if the schema is still to be created. Refuses files that are not ours or newer than we
+/// are.
+fn version(connection: &Connection) -> Result<i64, LogError> {
     let query = "SELECT (SELECT application_id FROM pragma_application_id),
                         (SELECT user_version FROM pragma_user_version),
                         (SELECT count(*) FROM sqlite_schema)";
@@ -87,20 +91,22 @@ fn is_fresh(connection: &Connection) -> Result<bool, LogError> {
         .query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .map_err(store("read the schema's version"))?;
     match (application_id, version, objects) {
-        (0, 0, 0) => Ok(true),
+        (0, 0, 0) => Ok(0),
         (APPLICATION_ID, found, _) if found > VERSION => Err(Refused::Newer { found }.into()),
-        (APPLICATION_ID, VERSION, _) => Ok(false),
+        (APPLICATION_ID, found @ 1.., _) => Ok(found),
         _ => Err(Refused::Foreign.into()),
     }
 }
 
-fn create(connection: &mut Connection) -> Result<(), LogError> {
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(store("create the schema"))?;
-    // Another process may have created it while we waited for the lock.
-    if is_fresh(&transaction)? {
-        transaction.execute_batch(SCHEMA).map_err(store("create the schema"))?;
+/// Brings the file to [`VERSION`], all or nothing.
+fn migrate(connection: &mut Connection) -> Result<(), LogError> {
+    let failed = || store("bring the schema up to date");
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed())?;
+    // Another process may have done it while we waited for the lock.
+    let applied = usize::try_from(version(&transaction)?).unwrap_or(0);
+    for migration in &MIGRATIONS[applied..] {
+        transaction.execute_batch(migration).map_err(failed())?;
     }
-    transaction.commit().map_err(store("create the schema"))
+    transaction.commit().map_err(failed())
 }

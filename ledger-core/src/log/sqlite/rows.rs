@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use rusqlite::types::{FromSqlError, Type, ValueRef};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, TransactionBehavior, params};
 
 use super::store;
 use crate::ids::{Digest, TransactionKey};
-use crate::log::{Head, LogError, Position, StoredEvent, StreamId, StreamType};
+use crate::log::{Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId, StreamType, no_hole};
 use crate::time::Timestamp;
 
 macro_rules! select_events {
@@ -57,13 +57,7 @@ pub(super) fn read_after(
     let mut statement = connection.prepare_cached(AFTER).map_err(store("read the log"))?;
     collect(&mut statement, params![integer(position.0), limit_of(limit)], &mut events)?;
 
-    let mut last = position;
-    for event in &events {
-        if event.position != last.next() {
-            return Err(LogError::Damaged(format!("position {} follows {last}", event.position)));
-        }
-        last = event.position;
-    }
+    no_hole(position, &events)?;
     Ok(events)
 }
 
@@ -130,6 +124,58 @@ pub(super) fn load_streams(
         }
         Ok(events)
     })
+}
+
+/// Each stream from its snapshot's last event on, or whole.
+pub(super) fn hydrate(
+    connection: &Connection,
+    streams: &[StreamId],
+    code: &str,
+) -> Result<Hydration, LogError> {
+    in_snapshot(connection, || {
+        let mut hydration = Hydration::default();
+        let mut statement = connection.prepare_cached(OF_STREAM).map_err(store("load streams"))?;
+        for stream in streams {
+            let snapshot = snapshot(connection, stream, code).map_err(store("load a snapshot"))?;
+            let first = snapshot.as_ref().map_or(1, |snapshot| integer(snapshot.sequence));
+            let from = params![stream.stream_type.as_str(), stream.id.as_str(), first, ALL];
+            collect(&mut statement, from, &mut hydration.events)?;
+            hydration.snapshots.extend(snapshot);
+        }
+        Ok(hydration)
+    })
+}
+
+fn snapshot(connection: &Connection, stream: &StreamId, code: &str) -> rusqlite::Result<Option<Snapshot>> {
+    let select = "SELECT sequence, hash, state FROM snapshots \
+                  WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND code = ?3";
+    let mut select = connection.prepare_cached(select)?;
+    let key = params![stream.stream_type.as_str(), stream.id.as_str(), code];
+    let read = |row: &Row<'_>| {
+        let (sequence, hash, state) = (row.get(0)?, Digest(fixed(row, 1)?), row.get(2)?);
+        Ok(Snapshot { stream: stream.clone(), sequence, hash, code: code.into(), state })
+    };
+    select.query_row(key, read).optional()
+}
+
+/// Never puts an older one in the place of a newer one.
+pub(super) fn save_snapshots(connection: &mut Connection, snapshots: &[Snapshot]) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let save = "INSERT INTO snapshots (aggregate_type, aggregate_id, sequence, hash, code, state) \
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET \
+                sequence = excluded.sequence, hash = excluded.hash, code = excluded.code, state = excluded.state \
+                WHERE snapshots.code <> excluded.code OR snapshots.sequence < excluded.sequence";
+    for snapshot in snapshots {
+        transaction.prepare_cached(save)?.execute(params![
+            snapshot.stream.stream_type.as_str(),
+            snapshot.stream.id.as_str(),
+            integer(snapshot.sequence),
+            snapshot.hash.0.as_slice(),
+            snapshot.code,
+            snapshot.state,
+        ])?;
+    }
+    transaction.commit()
 }
 
 /// The events that carry these keys.

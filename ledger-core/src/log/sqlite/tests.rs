@@ -92,16 +92,25 @@ async fn a_row_that_is_no_event_is_refused_by_the_file() {
 async fn a_newer_file_is_refused_and_left_as_it_is() {
     let folder = TempDir::new().unwrap();
     drop(written(&folder).await);
-    raw(&folder).execute_batch("PRAGMA user_version = 2").unwrap();
+    raw(&folder).execute_batch("PRAGMA user_version = 3").unwrap();
     for opened in [
         SqliteLog::open(&folder.path().join(FILE), &SqliteOptions::default()),
         SqliteLog::open_read_only(&folder.path().join(FILE)),
     ] {
         let refused = chain(&opened.err().unwrap());
-        assert!(refused.contains("version 2; this program knows up to 1"), "{refused}");
+        assert!(refused.contains("version 3; this program knows up to 2"), "{refused}");
     }
     let version = raw(&folder).query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
+}
+
+#[tokio::test]
+async fn an_older_file_is_brought_up_to_date() {
+    let folder = TempDir::new().unwrap();
+    raw(&folder).execute_batch(include_str!("../../../../migrations/sqlite/log.sql")).unwrap();
+    let (_log, _) = written(&folder).await;
+    let rows = raw(&folder).query_row("SELECT count(*) FROM snapshots", [], |row| row.get::<_, i64>(0));
+    assert_eq!(rows.unwrap(), 0);
 }
 
 #[test]

@@ -13,11 +13,13 @@ mod reading;
 mod writing;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{History, stream};
-use crate::log::{EventLog, Head, Position, StoredEvent};
+use crate::log::{EventLog, Head, LogError, Position, StoredEvent};
 
 /// A place where one log lives, to be opened by one process after the other or by several at once.
 #[async_trait]
@@ -33,10 +35,12 @@ pub async fn holds<P: Place>(fresh: impl AsyncFn() -> P) {
     reading::positions_are_contiguous_and_pages_join(&fresh().await).await;
     reading::a_stream_is_read_page_by_page(&fresh().await).await;
     reading::streams_are_loaded_whole(&fresh().await).await;
+    reading::streams_are_hydrated_from_their_snapshots(&fresh().await).await;
     reading::stream_ids_are_sorted_and_of_one_type(&fresh().await).await;
     reading::transactions_are_found_by_key(&fresh().await).await;
     writing::an_append_elsewhere_than_at_the_head_is_fenced(&fresh().await).await;
     writing::a_new_lease_fences_the_old_writer(&fresh().await).await;
+    writing::a_lease_is_renewed_and_given_back(&fresh().await).await;
     writing::a_recovery_holds_only_while_nobody_else_took_over(&fresh().await).await;
     writing::all_duplicate_keys_are_named_and_nothing_is_written(&fresh().await).await;
     writing::a_batch_with_one_bad_event_leaves_nothing(&fresh().await).await;
@@ -47,8 +51,21 @@ pub async fn holds<P: Place>(fresh: impl AsyncFn() -> P) {
     writing::a_big_batch_lands_whole(&fresh().await).await;
 }
 
+/// The lease, under a name that nobody else has; waits until an earlier one has run out.
 async fn lease(log: &Arc<dyn EventLog>) -> Head {
-    log.lease("test", None).await.unwrap()
+    static TAKEN: AtomicU64 = AtomicU64::new(0);
+    let holder = format!("test {}", TAKEN.fetch_add(1, Ordering::Relaxed));
+    lease_as(log, &holder).await
+}
+
+async fn lease_as(log: &Arc<dyn EventLog>, holder: &str) -> Head {
+    for _ in 0..1_000 {
+        match log.lease(holder, None).await {
+            Err(LogError::Held { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+            taken => return taken.unwrap(),
+        }
+    }
+    panic!("the lease never ran out");
 }
 
 /// Appends one event for each of these streams and returns them.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Place, all, lease, write};
 use crate::audit::chain::{Links, verify_links};
 use crate::ids::{CampaignId, TransactionKey};
-use crate::log::{Head, Position, StoredEvent, StreamId, StreamType};
+use crate::log::{Head, Hydration, Position, Snapshot, StoredEvent, StreamId, StreamType};
 use crate::testing::{History, stream};
 
 pub(super) async fn an_empty_log_is_empty(place: &impl Place) {
@@ -170,4 +170,42 @@ pub(super) async fn readers_see_a_growing_prefix(place: &impl Place) {
     }
     done.store(true, Ordering::SeqCst);
     assert_eq!(watcher.await.unwrap(), Position(300));
+}
+
+pub(super) async fn streams_are_hydrated_from_their_snapshots(place: &impl Place) {
+    let log = place.open().await;
+    let epoch = lease(&log).await.epoch;
+    let mut history = History::default();
+    let written = write(&log, epoch, &mut history, &["a", "b", "a", "a", "b"]).await;
+    let snapshot = |event: &StoredEvent, code: &str| Snapshot {
+        stream: event.stream.clone(),
+        sequence: event.sequence,
+        hash: event.hash,
+        code: code.into(),
+        state: format!("state after {}", event.position).into_bytes(),
+    };
+    let both = [stream("a"), stream("b"), stream("nobody")];
+    let hydrate = async |code: &str| {
+        let mut hydration = log.hydrate(&both, code).await.unwrap();
+        hydration.events.sort_by_key(|event| event.position);
+        hydration
+    };
+
+    let whole = Hydration { snapshots: vec![], events: written.clone() };
+    assert_eq!(hydrate("v1").await, whole, "without any snapshot");
+    let second = snapshot(&written[2], "v1");
+    log.save_snapshots(std::slice::from_ref(&second)).await.unwrap();
+    let shorter = Hydration { snapshots: vec![second.clone()], events: written[1..].to_vec() };
+    assert_eq!(hydrate("v1").await, shorter, "from the snapshot's own event on");
+    assert_eq!(hydrate("v2").await, whole, "other code does not know the state");
+
+    log.save_snapshots(&[snapshot(&written[0], "v1")]).await.unwrap();
+    assert_eq!(hydrate("v1").await, shorter, "an older one never takes the place of a newer one");
+    let (third, of_b) = (snapshot(&written[3], "v2"), snapshot(&written[4], "v2"));
+    log.save_snapshots(&[third.clone(), of_b.clone()]).await.unwrap();
+    let mut latest = hydrate("v2").await;
+    latest.snapshots.sort_by_key(|snapshot| snapshot.stream.clone());
+    assert_eq!(latest, Hydration { snapshots: vec![third, of_b], events: written[3..].to_vec() });
+    assert_eq!(hydrate("v1").await, whole, "what is left is of other code");
+    assert_eq!(log.load_streams(&both).await.unwrap().len(), 5, "loading knows no snapshots");
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Place, all, lease, write};
+use super::{Place, all, lease, lease_as, write};
 use crate::ids::TransactionKey;
 use crate::log::{AppendError, EventLog, LogError, Position, StoredEvent};
 use crate::testing::{History, stream};
@@ -48,15 +48,39 @@ pub(super) async fn a_new_lease_fences_the_old_writer(place: &impl Place) {
     assert_eq!(all(&old).await, all(&new).await);
 }
 
+pub(super) async fn a_lease_is_renewed_and_given_back(place: &impl Place) {
+    let (log, other) = (place.open().await, place.open().await);
+    let epoch = lease_as(&log, "one").await.epoch;
+    if let Some(ttl) = log.lease_ttl() {
+        let refused = other.lease("two", None).await;
+        assert!(matches!(refused, Err(LogError::Held { ref holder }) if holder == "one"), "{refused:?}");
+        // Kept for longer than it lasts.
+        for _ in 0..6 {
+            tokio::time::sleep(ttl / 4).await;
+            log.renew(epoch).await.unwrap();
+            assert!(matches!(other.lease("two", None).await, Err(LogError::Held { .. })));
+        }
+    }
+    log.renew(epoch).await.unwrap();
+    log.release(epoch).await.unwrap();
+    let taken = other.lease("two", None).await.unwrap();
+    assert!(taken.epoch > epoch);
+    assert!(matches!(log.renew(epoch).await, Err(LogError::Fenced)));
+    assert!(matches!(log.release(epoch).await, Err(LogError::Fenced)));
+    assert_eq!(other.head().await.unwrap(), taken, "a writer that was fenced changes nothing");
+}
+
 pub(super) async fn a_recovery_holds_only_while_nobody_else_took_over(place: &impl Place) {
     let (log, other) = (place.open().await, place.open().await);
-    let epoch = lease(&log).await.epoch;
-    let recovered = log.lease("test", Some(epoch)).await.unwrap();
+    let epoch = lease_as(&log, "one").await.epoch;
+    let recovered = log.lease("one", Some(epoch)).await.unwrap();
     assert!(recovered.epoch > epoch, "a recovery fences the writer's own running append");
-    assert!(matches!(log.lease("test", Some(epoch)).await, Err(LogError::Fenced)));
+    let repeated = log.lease("one", Some(epoch)).await.unwrap();
+    assert!(repeated.epoch > recovered.epoch, "the answer to a recovery may be lost");
+    assert!(matches!(log.lease("two", Some(epoch)).await, Err(LogError::Fenced)));
 
-    let taken = lease(&other).await;
-    assert!(matches!(log.lease("test", Some(recovered.epoch)).await, Err(LogError::Fenced)));
+    let taken = lease_as(&other, "two").await;
+    assert!(matches!(log.lease("one", Some(repeated.epoch)).await, Err(LogError::Fenced)));
     assert_eq!(other.head().await.unwrap(), taken, "a refused lease changes nothing");
 }
 
@@ -102,7 +126,7 @@ pub(super) async fn a_batch_with_one_bad_event_leaves_nothing(place: &impl Place
     assert!(matches!(refused, Err(AppendError::Unknown(ref e)) if !e.transient()), "{refused:?}");
 
     assert_eq!(all(&log).await, written);
-    let head = log.lease("test", Some(epoch)).await.unwrap();
+    let head = log.lease("test again", Some(epoch)).await.unwrap();
     assert_eq!(head.position, Position(1));
     let event = history.keyed(&stream("b"), 1);
     log.append(&history.batch(head.epoch, vec![event])).await.unwrap();

@@ -1,0 +1,253 @@
+//! The log on PostgreSQL: one table, one statement for each batch, one connection that writes.
+//!
+//! The writer's connection is made anew when it breaks; what happened to a statement that was under way is then
+//! unknown, and the next lease, which waits for the head's row lock, settles it. Everybody else reads through the
+//! pool and never waits for the writer. A lease carries a time by the server's clock, which only tells a standby
+//! when it may take over: correctness rests on the epoch alone.
+
+mod append;
+mod rows;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
+
+use super::{
+    AppendError, Batch, EventLog, Head, LogError, Position, Snapshot, StoredEvent, StreamId, StreamType,
+};
+use crate::ids::TransactionKey;
+use crate::log::Hydration;
+use crate::postgres::{self, Database, Fault, SchemaError};
+
+/// How a log on PostgreSQL is used.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// How long a lease lasts after it was last renewed: how long a standby waits for a silent writer.
+    pub lease_ttl: Duration,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        PostgresOptions { lease_ttl: Duration::from_secs(10) }
+    }
+}
+
+/// An event log in one PostgreSQL database. Clones share it.
+#[derive(Clone)]
+pub struct PostgresLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    database: Database,
+    options: PostgresOptions,
+    writer: Mutex<Option<Writer>>,
+}
+
+/// The connection that writes, with its statements.
+struct Writer {
+    client: Client,
+    append: Statement,
+    load: Statement,
+    snapshots: Statement,
+    find: Statement,
+}
+
+impl PostgresLog {
+    /// Opens the log of this database, if it has the schema this program needs.
+    pub async fn open(database: Database, options: PostgresOptions) -> Result<PostgresLog, LogError> {
+        let client = database.pooled().await.map_err(store("connect"))?;
+        postgres::check(&client).await.map_err(|error| match error {
+            SchemaError::Failed(fault) => store("read the schema's version")(fault),
+            refused => LogError::Store { doing: "open", transient: false, source: Box::new(refused) },
+        })?;
+        let inner = Inner { database, options, writer: Mutex::new(None) };
+        Ok(PostgresLog { inner: Arc::new(inner) })
+    }
+
+    /// The writer's connection, made anew if there is none or it has broken.
+    async fn writer(&self) -> Result<WriterGuard<'_>, Fault> {
+        let mut guard = self.inner.writer.lock().await;
+        if guard.as_ref().is_none_or(|writer| writer.client.is_closed()) {
+            let client = self.inner.database.connect().await?;
+            // Looked up by key only: a plan that scans would be made while the tables are small, and kept.
+            client
+                .batch_execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
+                .await?;
+            let (append, load, snapshots, find) = tokio::try_join!(
+                client.prepare(append::APPEND),
+                client.prepare(rows::HYDRATE),
+                client.prepare(rows::SNAPSHOTS),
+                client.prepare(rows::OF_KEYS),
+            )?;
+            *guard = Some(Writer { client, append, load, snapshots, find });
+        }
+        Ok(WriterGuard(guard))
+    }
+
+    async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, LogError> {
+        let client = self.inner.database.pooled().await.map_err(store("reach the database"))?;
+        let statement = client.prepare_cached(sql).await.map_err(failed("prepare a read"))?;
+        client.query(&statement, parameters).await.map_err(failed("read events"))
+    }
+
+    fn ttl_seconds(&self) -> f64 {
+        self.inner.options.lease_ttl.as_secs_f64()
+    }
+}
+
+/// The writer's connection, there for as long as the guard.
+struct WriterGuard<'a>(MutexGuard<'a, Option<Writer>>);
+
+impl std::ops::Deref for WriterGuard<'_> {
+    type Target = Writer;
+    fn deref(&self) -> &Writer {
+        self.0.as_ref().expect("the guard is made with a connection")
+    }
+}
+
+#[async_trait]
+impl EventLog for PostgresLog {
+    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+        const TAKE: &str = "UPDATE ledger.head SET epoch = epoch + 1, holder = $1, \
+             leased_until = clock_timestamp() + make_interval(secs => $2) \
+             WHERE partition = 0 AND (leased_until < clock_timestamp() OR holder = $1) \
+             RETURNING epoch, position, recorded_at, (SELECT coalesce(max(position), 0) FROM ledger.events)";
+        const RECOVER: &str = "UPDATE ledger.head SET epoch = epoch + 1, holder = $1, \
+             leased_until = clock_timestamp() + make_interval(secs => $2) \
+             WHERE partition = 0 AND (epoch = $3 OR (epoch > $3 AND holder = $1)) \
+             RETURNING epoch, position, recorded_at, (SELECT coalesce(max(position), 0) FROM ledger.events)";
+        let failed = || failed("take the lease");
+        let writer = self.writer().await.map_err(store("connect as the writer"))?;
+        let ttl = self.ttl_seconds();
+        let row = match held {
+            None => writer.client.query_opt(TAKE, &[&holder, &ttl]).await,
+            Some(epoch) => writer.client.query_opt(RECOVER, &[&holder, &ttl, &rows::integer(epoch)]).await,
+        };
+        let Some(row) = row.map_err(failed())? else {
+            if held.is_some() {
+                return Err(LogError::Fenced);
+            }
+            let holder = writer.client.query_one("SELECT holder FROM ledger.head", &[]).await;
+            return Err(LogError::Held { holder: holder.map_err(failed())?.get(0) });
+        };
+        let head = rows::head(&row)?;
+        let last = rows::position(&row, 3)?;
+        if last != head.position {
+            return Err(LogError::Damaged(format!(
+                "its head is at {}, its last event at {last}",
+                head.position
+            )));
+        }
+        Ok(head)
+    }
+
+    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+        const RENEW: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() + make_interval(secs => $2) \
+             WHERE partition = 0 AND epoch = $1";
+        self.touch_lease(RENEW, epoch, self.ttl_seconds()).await
+    }
+
+    async fn release(&self, epoch: u64) -> Result<(), LogError> {
+        const RELEASE: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() - make_interval(secs => $2) \
+             WHERE partition = 0 AND epoch = $1";
+        self.touch_lease(RELEASE, epoch, 0.0).await
+    }
+
+    fn lease_ttl(&self) -> Option<Duration> {
+        Some(self.inner.options.lease_ttl)
+    }
+
+    async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+        let writer =
+            self.writer().await.map_err(|e| AppendError::Unknown(store("connect as the writer")(e)))?;
+        append::append(&writer, batch, self.ttl_seconds()).await
+    }
+
+    async fn head(&self) -> Result<Head, LogError> {
+        let rows = self
+            .query("SELECT epoch, position, recorded_at FROM ledger.head WHERE partition = 0", &[])
+            .await?;
+        rows::head(rows.first().ok_or_else(|| LogError::Damaged("its head is missing".into()))?)
+    }
+
+    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
+        let (types, ids) = rows::names(streams);
+        rows::events(&self.query(rows::OF_STREAMS, &[&types, &ids]).await?)
+    }
+
+    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
+        let (types, ids) = rows::names(streams);
+        let writer = self.writer().await.map_err(store("connect as the writer"))?;
+        let client = &writer.client;
+        // Sent together, run in this order: a snapshot that moves on in between is later than the first event
+        // read, never earlier.
+        let parameters: [&(dyn ToSql + Sync); 3] = [&types, &ids, &code];
+        let (events, snapshots) = tokio::try_join!(
+            client.query(&writer.load, &parameters),
+            client.query(&writer.snapshots, &parameters),
+        )
+        .map_err(failed("load streams"))?;
+        Ok(Hydration { events: rows::events(&events)?, snapshots: rows::snapshots(&snapshots)? })
+    }
+
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
+        let client = self.inner.database.pooled().await.map_err(store("reach the database"))?;
+        rows::save_snapshots(&client, snapshots).await.map_err(failed("save snapshots"))
+    }
+
+    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
+        let rows = self.query(rows::STREAM_IDS, &[&stream_type.as_str()]).await?;
+        Ok(rows.iter().map(|row| StreamId { stream_type, id: row.get::<_, &str>(0).into() }).collect())
+    }
+
+    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
+        let writer = self.writer().await.map_err(store("connect as the writer"))?;
+        rows::events(&writer.client.query(&writer.find, &[&keys]).await.map_err(failed("find transactions"))?)
+    }
+
+    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
+        let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(position.0), &rows::limit(limit)];
+        let events = rows::events(&self.query(rows::AFTER, &parameters).await?)?;
+        super::no_hole(position, &events)?;
+        Ok(events)
+    }
+
+    async fn read_stream_after(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        let (stream_type, id) = (stream.stream_type.as_str(), stream.id.as_str());
+        let parameters: [&(dyn ToSql + Sync); 4] =
+            [&stream_type, &id, &rows::integer(position.0), &rows::limit(limit)];
+        rows::events(&self.query(rows::STREAM_AFTER, &parameters).await?)
+    }
+}
+
+impl PostgresLog {
+    async fn touch_lease(&self, sql: &str, epoch: u64, seconds: f64) -> Result<(), LogError> {
+        let writer = self.writer().await.map_err(store("connect as the writer"))?;
+        let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(epoch), &seconds];
+        let touched = writer.client.execute(sql, &parameters).await.map_err(failed("renew the lease"))?;
+        if touched == 1 { Ok(()) } else { Err(LogError::Fenced) }
+    }
+}
+
+/// What a failed call was for.
+fn store(doing: &'static str) -> impl Fn(Fault) -> LogError {
+    move |fault| LogError::Store { doing, transient: fault.transient(), source: Box::new(fault) }
+}
+
+fn failed(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> LogError {
+    move |error| store(doing)(Fault::from(error))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! The PostgreSQL log keeps the contract, and what only a server can promise.
+
+use super::*;
+use crate::testing::contract::{self, Place};
+use crate::testing::{Cluster, History, stream};
+
+/// A database of its own.
+struct Fresh(String);
+
+#[async_trait]
+impl Place for Fresh {
+    async fn open(&self) -> Arc<dyn EventLog> {
+        Arc::new(open(&self.0).await)
+    }
+}
+
+async fn open(url: &str) -> PostgresLog {
+    let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+    let options = PostgresOptions { lease_ttl: Duration::from_millis(200) };
+    PostgresLog::open(database, options).await.unwrap()
+}
+
+async fn client(url: &str) -> Client {
+    Database::new(url.parse().unwrap(), &postgres::Options::default()).connect().await.unwrap()
+}
+
+/// A log with two events of account a.
+async fn written(url: &str) -> (PostgresLog, History, u64, Vec<StoredEvent>) {
+    let log = open(url).await;
+    let epoch = log.lease("test", None).await.unwrap().epoch;
+    let mut history = History::default();
+    let events = vec![history.event(&stream("a")), history.keyed(&stream("a"), 1)];
+    log.append(&history.batch(epoch, events.clone())).await.unwrap();
+    (log, history, epoch, events)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_postgres_log_keeps_the_contract() {
+    let cluster = Cluster::shared().await;
+    contract::holds(async || Fresh(cluster.database().await.unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_changes_or_removes_events() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.database().await.unwrap();
+    let (log, _, _, events) = written(&url).await;
+    let owner = client(&url).await;
+    for statement in [
+        "UPDATE ledger.events SET payload = '{}' WHERE position = 1",
+        "DELETE FROM ledger.events WHERE position = 2",
+        "DELETE FROM ledger.events WHERE false",
+        "TRUNCATE ledger.events",
+        "DELETE FROM ledger.head",
+        "TRUNCATE ledger.head",
+    ] {
+        let refused = Fault::from(owner.batch_execute(statement).await.unwrap_err());
+        assert!(refused.to_string().contains("append-only"), "{statement}: {refused}");
+    }
+    assert_eq!(log.read_after(Position(0), 9).await.unwrap(), events);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_runtime_role_is_enough_to_run_and_too_little_to_change_history() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.database().await.unwrap();
+    let owner = &mut client(&url).await;
+    let role = url.rsplit_once('/').unwrap().1.replace("test", "runtime");
+    owner.batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'p'")).await.unwrap();
+    assert_eq!(postgres::migrate(owner, Some(&role)).await.unwrap(), Vec::<&str>::new());
+    postgres::migrate(owner, Some(&role)).await.expect("the second run changes nothing");
+
+    let address = url.split_once('@').unwrap().1;
+    let runtime_url = format!("postgres://{role}:p@{address}");
+    let (log, _, epoch, events) = written(&runtime_url).await;
+    assert_eq!(log.read_after(Position(0), 9).await.unwrap(), events);
+    log.renew(epoch).await.unwrap();
+    let runtime = client(&runtime_url).await;
+    for statement in [
+        "UPDATE ledger.events SET payload = '{}'",
+        "DELETE FROM ledger.events",
+        "TRUNCATE ledger.events",
+        "DELETE FROM ledger.head",
+        "ALTER TABLE ledger.events DISABLE TRIGGER ALL",
+        "DROP TABLE ledger.events",
+        "CREATE TABLE ledger.more (a int)",
+        "UPDATE rewardhub.migrations SET digest = ''",
+    ] {
+        let refused = Fault::from(runtime.batch_execute(statement).await.unwrap_err());
+        let code = matches!(&refused, Fault::Refused { code, .. } if code.code() == "42501");
+        assert!(code, "{statement}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_not_ours_is_refused_with_what_to_do() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.empty_database().await.unwrap();
+    let refusal = async || {
+        let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+        let refused = PostgresLog::open(database, PostgresOptions::default()).await.err().unwrap();
+        std::error::Error::source(&refused).unwrap().to_string()
+    };
+    assert!(refusal().await.contains("run `rewardhub migrate`"), "{}", refusal().await);
+    let mut owner = client(&url).await;
+    assert_eq!(postgres::migrate(&mut owner, None).await.unwrap()[0], "0001_log");
+    open(&url).await;
+    let newer = "INSERT INTO rewardhub.migrations VALUES (900, '0900_later', '', $1, now())";
+    owner.execute(newer, &[&1]).await.unwrap();
+    open(&url).await;
+    owner.execute("UPDATE rewardhub.migrations SET needs = 900 WHERE number = 900", &[]).await.unwrap();
+    assert!(refusal().await.contains("needs a program that knows 900"), "{}", refusal().await);
+    owner.execute("UPDATE rewardhub.migrations SET digest = 'x' WHERE number = 1", &[]).await.unwrap();
+    assert!(refusal().await.contains("0001_log"), "{}", refusal().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_that_race_are_applied_once() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.empty_database().await.unwrap();
+    let (mut one, mut two) = (client(&url).await, client(&url).await);
+    let (one, two) = tokio::join!(postgres::migrate(&mut one, None), postgres::migrate(&mut two, None));
+    let applied = [one.unwrap().len(), two.unwrap().len()];
+    assert!(applied.contains(&0) && applied.iter().any(|n| *n > 0), "{applied:?}");
+    written(&url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminated_connection_is_a_passing_failure_and_made_anew() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.database().await.unwrap();
+    let (log, mut history, epoch, events) = written(&url).await;
+    cluster
+        .execute("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND datname = current_database()")
+        .await
+        .unwrap();
+    let name = url.rsplit_once('/').unwrap().1;
+    let terminate =
+        format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
+    cluster.execute("postgres", &terminate).await.unwrap();
+    let event = history.event(&stream("b"));
+    let batch = history.batch(epoch, vec![event]);
+    // The driver may or may not have noticed by now.
+    match log.append(&batch).await {
+        Ok(()) => {}
+        Err(AppendError::Unknown(error)) => {
+            assert!(error.transient(), "{error:?}");
+            let head = log.lease("test", Some(epoch)).await.unwrap();
+            assert_eq!(head.position, Position(2));
+            log.append(&Batch { expected: head, ..batch }).await.unwrap();
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+    assert_eq!(log.read_after(Position(0), 9).await.unwrap().len(), events.len() + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_waits_for_an_append_that_still_runs() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.database().await.unwrap();
+    let (log, _, epoch, _) = written(&url).await;
+    // An append that was given up on, still on its way: it has the head's row and has not committed.
+    let mut other = client(&url).await;
+    let running = other.transaction().await.unwrap();
+    running.execute("UPDATE ledger.head SET position = position", &[]).await.unwrap();
+    let recovery = tokio::spawn({
+        let log = log.clone();
+        async move { log.lease("test", Some(epoch)).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!recovery.is_finished(), "it must not answer before the append has ended");
+    running.rollback().await.unwrap();
+    assert!(recovery.await.unwrap().unwrap().epoch > epoch);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_es_cannot_write_into_our_history() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.database().await.unwrap();
+    let (_log, ..) = written(&url).await;
+    let insert = "INSERT INTO ledger.events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
+                  payload, metadata) VALUES ('account', 'a', 3, 'E', '1', '{}', '{}')";
+    let refused = Fault::from(client(&url).await.batch_execute(insert).await.unwrap_err());
+    assert!(refused.to_string().contains("null value in column"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_password_and_no_row_appears_in_an_error() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.database().await.unwrap();
+    let (log, mut history, epoch, events) = written(&url).await;
+    let mut twice = events[0].clone();
+    twice.position = history.event(&stream("c")).position;
+    let error = log.append(&history.batch(epoch, vec![twice])).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("Key ("), "{error:?}");
+
+    let wrong = url.replace("postgres:test-", "postgres:wrong-");
+    let database = Database::new(wrong.parse().unwrap(), &postgres::Options::default());
+    let refused = PostgresLog::open(database, PostgresOptions::default()).await.err().unwrap();
+    assert!(!format!("{refused:?}").contains("wrong-"), "{refused:?}");
+    assert!(!refused.transient() || format!("{refused:?}").contains("authentication"), "{refused:?}");
+}

@@ -1,0 +1,6 @@
+-- What the runtime role may do. Granted again by every `rewardhub migrate --runtime-role`.
+GRANT USAGE ON SCHEMA rewardhub, ledger TO :role;
+GRANT SELECT ON rewardhub.migrations TO :role;
+GRANT SELECT, INSERT ON ledger.events TO :role;
+GRANT SELECT, UPDATE ON ledger.head TO :role;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ledger.snapshots TO :role;

@@ -1,0 +1,173 @@
+//! Which schema the database has, and how it gets the one this program needs.
+//!
+//! Migrations are numbered files that are never edited once released: each is applied once, in order, in one
+//! transaction, and remembered with its digest. Every migration says how old a program may be and still run on
+//! the schema it leaves behind, so that a deployment can expand first, deploy, and contract later.
+
+use aws_lc_rs::digest;
+use tokio_postgres::Client;
+
+use super::Fault;
+
+/// One numbered step of the schema.
+struct Migration {
+    name: &'static str,
+    sql: &'static str,
+    /// The newest migration that a program must know, at least, to run on the schema this one leaves behind:
+    /// its own number for one that contracts, an earlier number for one that only expands.
+    needs: i32,
+}
+
+/// In order; the first is number 1.
+const MIGRATIONS: &[Migration] = &[Migration {
+    name: "0001_log",
+    sql: include_str!("../../../migrations/postgres/0001_log.sql"),
+    needs: 1,
+}];
+
+/// One migration at a time in the whole database. The number is ours alone.
+const LOCK: i64 = 0x5257_4c47;
+
+/// The schema is not one this program can use.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// Nothing or not all is there.
+    #[error("the database has schema {found}, this program needs {expected}: run `rewardhub migrate` first")]
+    Behind {
+        /// Migrations applied.
+        found: i32,
+        /// Migrations this program knows.
+        expected: i32,
+    },
+    /// A newer program has contracted it.
+    #[error(
+        "the database has schema {found}, which needs a program that knows {needs}; this one knows {known}"
+    )]
+    Newer {
+        /// Migrations applied.
+        found: i32,
+        /// What a program must know.
+        needs: i32,
+        /// Migrations this program knows.
+        known: i32,
+    },
+    /// A migration was edited after it had been applied, or belongs to something else.
+    #[error("migration {0} in the database is not the one this program knows")]
+    Changed(String),
+    /// The role has no place in an identifier.
+    #[error("not a role: {0:?}")]
+    Role(String),
+    /// The database failed.
+    #[error("the schema could not be read or changed")]
+    Failed(#[from] Fault),
+}
+
+impl From<tokio_postgres::Error> for SchemaError {
+    fn from(error: tokio_postgres::Error) -> SchemaError {
+        SchemaError::Failed(error.into())
+    }
+}
+
+fn known() -> i32 {
+    i32::try_from(MIGRATIONS.len()).expect("a few")
+}
+
+fn digest_of(migration: &Migration) -> String {
+    hex::encode(digest::digest(&digest::SHA256, migration.sql.as_bytes()))
+}
+
+/// What one applied migration left in the database.
+struct Applied {
+    number: i32,
+    name: String,
+    digest: String,
+    needs: i32,
+}
+
+async fn applied(client: &Client) -> Result<Vec<Applied>, SchemaError> {
+    let select = "SELECT number, name, digest, needs FROM rewardhub.migrations ORDER BY number";
+    let rows = match client.query(select, &[]).await.map_err(Fault::from) {
+        Ok(rows) => rows,
+        // Nothing has ever been applied.
+        Err(fault) if fault.undefined() => return Ok(vec![]),
+        Err(fault) => return Err(fault.into()),
+    };
+    let applied = |row: tokio_postgres::Row| Applied {
+        number: row.get(0),
+        name: row.get(1),
+        digest: row.get(2),
+        needs: row.get(3),
+    };
+    Ok(rows.into_iter().map(applied).collect())
+}
+
+/// Whether what was applied is what this program knows, as far as both go.
+fn compare(applied: &[Applied]) -> Result<(), SchemaError> {
+    for (there, here) in applied.iter().zip(MIGRATIONS) {
+        if there.name != here.name || there.digest != digest_of(here) {
+            return Err(SchemaError::Changed(there.name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether this program can run on the database's schema. Changes nothing.
+pub async fn check(client: &Client) -> Result<(), SchemaError> {
+    let applied = applied(client).await?;
+    compare(&applied)?;
+    let found = applied.last().map_or(0, |last| last.number);
+    if found < known() {
+        return Err(SchemaError::Behind { found, expected: known() });
+    }
+    match applied.iter().map(|m| m.needs).max() {
+        Some(needs) if needs > known() => Err(SchemaError::Newer { found, needs, known: known() }),
+        _ => Ok(()),
+    }
+}
+
+/// Applies what is missing, all or nothing, and grants the runtime role what a running service needs; answers
+/// the names of what was applied. Running it again changes nothing.
+pub async fn migrate(
+    client: &mut Client,
+    runtime_role: Option<&str>,
+) -> Result<Vec<&'static str>, SchemaError> {
+    let transaction = client.transaction().await?;
+    transaction.query_one("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    transaction
+        .batch_execute(
+            "CREATE SCHEMA IF NOT EXISTS rewardhub;
+             CREATE TABLE IF NOT EXISTS rewardhub.migrations (
+                 number     integer     PRIMARY KEY,
+                 name       text        NOT NULL,
+                 digest     text        NOT NULL,
+                 needs      integer     NOT NULL,
+                 applied_at timestamptz NOT NULL DEFAULT now()
+             )",
+        )
+        .await?;
+    let before = applied(transaction.client()).await?;
+    compare(&before)?;
+    let mut done = Vec::new();
+    for (number, migration) in (1_i32..).zip(MIGRATIONS).skip(before.len()) {
+        transaction.batch_execute(migration.sql).await?;
+        let insert = "INSERT INTO rewardhub.migrations (number, name, digest, needs) VALUES ($1, $2, $3, $4)";
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+            [&number, &migration.name, &digest_of(migration), &migration.needs];
+        transaction.execute(insert, &values).await?;
+        done.push(migration.name);
+    }
+    if let Some(role) = runtime_role {
+        transaction.batch_execute(&grants(role)?).await?;
+    }
+    transaction.commit().await?;
+    Ok(done)
+}
+
+/// What a running service may do, and nothing else: it can neither change nor remove an event.
+fn grants(role: &str) -> Result<String, SchemaError> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if role.is_empty() || role.len() > 63 || !role.chars().all(word) {
+        return Err(SchemaError::Role(role.into()));
+    }
+    Ok(include_str!("grants.sql").replace(":role", &format!("\"{role}\"")))
+}
