@@ -26,11 +26,13 @@ pub(super) struct Slot<A> {
     pub(super) hash: Option<Digest>,
     /// Where pending lines were recorded, so that a repeat is told the original's place.
     pub(super) noted: BTreeMap<TransactionKey, Position>,
+    /// The last version of which a snapshot was taken; 0 without one.
+    pub(super) snapshot_at: u64,
 }
 
 impl<A: Default> Default for Slot<A> {
     fn default() -> Self {
-        Slot { state: A::default(), version: 0, hash: None, noted: BTreeMap::new() }
+        Slot { state: A::default(), version: 0, hash: None, noted: BTreeMap::new(), snapshot_at: 0 }
     }
 }
 
@@ -65,6 +67,8 @@ pub(super) struct Staging {
     pub(super) events: Vec<StoredEvent>,
     /// Streams touched since the last durable batch.
     pub(super) touched: Vec<StreamId>,
+    /// Streams that have become long since their last snapshot.
+    pub(super) long: Vec<StreamId>,
     /// Keys put into `known` since the last durable batch.
     pub(super) keys: Vec<TransactionKey>,
     /// Wins and reversals per campaign, not yet recorded as `BudgetSpent`.
@@ -131,16 +135,19 @@ pub(super) struct Core {
     pub(super) campaigns: BTreeMap<CompactString, Slot<Campaign>>,
     pub(super) known: LruCache<TransactionKey, Known>,
     pub(super) staging: Staging,
+    /// Events of a stream after which a snapshot is due.
+    pub(super) snapshot_every: u64,
 }
 
 impl Core {
     /// The caches are bounded by [`Core::evict`], between batches: what a batch has read stays until it ends.
-    pub(super) fn new() -> Core {
+    pub(super) fn new(snapshot_every: u64) -> Core {
         Core {
             accounts: LruCache::new_unbounded(),
             campaigns: BTreeMap::new(),
             known: LruCache::new_unbounded(),
             staging: Staging::default(),
+            snapshot_every,
         }
     }
 
@@ -156,6 +163,9 @@ impl Core {
         }
         for event in events {
             self.staging.push(id, event, slot)?;
+        }
+        if slot.is_due(self.snapshot_every) {
+            self.staging.long.push(StreamId { stream_type: A::STREAM, id: id.clone() });
         }
         Ok(())
     }
@@ -173,6 +183,7 @@ impl Core {
             self.known.remove(&key);
         }
         self.staging.events.clear();
+        self.staging.long.clear();
         self.staging.spend.clear();
     }
 

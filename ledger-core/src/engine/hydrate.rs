@@ -8,11 +8,11 @@ use crate::account::event::AccountEvent;
 use crate::campaign::Campaign;
 use crate::ids::{AccountId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
-use crate::log::{LogError, Position, StoredEvent, StreamId, StreamType};
-
+use crate::log::{Hydration, LogError, Position, StoredEvent, StreamId, StreamType};
 use crate::transaction::Status;
 
 use super::core::{Core, Hosted, Slot};
+use super::snapshots;
 use super::writer::{Work, Writer};
 
 impl Writer {
@@ -90,28 +90,75 @@ impl Writer {
     }
 
     async fn load<A: Loaded>(&mut self, streams: &[StreamId]) -> Result<(), LogError> {
-        let mut slots: BTreeMap<&StreamId, Slot<A>> = streams.iter().map(|s| (s, Slot::default())).collect();
-        for stored in self.log.load_streams(streams).await? {
-            let slot = slots
-                .get_mut(&stored.stream)
-                .ok_or_else(|| LogError::Damaged(format!("unasked {}", stored.stream)))?;
-            if stored.sequence != slot.version + 1 {
-                let (stream, expected) = (&stored.stream, slot.version + 1);
-                return Err(LogError::Damaged(format!(
-                    "{stream} goes on with {} instead of {expected}",
-                    stored.sequence
-                )));
+        let mut slots: BTreeMap<StreamId, Slot<A>> =
+            streams.iter().map(|stream| (stream.clone(), Slot::default())).collect();
+        let Hydration { snapshots, events } = self.log.hydrate(streams, snapshots::CODE).await?;
+        let mut unfit = Vec::new();
+        for snapshot in snapshots {
+            match Slot::restore(&snapshot) {
+                Some(slot) => drop(slots.insert(snapshot.stream, slot)),
+                None => unfit.push(snapshot.stream),
             }
-            let event = A::of(decode(&stored)?)?;
-            A::note(&event, stored.position, slot);
-            slot.state.apply(event);
-            slot.version = stored.sequence;
-            slot.hash = Some(stored.hash);
+        }
+        unfit.extend(replay(&mut slots, events, &unfit)?);
+        if !unfit.is_empty() {
+            tracing::error!(streams = unfit.len(), "snapshots that do not fit their streams are not used");
+            slots.extend(unfit.iter().map(|stream| (stream.clone(), Slot::default())));
+            replay(&mut slots, self.log.load_streams(&unfit).await?, &[])?;
         }
         let mut core = self.shared.lock();
         for (stream, slot) in slots {
-            A::put(&mut core, stream.id.clone(), slot);
+            A::put(&mut core, stream.id, slot);
         }
+        Ok(())
+    }
+}
+
+/// Lets each slot follow its events. A snapshot's own event comes again and vouches for it: answers the streams
+/// whose snapshot it contradicts, or that lack it. `skip` are left alone.
+fn replay<A: Loaded>(
+    slots: &mut BTreeMap<StreamId, Slot<A>>,
+    events: Vec<StoredEvent>,
+    skip: &[StreamId],
+) -> Result<Vec<StreamId>, LogError> {
+    let mut unproven: BTreeSet<StreamId> =
+        slots.iter().filter(|(_, slot)| slot.version > 0).map(|(stream, _)| stream.clone()).collect();
+    let mut unfit = Vec::new();
+    for stored in events {
+        let damaged = || LogError::Damaged(format!("unasked {}", stored.stream));
+        let slot = slots.get_mut(&stored.stream).ok_or_else(damaged)?;
+        if skip.contains(&stored.stream) || unfit.contains(&stored.stream) {
+            continue;
+        }
+        if !unproven.contains(&stored.stream) {
+            slot.follow(stored)?;
+        } else if stored.sequence == slot.version {
+            unproven.remove(&stored.stream);
+            if slot.hash != Some(stored.hash) {
+                unfit.push(stored.stream);
+            }
+        } else if stored.sequence > slot.version {
+            unproven.remove(&stored.stream);
+            unfit.push(stored.stream);
+        }
+    }
+    unfit.extend(unproven);
+    Ok(unfit)
+}
+
+impl<A: Loaded> Slot<A> {
+    /// The stream's next event.
+    pub(super) fn follow(&mut self, stored: StoredEvent) -> Result<(), LogError> {
+        if stored.sequence != self.version + 1 {
+            let (stream, expected) = (&stored.stream, self.version + 1);
+            let what = format!("{stream} goes on with {} instead of {expected}", stored.sequence);
+            return Err(LogError::Damaged(what));
+        }
+        let event = A::of(decode(&stored)?)?;
+        A::note(&event, stored.position, self);
+        self.state.apply(event);
+        self.version = stored.sequence;
+        self.hash = Some(stored.hash);
         Ok(())
     }
 }
@@ -137,7 +184,7 @@ fn known(stored: &StoredEvent) -> Result<Known, LogError> {
 }
 
 /// An aggregate read from the log.
-trait Loaded: Hosted {
+pub(super) trait Loaded: Hosted {
     fn of(event: LedgerEvent) -> Result<Self::Event, LogError>;
     fn note(event: &Self::Event, position: Position, slot: &mut Slot<Self>);
 }

@@ -12,9 +12,10 @@ use crate::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::ids::{AccountId, CampaignId};
 use crate::log::{EventLog, LogError, Position};
 use crate::money::Money;
-use crate::time::{Clock, Timestamp};
+use crate::time::{Clock, SystemClock, Timestamp};
 
 use super::epochs::SeedVault;
+use super::snapshots::Snapshots;
 use super::writer::{Work, Writer};
 
 /// What the engine is made of.
@@ -30,7 +31,7 @@ pub struct Parts {
 /// Bounds and policy.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Names this process in the writer's lease, for people.
+    /// Names this writer in its lease: itself and no other, ever.
     pub holder: String,
     /// Whether a line of an unknown account opens it (`enrolment = open`).
     pub open_enrolment: bool,
@@ -42,19 +43,30 @@ pub struct Settings {
     pub accounts_max: usize,
     /// Transaction keys held in memory.
     pub keys_max: usize,
+    /// Events of one stream between two snapshots of it: a hydration reads about as many, and one state.
+    pub snapshot_every: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            holder: format!("pid {}", std::process::id()),
+            holder: unique_holder(),
             open_enrolment: false,
             queue_transactions: 50_000,
             batch_max: 5_000,
             accounts_max: 1_000_000,
             keys_max: 500_000,
+            snapshot_every: 500,
         }
     }
+}
+
+/// Where and which process for people, and a number that no other start has.
+fn unique_holder() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".into());
+    let number = RandomState::new().hash_one(SystemClock.now());
+    format!("process {} on {host} ({number:016x})", std::process::id())
 }
 
 /// Who asks, and why; becomes the events' metadata.
@@ -151,7 +163,8 @@ const QUEUE_COMMANDS: usize = 8_192;
 const TICK: Duration = Duration::from_secs(1);
 
 impl Ledger {
-    /// Takes the writer's lease, reads the campaigns and starts the writer on a thread of its own.
+    /// Takes the writer's lease, reads the campaigns and starts the writer on a thread of its own. Fails with
+    /// [`LogError::Held`] while another process has the lease: try again later.
     ///
     /// Must be called inside a tokio runtime. The receiver tells how the writer ended.
     pub async fn start(
@@ -162,9 +175,12 @@ impl Ledger {
         let (head_sender, head) = watch::channel(Position(0));
         let (healthy_sender, healthy) = watch::channel(true);
         let transactions = Arc::new(Semaphore::new(settings.queue_transactions.max(5_000)));
-        let mut writer = Writer::new(parts, settings, head_sender, healthy_sender);
-        writer.open().await?;
         let runtime = tokio::runtime::Handle::current();
+        let thread =
+            |e| LogError::Store { doing: "start the writer's thread", transient: false, source: Box::new(e) };
+        let snapshots = Snapshots::start(Arc::clone(&parts.log), runtime.clone()).map_err(thread)?;
+        let mut writer = Writer::new(parts, settings, snapshots, head_sender, healthy_sender);
+        writer.open().await?;
         let (stopped_sender, stopped) = oneshot::channel();
         std::thread::Builder::new()
             .name("ledger-writer".into())
@@ -172,11 +188,7 @@ impl Ledger {
                 // Nobody listening for the end is no reason not to end.
                 let _ = stopped_sender.send(writer.run(receiver, &runtime));
             })
-            .map_err(|e| LogError::Store {
-                doing: "start the writer's thread",
-                transient: false,
-                source: Box::new(e),
-            })?;
+            .map_err(thread)?;
         let ledger = Ledger {
             sender,
             transactions,

@@ -9,8 +9,10 @@ mod decide;
 mod epochs;
 mod hydrate;
 mod ledger;
+mod snapshots;
 mod store;
 mod writer;
 
 pub use epochs::{KeyringSeeds, SeedVault};
 pub use ledger::{Context, Ledger, Parts, Receipt, RowResult, Settings, Stopped, SubmitError};
+pub use snapshots::{SnapshotFinding, check_snapshots};

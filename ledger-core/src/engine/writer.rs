@@ -17,6 +17,7 @@ use crate::time::{Clock, Timestamp};
 use super::core::Core;
 use super::epochs::{Offers, SeedVault};
 use super::ledger::{Context, Parts, Receipt, Settings, Stopped, SubmitError};
+use super::snapshots::Snapshots;
 use super::store::{Shared, Store};
 
 type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
@@ -100,6 +101,9 @@ pub(super) struct Writer {
     pub(super) own: Context,
     /// An append's outcome is unknown: learn it before anything else.
     in_doubt: bool,
+    /// When the lease was last renewed, by the time the request was sent.
+    renewed: Instant,
+    snapshots: Snapshots,
     head: watch::Sender<Position>,
     healthy: watch::Sender<bool>,
 }
@@ -108,10 +112,11 @@ impl Writer {
     pub(super) fn new(
         parts: Parts,
         settings: Settings,
+        snapshots: Snapshots,
         head: watch::Sender<Position>,
         healthy: watch::Sender<bool>,
     ) -> Writer {
-        let shared = Shared::new(Core::new());
+        let shared = Shared::new(Core::new(settings.snapshot_every));
         Writer {
             log: parts.log,
             clock: parts.clock,
@@ -124,6 +129,8 @@ impl Writer {
             offers: Offers::default(),
             own: Context::new("engine", "", ""),
             in_doubt: false,
+            renewed: Instant::now(),
+            snapshots,
             head,
             healthy,
         }
@@ -131,6 +138,7 @@ impl Writer {
 
     /// Takes the lease and reads all campaigns.
     pub(super) async fn open(&mut self) -> Result<(), LogError> {
+        self.renewed = Instant::now();
         let head = self.log.lease(&self.settings.holder, None).await?;
         self.shared.lock().staging.head = head;
         self.head.send_replace(head.position);
@@ -157,6 +165,11 @@ impl Writer {
                 self.healthy.send_replace(false);
                 return Stopped::Fenced;
             }
+        }
+        let epoch = self.shared.lock().staging.head.epoch;
+        if let Err(error) = runtime.block_on(self.log.release(epoch)) {
+            // It runs out by itself.
+            tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be given back");
         }
         Stopped::Drained
     }
@@ -205,7 +218,10 @@ impl Writer {
         }
         self.record_spend().await?;
         self.append().await?;
-        self.shared.lock().evict(self.settings.accounts_max, self.settings.keys_max);
+        let mut core = self.shared.lock();
+        self.snapshots.take(&mut core);
+        core.evict(self.settings.accounts_max, self.settings.keys_max);
+        drop(core);
         Ok(outcomes)
     }
 
@@ -224,22 +240,21 @@ impl Writer {
 
     async fn append(&mut self) -> Result<(), Failed> {
         let batch = self.shared.lock().staging.batch();
-        let Some(last) = batch.events.last() else {
-            return Ok(());
-        };
-        let head = Head {
-            epoch: batch.expected.epoch,
-            position: last.position,
-            recorded_at: Some(last.recorded_at),
-        };
+        if batch.events.is_empty() {
+            return self.keep_lease().await;
+        }
+        let head = batch.head_after();
         let began = Instant::now();
         let result = self.log.append(&batch).await;
         metrics::histogram!("ledger_append_seconds").record(began.elapsed().as_secs_f64());
         metrics::histogram!("ledger_batch_events")
             .record(f64::from(u32::try_from(batch.events.len()).unwrap_or(u32::MAX)));
         match result {
-            Ok(()) => self.landed(head),
-            Err(AppendError::Fenced) => return Err(Failed::Fenced),
+            Ok(()) => {
+                self.renewed = began;
+                self.landed(head);
+            }
+            Err(AppendError::Fenced) => return Err(self.fenced().await),
             Err(AppendError::Duplicate(keys)) => {
                 tracing::warn!(
                     keys = keys.len(),
@@ -264,6 +279,33 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// Answers that needed no append are ours to give only while we are the writer.
+    async fn keep_lease(&mut self) -> Result<(), Failed> {
+        let asked = Instant::now();
+        let Some(ttl) = self.log.lease_ttl() else { return Ok(()) };
+        if asked.duration_since(self.renewed) < ttl / 3 {
+            return Ok(());
+        }
+        let epoch = self.shared.lock().staging.head.epoch;
+        match self.log.renew(epoch).await {
+            Ok(()) => {
+                self.renewed = asked;
+                Ok(())
+            }
+            Err(LogError::Fenced) => Err(self.fenced().await),
+            Err(error) => Err(unavailable("renew the lease", &error)),
+        }
+    }
+
+    /// The epoch has moved on: by another writer, or by a recovery of our own whose answer was lost.
+    async fn fenced(&mut self) -> Failed {
+        self.in_doubt = true;
+        match self.learn_head().await {
+            Ok(_) => Failed::Again,
+            Err(failed) => failed,
+        }
     }
 
     fn landed(&mut self, head: Head) {

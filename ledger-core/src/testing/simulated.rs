@@ -70,6 +70,16 @@ impl SimulatedLog {
         self.data().events.clone()
     }
 
+    /// All snapshots.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        self.data().snapshots.values().cloned().collect()
+    }
+
+    /// Puts a snapshot there whatever stands in its place.
+    pub fn put_snapshot(&self, snapshot: Snapshot) {
+        self.data().snapshots.insert(snapshot.stream.clone(), snapshot);
+    }
+
     fn data(&self) -> MutexGuard<'_, Data> {
         self.disk.data.lock().unwrap_or_else(PoisonError::into_inner)
     }

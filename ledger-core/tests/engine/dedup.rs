@@ -13,7 +13,7 @@ use crate::check::{sound, wins, won};
 use crate::world::{Dice, World, code, duplicate_of, place, row, rows, terms, with};
 
 fn tiny() -> Settings {
-    Settings { keys_max: 1, accounts_max: 1, ..Settings::default() }
+    Settings { keys_max: 1, accounts_max: 1, snapshot_every: 2, ..Settings::default() }
 }
 
 #[tokio::test(start_paused = true)]

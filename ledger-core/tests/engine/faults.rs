@@ -69,7 +69,8 @@ async fn start(world: &World, log: &SimulatedLog) -> Node {
             clock: Arc::clone(&world.clock) as _,
             seeds: Arc::clone(&world.seeds),
         };
-        let settings = Settings { keys_max: 8, accounts_max: 2, open_enrolment: true, ..Settings::default() };
+        let bounds = Settings { keys_max: 8, accounts_max: 2, snapshot_every: 3, ..Settings::default() };
+        let settings = Settings { open_enrolment: true, ..bounds };
         let handle = Arc::clone(&parts.log);
         if let Ok((ledger, stopped)) = ledger_core::engine::Ledger::start(parts, settings).await {
             let keyring = Arc::clone(&world.keyring);

@@ -12,6 +12,7 @@ mod epochs;
 mod faults;
 mod queue;
 mod rail;
+mod snapshots;
 mod steps;
 mod tampering;
 mod tap;

@@ -14,6 +14,7 @@ use ledger_core::log::{
 pub(crate) struct TapLog {
     inner: Arc<dyn EventLog>,
     appends: Mutex<Vec<Vec<StoredEvent>>>,
+    hydrated: Mutex<Vec<StoredEvent>>,
     /// Appends wait while it is shut; how many are waiting.
     gate: Mutex<(bool, usize)>,
     moved: Condvar,
@@ -25,6 +26,7 @@ impl TapLog {
         Arc::new(TapLog {
             inner,
             appends: Mutex::default(),
+            hydrated: Mutex::default(),
             gate: Mutex::default(),
             moved: Condvar::new(),
             panic_after_append: AtomicBool::new(false),
@@ -34,6 +36,11 @@ impl TapLog {
     /// The batches that landed.
     pub(crate) fn appends(&self) -> Vec<Vec<StoredEvent>> {
         self.appends.lock().unwrap().clone()
+    }
+
+    /// The events that hydration has read.
+    pub(crate) fn hydrated(&self) -> Vec<StoredEvent> {
+        self.hydrated.lock().unwrap().clone()
     }
 
     pub(crate) fn shut(&self) {
@@ -90,7 +97,9 @@ impl EventLog for TapLog {
     }
 
     async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
-        self.inner.hydrate(streams, code).await
+        let hydration = self.inner.hydrate(streams, code).await?;
+        self.hydrated.lock().unwrap().extend(hydration.events.iter().cloned());
+        Ok(hydration)
     }
 
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {

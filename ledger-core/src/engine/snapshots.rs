@@ -1,0 +1,154 @@
+//! Snapshots of long streams: made from committed events only, used only where they fit.
+//!
+//! A snapshot carries the hash of the last event in it, which stands for the stream's whole history, and the
+//! fingerprint of the code that made it. Hydration reads that event again and compares: a snapshot that does not
+//! fit is not used, loudly. It is written on a thread of its own, some time after the append, or not at all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::RewardAccount;
+use crate::campaign::Campaign;
+use crate::ids::TransactionKey;
+use crate::log::{EventLog, LogError, Position, Snapshot, StreamId, StreamType};
+
+use super::core::{Core, Hosted, Slot};
+
+/// The fingerprint of the code that states belong to; see `build.rs`.
+pub(super) const CODE: &str = env!("STATE_CODE");
+/// Batches of snapshots that may wait to be written; beyond it they are not made.
+const WAITING: usize = 16;
+
+/// A state as it is kept.
+#[derive(Serialize, Deserialize)]
+struct State<A> {
+    aggregate: A,
+    /// Positions are opaque to the outside, so they have no format of their own.
+    noted: BTreeMap<TransactionKey, u64>,
+}
+
+impl<A: Hosted> Slot<A> {
+    /// Whether the stream has become long since its last snapshot.
+    pub(super) fn is_due(&self, every: u64) -> bool {
+        self.version - self.snapshot_at >= every.max(1)
+    }
+
+    fn snapshot(&self, stream: StreamId) -> Option<Snapshot> {
+        let noted = self.noted.iter().map(|(key, position)| (*key, position.0)).collect();
+        let state = State { aggregate: &self.state, noted };
+        let state = serde_json::to_vec(&state).ok()?;
+        Some(Snapshot { stream, sequence: self.version, hash: self.hash?, code: CODE.into(), state })
+    }
+
+    /// The slot that a snapshot was made of. Its hash is still to be compared with the log's.
+    pub(super) fn restore(snapshot: &Snapshot) -> Option<Slot<A>> {
+        let state: State<A> = serde_json::from_slice(&snapshot.state).ok()?;
+        Some(Slot {
+            state: state.aggregate,
+            version: snapshot.sequence,
+            hash: Some(snapshot.hash),
+            noted: state.noted.into_iter().map(|(key, position)| (key, Position(position))).collect(),
+            snapshot_at: snapshot.sequence,
+        })
+    }
+}
+
+/// Where the writer leaves snapshots to be written.
+pub(super) struct Snapshots(SyncSender<Vec<Snapshot>>);
+
+impl Snapshots {
+    /// Starts the thread, which ends with the writer.
+    pub(super) fn start(
+        log: Arc<dyn EventLog>,
+        runtime: tokio::runtime::Handle,
+    ) -> std::io::Result<Snapshots> {
+        let (sender, receiver) = sync_channel(WAITING);
+        let write = move || write(&*log, &runtime, &receiver);
+        std::thread::Builder::new().name("ledger-snapshots".into()).spawn(write)?;
+        Ok(Snapshots(sender))
+    }
+
+    /// Takes snapshots of the streams that have become long with the batch that has just become durable.
+    pub(super) fn take(&self, core: &mut Core) {
+        let (mut snapshots, every) = (Vec::new(), core.snapshot_every);
+        for stream in std::mem::take(&mut core.staging.long) {
+            snapshots.extend(match stream.stream_type {
+                StreamType::Account => core.accounts.peek_mut(&stream.id).and_then(|s| due(s, stream, every)),
+                StreamType::Campaign => {
+                    core.campaigns.get_mut(&stream.id).and_then(|s| due(s, stream, every))
+                }
+                StreamType::System => None,
+            });
+        }
+        if !snapshots.is_empty() {
+            // No room: the stream is long again after as many events more.
+            let _ = self.0.try_send(snapshots);
+        }
+    }
+}
+
+/// A stream may be named several times.
+fn due<A: Hosted>(slot: &mut Slot<A>, stream: StreamId, every: u64) -> Option<Snapshot> {
+    if !slot.is_due(every) {
+        return None;
+    }
+    slot.snapshot_at = slot.version;
+    slot.snapshot(stream)
+}
+
+fn write(log: &dyn EventLog, runtime: &tokio::runtime::Handle, waiting: &Receiver<Vec<Snapshot>>) {
+    for snapshots in waiting {
+        if let Err(error) = runtime.block_on(log.save_snapshots(&snapshots)) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "snapshots could not be saved");
+        }
+    }
+}
+
+/// What a failed check of snapshots found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SnapshotFinding {
+    /// Whose.
+    pub stream: StreamId,
+    /// The last event in it.
+    pub sequence: u64,
+}
+
+/// Compares the snapshots of these streams with their replay, for audits; answers those that differ and how many
+/// there were. Snapshots of other code are none of its business: nobody reads them.
+pub async fn check_snapshots(
+    log: &dyn EventLog,
+    streams: &[StreamId],
+) -> Result<(usize, Vec<SnapshotFinding>), LogError> {
+    let snapshots = log.hydrate(streams, CODE).await?.snapshots;
+    let mut findings = Vec::new();
+    for snapshot in &snapshots {
+        let stream = std::slice::from_ref(&snapshot.stream);
+        let equal = match snapshot.stream.stream_type {
+            StreamType::Account => equals::<RewardAccount>(log, stream, snapshot).await?,
+            StreamType::Campaign => equals::<Campaign>(log, stream, snapshot).await?,
+            StreamType::System => true,
+        };
+        if !equal {
+            findings.push(SnapshotFinding { stream: snapshot.stream.clone(), sequence: snapshot.sequence });
+        }
+    }
+    Ok((snapshots.len(), findings))
+}
+
+async fn equals<A: super::hydrate::Loaded>(
+    log: &dyn EventLog,
+    stream: &[StreamId],
+    snapshot: &Snapshot,
+) -> Result<bool, LogError> {
+    let mut slot = Slot::<A>::default();
+    for stored in log.load_streams(stream).await? {
+        if stored.sequence > snapshot.sequence {
+            break;
+        }
+        slot.follow(stored)?;
+    }
+    Ok(slot.snapshot(snapshot.stream.clone()).as_ref() == Some(snapshot))
+}
