@@ -28,11 +28,14 @@ pub(super) struct Slot<A> {
     pub(super) noted: BTreeMap<TransactionKey, Position>,
     /// The last version of which a snapshot was taken; 0 without one.
     pub(super) snapshot_at: u64,
+    /// The number of the last batch with one of its events; 0 if that was before it came into memory.
+    pub(super) staged_in: u64,
 }
 
 impl<A: Default> Default for Slot<A> {
     fn default() -> Self {
-        Slot { state: A::default(), version: 0, hash: None, noted: BTreeMap::new(), snapshot_at: 0 }
+        let (state, noted) = (A::default(), BTreeMap::new());
+        Slot { state, version: 0, hash: None, noted, snapshot_at: 0, staged_in: 0 }
     }
 }
 
@@ -62,14 +65,16 @@ pub(super) trait Hosted: cqrs_es::Aggregate {
 /// The batch being staged.
 #[derive(Default)]
 pub(super) struct Staging {
-    /// The durable head the batch will follow.
+    /// The head the batch will follow: the durable one, or that of the batch being written.
     pub(super) head: Head,
+    /// The number of this batch since the start, from 1.
+    pub(super) number: u64,
     pub(super) events: Vec<StoredEvent>,
-    /// Streams touched since the last durable batch.
+    /// Streams that this batch touches.
     pub(super) touched: Vec<StreamId>,
     /// Streams that have become long since their last snapshot.
     pub(super) long: Vec<StreamId>,
-    /// Keys put into `known` since the last durable batch.
+    /// Keys that this batch has put into `known`.
     pub(super) keys: Vec<TransactionKey>,
     /// Wins and reversals per campaign, not yet recorded as `BudgetSpent`.
     pub(super) spend: BTreeMap<CampaignId, Spend>,
@@ -94,10 +99,6 @@ impl Staging {
     /// The place the next staged event will have.
     pub(super) fn next_position(&self) -> Position {
         Position(self.head.position.0 + self.events.len() as u64 + 1)
-    }
-
-    pub(super) fn batch(&mut self) -> Batch {
-        Batch { expected: self.head, events: std::mem::take(&mut self.events) }
     }
 
     fn push<A: Hosted>(
@@ -135,6 +136,8 @@ pub(super) struct Core {
     pub(super) campaigns: BTreeMap<CompactString, Slot<Campaign>>,
     pub(super) known: LruCache<TransactionKey, Known>,
     pub(super) staging: Staging,
+    /// What the batch being written has touched.
+    running: (Vec<StreamId>, Vec<TransactionKey>),
     /// Events of a stream after which a snapshot is due.
     pub(super) snapshot_every: u64,
 }
@@ -146,7 +149,8 @@ impl Core {
             accounts: LruCache::new_unbounded(),
             campaigns: BTreeMap::new(),
             known: LruCache::new_unbounded(),
-            staging: Staging::default(),
+            staging: Staging { number: 1, ..Staging::default() },
+            running: Default::default(),
             snapshot_every,
         }
     }
@@ -164,22 +168,44 @@ impl Core {
         for event in events {
             self.staging.push(id, event, slot)?;
         }
+        slot.staged_in = self.staging.number;
         if slot.is_due(self.snapshot_every) {
             self.staging.long.push(StreamId { stream_type: A::STREAM, id: id.clone() });
         }
         Ok(())
     }
 
+    /// The staged batch, about to be written: what is staged from now on follows it. `None` if it is empty.
+    pub(super) fn dispatch(&mut self) -> Option<Batch> {
+        let staging = &mut self.staging;
+        if staging.events.is_empty() {
+            return None;
+        }
+        let batch = Batch { expected: staging.head, events: std::mem::take(&mut staging.events) };
+        staging.head = batch.head_after();
+        staging.number += 1;
+        staging.spend.clear();
+        self.running = (std::mem::take(&mut staging.touched), std::mem::take(&mut staging.keys));
+        Some(batch)
+    }
+
+    /// The batch that was being written is durable.
+    pub(super) fn durable(&mut self, epoch: u64) {
+        self.staging.head.epoch = epoch;
+        self.running = Default::default();
+    }
+
     /// Forgets whatever was touched since the last durable batch; it will be read again.
     pub(super) fn drop_undurable(&mut self) {
-        for stream in std::mem::take(&mut self.staging.touched) {
+        let (streams, keys) = std::mem::take(&mut self.running);
+        for stream in std::mem::take(&mut self.staging.touched).into_iter().chain(streams) {
             match stream.stream_type {
                 StreamType::Account => drop(self.accounts.remove(&stream.id)),
                 StreamType::Campaign => drop(self.campaigns.remove(&stream.id)),
                 StreamType::System => {}
             }
         }
-        for key in std::mem::take(&mut self.staging.keys) {
+        for key in std::mem::take(&mut self.staging.keys).into_iter().chain(keys) {
             self.known.remove(&key);
         }
         self.staging.events.clear();
@@ -187,22 +213,18 @@ impl Core {
         self.staging.spend.clear();
     }
 
-    /// Lets go of what was used longest ago.
+    /// Lets go of what was used longest ago, called when no batch is being written. What the next batch has
+    /// already touched stays: the log does not have it yet.
     pub(super) fn evict(&mut self, accounts_max: usize, keys_max: usize) {
-        while self.accounts.len() > accounts_max {
+        while self.accounts.len() > accounts_max
+            && self.accounts.iter().next().is_some_and(|(_, slot)| slot.staged_in < self.staging.number)
+        {
             self.accounts.remove_lru();
         }
+        // A key that is forgotten too early is found by the append.
         while self.known.len() > keys_max {
             self.known.remove_lru();
         }
-    }
-
-    /// The staged batch is durable and ends at `head`.
-    pub(super) fn durable(&mut self, head: Head) {
-        self.staging.head = head;
-        self.staging.touched.clear();
-        self.staging.keys.clear();
-        self.staging.spend.clear();
     }
 }
 

@@ -52,6 +52,7 @@ impl<A: Hosted> Slot<A> {
             hash: Some(snapshot.hash),
             noted: state.noted.into_iter().map(|(key, position)| (key, Position(position))).collect(),
             snapshot_at: snapshot.sequence,
+            staged_in: 0,
         })
     }
 }
@@ -71,23 +72,26 @@ impl Snapshots {
         Ok(Snapshots(sender))
     }
 
-    /// Takes snapshots of the streams that have become long with the batch that has just become durable.
-    pub(super) fn take(&self, core: &mut Core) {
-        let (mut snapshots, every) = (Vec::new(), core.snapshot_every);
-        for stream in std::mem::take(&mut core.staging.long) {
-            snapshots.extend(match stream.stream_type {
-                StreamType::Account => core.accounts.peek_mut(&stream.id).and_then(|s| due(s, stream, every)),
-                StreamType::Campaign => {
-                    core.campaigns.get_mut(&stream.id).and_then(|s| due(s, stream, every))
-                }
-                StreamType::System => None,
-            });
-        }
+    /// Keeps snapshots of what has just become durable. No room: the stream is long again some time.
+    pub(super) fn write(&self, snapshots: Vec<Snapshot>) {
         if !snapshots.is_empty() {
-            // No room: the stream is long again after as many events more.
             let _ = self.0.try_send(snapshots);
         }
     }
+}
+
+/// Snapshots of the streams that have become long with the batch that is about to be written: later ones may
+/// already hold what is decided on top of it.
+pub(super) fn take(core: &mut Core) -> Vec<Snapshot> {
+    let (mut snapshots, every) = (Vec::new(), core.snapshot_every);
+    for stream in std::mem::take(&mut core.staging.long) {
+        snapshots.extend(match stream.stream_type {
+            StreamType::Account => core.accounts.peek_mut(&stream.id).and_then(|s| due(s, stream, every)),
+            StreamType::Campaign => core.campaigns.get_mut(&stream.id).and_then(|s| due(s, stream, every)),
+            StreamType::System => None,
+        });
+    }
+    snapshots
 }
 
 /// A stream may be named several times.

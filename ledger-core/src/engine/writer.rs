@@ -1,4 +1,4 @@
-//! The writer's loop: receive, hydrate, decide, append, answer.
+//! The writer's loop: receive, hydrate, decide, append, answer; one append under way at a time.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 
 use cqrs_es::CqrsFramework;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use crate::account::command::PreparedTransaction;
 use crate::account::{Answer, CommandKind, Rejection, RewardAccount};
 use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::ids::{AccountId, CampaignId};
-use crate::log::{AppendError, EventLog, Head, LogError, Position};
+use crate::log::{AppendError, EventLog, Head, LogError, Position, Snapshot};
 use crate::time::{Clock, Timestamp};
 
 use super::core::Core;
 use super::epochs::{Offers, SeedVault};
 use super::ledger::{Context, Parts, Receipt, Settings, Stopped, SubmitError};
-use super::snapshots::Snapshots;
+use super::snapshots::{self, Snapshots};
 use super::store::{Shared, Store};
 
 type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
@@ -147,65 +148,144 @@ impl Writer {
 
     /// Runs until every handle is gone or another writer takes over.
     pub(super) fn run(mut self, mut receiver: Received, runtime: &tokio::runtime::Handle) -> Stopped {
-        while let Some(first) = receiver.blocking_recv() {
-            let mut weight = first.0.weight();
-            let mut batch = vec![first];
-            while weight < self.settings.batch_max {
-                let Ok(next) = receiver.try_recv() else { break };
-                weight += next.0.weight();
-                batch.push(next);
-            }
-            let (works, permits): (Vec<Work>, Vec<_>) = batch.into_iter().unzip();
-            let result = runtime.block_on(self.process(&works));
-            drop(permits);
-            let fenced = matches!(result, Err(SubmitError::NotWriter));
-            answer(works, result);
-            if fenced {
+        runtime.block_on(async {
+            if let Err(Fenced) = self.work(&mut receiver).await {
                 tracing::error!("another process has taken the log over; this writer stops");
                 self.healthy.send_replace(false);
                 return Stopped::Fenced;
             }
-        }
-        let epoch = self.shared.lock().staging.head.epoch;
-        if let Err(error) = runtime.block_on(self.log.release(epoch)) {
-            // It runs out by itself.
-            tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be given back");
-        }
-        Stopped::Drained
+            let epoch = self.shared.lock().staging.head.epoch;
+            if let Err(error) = self.log.release(epoch).await {
+                // It runs out by itself.
+                tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be given back");
+            }
+            Stopped::Drained
+        })
     }
 
-    /// Brings one batch to durability, or says why not.
-    async fn process(&mut self, works: &[Work]) -> Result<Vec<Outcome>, SubmitError> {
-        for _ in 0..TRIES {
-            // A panic is a bug; whatever memory it left behind is read again, and the next batch goes on.
-            let attempt = futures::FutureExt::catch_unwind(AssertUnwindSafe(self.attempt(works))).await;
-            let failed = match attempt {
-                Ok(Ok(outcomes)) => {
-                    self.healthy.send_replace(true);
-                    return Ok(outcomes);
+    /// The loop. What has come in during an append is decided while it runs, on top of what it writes; answers
+    /// leave in order, after their own append and all earlier ones.
+    async fn work(&mut self, receiver: &mut Received) -> Result<(), Fenced> {
+        let mut running: Option<Running> = None;
+        loop {
+            let lot = match running {
+                None => match receiver.recv().await {
+                    Some(first) => Some(Lot::receive(first, receiver, self.settings.batch_max)),
+                    None => return Ok(()),
+                },
+                // Nothing more has come: whoever waits for the append is answered first.
+                Some(_) => receiver
+                    .try_recv()
+                    .ok()
+                    .map(|first| Lot::receive(first, receiver, self.settings.batch_max)),
+            };
+            let staged = match &lot {
+                Some(lot) => self.stage(&lot.works).await,
+                None => Ok(vec![]),
+            };
+            let landed = match running.take() {
+                Some(running) => self.finish(running).await?,
+                None => true,
+            };
+            running = match (lot, staged) {
+                (None, _) => None,
+                (Some(lot), Ok(outcomes)) if landed => self.dispatch(lot, outcomes).await?,
+                (Some(lot), Err(failed)) if landed => {
+                    self.forget_undurable();
+                    self.redo(lot, failed).await?;
+                    None
                 }
-                Ok(Err(failed)) => failed,
-                Err(_) => {
-                    tracing::error!("a panic while deciding a batch; its memory is dropped");
-                    self.forget_everything();
-                    // The batch may have landed all the same: taking our own append for another writer's
-                    // would end this process.
-                    self.in_doubt = true;
-                    Failed::Unavailable
+                // It was decided on top of what has not landed.
+                (Some(lot), _) => {
+                    self.redo(lot, Failed::Again).await?;
+                    None
                 }
             };
-            self.forget_undurable();
-            match failed {
-                Failed::Again => {}
-                Failed::Fenced => return Err(SubmitError::NotWriter),
-                Failed::Unavailable => break,
+        }
+    }
+
+    /// Starts the append of what has just been staged; if there is nothing to write, answers at once.
+    async fn dispatch(&mut self, lot: Lot, outcomes: Vec<Outcome>) -> Result<Option<Running>, Fenced> {
+        if let Some(append) = self.begin_append() {
+            return Ok(Some(Running { lot, outcomes, append }));
+        }
+        match self.keep_lease().await {
+            Ok(()) => self.answer(lot, outcomes),
+            Err(failed) => {
+                self.forget_undurable();
+                self.redo(lot, failed).await?;
             }
         }
+        Ok(None)
+    }
+
+    /// Waits for an append and answers; false if it did not land as it was, and was decided again.
+    async fn finish(&mut self, running: Running) -> Result<bool, Fenced> {
+        let Running { lot, outcomes, append } = running;
+        match self.settle(append).await {
+            Ok(()) => {
+                self.answer(lot, outcomes);
+                Ok(true)
+            }
+            Err(failed) => {
+                self.forget_undurable();
+                self.redo(lot, failed).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Decides a lot again, with nothing else under way, until it lands or cannot.
+    async fn redo(&mut self, lot: Lot, mut failed: Failed) -> Result<(), Fenced> {
+        for _ in 1..TRIES {
+            if !matches!(failed, Failed::Again) {
+                break;
+            }
+            failed = match self.attempt(&lot.works).await {
+                Ok(outcomes) => {
+                    self.answer(lot, outcomes);
+                    return Ok(());
+                }
+                Err(failed) => failed,
+            };
+            self.forget_undurable();
+        }
+        if matches!(failed, Failed::Fenced) {
+            lot.refuse(|| SubmitError::NotWriter);
+            return Err(Fenced);
+        }
         self.healthy.send_replace(false);
-        Err(SubmitError::Unavailable)
+        lot.refuse(|| SubmitError::Unavailable);
+        Ok(())
     }
 
     async fn attempt(&mut self, works: &[Work]) -> Result<Vec<Outcome>, Failed> {
+        let outcomes = self.stage(works).await?;
+        match self.begin_append() {
+            Some(append) => self.settle(append).await?,
+            None => self.keep_lease().await?,
+        }
+        Ok(outcomes)
+    }
+
+    fn answer(&mut self, lot: Lot, outcomes: Vec<Outcome>) {
+        self.healthy.send_replace(true);
+        self.shared.lock().evict(self.settings.accounts_max, self.settings.keys_max);
+        lot.answer(outcomes);
+    }
+
+    /// Hydrates and decides. A panic is a bug; whatever memory it left behind is read again, and the next batch
+    /// goes on.
+    async fn stage(&mut self, works: &[Work]) -> Result<Vec<Outcome>, Failed> {
+        let staged = futures::FutureExt::catch_unwind(AssertUnwindSafe(self.try_stage(works))).await;
+        staged.unwrap_or_else(|_| {
+            tracing::error!("a panic while deciding a batch; its memory is dropped");
+            self.forget_everything();
+            Err(Failed::Unavailable)
+        })
+    }
+
+    async fn try_stage(&mut self, works: &[Work]) -> Result<Vec<Outcome>, Failed> {
         if self.in_doubt {
             self.learn_head().await?;
         }
@@ -217,15 +297,8 @@ impl Writer {
             outcomes.push(self.decide(work).await?);
         }
         self.record_spend().await?;
-        self.append().await?;
-        let mut core = self.shared.lock();
-        self.snapshots.take(&mut core);
-        core.evict(self.settings.accounts_max, self.settings.keys_max);
-        drop(core);
         Ok(outcomes)
     }
-
-    // ---- receive ----
 
     /// Sets the batch's time: the clock's, but never before the last event's.
     fn begin(&mut self) {
@@ -238,17 +311,30 @@ impl Writer {
 
     // ---- append ----
 
-    async fn append(&mut self) -> Result<(), Failed> {
-        let batch = self.shared.lock().staging.batch();
-        if batch.events.is_empty() {
-            return self.keep_lease().await;
-        }
-        let head = batch.head_after();
-        let began = Instant::now();
-        let result = self.log.append(&batch).await;
-        metrics::histogram!("ledger_append_seconds").record(began.elapsed().as_secs_f64());
-        metrics::histogram!("ledger_batch_events")
-            .record(f64::from(u32::try_from(batch.events.len()).unwrap_or(u32::MAX)));
+    /// Hands what is staged to a thread that writes it. From here on memory is ahead of the log.
+    fn begin_append(&mut self) -> Option<Append> {
+        let mut core = self.shared.lock();
+        let batch = core.dispatch()?;
+        let snapshots = snapshots::take(&mut core);
+        drop(core);
+        let (head, began, log) = (batch.head_after(), Instant::now(), Arc::clone(&self.log));
+        let runtime = tokio::runtime::Handle::current();
+        let task = tokio::task::spawn_blocking(move || {
+            let result = runtime.block_on(log.append(&batch));
+            metrics::histogram!("ledger_append_seconds").record(began.elapsed().as_secs_f64());
+            metrics::histogram!("ledger_batch_events")
+                .record(f64::from(u32::try_from(batch.events.len()).unwrap_or(u32::MAX)));
+            result
+        });
+        Some(Append { head, began, snapshots, task })
+    }
+
+    async fn settle(&mut self, append: Append) -> Result<(), Failed> {
+        let Append { head, began, snapshots, task } = append;
+        let result = task.await.unwrap_or_else(|panic| {
+            let (doing, transient, source) = ("append", true, Box::new(panic));
+            Err(AppendError::Unknown(LogError::Store { doing, transient, source }))
+        });
         match result {
             Ok(()) => {
                 self.renewed = began;
@@ -278,6 +364,7 @@ impl Writer {
                 self.landed(Head { epoch, ..head });
             }
         }
+        self.snapshots.write(snapshots);
         Ok(())
     }
 
@@ -309,7 +396,7 @@ impl Writer {
     }
 
     fn landed(&mut self, head: Head) {
-        self.shared.lock().durable(head);
+        self.shared.lock().durable(head.epoch);
         self.head.send_replace(head.position);
         metrics::gauge!("ledger_position").set(u32::try_from(head.position.0).map_or(f64::MAX, f64::from));
     }
@@ -356,36 +443,73 @@ impl Writer {
     }
 }
 
-// ---- answer ----
+/// Works that are decided together, and their room in the queue.
+struct Lot {
+    works: Vec<Work>,
+    /// Held until the works are answered.
+    _permits: Vec<Option<OwnedSemaphorePermit>>,
+}
 
-fn answer(works: Vec<Work>, result: Result<Vec<Outcome>, SubmitError>) {
-    // A caller who has gone away misses only the answer.
-    match result {
-        Ok(outcomes) => {
-            for (work, outcome) in works.into_iter().zip(outcomes) {
-                match (work, outcome) {
-                    (Work::Transactions { reply, .. }, Outcome::Transactions(receipts)) => {
-                        drop(reply.send(Ok(receipts)))
-                    }
-                    (Work::Account { reply, .. }, Outcome::Account(answer)) => drop(reply.send(Ok(answer))),
-                    (Work::Campaign { reply, .. }, Outcome::Campaign(answer)) => drop(reply.send(Ok(answer))),
-                    (Work::Tick { reply }, Outcome::Tick(now)) => drop(reply.send(Ok(now))),
-                    _ => unreachable!("outcomes are made work by work, in order"),
+/// A lot whose append is under way.
+struct Running {
+    lot: Lot,
+    outcomes: Vec<Outcome>,
+    append: Append,
+}
+
+/// An append under way.
+struct Append {
+    /// Where the log will stand.
+    head: Head,
+    began: Instant,
+    /// States after this batch, to be kept once it is durable.
+    snapshots: Vec<Snapshot>,
+    task: JoinHandle<Result<(), AppendError>>,
+}
+
+/// Another writer has the log.
+struct Fenced;
+
+impl Lot {
+    /// What is waiting behind `first`, up to a bound. No timer: batches grow by themselves under load.
+    fn receive(
+        first: (Work, Option<OwnedSemaphorePermit>),
+        receiver: &mut Received,
+        weight_max: usize,
+    ) -> Lot {
+        let mut weight = first.0.weight();
+        let (mut works, mut permits) = (vec![first.0], vec![first.1]);
+        while weight < weight_max {
+            let Ok((work, permit)) = receiver.try_recv() else { break };
+            weight += work.weight();
+            works.push(work);
+            permits.push(permit);
+        }
+        Lot { works, _permits: permits }
+    }
+
+    /// A caller who has gone away misses only the answer.
+    fn answer(self, outcomes: Vec<Outcome>) {
+        for (work, outcome) in self.works.into_iter().zip(outcomes) {
+            match (work, outcome) {
+                (Work::Transactions { reply, .. }, Outcome::Transactions(receipts)) => {
+                    drop(reply.send(Ok(receipts)))
                 }
+                (Work::Account { reply, .. }, Outcome::Account(answer)) => drop(reply.send(Ok(answer))),
+                (Work::Campaign { reply, .. }, Outcome::Campaign(answer)) => drop(reply.send(Ok(answer))),
+                (Work::Tick { reply }, Outcome::Tick(now)) => drop(reply.send(Ok(now))),
+                _ => unreachable!("outcomes are made work by work, in order"),
             }
         }
-        Err(error) => {
-            let error = || match error {
-                SubmitError::NotWriter => SubmitError::NotWriter,
-                SubmitError::Full | SubmitError::Unavailable => SubmitError::Unavailable,
-            };
-            for work in works {
-                match work {
-                    Work::Transactions { reply, .. } => drop(reply.send(Err(error()))),
-                    Work::Account { reply, .. } => drop(reply.send(Err(error()))),
-                    Work::Campaign { reply, .. } => drop(reply.send(Err(error()))),
-                    Work::Tick { reply } => drop(reply.send(Err(error()))),
-                }
+    }
+
+    fn refuse(self, error: impl Fn() -> SubmitError) {
+        for work in self.works {
+            match work {
+                Work::Transactions { reply, .. } => drop(reply.send(Err(error()))),
+                Work::Account { reply, .. } => drop(reply.send(Err(error()))),
+                Work::Campaign { reply, .. } => drop(reply.send(Err(error()))),
+                Work::Tick { reply } => drop(reply.send(Err(error()))),
             }
         }
     }

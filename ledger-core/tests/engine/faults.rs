@@ -8,13 +8,14 @@ use std::time::Duration;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignEvent};
 use ledger_core::engine::{Receipt, RowResult, Settings, Stopped, SubmitError};
 use ledger_core::ids::TransactionKey;
+use ledger_core::steps::intake::{RowAnswer, Sources};
 use ledger_core::testing::{Fault, SimulatedLog};
 use ledger_core::transaction::RowError;
 use serde_json::{Value, json};
 
 use crate::check::{agrees, campaign_events, sound};
 use crate::tap::TapLog;
-use crate::world::{Dice, Node, World, campaign_id, duplicate_of, gbp, row, rows, terms, with};
+use crate::world::{Dice, Node, World, campaign_id, context, duplicate_of, gbp, row, rows, terms, with};
 
 fn key(row: &Value) -> TransactionKey {
     TransactionKey::of(
@@ -60,8 +61,8 @@ fn load(dice: &mut Dice) -> Vec<Value> {
     load
 }
 
-/// Starts a process, however often it takes.
-async fn start(world: &World, log: &SimulatedLog) -> Node {
+/// Starts a process, however often it takes. A small `batch_max` lets batches be decided on top of one another.
+async fn start(world: &World, log: &SimulatedLog, batch_max: usize) -> Node {
     loop {
         // Leases and reads may be failing.
         let parts = ledger_core::engine::Parts {
@@ -70,7 +71,7 @@ async fn start(world: &World, log: &SimulatedLog) -> Node {
             seeds: Arc::clone(&world.seeds),
         };
         let bounds = Settings { keys_max: 8, accounts_max: 2, snapshot_every: 3, ..Settings::default() };
-        let settings = Settings { open_enrolment: true, ..bounds };
+        let settings = Settings { open_enrolment: true, batch_max, ..bounds };
         let handle = Arc::clone(&parts.log);
         if let Ok((ledger, stopped)) = ledger_core::engine::Ledger::start(parts, settings).await {
             let keyring = Arc::clone(&world.keyring);
@@ -83,7 +84,10 @@ async fn start(world: &World, log: &SimulatedLog) -> Node {
 
 async fn history(world: &World, seed: u64) {
     let dice = &mut Dice(seed);
-    let (node, log) = world.with(terms(|terms| terms["budget"]["minor"] = json!(3_000))).await;
+    let batch_max = [1, 12, 5_000][dice.below(3)];
+    let log = SimulatedLog::new();
+    let node = start(world, &log, batch_max).await;
+    node.run(terms(|terms| terms["budget"]["minor"] = json!(3_000))).await;
     let mut node = Some(node);
     plan(&log, dice);
     let mut acknowledged: Vec<(Value, Result<Receipt, RowError>)> = Vec::new();
@@ -92,9 +96,9 @@ async fn history(world: &World, seed: u64) {
     while !left.is_empty() {
         let running = match node.take() {
             Some(running) => running,
-            None => start(world, &log).await,
+            None => start(world, &log, batch_max).await,
         };
-        let together = left.len().min(1 + dice.below(3));
+        let together = left.len().min(1 + dice.below(6));
         let sent: Vec<_> = left.drain(..together).collect();
         let answers = futures::future::join_all(sent.iter().map(|rows| running.try_take(rows))).await;
         let mut again = Vec::new();
@@ -261,9 +265,65 @@ async fn a_panic_after_the_append_is_not_taken_for_a_takeover() {
     let node = world.start(Arc::clone(&tap) as _).await;
     node.run(terms(|_| {})).await;
     tap.panic_after_append();
-    let answer = node.try_take(&[row("tx-1", "anna")]).await;
-    assert!(matches!(answer, Err(SubmitError::Unavailable)));
+    assert_eq!(node.one(&row("tx-1", "anna")).await.unwrap().result, RowResult::Accepted, "it has landed");
     assert_eq!(node.one(&row("tx-1", "anna")).await.unwrap().result, RowResult::Duplicate);
     assert_eq!(node.one(&row("tx-2", "anna")).await.unwrap().result, RowResult::Accepted);
     sound(&disk.events(), &*world.seeds);
+}
+
+/// Three batches: the second is decided while the first is being written, the third while the second is.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_on_top_of_a_batch_shares_its_fate() {
+    let late = Duration::from_millis(50);
+    for fault in [
+        None,
+        Some(Fault::Delay(late)),
+        Some(Fault::FailBeforeCommit),
+        Some(Fault::FailAfterCommit),
+        Some(Fault::LandLate),
+        Some(Fault::LoseReply(late)),
+    ] {
+        for at in 0..3 {
+            let world = World::new();
+            let disk = SimulatedLog::new();
+            let tap = TapLog::new(Arc::new(disk.reopen()));
+            let bounds = Settings { batch_max: 1, accounts_max: 1, keys_max: 1, ..Settings::default() };
+            let node = world.start_with(Arc::clone(&tap) as _, bounds).await;
+            node.run(terms(|_| {})).await;
+            tap.shut();
+            if let Some(fault) = fault {
+                disk.faults().after(at, fault);
+            }
+            // The same line in each, so that the third is right only if it saw the first; with two of one's own.
+            let lots: Vec<Vec<Value>> = (0..3)
+                .map(|n| {
+                    vec![row("same", "anna"), row(&format!("tx-{n}"), "anna"), row(&format!("b-{n}"), "ben")]
+                })
+                .collect();
+            let mut prepared = Vec::new();
+            for lot in &lots {
+                let lot: Vec<Vec<u8>> = lot.iter().map(|row| row.to_string().into_bytes()).collect();
+                let lot: Vec<&[u8]> = lot.iter().map(Vec::as_slice).collect();
+                prepared.push(node.intake.prepare(&lot, &Sources::All).await.unwrap());
+            }
+            // Polled one after the other: they come into the queue in this order.
+            let sent = prepared.into_iter().map(|lot| node.intake.submit(lot, context()));
+            let opened = async { tap.open() };
+            let (answers, ()) = tokio::join!(futures::future::join_all(sent), opened);
+            let outcomes =
+                |answers: Vec<RowAnswer>| answers.into_iter().map(|a| a.outcome.unwrap()).collect();
+            let receipts: Vec<Vec<Receipt>> = answers.into_iter().map(|a| outcomes(a.unwrap())).collect();
+            for (n, lot) in receipts.iter().enumerate() {
+                let results: Vec<RowResult> = lot.iter().map(|receipt| receipt.result).collect();
+                let first = if n == 0 { RowResult::Accepted } else { RowResult::Duplicate };
+                let what = format!("{fault:?} at {at}, batch {n}");
+                assert_eq!(results, [first, RowResult::Accepted, RowResult::Accepted], "{what}");
+                assert_eq!(lot[0].position, receipts[0][0].position, "{what}");
+                for (row, receipt) in lots[n].iter().zip(lot) {
+                    agrees(&disk.events(), key(row), receipt);
+                }
+            }
+            sound(&disk.events(), &*world.seeds);
+        }
+    }
 }
