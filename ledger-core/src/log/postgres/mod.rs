@@ -1,8 +1,9 @@
-//! The log on PostgreSQL: one table, one statement for each batch, one connection that writes.
+//! The log on PostgreSQL: one table, one statement for each batch, one connection that writes and one that looks up
+//! what the next batch needs meanwhile.
 //!
-//! The writer's connection is made anew when it breaks; what happened to a statement that was under way is then
-//! unknown, and the next lease, which waits for the head's row lock, settles it. Everybody else reads through the
-//! pool and never waits for the writer. A lease carries a time by the server's clock, which only tells a standby
+//! A connection is made anew when it breaks; what happened to an append that was under way is then unknown, and
+//! the next lease, which waits for the head's row lock, settles it. Everybody else reads through the pool and
+//! never waits for the writer. A lease carries a time by the server's clock, which only tells a standby
 //! when it may take over: correctness rests on the epoch alone.
 
 mod append;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
@@ -46,12 +47,18 @@ struct Inner {
     database: Database,
     options: PostgresOptions,
     writer: Mutex<Option<Writer>>,
+    lookup: Mutex<Option<Lookup>>,
 }
 
-/// The connection that writes, with its statements.
+/// The connection that writes.
 struct Writer {
     client: Client,
     append: Statement,
+}
+
+/// The connection on which the writer looks up what it decides on.
+struct Lookup {
+    client: Client,
     load: Statement,
     snapshots: Statement,
     find: Statement,
@@ -65,28 +72,41 @@ impl PostgresLog {
             SchemaError::Failed(fault) => store("read the schema's version")(fault),
             refused => LogError::Store { doing: "open", transient: false, source: Box::new(refused) },
         })?;
-        let inner = Inner { database, options, writer: Mutex::new(None) };
+        let inner = Inner { database, options, writer: Mutex::default(), lookup: Mutex::default() };
         Ok(PostgresLog { inner: Arc::new(inner) })
     }
 
-    /// The writer's connection, made anew if there is none or it has broken.
-    async fn writer(&self) -> Result<WriterGuard<'_>, Fault> {
+    /// The connection that writes, made anew if there is none or it has broken.
+    async fn writer(&self) -> Result<MappedMutexGuard<'_, Writer>, LogError> {
         let mut guard = self.inner.writer.lock().await;
         if guard.as_ref().is_none_or(|writer| writer.client.is_closed()) {
-            let client = self.inner.database.connect().await?;
-            // Looked up by key only: a plan that scans would be made while the tables are small, and kept.
-            client
-                .batch_execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off")
-                .await?;
-            let (append, load, snapshots, find) = tokio::try_join!(
-                client.prepare(append::APPEND),
+            let client = self.connect().await.map_err(store("connect as the writer"))?;
+            let append = client.prepare(append::APPEND).await.map_err(failed("prepare the append"))?;
+            *guard = Some(Writer { client, append });
+        }
+        Ok(MutexGuard::map(guard, |writer| writer.as_mut().expect("made above")))
+    }
+
+    async fn lookup(&self) -> Result<MappedMutexGuard<'_, Lookup>, LogError> {
+        let mut guard = self.inner.lookup.lock().await;
+        if guard.as_ref().is_none_or(|lookup| lookup.client.is_closed()) {
+            let client = self.connect().await.map_err(store("connect to look up"))?;
+            let (load, snapshots, find) = tokio::try_join!(
                 client.prepare(rows::HYDRATE),
                 client.prepare(rows::SNAPSHOTS),
                 client.prepare(rows::OF_KEYS),
-            )?;
-            *guard = Some(Writer { client, append, load, snapshots, find });
+            )
+            .map_err(failed("prepare the lookups"))?;
+            *guard = Some(Lookup { client, load, snapshots, find });
         }
-        Ok(WriterGuard(guard))
+        Ok(MutexGuard::map(guard, |lookup| lookup.as_mut().expect("made above")))
+    }
+
+    async fn connect(&self) -> Result<Client, Fault> {
+        let client = self.inner.database.connect().await?;
+        // Looked up by key only: a plan that scans would be made while the tables are small, and kept.
+        client.batch_execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off").await?;
+        Ok(client)
     }
 
     async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, LogError> {
@@ -97,16 +117,6 @@ impl PostgresLog {
 
     fn ttl_seconds(&self) -> f64 {
         self.inner.options.lease_ttl.as_secs_f64()
-    }
-}
-
-/// The writer's connection, there for as long as the guard.
-struct WriterGuard<'a>(MutexGuard<'a, Option<Writer>>);
-
-impl std::ops::Deref for WriterGuard<'_> {
-    type Target = Writer;
-    fn deref(&self) -> &Writer {
-        self.0.as_ref().expect("the guard is made with a connection")
     }
 }
 
@@ -122,7 +132,7 @@ impl EventLog for PostgresLog {
              WHERE partition = 0 AND (epoch = $3 OR (epoch > $3 AND holder = $1)) \
              RETURNING epoch, position, recorded_at, (SELECT coalesce(max(position), 0) FROM ledger.events)";
         let failed = || failed("take the lease");
-        let writer = self.writer().await.map_err(store("connect as the writer"))?;
+        let writer = self.writer().await?;
         let ttl = self.ttl_seconds();
         let row = match held {
             None => writer.client.query_opt(TAKE, &[&holder, &ttl]).await,
@@ -164,7 +174,7 @@ impl EventLog for PostgresLog {
 
     async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
         let writer =
-            self.writer().await.map_err(|e| AppendError::Unknown(store("connect as the writer")(e)))?;
+            self.writer().await.map_err(AppendError::Unknown)?;
         append::append(&writer, batch, self.ttl_seconds()).await
     }
 
@@ -182,14 +192,14 @@ impl EventLog for PostgresLog {
 
     async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
         let (types, ids) = rows::names(streams);
-        let writer = self.writer().await.map_err(store("connect as the writer"))?;
-        let client = &writer.client;
+        let lookup = self.lookup().await?;
+        let client = &lookup.client;
         // Sent together, run in this order: a snapshot that moves on in between is later than the first event
         // read, never earlier.
         let parameters: [&(dyn ToSql + Sync); 3] = [&types, &ids, &code];
         let (events, snapshots) = tokio::try_join!(
-            client.query(&writer.load, &parameters),
-            client.query(&writer.snapshots, &parameters),
+            client.query(&lookup.load, &parameters),
+            client.query(&lookup.snapshots, &parameters),
         )
         .map_err(failed("load streams"))?;
         Ok(Hydration { events: rows::events(&events)?, snapshots: rows::snapshots(&snapshots)? })
@@ -207,8 +217,8 @@ impl EventLog for PostgresLog {
 
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
-        let writer = self.writer().await.map_err(store("connect as the writer"))?;
-        rows::events(&writer.client.query(&writer.find, &[&keys]).await.map_err(failed("find transactions"))?)
+        let lookup = self.lookup().await?;
+        rows::events(&lookup.client.query(&lookup.find, &[&keys]).await.map_err(failed("find transactions"))?)
     }
 
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
@@ -233,7 +243,7 @@ impl EventLog for PostgresLog {
 
 impl PostgresLog {
     async fn touch_lease(&self, sql: &str, epoch: u64, seconds: f64) -> Result<(), LogError> {
-        let writer = self.writer().await.map_err(store("connect as the writer"))?;
+        let writer = self.writer().await?;
         let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(epoch), &seconds];
         let touched = writer.client.execute(sql, &parameters).await.map_err(failed("renew the lease"))?;
         if touched == 1 { Ok(()) } else { Err(LogError::Fenced) }
