@@ -1,8 +1,7 @@
 //! The embedded log: one SQLite file in WAL mode with `synchronous=FULL`.
 //!
-//! One connection writes; what the writer itself has to look up goes through it too, because its page cache
-//! already holds what the next append will touch. A few read-only connections serve everybody else and never
-//! wait for the writer. Another process may read the same file at any time, and may become the writer.
+//! One connection writes, and one looks up what the next batch needs meanwhile. A few read-only connections serve
+//! everybody else and never wait for either. Another process may read the same file at any time, and may become the writer.
 
 mod append;
 mod open;
@@ -57,6 +56,8 @@ pub struct SqliteLog {
 struct Inner {
     /// `None` when opened for reading only.
     writer: Option<Mutex<Connection>>,
+    /// For what the writer decides on.
+    lookup: Mutex<Connection>,
     readers: Readers,
 }
 
@@ -65,14 +66,22 @@ impl SqliteLog {
     /// that a newer version of this program wrote.
     pub fn open(path: &Path, options: &SqliteOptions) -> Result<SqliteLog, LogError> {
         let writer = open::writer(path, options)?;
-        let readers = Readers::open(path, options)?;
-        Ok(SqliteLog { inner: Arc::new(Inner { writer: Some(Mutex::new(writer)), readers }) })
+        SqliteLog::with(Some(Mutex::new(writer)), path, options)
     }
 
     /// Opens an existing log without the means to change it, for an audit beside a running process.
     pub fn open_read_only(path: &Path) -> Result<SqliteLog, LogError> {
-        let readers = Readers::open(path, &SqliteOptions::default())?;
-        Ok(SqliteLog { inner: Arc::new(Inner { writer: None, readers }) })
+        SqliteLog::with(None, path, &SqliteOptions::default())
+    }
+
+    fn with(
+        writer: Option<Mutex<Connection>>,
+        path: &Path,
+        options: &SqliteOptions,
+    ) -> Result<SqliteLog, LogError> {
+        let readers = Readers::open(path, options)?;
+        let lookup = Mutex::new(open::reader(path, options)?);
+        Ok(SqliteLog { inner: Arc::new(Inner { writer, lookup, readers }) })
     }
 
     /// Runs a query on a reader's connection, off the threads that must not block.
@@ -88,17 +97,6 @@ impl SqliteLog {
         match runtime.spawn_blocking(move || inner.readers.with(query)).await {
             Ok(result) => result,
             Err(e) => Err(LogError::Store { doing: "run a read", transient: true, source: Box::new(e) }),
-        }
-    }
-
-    /// Runs a query of the writer's own, on its connection if there is one.
-    fn read_as_writer<T>(
-        &self,
-        query: impl FnOnce(&Connection) -> Result<T, LogError>,
-    ) -> Result<T, LogError> {
-        match &self.inner.writer {
-            Some(writer) => query(&lock(writer)),
-            None => self.inner.readers.with(query),
         }
     }
 
@@ -150,11 +148,11 @@ impl EventLog for SqliteLog {
     }
 
     async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
-        self.read_as_writer(|connection| rows::load_streams(connection, streams))
+        rows::load_streams(&lock(&self.inner.lookup), streams)
     }
 
     async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
-        self.read_as_writer(|connection| rows::hydrate(connection, streams, code))
+        rows::hydrate(&lock(&self.inner.lookup), streams, code)
     }
 
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
@@ -163,11 +161,11 @@ impl EventLog for SqliteLog {
     }
 
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
-        self.read_as_writer(|connection| rows::stream_ids(connection, stream_type))
+        rows::stream_ids(&lock(&self.inner.lookup), stream_type)
     }
 
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
-        self.read_as_writer(|connection| rows::find_transactions(connection, keys))
+        rows::find_transactions(&lock(&self.inner.lookup), keys)
     }
 
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
