@@ -65,10 +65,15 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = (u8, Step)> {
-    let status = prop_oneof![6 => Just(Status::Booked), 2 => Just(Status::Pending), 1 => Just(Status::Removed)];
+    let status =
+        prop_oneof![6 => Just(Status::Booked), 2 => Just(Status::Pending), 1 => Just(Status::Removed)];
     let mcc = prop_oneof![5 => Just("5814"), 1 => Just("7995")];
-    let line = (0..25_u8, status, mcc, 1..10_000_i64)
-        .prop_map(|(id, status, mcc, minor)| Step::Line { id, status, mcc, minor });
+    let line = (0..25_u8, status, mcc, 1..10_000_i64).prop_map(|(id, status, mcc, minor)| Step::Line {
+        id,
+        status,
+        mcc,
+        minor,
+    });
     let step = prop_oneof![
         6 => line,
         8 => (0..25_u8, 0..8_u8).prop_map(|(of, what)| Step::OfReward { of, what }),
@@ -117,7 +122,9 @@ fn command(account: &AccountId, step: &Step, offer: &Offer) -> CommandKind {
                 0 | 1 => CommandKind::IssueReward { entry_id },
                 2 => CommandKind::RecordNotification { entry_id },
                 3 | 4 => CommandKind::RequestCredit { entry_id },
-                5 => CommandKind::ConfirmCredit { entry_id, attempt: 1, payout_reference: payout_reference() },
+                5 => {
+                    CommandKind::ConfirmCredit { entry_id, attempt: 1, payout_reference: payout_reference() }
+                }
                 6 => CommandKind::FailCredit { entry_id, attempt: 1, reason: reason() },
                 _ => CommandKind::ReverseReward { entry_id, reason: reason() },
             }
@@ -156,9 +163,11 @@ async fn the_same_commands_give_the_same_events_and_postgres_es_reads_ours() {
     let (ledger, _stopped) = Ledger::start(parts, settings).await.unwrap();
     let campaign = terms().campaign_id;
     let context = Context::new("test", "c", "f");
-    for kind in
-        [CampaignCommandKind::Draft(Box::new(terms())), CampaignCommandKind::Approve, CampaignCommandKind::Start]
-    {
+    for kind in [
+        CampaignCommandKind::Draft(Box::new(terms())),
+        CampaignCommandKind::Approve,
+        CampaignCommandKind::Start,
+    ] {
         ledger.campaign(campaign.clone(), kind, context.clone()).await.unwrap().unwrap();
     }
     let plain = sqlx::PgPool::connect(&plain_url).await.unwrap();
@@ -209,7 +218,8 @@ async fn the_same_commands_give_the_same_events_and_postgres_es_reads_ours() {
             let events = repository.get_events::<RewardAccount>(account.as_str()).await.unwrap();
             events.into_iter().map(event).collect::<Vec<_>>()
         };
-        let (ours, theirs) = (read(repository()).await, read(PostgresEventRepository::new(plain.clone())).await);
+        let (ours, theirs) =
+            (read(repository()).await, read(PostgresEventRepository::new(plain.clone())).await);
         assert_eq!(ours, theirs, "{account}");
         types.extend(ours.into_iter().map(|event| event.1));
 

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -80,8 +80,24 @@ impl Cluster {
         Cluster::start_in(&std::env::temp_dir(), settings).await
     }
 
-    /// The same, with its files under this folder.
+    /// A server that speaks TLS with this certificate and key, in PEM.
+    pub async fn start_with_tls(certificate: &str, key: &str) -> Result<Cluster, ClusterError> {
+        let mut cluster = Cluster::lay_out(&std::env::temp_dir(), &["ssl=on"])?;
+        for (setting, name, pem) in
+            [("ssl_cert_file", "server.crt", certificate), ("ssl_key_file", "server.key", key)]
+        {
+            let path = cluster.secret(name, pem)?;
+            cluster.settings.push(format!("{setting}={}", path.display()));
+        }
+        cluster.start_on_free_port().await
+    }
+
+    /// [`start`](Cluster::start), with its files under this folder.
     pub async fn start_in(parent: &Path, settings: &[&str]) -> Result<Cluster, ClusterError> {
+        Cluster::lay_out(parent, settings)?.start_on_free_port().await
+    }
+
+    fn lay_out(parent: &Path, settings: &[&str]) -> Result<Cluster, ClusterError> {
         let programs = programs()?;
         let folder = tempfile::Builder::new().prefix("rewardhub-pg-").tempdir_in(parent)?;
         let user = if is_root()? { Some(postgres_user()?) } else { None };
@@ -91,18 +107,22 @@ impl Cluster {
         let password = format!("test-{:016x}", rand_number());
         let settings = settings.iter().map(|s| (*s).to_owned()).collect();
         let (server, databases) = (Mutex::new(None), AtomicU64::new(0));
-        let mut cluster = Cluster { folder, programs, user, port: 0, password, settings, server, databases };
+        let cluster = Cluster { folder, programs, user, port: 0, password, settings, server, databases };
         cluster.initialise()?;
+        Ok(cluster)
+    }
+
+    async fn start_on_free_port(mut self) -> Result<Cluster, ClusterError> {
         // A free port may be taken by another before the server has it.
         for attempt in 1..=5 {
-            cluster.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-            match cluster.start_server().await {
+            self.port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+            match self.start_server().await {
                 Ok(()) => break,
                 Err(error) if attempt == 5 => return Err(error),
-                Err(_) => cluster.stop("immediate")?,
+                Err(_) => self.stop("immediate")?,
             }
         }
-        Ok(cluster)
+        Ok(self)
     }
 
     /// The address of a new database with the schema laid out, as its owner.
@@ -159,11 +179,7 @@ impl Cluster {
     }
 
     fn initialise(&self) -> Result<(), ClusterError> {
-        let password = self.folder.path().join("password");
-        std::fs::write(&password, &self.password)?;
-        if let Some(user) = self.user {
-            chown(&password, Some(user.uid), Some(user.gid))?;
-        }
+        let password = self.secret("password", &self.password)?;
         let mut initdb = self.program("initdb");
         initdb.args([
             "--username=postgres",
@@ -181,6 +197,17 @@ impl Cluster {
             program: "initdb",
             output: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// A file that only the server reads.
+    fn secret(&self, name: &str, content: &str) -> io::Result<PathBuf> {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, content)?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        if let Some(user) = self.user {
+            chown(&path, Some(user.uid), Some(user.gid))?;
+        }
+        Ok(path)
     }
 
     async fn start_server(&self) -> Result<(), ClusterError> {

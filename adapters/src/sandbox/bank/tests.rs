@@ -1,3 +1,4 @@
+use ledger_core::ids::IdError;
 use std::collections::{HashMap, HashSet};
 
 use ledger_core::ids;

@@ -173,8 +173,7 @@ impl EventLog for PostgresLog {
     }
 
     async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
-        let writer =
-            self.writer().await.map_err(AppendError::Unknown)?;
+        let writer = self.writer().await.map_err(AppendError::Unknown)?;
         append::append(&writer, batch, self.ttl_seconds()).await
     }
 

@@ -130,10 +130,6 @@ async fn a_terminated_connection_is_a_passing_failure_and_made_anew() {
     let cluster = Cluster::shared().await;
     let url = cluster.database().await.unwrap();
     let (log, mut history, epoch, events) = written(&url).await;
-    cluster
-        .execute("postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND datname = current_database()")
-        .await
-        .unwrap();
     let name = url.rsplit_once('/').unwrap().1;
     let terminate =
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
@@ -199,4 +195,34 @@ async fn no_password_and_no_row_appears_in_an_error() {
     let refused = PostgresLog::open(database, PostgresOptions::default()).await.err().unwrap();
     assert!(!format!("{refused:?}").contains("wrong-"), "{refused:?}");
     assert!(!refused.transient() || format!("{refused:?}").contains("authentication"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_the_one_named_is_not_talked_to() {
+    let ours = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let cluster = Cluster::start_with_tls(&ours.cert.pem(), &ours.signing_key.serialize_pem()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let root = |name: &str, pem: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path.display().to_string()
+    };
+    let (ours, other) = (root("ours.pem", ours.cert.pem()), root("other.pem", other.cert.pem()));
+    let url = cluster.url("postgres");
+    let named = url.replace("127.0.0.1", "localhost");
+    let connect = async |url: String| {
+        let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+        let client = database.connect().await?;
+        let row = client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await?;
+        Ok::<bool, Fault>(row.get(0))
+    };
+    assert!(connect(format!("{named}?sslmode=verify-full&sslrootcert={ours}")).await.unwrap(), "encrypted");
+    assert!(!connect(format!("{named}?sslmode=disable")).await.unwrap());
+    for (url, root) in [(&named, &other), (&url, &ours)] {
+        let refused = connect(format!("{url}?sslmode=verify-full&sslrootcert={root}")).await;
+        assert!(matches!(refused, Err(Fault::Connection(_))), "{refused:?}");
+    }
+    let untrusted = connect(format!("{named}?sslmode=verify-full")).await;
+    assert!(matches!(untrusted, Err(Fault::Connection(_))), "the system does not know it: {untrusted:?}");
 }
