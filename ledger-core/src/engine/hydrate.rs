@@ -131,7 +131,7 @@ fn replay<A: Loaded>(
             continue;
         }
         if !unproven.contains(&stored.stream) {
-            slot.follow(stored)?;
+            slot.follow(&stored)?;
         } else if stored.sequence == slot.version {
             unproven.remove(&stored.stream);
             if slot.hash != Some(stored.hash) {
@@ -148,13 +148,13 @@ fn replay<A: Loaded>(
 
 impl<A: Loaded> Slot<A> {
     /// The stream's next event.
-    pub(super) fn follow(&mut self, stored: StoredEvent) -> Result<(), LogError> {
+    pub(super) fn follow(&mut self, stored: &StoredEvent) -> Result<(), LogError> {
         if stored.sequence != self.version + 1 {
             let (stream, expected) = (&stored.stream, self.version + 1);
             let what = format!("{stream} goes on with {} instead of {expected}", stored.sequence);
             return Err(LogError::Damaged(what));
         }
-        let event = A::of(decode(&stored)?)?;
+        let event = A::of(decode(stored)?)?;
         A::note(&event, stored.position, self);
         self.state.apply(event);
         self.version = stored.sequence;

@@ -152,7 +152,7 @@ async fn equals<A: super::hydrate::Loaded>(
         if stored.sequence > snapshot.sequence {
             break;
         }
-        slot.follow(stored)?;
+        slot.follow(&stored)?;
     }
     Ok(slot.snapshot(snapshot.stream.clone()).as_ref() == Some(snapshot))
 }

@@ -89,17 +89,14 @@ impl Database {
     pub async fn connect(&self) -> Result<Client, Fault> {
         let connecting = async {
             let config = self.address.config();
-            let client = match self.address.tls() {
-                Some(tls) => {
-                    let (client, connection) = config.connect(tls.clone()).await?;
-                    tokio::spawn(drive(connection));
-                    client
-                }
-                None => {
-                    let (client, connection) = config.connect(NoTls).await?;
-                    tokio::spawn(drive(connection));
-                    client
-                }
+            let client = if let Some(tls) = self.address.tls() {
+                let (client, connection) = config.connect(tls.clone()).await?;
+                tokio::spawn(drive(connection));
+                client
+            } else {
+                let (client, connection) = config.connect(NoTls).await?;
+                tokio::spawn(drive(connection));
+                client
             };
             client.batch_execute(&self.session).await?;
             Ok::<_, tokio_postgres::Error>(client)

@@ -59,8 +59,8 @@ struct User {
     gid: u32,
 }
 
-const START_MAX: Duration = Duration::from_secs(60);
-const STOP_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
+const STOP_MAX: Duration = Duration::from_mins(1);
 
 impl Cluster {
     /// The server that all tests of this process share; the last to let go of it stops it.
