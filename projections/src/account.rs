@@ -11,11 +11,10 @@ use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::{Currency, Money};
 use ledger_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::connection::{Connection, Row, values};
 use crate::error::ProjectionError;
 use crate::projection::{Fold, Projection, Record};
-use crate::row;
 
 const THIS: Projection = Projection::Account;
 
@@ -85,37 +84,39 @@ impl BalanceRow {
 
 /// The account of this id.
 pub fn account(conn: &Connection, id: &AccountId) -> Result<Option<AccountRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached(
+    let found = conn.row(
         "SELECT account_id, enrolled_at, closed_at, excluded_at, erased_at FROM accounts WHERE account_id = ?1",
+        &values![id.as_str()],
     )?;
-    let found = statement.query_row([id.as_str()], |row| {
+    let read = |row: Row| {
         Ok(AccountRow {
-            account_id: row::text(row, "account_id")?,
-            enrolled_at: row::time_opt(row, "enrolled_at")?,
-            closed_at: row::time_opt(row, "closed_at")?,
-            excluded_at: row::time_opt(row, "excluded_at")?,
-            erased_at: row::time_opt(row, "erased_at")?,
+            account_id: row.get("account_id")?,
+            enrolled_at: row.get("enrolled_at")?,
+            closed_at: row.get("closed_at")?,
+            excluded_at: row.get("excluded_at")?,
+            erased_at: row.get("erased_at")?,
         })
-    });
-    Ok(found.optional()?)
+    };
+    found.map(read).transpose()
 }
 
 /// An account's balances, by currency code. None before its first win.
 pub fn balances(conn: &Connection, id: &AccountId) -> Result<Vec<BalanceRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached(
+    let found = conn.rows(
         "SELECT currency, won_minor, issued_minor, credited_minor, reversed_minor FROM balances
          WHERE account_id = ?1 ORDER BY currency",
+        &values![id.as_str()],
     )?;
-    let rows = statement.query_map([id.as_str()], |row| {
+    let read = |row: &Row| {
         Ok(BalanceRow {
-            currency: row::currency(row, "currency")?,
-            won: row::money(row, "won_minor", "currency")?,
-            issued: row::money(row, "issued_minor", "currency")?,
-            credited: row::money(row, "credited_minor", "currency")?,
-            reversed: row::money(row, "reversed_minor", "currency")?,
+            currency: row.get("currency")?,
+            won: row.money("won_minor", "currency")?,
+            issued: row.money("issued_minor", "currency")?,
+            credited: row.money("credited_minor", "currency")?,
+            reversed: row.money("reversed_minor", "currency")?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    };
+    found.iter().map(read).collect()
 }
 
 /// Gathers what a batch adds to each balance.
@@ -164,24 +165,17 @@ impl Fold for Accounts {
     }
 
     fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
-        let mut statement = conn.prepare_cached(
-            "INSERT INTO balances (account_id, currency, won_minor, issued_minor, credited_minor, reversed_minor)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (account_id, currency) DO UPDATE SET
-                 won_minor = won_minor + excluded.won_minor,
-                 issued_minor = issued_minor + excluded.issued_minor,
-                 credited_minor = credited_minor + excluded.credited_minor,
-                 reversed_minor = reversed_minor + excluded.reversed_minor",
-        )?;
         for ((account, currency), sums) in self.sums.drain() {
-            statement.execute(params![
-                account.as_str(),
-                currency.code(),
-                sums.won,
-                sums.issued,
-                sums.credited,
-                sums.reversed
-            ])?;
+            conn.write(
+                "INSERT INTO balances (account_id, currency, won_minor, issued_minor, credited_minor, reversed_minor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (account_id, currency) DO UPDATE SET
+                     won_minor = balances.won_minor + excluded.won_minor,
+                     issued_minor = balances.issued_minor + excluded.issued_minor,
+                     credited_minor = balances.credited_minor + excluded.credited_minor,
+                     reversed_minor = balances.reversed_minor + excluded.reversed_minor",
+                &values![&account, currency.code(), sums.won, sums.issued, sums.credited, sums.reversed],
+            )?;
         }
         Ok(())
     }
@@ -231,8 +225,7 @@ fn set(
              ON CONFLICT (account_id) DO UPDATE SET erased_at = excluded.erased_at"
         }
     };
-    conn.prepare_cached(sql)?.execute(params![account, at.map(Timestamp::micros)])?;
-    Ok(())
+    conn.write(sql, &values![account, at])
 }
 
 #[cfg(test)]

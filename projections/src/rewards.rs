@@ -12,8 +12,8 @@ use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::Money;
 use ledger_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use crate::connection::{Connection, Row, Value, values};
 use crate::error::ProjectionError;
 use crate::page::{self, Page};
 use crate::projection::{Fold, Projection, Record};
@@ -105,8 +105,8 @@ pub struct RewardRow {
 
 /// The reward of this draw.
 pub fn reward(conn: &Connection, entry: &EntryId) -> Result<Option<RewardRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached("SELECT * FROM rewards WHERE entry_id = ?1")?;
-    Ok(statement.query_row([entry.0], read).optional()?)
+    let found = conn.row("SELECT * FROM rewards WHERE entry_id = ?1", &values![entry])?;
+    found.as_ref().map(read).transpose()
 }
 
 /// An account's rewards, newest first: those older than `after`, those of one status where it is given.
@@ -117,37 +117,35 @@ pub fn rewards(
     after: Option<RewardCursor>,
     first: usize,
 ) -> Result<Page<RewardRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached(
+    let (position, ordinal) = (page::before(after.map(|c| c.position)), after.map_or(0, |c| c.ordinal));
+    let rows = conn.rows(
         "SELECT * FROM rewards
-         WHERE account_id = ?1 AND (position, ordinal) < (?2, ?3) AND (?4 IS NULL OR status = ?4)
+         WHERE account_id = ?1 AND (position, ordinal) < (?2, ?3) AND status = coalesce(?4, status)
          ORDER BY position DESC, ordinal DESC LIMIT ?5",
+        &values![account.as_str(), position, ordinal, status, page::limit(first)],
     )?;
-    let (position, ordinal) = after.map_or((i64::MAX, 0), |c| (row::stored(c.position), c.ordinal));
-    let status = status.map(RewardStatus::as_str);
-    let rows = statement
-        .query_map(params![account.as_str(), position, ordinal, status, page::limit(first)], read)?;
-    Ok(Page::of(rows.collect::<Result<_, _>>()?, first))
+    Page::read(&rows, first, read)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<RewardRow> {
+fn read(row: &Row) -> Result<RewardRow, ProjectionError> {
     Ok(RewardRow {
-        cursor: RewardCursor { position: row::position(row, "position")?, ordinal: row.get("ordinal")? },
-        entry_id: EntryId(row.get("entry_id")?),
-        account_id: row::text(row, "account_id")?,
-        campaign_id: row::text(row, "campaign_id")?,
-        source: row::text(row, "source")?,
-        transaction_id: row::text(row, "transaction_id")?,
-        amount: row::money(row, "amount_minor", "currency")?,
-        status: row::text(row, "status")?,
-        won_at: row::time(row, "won_at")?,
-        issued_at: row::time_opt(row, "issued_at")?,
-        notified_at: row::time_opt(row, "notified_at")?,
+        cursor: RewardCursor { position: row.get("position")?, ordinal: row.get("ordinal")? },
+        entry_id: row.get("entry_id")?,
+        account_id: row.get("account_id")?,
+        campaign_id: row.get("campaign_id")?,
+        source: row.get("source")?,
+        transaction_id: row.get("transaction_id")?,
+        amount: row.money("amount_minor", "currency")?,
+        status: row.get("status")?,
+        won_at: row.get("won_at")?,
+        issued_at: row.get("issued_at")?,
+        notified_at: row.get("notified_at")?,
         attempt: row.get("attempt")?,
-        credited_at: row::time_opt(row, "credited_at")?,
-        payout_reference: row::text_opt(row, "payout_reference")?,
-        failed_at: row::time_opt(row, "failed_at")?,
+        credited_at: row.get("credited_at")?,
+        payout_reference: row.get("payout_reference")?,
+        failed_at: row.get("failed_at")?,
         failure: row.get("failure")?,
-        reversed_at: row::time_opt(row, "reversed_at")?,
+        reversed_at: row.get("reversed_at")?,
         reversal_reason: row.get("reversal_reason")?,
     })
 }
@@ -162,9 +160,8 @@ impl Fold for Rewards {
             // No event of a campaign's stream is about one reward.
             LedgerEvent::Campaign(_) => return Ok(()),
         };
-        let change = |sql: &str, values: &[&dyn ToSql]| {
-            let changed = conn.prepare_cached(sql)?.execute(values)?;
-            THIS.one_row(changed, record.position, "no draw won this reward")
+        let change = |sql, values: &[Value<'_>]| {
+            conn.write_one(sql, values, THIS.contradiction(record.position, "no draw won this reward"))
         };
         match event {
             AccountEvent::TransactionEvaluated { line, draws, .. } => {
@@ -176,35 +173,36 @@ impl Fold for Rewards {
                 Ok(())
             }
             AccountEvent::RewardIssued { entry_id, issued_at, .. } => change(
-                "UPDATE rewards SET issued_at = ?2, status = iif(status = 'won', 'issued', status) WHERE entry_id = ?1",
-                &[&entry_id.0, &issued_at.micros()],
+                "UPDATE rewards SET issued_at = ?2, status = CASE status WHEN 'won' THEN 'issued' ELSE status END
+                 WHERE entry_id = ?1",
+                &values![entry_id, *issued_at],
             ),
             AccountEvent::CustomerNotified { entry_id, notified_at } => change(
                 "UPDATE rewards SET notified_at = ?2 WHERE entry_id = ?1",
-                &[&entry_id.0, &notified_at.micros()],
+                &values![entry_id, *notified_at],
             ),
             // After a refusal, another attempt: what failed is under way again.
             AccountEvent::CreditRequested { entry_id, attempt, .. } => change(
-                "UPDATE rewards SET attempt = ?2, status = iif(status = 'credit_failed', 'issued', status)
+                "UPDATE rewards SET attempt = ?2, status = CASE status WHEN 'credit_failed' THEN 'issued' ELSE status END
                  WHERE entry_id = ?1",
-                &[&entry_id.0, attempt],
+                &values![entry_id, *attempt],
             ),
             // A confirmation is a fact even after a reversal; the status then stays reversed.
             AccountEvent::RewardCredited { entry_id, attempt, payout_reference, credited_at, .. } => change(
                 "UPDATE rewards SET attempt = ?2, payout_reference = ?3, credited_at = ?4,
-                     status = iif(status = 'reversed', status, 'credited')
+                     status = CASE status WHEN 'reversed' THEN status ELSE 'credited' END
                  WHERE entry_id = ?1",
-                &[&entry_id.0, attempt, &payout_reference.as_str(), &credited_at.micros()],
+                &values![entry_id, *attempt, payout_reference.as_str(), *credited_at],
             ),
             AccountEvent::CreditFailed { entry_id, attempt, reason, failed_at } => change(
                 "UPDATE rewards SET attempt = ?2, failure = ?3, failed_at = ?4,
-                     status = iif(status IN ('reversed', 'credited'), status, 'credit_failed')
+                     status = CASE WHEN status IN ('reversed', 'credited') THEN status ELSE 'credit_failed' END
                  WHERE entry_id = ?1",
-                &[&entry_id.0, attempt, reason, &failed_at.micros()],
+                &values![entry_id, *attempt, reason, *failed_at],
             ),
             AccountEvent::RewardReversed { entry_id, reason, reversed_at, .. } => change(
                 "UPDATE rewards SET status = 'reversed', reversal_reason = ?2, reversed_at = ?3 WHERE entry_id = ?1",
-                &[&entry_id.0, reason, &reversed_at.micros()],
+                &values![entry_id, reason, *reversed_at],
             ),
             AccountEvent::AccountOpened { .. }
             | AccountEvent::AccountClosed { .. }
@@ -227,24 +225,23 @@ fn insert(
     draw: &Draw,
     amount: Money,
 ) -> Result<(), ProjectionError> {
-    let mut statement = conn.prepare_cached(
+    conn.write(
         "INSERT INTO rewards (position, ordinal, entry_id, account_id, campaign_id, source, transaction_id,
                               amount_minor, currency, status, won_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'won', ?10)",
-    )?;
-    statement.execute(params![
-        row::stored(record.position),
-        ordinal,
-        draw.entry_id.0,
-        record.stream_id.as_str(),
-        draw.campaign_id.as_str(),
-        line.source.as_str(),
-        line.transaction_id.as_str(),
-        amount.minor(),
-        amount.currency().code(),
-        record.recorded_at.micros(),
-    ])?;
-    Ok(())
+        &values![
+            record.position,
+            ordinal,
+            &draw.entry_id,
+            &record.stream_id,
+            draw.campaign_id.as_str(),
+            line.source.as_str(),
+            line.transaction_id.as_str(),
+            amount.minor(),
+            amount.currency().code(),
+            record.recorded_at,
+        ],
+    )
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ const POLL: Duration = Duration::from_millis(200);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Fills the read models of one store. One per store.
+/// Fills the read models of one store. A second one on the same store does no harm, and nothing twice: who writes
+/// goes on from the checkpoints that the store has then.
 pub struct Runner {
     log: Arc<dyn EventLog>,
     store: ReadStore,
@@ -83,7 +84,7 @@ impl Runner {
         Runner { batch_events: batch_events.max(1), ..self }
     }
 
-    /// [`run`](Runner::run) on a thread of its own, since SQLite blocks. `handle` runs the log's reads.
+    /// [`run`](Runner::run) on a thread of its own, since it blocks. `handle` runs the log's reads.
     pub fn spawn(
         self,
         handle: Handle,
