@@ -230,61 +230,83 @@ fn set(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::error::Contradiction;
     use crate::fixtures::*;
 
-    fn balance(events: Vec<AccountEvent>) -> (i64, i64, i64, i64, i64) {
-        let balances = after(events).query(|conn| balances(conn, &account_id("a")));
+    fn balance(place: &Place, events: Vec<AccountEvent>) -> (i64, i64, i64, i64, i64) {
+        let balances = place.after(events).query(|conn| balances(conn, &account_id("a")));
         let [b] = balances[..] else { panic!("one currency: {balances:?}") };
         (b.won.minor(), b.issued.minor(), b.credited.minor(), b.reversed.minor(), b.outstanding_minor())
     }
 
-    fn status(events: Vec<AccountEvent>) -> AccountStatus {
-        after(events).query(|conn| account(conn, &account_id("a"))).unwrap().status()
+    fn status(place: &Place, events: Vec<AccountEvent>) -> AccountStatus {
+        place.after(events).query(|conn| account(conn, &account_id("a"))).unwrap().status()
     }
 
     #[test]
     fn balances_grow_with_every_step_of_a_reward() {
-        let mut events = vec![opened(), lost("t0"), won("t1", 100), won("t2", 5_000)];
-        assert_eq!(balance(events.clone()), (5_100, 0, 0, 0, 0));
-        events.extend([issued("t1", 100), issued("t2", 5_000)]);
-        assert_eq!(balance(events.clone()), (5_100, 5_100, 0, 0, 5_100));
-        events.extend([requested("t1", 1, 100), credited("t1", 1, 100, false)]);
-        assert_eq!(balance(events.clone()), (5_100, 5_100, 100, 0, 5_000));
-        events.push(reversed("t2", 5_000, false));
-        assert_eq!(balance(events), (5_100, 5_100, 100, 5_000, 0));
+        on_both(|place| {
+            let mut events = vec![opened(), lost("t0"), won("t1", 100), won("t2", 5_000)];
+            assert_eq!(balance(place, events.clone()), (5_100, 0, 0, 0, 0));
+            events.extend([issued("t1", 100), issued("t2", 5_000)]);
+            assert_eq!(balance(place, events.clone()), (5_100, 5_100, 0, 0, 5_100));
+            events.extend([requested("t1", 1, 100), credited("t1", 1, 100, false)]);
+            assert_eq!(balance(place, events.clone()), (5_100, 5_100, 100, 0, 5_000));
+            events.push(reversed("t2", 5_000, false));
+            assert_eq!(balance(place, events), (5_100, 5_100, 100, 5_000, 0));
+        });
     }
 
     #[test]
     fn a_reward_paid_although_reversed_is_owed_by_the_customer() {
-        let events = vec![opened(), won("t1", 100), issued("t1", 100), reversed("t1", 100, false)];
-        let paid = [requested("t1", 1, 100), credited("t1", 1, 100, true)];
-        assert_eq!(balance([events, paid.into()].concat()), (100, 100, 100, 100, -100));
+        on_both(|place| {
+            let events = vec![opened(), won("t1", 100), issued("t1", 100), reversed("t1", 100, false)];
+            let paid = [requested("t1", 1, 100), credited("t1", 1, 100, true)];
+            assert_eq!(balance(place, [events, paid.into()].concat()), (100, 100, 100, 100, -100));
+        });
     }
 
     #[test]
     fn sums_that_do_not_fit_are_a_fault() {
-        let log = TestLog::with_campaign();
-        log.account("a", [opened(), won("t1", i64::MAX), won("t2", 1)]);
-        let failed = store().follow(&std::sync::Arc::new(log), 100);
-        assert!(matches!(failed, Err(ProjectionError::Contradiction { projection: THIS, .. })), "{failed:?}");
+        on_both(|place| {
+            let log = TestLog::with_campaign();
+            log.account("a", [opened(), won("t1", i64::MAX), won("t2", 1)]);
+            let failed = place.store().follow(&Arc::new(log), 100);
+            assert!(
+                matches!(failed, Err(ProjectionError::Contradiction(Contradiction { projection: THIS, .. }))),
+                "{failed:?}"
+            );
+        });
     }
 
     #[test]
     fn a_closed_account_stays_closed_when_it_is_reinstated() {
-        let excluded = AccountEvent::AccountExcluded { excluded_at: at(1), reason: "staff".into() };
-        let reinstated = AccountEvent::AccountReinstated { reinstated_at: at(2), reason: "left".into() };
-        let closed = AccountEvent::AccountClosed { closed_at: at(2), reason: "moved".into() };
-        let erased = AccountEvent::PersonalDataErased { erased_at: at(3) };
-        assert_eq!(status(vec![opened()]), AccountStatus::Opened);
-        assert_eq!(status(vec![opened(), excluded.clone()]), AccountStatus::Excluded);
-        assert_eq!(status(vec![opened(), excluded.clone(), reinstated.clone()]), AccountStatus::Opened);
-        assert_eq!(status(vec![opened(), excluded, closed.clone(), reinstated]), AccountStatus::Closed);
-        assert_eq!(status(vec![opened(), closed, erased]), AccountStatus::Erased);
+        on_both(|place| {
+            let excluded = AccountEvent::AccountExcluded { excluded_at: at(1), reason: "staff".into() };
+            let reinstated = AccountEvent::AccountReinstated { reinstated_at: at(2), reason: "left".into() };
+            let closed = AccountEvent::AccountClosed { closed_at: at(2), reason: "moved".into() };
+            let erased = AccountEvent::PersonalDataErased { erased_at: at(3) };
+            assert_eq!(status(place, vec![opened()]), AccountStatus::Opened);
+            assert_eq!(status(place, vec![opened(), excluded.clone()]), AccountStatus::Excluded);
+            assert_eq!(
+                status(place, vec![opened(), excluded.clone(), reinstated.clone()]),
+                AccountStatus::Opened
+            );
+            assert_eq!(
+                status(place, vec![opened(), excluded, closed.clone(), reinstated]),
+                AccountStatus::Closed
+            );
+            assert_eq!(status(place, vec![opened(), closed, erased]), AccountStatus::Erased);
+        });
     }
 
     #[test]
     fn an_unknown_account_is_none() {
-        assert_eq!(after([opened()]).query(|conn| account(conn, &account_id("b"))), None);
+        on_both(|place| {
+            assert_eq!(place.after([opened()]).query(|conn| account(conn, &account_id("b"))), None);
+        });
     }
 }

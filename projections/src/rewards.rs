@@ -249,84 +249,104 @@ mod tests {
     use super::*;
     use crate::fixtures::*;
 
-    fn row_after(events: impl IntoIterator<Item = AccountEvent>) -> RewardRow {
+    fn row_after(place: &Place, events: impl IntoIterator<Item = AccountEvent>) -> RewardRow {
         let all = [opened(), won("t1", 100)].into_iter().chain(events);
-        after(all).query(|conn| reward(conn, &entry("t1"))).unwrap()
+        place.after(all).query(|conn| reward(conn, &entry("t1"))).unwrap()
     }
 
-    fn status_after(events: impl IntoIterator<Item = AccountEvent>) -> RewardStatus {
-        row_after(events).status
+    fn status_after(place: &Place, events: impl IntoIterator<Item = AccountEvent>) -> RewardStatus {
+        row_after(place, events).status
     }
 
     #[test]
     fn a_reward_goes_from_won_to_credited() {
-        let won = row_after([]);
-        assert_eq!((won.status, won.amount, won.attempt), (RewardStatus::Won, gbp(100), 0));
-        assert_eq!((won.transaction_id, won.won_at), (tx("t1"), at(8)));
-        assert_eq!(status_after([issued("t1", 100)]), RewardStatus::Issued);
-        let paid = row_after([issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)]);
-        assert_eq!(paid.status, RewardStatus::Credited);
-        assert_eq!((paid.issued_at, paid.credited_at), (Some(at(1)), Some(at(4))));
-        assert_eq!(paid.payout_reference, Some("pay_t1".parse().unwrap()));
+        on_both(|place| {
+            let won = row_after(place, []);
+            assert_eq!((won.status, won.amount, won.attempt), (RewardStatus::Won, gbp(100), 0));
+            assert_eq!((won.transaction_id, won.won_at), (tx("t1"), at(8)));
+            assert_eq!(status_after(place, [issued("t1", 100)]), RewardStatus::Issued);
+            let paid =
+                row_after(place, [issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)]);
+            assert_eq!(paid.status, RewardStatus::Credited);
+            assert_eq!((paid.issued_at, paid.credited_at), (Some(at(1)), Some(at(4))));
+            assert_eq!(paid.payout_reference, Some("pay_t1".parse().unwrap()));
+        });
     }
 
     #[test]
     fn a_refused_payment_is_under_way_again_with_the_next_attempt() {
-        let refused = [issued("t1", 100), requested("t1", 1, 100), failed("t1", 1)];
-        assert_eq!(status_after(refused.clone()), RewardStatus::CreditFailed);
-        let again = row_after(refused.into_iter().chain([requested("t1", 2, 100)]));
-        assert_eq!((again.status, again.attempt), (RewardStatus::Issued, 2));
+        on_both(|place| {
+            let refused = [issued("t1", 100), requested("t1", 1, 100), failed("t1", 1)];
+            assert_eq!(status_after(place, refused.clone()), RewardStatus::CreditFailed);
+            let again = row_after(place, refused.into_iter().chain([requested("t1", 2, 100)]));
+            assert_eq!((again.status, again.attempt), (RewardStatus::Issued, 2));
+        });
     }
 
     #[test]
     fn a_payment_after_the_reversal_is_recorded_and_the_reward_stays_reversed() {
-        let row = row_after([
-            issued("t1", 100),
-            requested("t1", 1, 100),
-            reversed("t1", 100, false),
-            credited("t1", 1, 100, true),
-        ]);
-        assert_eq!(row.status, RewardStatus::Reversed);
-        assert_eq!((row.reversed_at, row.credited_at), (Some(at(5)), Some(at(4))));
-        assert!(row.payout_reference.is_some());
+        on_both(|place| {
+            let row = row_after(
+                place,
+                [
+                    issued("t1", 100),
+                    requested("t1", 1, 100),
+                    reversed("t1", 100, false),
+                    credited("t1", 1, 100, true),
+                ],
+            );
+            assert_eq!(row.status, RewardStatus::Reversed);
+            assert_eq!((row.reversed_at, row.credited_at), (Some(at(5)), Some(at(4))));
+            assert!(row.payout_reference.is_some());
+        });
     }
 
     #[test]
     fn a_credited_reward_can_be_reversed() {
-        let paid = [issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)];
-        assert_eq!(status_after(paid.into_iter().chain([reversed("t1", 100, true)])), RewardStatus::Reversed);
+        on_both(|place| {
+            let paid = [issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)];
+            assert_eq!(
+                status_after(place, paid.into_iter().chain([reversed("t1", 100, true)])),
+                RewardStatus::Reversed
+            );
+        });
     }
 
     #[test]
     fn telling_the_customer_changes_no_status() {
-        let told = AccountEvent::CustomerNotified { entry_id: entry("t1"), notified_at: at(9) };
-        let row = row_after([told]);
-        assert_eq!((row.status, row.notified_at), (RewardStatus::Won, Some(at(9))));
+        on_both(|place| {
+            let told = AccountEvent::CustomerNotified { entry_id: entry("t1"), notified_at: at(9) };
+            let row = row_after(place, [told]);
+            assert_eq!((row.status, row.notified_at), (RewardStatus::Won, Some(at(9))));
+        });
     }
 
     #[test]
     fn pages_go_from_new_to_old_without_gap_or_repeat_and_filter_by_status() {
-        let ids: Vec<String> = (0..7).map(|n| format!("t{n}")).collect();
-        let mut events: Vec<_> = ids.iter().map(|id| won(id, 100)).collect();
-        events.extend([lost("nothing"), issued("t2", 100), issued("t5", 100)]);
-        let store = after(events);
-        let page =
-            |status, after, first| store.query(|conn| rewards(conn, &account_id("a"), status, after, first));
-        let (mut seen, mut cursor) = (vec![], None);
-        loop {
-            let page = page(None, cursor, 3);
-            seen.extend(page.rows.iter().map(|r| r.transaction_id.to_string()));
-            cursor = page.rows.last().map(|r| r.cursor);
-            if !page.has_more {
-                break;
+        on_both(|place| {
+            let ids: Vec<String> = (0..7).map(|n| format!("t{n}")).collect();
+            let mut events: Vec<_> = ids.iter().map(|id| won(id, 100)).collect();
+            events.extend([lost("nothing"), issued("t2", 100), issued("t5", 100)]);
+            let store = place.after(events);
+            let page = |status, after, first| {
+                store.query(|conn| rewards(conn, &account_id("a"), status, after, first))
+            };
+            let (mut seen, mut cursor) = (vec![], None);
+            loop {
+                let page = page(None, cursor, 3);
+                seen.extend(page.rows.iter().map(|r| r.transaction_id.to_string()));
+                cursor = page.rows.last().map(|r| r.cursor);
+                if !page.has_more {
+                    break;
+                }
+                assert_eq!(page.rows.len(), 3);
             }
-            assert_eq!(page.rows.len(), 3);
-        }
-        assert_eq!(seen, ids.into_iter().rev().collect::<Vec<_>>());
-        let issued = page(Some(RewardStatus::Issued), None, 1);
-        assert_eq!((issued.rows[0].transaction_id.as_str(), issued.has_more), ("t5", true));
-        let rest = page(Some(RewardStatus::Issued), Some(issued.rows[0].cursor), 1_000);
-        assert_eq!((rest.rows[0].transaction_id.as_str(), rest.has_more), ("t2", false));
+            assert_eq!(seen, ids.into_iter().rev().collect::<Vec<_>>());
+            let issued = page(Some(RewardStatus::Issued), None, 1);
+            assert_eq!((issued.rows[0].transaction_id.as_str(), issued.has_more), ("t5", true));
+            let rest = page(Some(RewardStatus::Issued), Some(issued.rows[0].cursor), 1_000);
+            assert_eq!((rest.rows[0].transaction_id.as_str(), rest.has_more), ("t2", false));
+        });
     }
 
     #[test]

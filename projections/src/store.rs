@@ -245,7 +245,11 @@ fn check_version(found: i64) -> Result<(), ProjectionError> {
 
 #[cfg(test)]
 mod tests {
+    use ledger_core::postgres::SchemaError;
+    use ledger_core::testing::Cluster;
+
     use super::*;
+    use crate::fixtures::*;
 
     #[test]
     fn a_file_of_another_version_is_refused() {
@@ -253,48 +257,65 @@ mod tests {
         let path = folder.path().join("read.db");
         drop(ReadStore::open(&path).unwrap());
         ReadStore::open(&path).expect("our own version opens again");
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         for opened in [ReadStore::open(&path), ReadStore::open_read_only(&path)] {
             assert!(matches!(opened, Err(ProjectionError::SchemaVersion { found: 99, .. })));
         }
     }
 
     #[test]
-    fn a_reader_cannot_write_and_a_read_only_store_has_no_writer() {
+    fn a_database_without_our_schema_is_refused() {
+        let cluster = block_on(Cluster::shared());
+        let url = block_on(cluster.empty_database()).unwrap();
+        let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+        let opened = block_on(ReadStore::open_postgres(database));
+        assert!(matches!(opened, Err(ProjectionError::Schema(SchemaError::Behind { found: 0, .. }))));
+    }
+
+    #[test]
+    fn a_read_only_store_has_no_writer() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("read.db");
-        let store = ReadStore::open(&path).unwrap();
-        let refused = store.query(|conn| Ok(conn.execute("DELETE FROM checkpoints", [])?));
-        assert!(matches!(refused, Err(ProjectionError::Store(_))));
+        drop(ReadStore::open(&path).unwrap());
         let reader = ReadStore::open_read_only(&path).unwrap();
         assert!(matches!(reader.write(|_| Ok(())), Err(ProjectionError::ReadOnly)));
     }
 
     #[test]
+    fn a_reader_cannot_write() {
+        on_both(|place| {
+            let store = place.store();
+            let refused = store.store.query(|conn| conn.batch("DELETE FROM checkpoints"));
+            assert!(matches!(refused, Err(ProjectionError::Store(_) | ProjectionError::Database(_))));
+        });
+    }
+
+    #[test]
     fn a_query_sees_one_state_while_another_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = ReadStore::open(&folder.path().join("read.db")).unwrap();
-        let count = |conn: &Connection| {
-            Ok(conn.query_row("SELECT count(*) FROM accounts", [], |r| r.get::<_, i64>(0))?)
-        };
-        let (before, after) = store
-            .query(|conn| {
+        on_both(|place| {
+            let store = place.store();
+            let count = |conn: &Connection| {
+                let row = conn.row("SELECT count(*) AS accounts FROM accounts", &[])?;
+                row.unwrap().get::<i64>("accounts")
+            };
+            let (before, after) = store.query(|conn| {
                 let before = count(conn)?;
-                store.write(|w| Ok(w.execute("INSERT INTO accounts (account_id) VALUES ('a')", [])?))?;
+                store.tamper("INSERT INTO accounts (account_id) VALUES ('a')");
                 Ok((before, count(conn)?))
-            })
-            .unwrap();
-        assert_eq!((before, after), (0, 0));
-        assert_eq!(store.query(count).unwrap(), 1);
+            });
+            assert_eq!((before, after), (0, 0));
+            assert_eq!(store.query(count), 1);
+        });
     }
 
     #[test]
     fn readers_are_lent_again_after_a_failed_query() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = ReadStore::open(&folder.path().join("read.db")).unwrap();
-        for _ in 0..3 * READERS_MAX {
-            assert!(store.query(|_| Err::<(), _>(ProjectionError::Busy)).is_err());
-        }
-        assert_eq!(lock(&store.0.readers).open, 1);
+        on_both(|place| {
+            let store = place.store().store;
+            for _ in 0..3 * READERS_MAX {
+                assert!(store.query(|_| Err::<(), _>(ProjectionError::Busy)).is_err());
+            }
+            assert_eq!(lock(&store.0.readers).open, 1);
+        });
     }
 }

@@ -165,8 +165,8 @@ mod tests {
     use super::*;
     use crate::fixtures::*;
 
-    fn history() -> TestStore {
-        after([
+    fn history(place: &Place) -> TestStore {
+        place.after([
             opened(),
             won("t1", 100),
             issued("t1", 100),
@@ -187,45 +187,50 @@ mod tests {
 
     #[test]
     fn the_difference_is_zero_as_of_every_position() {
-        let store = history();
-        for position in 0..=17 {
-            let books = store.query(|conn| trial_balance(conn, Some(Position(position))));
-            assert_eq!(books.position, Position(position));
-            assert!(books.differences.iter().all(|(_, minor)| *minor == 0), "{books:?}");
-            assert_eq!(books.accounts.is_empty(), position < 3, "funded at 3: {books:?}");
-        }
+        on_both(|place| {
+            let store = history(place);
+            for position in 0..=17 {
+                let books = store.query(|conn| trial_balance(conn, Some(Position(position))));
+                assert_eq!(books.position, Position(position));
+                assert!(books.differences.iter().all(|(_, minor)| *minor == 0), "{books:?}");
+                assert_eq!(books.accounts.is_empty(), position < 3, "funded at 3: {books:?}");
+            }
+        });
     }
 
     #[test]
     fn the_books_are_those_of_the_position_asked_for() {
-        let store = history();
-        let at = |position| store.query(|conn| trial_balance(conn, position));
-        assert_eq!(balance(&at(Some(Position(8))), "rewards-payable"), 0);
-        assert_eq!(balance(&at(Some(Position(9))), "rewards-payable"), -100);
-        assert_eq!(balance(&at(Some(Position(9))), "budget:c1"), -99_900);
-        let now = at(None);
-        assert_eq!(balance(&now, "payout-rail"), -5_100);
-        assert_eq!(balance(&now, "customer-receivable"), 5_100);
-        assert_eq!(balance(&now, "rewards-payable"), 0);
-        assert_eq!(balance(&now, "budget:c1"), -100_000);
-        assert_eq!(at(Some(Position(1_000))), now);
+        on_both(|place| {
+            let store = history(place);
+            let at = |position| store.query(|conn| trial_balance(conn, position));
+            assert_eq!(balance(&at(Some(Position(8))), "rewards-payable"), 0);
+            assert_eq!(balance(&at(Some(Position(9))), "rewards-payable"), -100);
+            assert_eq!(balance(&at(Some(Position(9))), "budget:c1"), -99_900);
+            let now = at(None);
+            assert_eq!(balance(&now, "payout-rail"), -5_100);
+            assert_eq!(balance(&now, "customer-receivable"), 5_100);
+            assert_eq!(balance(&now, "rewards-payable"), 0);
+            assert_eq!(balance(&now, "budget:c1"), -100_000);
+            assert_eq!(at(Some(Position(1_000))), now);
+        });
     }
 
     #[test]
     fn running_totals_are_the_sums_of_the_entries() {
-        let (totals, sums) =
-            history().query(|conn| Ok((totals(conn)?, totals_as_of(conn, Position(1_000))?)));
-        assert_eq!(totals, sums);
+        on_both(|place| {
+            let (totals, sums) =
+                history(place).query(|conn| Ok((totals(conn)?, totals_as_of(conn, Position(1_000))?)));
+            assert_eq!(totals, sums);
+        });
     }
 
     #[test]
     fn a_lost_entry_shows_as_a_difference() {
-        let store = history();
-        store
-            .store
-            .write(|conn| conn.write("DELETE FROM entries WHERE position = 9 AND ordinal = 0", &[]))
-            .unwrap();
-        let books = store.query(|conn| trial_balance(conn, Some(Position(10))));
-        assert_eq!(books.differences, [(gbp(0).currency(), -100)]);
+        on_both(|place| {
+            let store = history(place);
+            store.tamper("DELETE FROM entries WHERE position = 9 AND ordinal = 0");
+            let books = store.query(|conn| trial_balance(conn, Some(Position(10))));
+            assert_eq!(books.differences, [(gbp(0).currency(), -100)]);
+        });
     }
 }
