@@ -26,6 +26,7 @@ use tokio::runtime::Runtime;
 
 use crate::connection::Connection;
 use crate::error::ProjectionError;
+use crate::projection::Projection;
 use crate::rebuild::{RebuildReport, Selection, compare};
 use crate::runner::Runner;
 use crate::store::ReadStore;
@@ -313,13 +314,16 @@ impl EventLog for TestLog {
 /// Where a test has its read models.
 pub(crate) enum Place {
     Sqlite,
-    Postgres(Arc<Cluster>),
+    Postgres { cluster: Arc<Cluster>, used: Used },
 }
+
+/// Databases of stores that are gone: making one takes longer than emptying it.
+type Used = Arc<Mutex<Vec<String>>>;
 
 /// Holds what a test says to both databases.
 pub(crate) fn on_both(test: impl Fn(&Place)) {
-    let cluster = block_on(Cluster::shared());
-    for (name, place) in [("SQLite", Place::Sqlite), ("PostgreSQL", Place::Postgres(cluster))] {
+    let postgres = Place::Postgres { cluster: block_on(Cluster::shared()), used: Used::default() };
+    for (name, place) in [("SQLite", Place::Sqlite), ("PostgreSQL", postgres)] {
         // Shown when the test fails.
         println!("on {name}:");
         test(&place);
@@ -331,22 +335,27 @@ pub(crate) struct TestStore {
     pub(crate) store: ReadStore,
     /// In SQLite's folder, or in this database.
     pub(crate) folder: tempfile::TempDir,
-    pub(crate) url: Option<String>,
+    pub(crate) database: Option<(String, Used)>,
 }
 
 impl Place {
     pub(crate) fn store(&self) -> TestStore {
         let folder = tempfile::tempdir().unwrap();
-        match self {
-            Place::Sqlite => {
-                let store = ReadStore::open(&folder.path().join("read.db")).unwrap();
-                TestStore { store, folder, url: None }
-            }
-            Place::Postgres(cluster) => {
-                let url = block_on(cluster.database()).unwrap();
-                TestStore { store: open_postgres(&url), folder, url: Some(url) }
-            }
+        let Place::Postgres { cluster, used } = self else {
+            let store = ReadStore::open(&folder.path().join("read.db")).unwrap();
+            return TestStore { store, folder, database: None };
+        };
+        let again = used.lock().unwrap().pop();
+        let url = again.clone().unwrap_or_else(|| block_on(cluster.database()).unwrap());
+        let store = open_postgres(&url);
+        let store = TestStore { store, folder, database: Some((url, Arc::clone(used))) };
+        if again.is_some() {
+            let tables = Projection::ALL.iter().flat_map(|p| p.tables()).map(|table| table.name);
+            store.tamper(
+                &tables.chain(["checkpoints"]).map(|t| format!("DELETE FROM {t};")).collect::<String>(),
+            );
         }
+        store
     }
 
     /// A store that has seen the campaign and these events of account `a`.
@@ -356,6 +365,14 @@ impl Place {
         let store = self.store();
         store.follow(&Arc::new(log), 3).unwrap();
         store
+    }
+}
+
+impl Drop for TestStore {
+    fn drop(&mut self) {
+        if let Some((url, used)) = self.database.take() {
+            used.lock().unwrap().push(url);
+        }
     }
 }
 

@@ -311,11 +311,11 @@ mod tests {
     #[test]
     fn readers_are_lent_again_after_a_failed_query() {
         on_both(|place| {
-            let store = place.store().store;
+            let store = place.store();
             for _ in 0..3 * READERS_MAX {
-                assert!(store.query(|_| Err::<(), _>(ProjectionError::Busy)).is_err());
+                assert!(store.store.query(|_| Err::<(), _>(ProjectionError::Busy)).is_err());
             }
-            assert_eq!(lock(&store.0.readers).open, 1);
+            assert_eq!(lock(&store.store.0.readers).open, 1);
         });
     }
 }
