@@ -20,6 +20,10 @@ use crate::projection::{Fold, Projection, Record};
 use crate::row;
 
 const THIS: Projection = Projection::Rewards;
+/// By name: `*` would change under a prepared statement when a migration adds a column.
+const COLUMNS: &str = "position, ordinal, entry_id, account_id, campaign_id, source, transaction_id, amount_minor, \
+     currency, status, won_at, issued_at, notified_at, attempt, credited_at, payout_reference, \
+     failed_at, failure, reversed_at, reversal_reason";
 
 row::words! {
     /// Where a reward stands.
@@ -105,7 +109,7 @@ pub struct RewardRow {
 
 /// The reward of this draw.
 pub fn reward(conn: &Connection, entry: &EntryId) -> Result<Option<RewardRow>, ProjectionError> {
-    let found = conn.row("SELECT * FROM rewards WHERE entry_id = ?1", &values![entry])?;
+    let found = conn.row(&format!("SELECT {COLUMNS} FROM rewards WHERE entry_id = ?1"), &values![entry])?;
     found.as_ref().map(read).transpose()
 }
 
@@ -119,9 +123,11 @@ pub fn rewards(
 ) -> Result<Page<RewardRow>, ProjectionError> {
     let (position, ordinal) = (page::before(after.map(|c| c.position)), after.map_or(0, |c| c.ordinal));
     let rows = conn.rows(
-        "SELECT * FROM rewards
+        &format!(
+            "SELECT {COLUMNS} FROM rewards
          WHERE account_id = ?1 AND (position, ordinal) < (?2, ?3) AND status = coalesce(?4, status)
-         ORDER BY position DESC, ordinal DESC LIMIT ?5",
+         ORDER BY position DESC, ordinal DESC LIMIT ?5"
+        ),
         &values![account.as_str(), position, ordinal, status, page::limit(first)],
     )?;
     Page::read(&rows, first, read)

@@ -21,6 +21,9 @@ use crate::projection::{Fold, Projection, Record};
 use crate::row;
 
 const THIS: Projection = Projection::Transactions;
+/// By name: `*` would change under a prepared statement when a migration adds a column.
+const COLUMNS: &str = "position, source, transaction_id, account_id, status, booked_at, recorded_at, details, \
+     pending_transaction_id, outcome, defer_reason, considered, draws, removed_at";
 
 row::words! {
     /// Where a line stands with us.
@@ -78,7 +81,7 @@ pub fn transaction(
     id: &TransactionId,
 ) -> Result<Option<TransactionRow>, ProjectionError> {
     let named = |id: &str| {
-        let sql = "SELECT * FROM transactions WHERE source = ?1 AND transaction_id = ?2";
+        let sql = &format!("SELECT {COLUMNS} FROM transactions WHERE source = ?1 AND transaction_id = ?2");
         conn.row(sql, &values![source.as_str(), id])
     };
     let found = match named(id.as_str())? {
@@ -99,9 +102,11 @@ pub fn transactions(
     first: usize,
 ) -> Result<Page<TransactionRow>, ProjectionError> {
     let rows = conn.rows(
-        "SELECT * FROM transactions
+        &format!(
+            "SELECT {COLUMNS} FROM transactions
          WHERE account_id = ?1 AND position < ?2 AND (status <> 'removed' OR outcome IS NOT NULL)
-         ORDER BY position DESC LIMIT ?3",
+         ORDER BY position DESC LIMIT ?3"
+        ),
         &values![account.as_str(), page::before(after), page::limit(first)],
     )?;
     Page::read(&rows, first, read)

@@ -15,6 +15,9 @@ use crate::projection::Record;
 use crate::row;
 
 const NEVER_SCHEDULED: &str = "an epoch that was never scheduled";
+/// By name: `*` would change under a prepared statement when a migration adds a column.
+const COLUMNS: &str = "campaign_id, epoch, status, opens_at, closes_at, grace_days, commitment, table_hash, beacon_spec, \
+     at_once, opened_at, beacon, budget_cap_minor, halt_reason, draws, paid_minor, root, seed";
 
 row::words! {
     /// Where an epoch stands.
@@ -82,7 +85,7 @@ pub fn epoch(
     epoch: Epoch,
 ) -> Result<Option<EpochRow>, ProjectionError> {
     let found = conn.row(
-        "SELECT * FROM epochs WHERE campaign_id = ?1 AND epoch = ?2",
+        &format!("SELECT {COLUMNS} FROM epochs WHERE campaign_id = ?1 AND epoch = ?2"),
         &values![campaign.as_str(), epoch.to_string()],
     )?;
     found.map(|row| read(conn, &row)).transpose()
@@ -97,7 +100,7 @@ pub fn epochs(
 ) -> Result<Page<EpochRow>, ProjectionError> {
     // Every day comes before a tilde.
     let rows = conn.rows(
-        "SELECT * FROM epochs WHERE campaign_id = ?1 AND epoch < coalesce(?2, '~') ORDER BY epoch DESC LIMIT ?3",
+        &format!("SELECT {COLUMNS} FROM epochs WHERE campaign_id = ?1 AND epoch < coalesce(?2, '~') ORDER BY epoch DESC LIMIT ?3"),
         &values![campaign.as_str(), after.map(|epoch| epoch.to_string()), page::limit(first)],
     )?;
     Page::read(&rows, first, |row| read(conn, row))

@@ -24,6 +24,9 @@ use crate::projection::{Fold, Projection, Record};
 use crate::row;
 
 const THIS: Projection = Projection::Campaigns;
+/// By name: `*` would change under a prepared statement when a migration adds a column.
+const COLUMNS: &str = "campaign_id, position, version, status, terms, funded_minor, spent_minor, reversed_minor, draws, \
+     wins";
 const NEVER_DRAFTED: &str = "a campaign that was never drafted";
 
 row::words! {
@@ -69,7 +72,8 @@ pub struct CampaignRow {
 
 /// The campaign of this id.
 pub fn campaign(conn: &Connection, id: &CampaignId) -> Result<Option<CampaignRow>, ProjectionError> {
-    let found = conn.row("SELECT * FROM campaigns WHERE campaign_id = ?1", &values![id.as_str()])?;
+    let found =
+        conn.row(&format!("SELECT {COLUMNS} FROM campaigns WHERE campaign_id = ?1"), &values![id.as_str()])?;
     found.as_ref().map(read).transpose()
 }
 
@@ -80,7 +84,7 @@ pub fn campaigns(
     first: usize,
 ) -> Result<Page<CampaignRow>, ProjectionError> {
     let rows = conn.rows(
-        "SELECT * FROM campaigns WHERE position < ?1 ORDER BY position DESC LIMIT ?2",
+        &format!("SELECT {COLUMNS} FROM campaigns WHERE position < ?1 ORDER BY position DESC LIMIT ?2"),
         &values![page::before(after), page::limit(first)],
     )?;
     Page::read(&rows, first, read)

@@ -99,6 +99,7 @@ impl Connection {
     }
 
     /// Statements without parameters, done when this returns.
+    #[cfg(test)]
     pub(crate) fn batch(&self, sql: &str) -> Result<(), ProjectionError> {
         match &self.0 {
             Kind::Sqlite(conn) => Ok(conn.execute_batch(sql)?),

@@ -21,8 +21,8 @@ use super::rows::{Rows, Run};
 use super::value::{Row, Value};
 use crate::error::{Contradiction, ProjectionError};
 
-/// One writer of the read models at a time in the whole database. The number is ours alone.
-const WRITE: &str = "BEGIN; SELECT pg_advisory_xact_lock(1381451857)";
+/// One writer of the read models at a time in the whole database. The number (`RWRM`) is ours alone.
+const WRITE: &str = "BEGIN; SELECT pg_advisory_xact_lock(1381454413)";
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// A crash of the server may lose the last transactions, but rows and checkpoints together, so the runner applies
 /// those events again. Plans made while the tables are small would scan them, and be kept.

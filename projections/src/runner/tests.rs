@@ -2,11 +2,13 @@
 
 use std::sync::atomic::Ordering;
 
+use ledger_core::postgres::{self, Database};
 use ledger_core::testing::Cluster;
 
 use super::*;
 use crate::error::Contradiction;
 use crate::fixtures::*;
+use crate::rebuild::{Selection, rebuild};
 use crate::trial_balance::trial_balance;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -198,6 +200,27 @@ fn a_connection_that_is_killed_again_and_again_loses_and_repeats_nothing() {
         thread.join().unwrap().unwrap();
     });
     let reports = store.compare(&log);
+    assert!(reports.iter().all(|r| r.rows > 0 && r.rows_changed == 0), "{reports:?}");
+}
+
+#[test]
+fn the_runtime_role_may_do_all_that_a_runner_and_a_rebuild_do() {
+    let cluster = block_on(Cluster::shared());
+    let place = Place::Postgres { cluster: Arc::clone(&cluster), used: Arc::default() };
+    let (log, owner) = (Arc::new(history()), place.store());
+    let url = owner.database.as_ref().unwrap().0.clone();
+    let role = "CREATE ROLE reader_writer LOGIN PASSWORD 'test'";
+    block_on(cluster.execute(url.rsplit('/').next().unwrap(), role)).unwrap();
+    let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+    block_on(async {
+        let mut client = database.connect().await.unwrap();
+        postgres::migrate(&mut client, Some("reader_writer")).await.unwrap();
+    });
+    let (_, place_of_it) = url.split_once('@').unwrap();
+    let store = open_postgres(&format!("postgres://reader_writer:test@{place_of_it}"));
+    let (runner, _) = Runner::new(Arc::clone(&log) as _, store.clone()).unwrap();
+    assert!(block_on(runner.step()).unwrap() > 0);
+    let reports = block_on(rebuild(&*log, &store, Selection::All, |_, _| {})).unwrap();
     assert!(reports.iter().all(|r| r.rows > 0 && r.rows_changed == 0), "{reports:?}");
 }
 
