@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use ledger_core::account::AccountEvent;
+use ledger_core::account::event::Line;
 use ledger_core::postgres::{self, Database};
 use ledger_core::testing::Cluster;
 
@@ -224,24 +226,32 @@ fn the_runtime_role_may_do_all_that_a_runner_and_a_rebuild_do() {
     assert!(reports.iter().all(|r| r.rows > 0 && r.rows_changed == 0), "{reports:?}");
 }
 
-/// `cargo test --release -p projections -- --ignored --nocapture projected`
+/// `cargo test --release -p projections -- --ignored --nocapture per_second`
 #[test]
 #[ignore = "a measurement, not a test"]
 fn transactions_projected_per_second() {
+    const LINES: usize = 100_000;
+    let booked = |n: usize, id: &str| match n % 50 {
+        0 => vec![won(id, 1), issued(id, 1), requested(id, 1, 1), credited(id, 1, 1, false)],
+        _ => vec![lost(id)],
+    };
+    let pending_first = |n: usize, id: &str| {
+        let pending = format!("p{n}");
+        let line = Line { pending_transaction_id: Some(tx(&pending)), ..line(id) };
+        vec![AccountEvent::TransactionNoted { line: crate::fixtures::line(&pending) }, evaluated(line, None)]
+    };
+    type Story<'a> = &'a dyn Fn(usize, &str) -> Vec<AccountEvent>;
+    let stories: [(&str, Story<'_>); 2] = [("booked", &booked), ("pending, then booked", &pending_first)];
     on_both(|place| {
-        let log = TestLog::with_campaign();
-        for n in 0..100_000 {
-            let (id, account) = (format!("t{n}"), format!("a{}", n % 5_000));
-            if n % 50 == 0 {
-                let (asked, paid) = (requested(&id, 1, 1), credited(&id, 1, 1, false));
-                log.account(&account, [won(&id, 1), issued(&id, 1), asked, paid]);
-            } else {
-                log.account(&account, [lost(&id)]);
+        for (name, story) in stories {
+            let log = TestLog::with_campaign();
+            for n in 0..LINES {
+                log.account(&format!("a{}", n % 5_000), story(n, &format!("t{n}")));
             }
+            let (log, store) = (Arc::new(log), place.store());
+            let began = std::time::Instant::now();
+            store.follow(&log, BATCH_EVENTS).unwrap();
+            println!("{LINES} transactions, {name}: {:?}", began.elapsed());
         }
-        let (log, store) = (Arc::new(log), place.store());
-        let began = std::time::Instant::now();
-        store.follow(&log, BATCH_EVENTS).unwrap();
-        println!("100,000 transactions in {:?}", began.elapsed());
     });
 }

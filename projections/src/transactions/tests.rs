@@ -116,16 +116,19 @@ fn a_line_removed_before_we_saw_it_is_nothing_to_show() {
 }
 
 #[test]
-fn a_line_decided_twice_is_a_fault() {
+fn a_line_decided_twice_is_a_fault_that_names_the_second_time() {
     on_both(|place| {
         let log = TestLog::with_campaign();
-        log.account("a", [lost("t1")]);
-        log.account("b", [lost("t1")]);
-        let failed = place.store().follow(&Arc::new(log), 100);
-        assert!(
-            matches!(failed, Err(ProjectionError::Contradiction(Contradiction { projection: THIS, .. }))),
-            "{failed:?}"
-        );
+        log.account("a", [lost("t1"), lost("t2")]);
+        log.account("b", [lost("t3"), lost("t1"), lost("t4")]);
+        let what = "a line is decided twice";
+        let second = Contradiction { projection: THIS, position: Position(10), what };
+        // Beside others that are written together, and alone.
+        let log = Arc::new(log);
+        for batch in [100, 1] {
+            let failed = place.store().follow(&log, batch);
+            assert!(matches!(failed, Err(ProjectionError::Contradiction(c)) if c == second), "{failed:?}");
+        }
     });
 }
 
