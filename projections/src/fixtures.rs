@@ -352,7 +352,11 @@ impl Place {
         if again.is_some() {
             let tables = Projection::ALL.iter().flat_map(|p| p.tables()).map(|table| table.name);
             store.tamper(
-                &tables.chain(["checkpoints"]).map(|t| format!("DELETE FROM {t};")).collect::<String>(),
+                &tables
+                    .chain(["checkpoints"])
+                    .map(|t| format!("DELETE FROM {t}"))
+                    .collect::<Vec<_>>()
+                    .join(";"),
             );
         }
         store

@@ -42,7 +42,7 @@ struct Shared {
 
 enum Place {
     File(PathBuf),
-    Database { database: Database, runtime: Handle },
+    Database { database: Box<Database>, runtime: Handle },
 }
 
 #[derive(Default)]
@@ -70,7 +70,7 @@ impl ReadStore {
     /// own, driven by the runtime this is called in; that has to be a multi-threaded one.
     pub async fn open_postgres(database: Database) -> Result<ReadStore, ProjectionError> {
         postgres::check(&database.connect().await?).await?;
-        let place = Place::Database { database, runtime: Handle::current() };
+        let place = Place::Database { database: Box::new(database), runtime: Handle::current() };
         Ok(ReadStore::new(place, Some(Mutex::new(None))))
     }
 

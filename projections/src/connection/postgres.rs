@@ -114,7 +114,7 @@ impl Session {
     }
 
     pub(super) fn columns(&self, sql: &str) -> Result<Vec<String>, ProjectionError> {
-        Ok(self.prepared(sql)?.columns.iter().map(|name| name.to_string()).collect())
+        Ok(self.prepared(sql)?.columns.iter().map(ToString::to_string).collect())
     }
 
     pub(super) fn batch(&self, sql: &str) -> Result<(), ProjectionError> {

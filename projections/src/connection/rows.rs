@@ -107,9 +107,9 @@ impl Run {
             return Ok(());
         }
         let written = written.iter().map(postgres::read).collect::<Result<HashSet<_>, ProjectionError>>()?;
-        let missing =
+        let mut missing =
             self.rows.iter().zip(&self.otherwise).filter(|(row, _)| !written.contains(&self.key(row)));
-        missing.filter_map(|(_, otherwise)| *otherwise).next().map_or(Ok(()), |wrong| Err(wrong.into()))
+        missing.find_map(|(_, otherwise)| *otherwise).map_or(Ok(()), |wrong| Err(wrong.into()))
     }
 }
 

@@ -230,6 +230,7 @@ fn the_runtime_role_may_do_all_that_a_runner_and_a_rebuild_do() {
 #[test]
 #[ignore = "a measurement, not a test"]
 fn transactions_projected_per_second() {
+    type Story<'a> = &'a dyn Fn(usize, &str) -> Vec<AccountEvent>;
     const LINES: usize = 100_000;
     let booked = |n: usize, id: &str| match n % 50 {
         0 => vec![won(id, 1), issued(id, 1), requested(id, 1, 1), credited(id, 1, 1, false)],
@@ -240,7 +241,6 @@ fn transactions_projected_per_second() {
         let line = Line { pending_transaction_id: Some(tx(&pending)), ..line(id) };
         vec![AccountEvent::TransactionNoted { line: crate::fixtures::line(&pending) }, evaluated(line, None)]
     };
-    type Story<'a> = &'a dyn Fn(usize, &str) -> Vec<AccountEvent>;
     let stories: [(&str, Story<'_>); 2] = [("booked", &booked), ("pending, then booked", &pending_first)];
     on_both(|place| {
         for (name, story) in stories {
