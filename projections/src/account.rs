@@ -11,11 +11,10 @@ use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::{Currency, Money};
 use ledger_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::connection::{Connection, Row, values};
 use crate::error::ProjectionError;
 use crate::projection::{Fold, Projection, Record};
-use crate::row;
 
 const THIS: Projection = Projection::Account;
 
@@ -85,37 +84,39 @@ impl BalanceRow {
 
 /// The account of this id.
 pub fn account(conn: &Connection, id: &AccountId) -> Result<Option<AccountRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached(
+    let found = conn.row(
         "SELECT account_id, enrolled_at, closed_at, excluded_at, erased_at FROM accounts WHERE account_id = ?1",
+        &values![id.as_str()],
     )?;
-    let found = statement.query_row([id.as_str()], |row| {
+    let read = |row: Row| {
         Ok(AccountRow {
-            account_id: row::text(row, "account_id")?,
-            enrolled_at: row::time_opt(row, "enrolled_at")?,
-            closed_at: row::time_opt(row, "closed_at")?,
-            excluded_at: row::time_opt(row, "excluded_at")?,
-            erased_at: row::time_opt(row, "erased_at")?,
+            account_id: row.get("account_id")?,
+            enrolled_at: row.get("enrolled_at")?,
+            closed_at: row.get("closed_at")?,
+            excluded_at: row.get("excluded_at")?,
+            erased_at: row.get("erased_at")?,
         })
-    });
-    Ok(found.optional()?)
+    };
+    found.map(read).transpose()
 }
 
 /// An account's balances, by currency code. None before its first win.
 pub fn balances(conn: &Connection, id: &AccountId) -> Result<Vec<BalanceRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached(
+    let found = conn.rows(
         "SELECT currency, won_minor, issued_minor, credited_minor, reversed_minor FROM balances
          WHERE account_id = ?1 ORDER BY currency",
+        &values![id.as_str()],
     )?;
-    let rows = statement.query_map([id.as_str()], |row| {
+    let read = |row: &Row| {
         Ok(BalanceRow {
-            currency: row::currency(row, "currency")?,
-            won: row::money(row, "won_minor", "currency")?,
-            issued: row::money(row, "issued_minor", "currency")?,
-            credited: row::money(row, "credited_minor", "currency")?,
-            reversed: row::money(row, "reversed_minor", "currency")?,
+            currency: row.get("currency")?,
+            won: row.money("won_minor", "currency")?,
+            issued: row.money("issued_minor", "currency")?,
+            credited: row.money("credited_minor", "currency")?,
+            reversed: row.money("reversed_minor", "currency")?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    };
+    found.iter().map(read).collect()
 }
 
 /// Gathers what a batch adds to each balance.
@@ -164,24 +165,17 @@ impl Fold for Accounts {
     }
 
     fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
-        let mut statement = conn.prepare_cached(
-            "INSERT INTO balances (account_id, currency, won_minor, issued_minor, credited_minor, reversed_minor)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (account_id, currency) DO UPDATE SET
-                 won_minor = won_minor + excluded.won_minor,
-                 issued_minor = issued_minor + excluded.issued_minor,
-                 credited_minor = credited_minor + excluded.credited_minor,
-                 reversed_minor = reversed_minor + excluded.reversed_minor",
-        )?;
         for ((account, currency), sums) in self.sums.drain() {
-            statement.execute(params![
-                account.as_str(),
-                currency.code(),
-                sums.won,
-                sums.issued,
-                sums.credited,
-                sums.reversed
-            ])?;
+            conn.write(
+                "INSERT INTO balances (account_id, currency, won_minor, issued_minor, credited_minor, reversed_minor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (account_id, currency) DO UPDATE SET
+                     won_minor = balances.won_minor + excluded.won_minor,
+                     issued_minor = balances.issued_minor + excluded.issued_minor,
+                     credited_minor = balances.credited_minor + excluded.credited_minor,
+                     reversed_minor = balances.reversed_minor + excluded.reversed_minor",
+                &values![&account, currency.code(), sums.won, sums.issued, sums.credited, sums.reversed],
+            )?;
         }
         Ok(())
     }
@@ -231,67 +225,88 @@ fn set(
              ON CONFLICT (account_id) DO UPDATE SET erased_at = excluded.erased_at"
         }
     };
-    conn.prepare_cached(sql)?.execute(params![account, at.map(Timestamp::micros)])?;
-    Ok(())
+    conn.write(sql, &values![account, at])
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::error::Contradiction;
     use crate::fixtures::*;
 
-    fn balance(events: Vec<AccountEvent>) -> (i64, i64, i64, i64, i64) {
-        let balances = after(events).query(|conn| balances(conn, &account_id("a")));
+    fn balance(place: &Place, events: Vec<AccountEvent>) -> (i64, i64, i64, i64, i64) {
+        let balances = place.after(events).query(|conn| balances(conn, &account_id("a")));
         let [b] = balances[..] else { panic!("one currency: {balances:?}") };
         (b.won.minor(), b.issued.minor(), b.credited.minor(), b.reversed.minor(), b.outstanding_minor())
     }
 
-    fn status(events: Vec<AccountEvent>) -> AccountStatus {
-        after(events).query(|conn| account(conn, &account_id("a"))).unwrap().status()
+    fn status(place: &Place, events: Vec<AccountEvent>) -> AccountStatus {
+        place.after(events).query(|conn| account(conn, &account_id("a"))).unwrap().status()
     }
 
     #[test]
     fn balances_grow_with_every_step_of_a_reward() {
-        let mut events = vec![opened(), lost("t0"), won("t1", 100), won("t2", 5_000)];
-        assert_eq!(balance(events.clone()), (5_100, 0, 0, 0, 0));
-        events.extend([issued("t1", 100), issued("t2", 5_000)]);
-        assert_eq!(balance(events.clone()), (5_100, 5_100, 0, 0, 5_100));
-        events.extend([requested("t1", 1, 100), credited("t1", 1, 100, false)]);
-        assert_eq!(balance(events.clone()), (5_100, 5_100, 100, 0, 5_000));
-        events.push(reversed("t2", 5_000, false));
-        assert_eq!(balance(events), (5_100, 5_100, 100, 5_000, 0));
+        on_both(|place| {
+            let mut events = vec![opened(), lost("t0"), won("t1", 100), won("t2", 5_000)];
+            assert_eq!(balance(place, events.clone()), (5_100, 0, 0, 0, 0));
+            events.extend([issued("t1", 100), issued("t2", 5_000)]);
+            assert_eq!(balance(place, events.clone()), (5_100, 5_100, 0, 0, 5_100));
+            events.extend([requested("t1", 1, 100), credited("t1", 1, 100, false)]);
+            assert_eq!(balance(place, events.clone()), (5_100, 5_100, 100, 0, 5_000));
+            events.push(reversed("t2", 5_000, false));
+            assert_eq!(balance(place, events), (5_100, 5_100, 100, 5_000, 0));
+        });
     }
 
     #[test]
     fn a_reward_paid_although_reversed_is_owed_by_the_customer() {
-        let events = vec![opened(), won("t1", 100), issued("t1", 100), reversed("t1", 100, false)];
-        let paid = [requested("t1", 1, 100), credited("t1", 1, 100, true)];
-        assert_eq!(balance([events, paid.into()].concat()), (100, 100, 100, 100, -100));
+        on_both(|place| {
+            let events = vec![opened(), won("t1", 100), issued("t1", 100), reversed("t1", 100, false)];
+            let paid = [requested("t1", 1, 100), credited("t1", 1, 100, true)];
+            assert_eq!(balance(place, [events, paid.into()].concat()), (100, 100, 100, 100, -100));
+        });
     }
 
     #[test]
     fn sums_that_do_not_fit_are_a_fault() {
-        let log = TestLog::with_campaign();
-        log.account("a", [opened(), won("t1", i64::MAX), won("t2", 1)]);
-        let failed = store().follow(&std::sync::Arc::new(log), 100);
-        assert!(matches!(failed, Err(ProjectionError::Contradiction { projection: THIS, .. })), "{failed:?}");
+        on_both(|place| {
+            let log = TestLog::with_campaign();
+            log.account("a", [opened(), won("t1", i64::MAX), won("t2", 1)]);
+            let failed = place.store().follow(&Arc::new(log), 100);
+            assert!(
+                matches!(failed, Err(ProjectionError::Contradiction(Contradiction { projection: THIS, .. }))),
+                "{failed:?}"
+            );
+        });
     }
 
     #[test]
     fn a_closed_account_stays_closed_when_it_is_reinstated() {
-        let excluded = AccountEvent::AccountExcluded { excluded_at: at(1), reason: "staff".into() };
-        let reinstated = AccountEvent::AccountReinstated { reinstated_at: at(2), reason: "left".into() };
-        let closed = AccountEvent::AccountClosed { closed_at: at(2), reason: "moved".into() };
-        let erased = AccountEvent::PersonalDataErased { erased_at: at(3) };
-        assert_eq!(status(vec![opened()]), AccountStatus::Opened);
-        assert_eq!(status(vec![opened(), excluded.clone()]), AccountStatus::Excluded);
-        assert_eq!(status(vec![opened(), excluded.clone(), reinstated.clone()]), AccountStatus::Opened);
-        assert_eq!(status(vec![opened(), excluded, closed.clone(), reinstated]), AccountStatus::Closed);
-        assert_eq!(status(vec![opened(), closed, erased]), AccountStatus::Erased);
+        on_both(|place| {
+            let excluded = AccountEvent::AccountExcluded { excluded_at: at(1), reason: "staff".into() };
+            let reinstated = AccountEvent::AccountReinstated { reinstated_at: at(2), reason: "left".into() };
+            let closed = AccountEvent::AccountClosed { closed_at: at(2), reason: "moved".into() };
+            let erased = AccountEvent::PersonalDataErased { erased_at: at(3) };
+            assert_eq!(status(place, vec![opened()]), AccountStatus::Opened);
+            assert_eq!(status(place, vec![opened(), excluded.clone()]), AccountStatus::Excluded);
+            assert_eq!(
+                status(place, vec![opened(), excluded.clone(), reinstated.clone()]),
+                AccountStatus::Opened
+            );
+            assert_eq!(
+                status(place, vec![opened(), excluded, closed.clone(), reinstated]),
+                AccountStatus::Closed
+            );
+            assert_eq!(status(place, vec![opened(), closed, erased]), AccountStatus::Erased);
+        });
     }
 
     #[test]
     fn an_unknown_account_is_none() {
-        assert_eq!(after([opened()]).query(|conn| account(conn, &account_id("b"))), None);
+        on_both(|place| {
+            assert_eq!(place.after([opened()]).query(|conn| account(conn, &account_id("b"))), None);
+        });
     }
 }

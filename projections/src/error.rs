@@ -1,15 +1,40 @@
 //! What can go wrong with read models. Nothing here is a customer's doing, and no text repeats a row.
 
 use ledger_core::log::{LogError, Position};
+use ledger_core::postgres::{Fault, SchemaError};
 
 use crate::projection::Projection;
+
+/// An event that contradicts those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("projection {projection} cannot apply the event at {position}: {what}")]
+pub struct Contradiction {
+    /// Which read model noticed.
+    pub projection: Projection,
+    /// The event.
+    pub position: Position,
+    /// What is wrong, in words.
+    pub what: &'static str,
+}
 
 /// A fault of the read models.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
-    /// SQLite failed, or a row holds what no projection writes.
+    /// SQLite failed.
     #[error("the read models could not be read or written")]
     Store(#[from] rusqlite::Error),
+    /// PostgreSQL failed, or could not be reached.
+    #[error("the read models could not be read or written")]
+    Database(#[from] Fault),
+    /// A row holds what no projection writes.
+    #[error("the read models hold something else in column {column} than was written there")]
+    Damaged {
+        /// Which.
+        column: &'static str,
+    },
+    /// The database's schema is not the one this program needs.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// The file is of another version of this program; it can be deleted and built again from the log.
     #[error("the read models have schema {found}, this version knows {expected}")]
     SchemaVersion {
@@ -21,6 +46,9 @@ pub enum ProjectionError {
     /// The store was opened for reading.
     #[error("the read models are open for reading only")]
     ReadOnly,
+    /// No file for tables that are built anew.
+    #[error("no place to build read models in")]
+    Side(#[from] std::io::Error),
     /// All read connections were in use for too long.
     #[error("too many queries are running")]
     Busy,
@@ -44,15 +72,8 @@ pub enum ProjectionError {
         head: Position,
     },
     /// An event that contradicts those before it.
-    #[error("projection {projection} cannot apply the event at {position}: {what}")]
-    Contradiction {
-        /// Which read model noticed.
-        projection: Projection,
-        /// The event.
-        position: Position,
-        /// What is wrong, in words.
-        what: &'static str,
-    },
+    #[error(transparent)]
+    Contradiction(#[from] Contradiction),
     /// A value that cannot be written as JSON.
     #[error("a value could not be written as JSON")]
     Json(#[from] serde_json::Error),
@@ -78,13 +99,19 @@ impl ProjectionError {
                         | rusqlite::ErrorCode::OutOfMemory
                 )
             ),
+            ProjectionError::Database(fault) | ProjectionError::Schema(SchemaError::Failed(fault)) => {
+                fault.transient()
+            }
             ProjectionError::Log(error) => error.transient(),
             ProjectionError::Busy => true,
-            ProjectionError::SchemaVersion { .. }
+            ProjectionError::Damaged { .. }
+            | ProjectionError::Schema(_)
+            | ProjectionError::Side(_)
+            | ProjectionError::SchemaVersion { .. }
             | ProjectionError::ReadOnly
             | ProjectionError::Hole { .. }
             | ProjectionError::Ahead { .. }
-            | ProjectionError::Contradiction { .. }
+            | ProjectionError::Contradiction(_)
             | ProjectionError::Json(_)
             | ProjectionError::Unknown(_)
             | ProjectionError::Cancelled(_) => false,

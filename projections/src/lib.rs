@@ -2,13 +2,14 @@
 //!
 //! A [`runner`] reads the log after its checkpoints and applies every event once to each [`Projection`]:
 //! [`account`] (balances), [`rewards`], [`transactions`] (with their decisions and draws), [`campaigns`] (with
-//! their epochs) and the [`trial_balance`]. Rows and checkpoints move in one transaction of the [`store`], so
-//! that a reader's answer is always the state at one position. [`rebuild`] makes the tables anew and tells
+//! their epochs) and the [`trial_balance`]. Rows and checkpoints move in one transaction of the [`store`], which
+//! is a file of SQLite or a schema of PostgreSQL, so that a reader's answer is always the state at one position. [`rebuild`] makes the tables anew and tells
 //! whether the running ones were right. Nothing here can pay or tell anyone: a projection sees events and a
 //! database, no port.
 //!
 //! Money is integer minor units with a currency; personal details stay sealed.
 
+mod connection;
 mod error;
 mod page;
 mod projection;
@@ -33,9 +34,9 @@ pub mod rebuild;
 #[cfg(test)]
 mod fixtures;
 
-pub use error::ProjectionError;
+pub use connection::Connection;
+pub use error::{Contradiction, ProjectionError};
 pub use page::{PAGE_ROWS_MAX, Page};
 pub use projection::{Projection, checkpoints, position};
 pub use runner::{Progress, Runner};
-pub use rusqlite::Connection;
 pub use store::ReadStore;

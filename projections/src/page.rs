@@ -1,5 +1,10 @@
 //! Pages by key: a cursor is the key of a row, so pages neither skip nor repeat while rows are added.
 
+use ledger_core::log::Position;
+
+use crate::connection::Row;
+use crate::error::ProjectionError;
+
 /// The most rows a page has.
 pub const PAGE_ROWS_MAX: usize = 100;
 
@@ -17,12 +22,20 @@ pub(crate) fn limit(first: usize) -> i64 {
     i64::try_from(first.min(PAGE_ROWS_MAX) + 1).expect("at most 101")
 }
 
+/// The position that all rows of a page are before.
+pub(crate) fn before(after: Option<Position>) -> Position {
+    after.unwrap_or(Position(u64::MAX))
+}
+
 impl<T> Page<T> {
     /// Takes the rows of a query with this [`limit`].
-    pub(crate) fn of(mut rows: Vec<T>, first: usize) -> Page<T> {
+    pub(crate) fn read(
+        rows: &[Row],
+        first: usize,
+        read: impl Fn(&Row) -> Result<T, ProjectionError>,
+    ) -> Result<Page<T>, ProjectionError> {
         let first = first.min(PAGE_ROWS_MAX);
-        let has_more = rows.len() > first;
-        rows.truncate(first);
-        Page { rows, has_more }
+        let shown = rows.iter().take(first).map(read).collect::<Result<_, _>>()?;
+        Ok(Page { rows: shown, has_more: rows.len() > first })
     }
 }

@@ -3,20 +3,22 @@
 //! The tables are built in a side file up to the running ones' checkpoints, from the log alone. [`compare`] tells
 //! how many rows differ; [`rebuild`] then puts the new ones in their place in one transaction. Both take the
 //! running tables as of one position: `compare` holds a snapshot beside a running runner, `rebuild` the write
-//! lock, so that a runner waits. They block between awaits; call them where blocking is fine.
+//! lock, so that a runner waits. The side file is SQLite's wherever the running tables are, so that every
+//! comparison on PostgreSQL is one of two databases too. Both block between awaits; call them where that is fine.
 
 use std::cmp::Ordering;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ledger_core::log::{EventLog, Position};
-use rusqlite::types::{ToSqlOutput, Value};
-use rusqlite::{Connection, Rows};
 
+use crate::connection::{Access, Connection, Row, Value};
 use crate::error::ProjectionError;
 use crate::projection::{self, Projection, Record, Table};
-use crate::store;
+use crate::store::{self, ReadStore};
 
 const BATCH_EVENTS: usize = 5_000;
+/// Rows read at once while tables are walked.
+const PAGE_ROWS: usize = 1_000;
 
 /// Which read models to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,42 +62,35 @@ pub struct RebuildReport {
 /// and the one to reach.
 pub async fn rebuild(
     log: &dyn EventLog,
-    store_path: &Path,
+    store: &ReadStore,
     selection: Selection,
     progress: impl FnMut(Position, Position),
 ) -> Result<Vec<RebuildReport>, ProjectionError> {
-    let running = store::open_writer(store_path)?;
-    // Dropping the connection rolls back.
-    running.execute_batch("BEGIN IMMEDIATE")?;
+    let running = store.connect(Access::Write)?;
+    let running = running.begin(Access::Write)?;
     let targets = targets(&running, selection)?;
-    let side = Side::new(store_path)?;
-    let built = build(log, &side, &targets, progress).await?;
-    let reports = report(&running, &built, &targets)?;
-    drop(built);
-    // ATTACH is not possible inside a transaction, so the rows are carried over by hand.
-    let built = store::open_reader(&side.0)?;
+    let built = build(log, store, &targets, progress).await?;
+    let reports = report(&running, &built.conn, &targets)?;
     for table in targets.iter().flat_map(|(projection, _)| projection.tables()) {
-        replace(&running, &built, table)?;
+        replace(&running, &built.conn, table)?;
     }
-    running.execute_batch("COMMIT")?;
+    running.commit()?;
     Ok(reports)
 }
 
 /// Builds read models anew and only tells how the running ones differ.
 pub async fn compare(
     log: &dyn EventLog,
-    store_path: &Path,
+    store: &ReadStore,
     selection: Selection,
     progress: impl FnMut(Position, Position),
 ) -> Result<Vec<RebuildReport>, ProjectionError> {
-    let running = store::open_reader(store_path)?;
+    let running = store.connect(Access::Read)?;
     // The first read, of the checkpoints, fixes the snapshot.
-    running.execute_batch("BEGIN")?;
-    store::check_schema(&running)?;
+    let running = running.begin(Access::Read)?;
     let targets = targets(&running, selection)?;
-    let side = Side::new(store_path)?;
-    let built = build(log, &side, &targets, progress).await?;
-    report(&running, &built, &targets)
+    let built = build(log, store, &targets, progress).await?;
+    report(&running, &built.conn, &targets)
 }
 
 type Targets = Vec<(Projection, Position)>;
@@ -105,50 +100,34 @@ fn targets(running: &Connection, selection: Selection) -> Result<Targets, Projec
     Ok(all.into_iter().filter(|(projection, _)| selection.contains(*projection)).collect())
 }
 
-/// The file beside the store in which tables are built; gone when dropped.
-struct Side(PathBuf);
+/// Tables built anew, in a file that is gone when dropped.
+struct Side {
+    conn: Connection,
+    _folder: tempfile::TempDir,
+}
 
 impl Side {
-    fn new(store_path: &Path) -> Result<Side, ProjectionError> {
-        let mut name = store_path.as_os_str().to_owned();
-        name.push(format!(".rebuild-{}", std::process::id()));
-        let side = Side(name.into());
-        // Another process of this number may have been killed in the middle.
-        side.remove();
-        let conn = Connection::open(&side.0)?;
+    fn new(folder: &Path) -> Result<Side, ProjectionError> {
+        let folder = tempfile::Builder::new().prefix("rewardhub-rebuild-").tempdir_in(folder)?;
+        let conn = rusqlite::Connection::open(folder.path().join("read.db"))?;
+        // Nothing here outlives a crash, so nothing has to be durable.
+        conn.execute_batch(
+            "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;",
+        )?;
         conn.execute_batch(store::SCHEMA)?;
-        Ok(side)
-    }
-
-    fn remove(&self) {
-        for suffix in ["", "-journal", "-wal", "-shm"] {
-            let mut name = self.0.as_os_str().to_owned();
-            name.push(suffix);
-            // Not being there is what we want; being there still fails loudly when the schema is laid out again.
-            let _ = std::fs::remove_file(name);
-        }
+        conn.set_prepared_statement_cache_capacity(store::STATEMENTS_CACHED);
+        Ok(Side { conn: Connection::sqlite(conn), _folder: folder })
     }
 }
 
-impl Drop for Side {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
-/// Fills the side file with every event up to each projection's target.
+/// Tables with every event up to each projection's target.
 async fn build(
     log: &dyn EventLog,
-    side: &Side,
+    store: &ReadStore,
     targets: &Targets,
     mut progress: impl FnMut(Position, Position),
-) -> Result<Connection, ProjectionError> {
-    let mut conn = Connection::open(&side.0)?;
-    // Nothing here outlives a crash, so nothing has to be durable.
-    conn.execute_batch(
-        "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;",
-    )?;
-    conn.set_prepared_statement_cache_capacity(store::STATEMENTS_CACHED);
+) -> Result<Side, ProjectionError> {
+    let side = Side::new(&store.side_folder())?;
     let end = targets.iter().map(|(_, target)| *target).max().unwrap_or_default();
     let mut at = Position::default();
     while at < end {
@@ -157,7 +136,7 @@ async fn build(
         let Some(last) = records.last() else {
             return Err(ProjectionError::Ahead { checkpoint: end, head: at });
         };
-        let transaction = conn.transaction()?;
+        let transaction = side.conn.begin(Access::Write)?;
         for (projection, target) in targets {
             let wanted = &records[..records.partition_point(|r| r.position <= *target)];
             // A projection whose target lies behind has nothing wanted any more.
@@ -167,7 +146,7 @@ async fn build(
         at = last.position;
         progress(at.min(end), end);
     }
-    Ok(conn)
+    Ok(side)
 }
 
 fn report(
@@ -194,11 +173,9 @@ fn differences(
     built: &Connection,
     table: &Table,
 ) -> Result<(u64, u64), ProjectionError> {
-    let sql = in_key_order(table);
-    let (mut left, mut right) = (running.prepare(&sql)?, built.prepare(&sql)?);
-    let columns = left.column_count();
+    let columns = columns(built, table)?;
     let (mut left, mut right) =
-        (Walk::start(left.query([])?, columns)?, Walk::start(right.query([])?, columns)?);
+        (Walk::start(running, table, &columns)?, Walk::start(built, table, &columns)?);
     let (mut rows, mut changed) = (0, 0);
     loop {
         let order = match (&left.row, &right.row) {
@@ -222,61 +199,70 @@ fn differences(
     }
 }
 
-fn in_key_order(table: &Table) -> String {
-    let key: Vec<String> = (1..=table.key_columns).map(|n| n.to_string()).collect();
-    format!("SELECT * FROM {} ORDER BY {}", table.name, key.join(", "))
+/// The columns by name: a database that was migrated may have them in another order.
+fn columns(built: &Connection, table: &Table) -> Result<Vec<String>, ProjectionError> {
+    built.columns(&format!("SELECT * FROM {}", table.name))
 }
 
-/// Rows one after another, the present one at hand.
-struct Walk<'s> {
-    rows: Rows<'s>,
-    columns: usize,
-    row: Option<Vec<Value>>,
+/// Rows in key order, the present one at hand. Read page by page, in a transaction that keeps them as they are.
+struct Walk<'c> {
+    conn: &'c Connection,
+    next_page: String,
+    key_columns: usize,
+    page: std::vec::IntoIter<Row>,
+    row: Option<Vec<Value<'static>>>,
 }
 
-impl<'s> Walk<'s> {
-    fn start(rows: Rows<'s>, columns: usize) -> Result<Walk<'s>, ProjectionError> {
-        let mut walk = Walk { rows, columns, row: None };
+impl<'c> Walk<'c> {
+    fn start(conn: &'c Connection, table: &Table, columns: &[String]) -> Result<Walk<'c>, ProjectionError> {
+        let (name, key_columns) = (table.name, table.key_columns);
+        let key = columns[..key_columns].join(", ");
+        let (all, last) = (columns.join(", "), parameters(key_columns));
+        let order = format!("ORDER BY {key} LIMIT {PAGE_ROWS}");
+        let first_page = format!("SELECT {all} FROM {name} {order}");
+        let next_page = format!("SELECT {all} FROM {name} WHERE ({key}) > ({last}) {order}");
+        let page = conn.rows(&first_page, &[])?.into_iter();
+        let mut walk = Walk { conn, next_page, key_columns, page, row: None };
         walk.step()?;
         Ok(walk)
     }
 
     fn step(&mut self) -> Result<(), ProjectionError> {
-        let columns = 0..self.columns;
-        self.row = match self.rows.next()? {
-            Some(row) => Some(columns.map(|column| row.get(column)).collect::<Result<_, _>>()?),
-            None => None,
-        };
+        let last = self.row.take();
+        if let (0, Some(last)) = (self.page.len(), &last) {
+            self.page = self.conn.rows(&self.next_page, &last[..self.key_columns])?.into_iter();
+        }
+        self.row = self.page.next().map(Row::into_values);
         Ok(())
     }
 }
 
-/// As SQLite orders keys: integers by value, text and blobs by bytes.
-fn order(a: &[Value], b: &[Value]) -> Ordering {
-    let column = |(a, b): (&Value, &Value)| match (a, b) {
+/// `?1, ?2, …`
+fn parameters(number: usize) -> String {
+    (1..=number).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ")
+}
+
+/// As both databases order keys: integers by value, text and blobs by bytes.
+fn order(a: &[Value<'_>], b: &[Value<'_>]) -> Ordering {
+    let column = |(a, b): (&Value<'_>, &Value<'_>)| match (a, b) {
         (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
         (Value::Text(a), Value::Text(b)) => a.cmp(b),
         (Value::Blob(a), Value::Blob(b)) => a.cmp(b),
-        // The tables are STRICT and their keys NOT NULL: a key column has one of these types throughout.
-        (Value::Null | Value::Integer(_) | Value::Real(_) | Value::Text(_) | Value::Blob(_), _) => {
-            Ordering::Equal
-        }
+        // Keys are NOT NULL, and a key column has one of these types throughout.
+        (Value::Null | Value::Integer(_) | Value::Text(_) | Value::Blob(_), _) => Ordering::Equal,
     };
     a.iter().zip(b).map(column).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
 fn replace(running: &Connection, built: &Connection, table: &Table) -> Result<(), ProjectionError> {
-    running.execute(&format!("DELETE FROM {}", table.name), [])?;
-    let mut source = built.prepare(&in_key_order(table))?;
-    let columns = source.column_count();
-    let values = vec!["?"; columns].join(", ");
-    let mut insert = running.prepare(&format!("INSERT INTO {} VALUES ({values})", table.name))?;
-    let mut rows = source.query([])?;
-    while let Some(row) = rows.next()? {
-        for column in 0..columns {
-            insert.raw_bind_parameter(column + 1, ToSqlOutput::Borrowed(row.get_ref(column)?))?;
-        }
-        insert.raw_execute()?;
+    running.write(&format!("DELETE FROM {}", table.name), &[])?;
+    let columns = columns(built, table)?;
+    let (name, all, values) = (table.name, columns.join(", "), parameters(columns.len()));
+    let insert = format!("INSERT INTO {name} ({all}) VALUES ({values})");
+    let mut rows = Walk::start(built, table, &columns)?;
+    while let Some(row) = &rows.row {
+        running.write(&insert, row)?;
+        rows.step()?;
     }
     Ok(())
 }

@@ -12,14 +12,18 @@ use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::Money;
 use ledger_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use crate::connection::{Connection, Row, Value, values};
 use crate::error::ProjectionError;
 use crate::page::{self, Page};
 use crate::projection::{Fold, Projection, Record};
 use crate::row;
 
 const THIS: Projection = Projection::Rewards;
+/// By name: `*` would change under a prepared statement when a migration adds a column.
+const COLUMNS: &str = "position, ordinal, entry_id, account_id, campaign_id, source, transaction_id, amount_minor, \
+     currency, status, won_at, issued_at, notified_at, attempt, credited_at, payout_reference, \
+     failed_at, failure, reversed_at, reversal_reason";
 
 row::words! {
     /// Where a reward stands.
@@ -105,8 +109,8 @@ pub struct RewardRow {
 
 /// The reward of this draw.
 pub fn reward(conn: &Connection, entry: &EntryId) -> Result<Option<RewardRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached("SELECT * FROM rewards WHERE entry_id = ?1")?;
-    Ok(statement.query_row([entry.0], read).optional()?)
+    let found = conn.row(&format!("SELECT {COLUMNS} FROM rewards WHERE entry_id = ?1"), &values![entry])?;
+    found.as_ref().map(read).transpose()
 }
 
 /// An account's rewards, newest first: those older than `after`, those of one status where it is given.
@@ -117,37 +121,37 @@ pub fn rewards(
     after: Option<RewardCursor>,
     first: usize,
 ) -> Result<Page<RewardRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached(
-        "SELECT * FROM rewards
-         WHERE account_id = ?1 AND (position, ordinal) < (?2, ?3) AND (?4 IS NULL OR status = ?4)
-         ORDER BY position DESC, ordinal DESC LIMIT ?5",
+    let (position, ordinal) = (page::before(after.map(|c| c.position)), after.map_or(0, |c| c.ordinal));
+    let rows = conn.rows(
+        &format!(
+            "SELECT {COLUMNS} FROM rewards
+         WHERE account_id = ?1 AND (position, ordinal) < (?2, ?3) AND status = coalesce(?4, status)
+         ORDER BY position DESC, ordinal DESC LIMIT ?5"
+        ),
+        &values![account.as_str(), position, ordinal, status, page::limit(first)],
     )?;
-    let (position, ordinal) = after.map_or((i64::MAX, 0), |c| (row::stored(c.position), c.ordinal));
-    let status = status.map(RewardStatus::as_str);
-    let rows = statement
-        .query_map(params![account.as_str(), position, ordinal, status, page::limit(first)], read)?;
-    Ok(Page::of(rows.collect::<Result<_, _>>()?, first))
+    Page::read(&rows, first, read)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<RewardRow> {
+fn read(row: &Row) -> Result<RewardRow, ProjectionError> {
     Ok(RewardRow {
-        cursor: RewardCursor { position: row::position(row, "position")?, ordinal: row.get("ordinal")? },
-        entry_id: EntryId(row.get("entry_id")?),
-        account_id: row::text(row, "account_id")?,
-        campaign_id: row::text(row, "campaign_id")?,
-        source: row::text(row, "source")?,
-        transaction_id: row::text(row, "transaction_id")?,
-        amount: row::money(row, "amount_minor", "currency")?,
-        status: row::text(row, "status")?,
-        won_at: row::time(row, "won_at")?,
-        issued_at: row::time_opt(row, "issued_at")?,
-        notified_at: row::time_opt(row, "notified_at")?,
+        cursor: RewardCursor { position: row.get("position")?, ordinal: row.get("ordinal")? },
+        entry_id: row.get("entry_id")?,
+        account_id: row.get("account_id")?,
+        campaign_id: row.get("campaign_id")?,
+        source: row.get("source")?,
+        transaction_id: row.get("transaction_id")?,
+        amount: row.money("amount_minor", "currency")?,
+        status: row.get("status")?,
+        won_at: row.get("won_at")?,
+        issued_at: row.get("issued_at")?,
+        notified_at: row.get("notified_at")?,
         attempt: row.get("attempt")?,
-        credited_at: row::time_opt(row, "credited_at")?,
-        payout_reference: row::text_opt(row, "payout_reference")?,
-        failed_at: row::time_opt(row, "failed_at")?,
+        credited_at: row.get("credited_at")?,
+        payout_reference: row.get("payout_reference")?,
+        failed_at: row.get("failed_at")?,
         failure: row.get("failure")?,
-        reversed_at: row::time_opt(row, "reversed_at")?,
+        reversed_at: row.get("reversed_at")?,
         reversal_reason: row.get("reversal_reason")?,
     })
 }
@@ -162,9 +166,8 @@ impl Fold for Rewards {
             // No event of a campaign's stream is about one reward.
             LedgerEvent::Campaign(_) => return Ok(()),
         };
-        let change = |sql: &str, values: &[&dyn ToSql]| {
-            let changed = conn.prepare_cached(sql)?.execute(values)?;
-            THIS.one_row(changed, record.position, "no draw won this reward")
+        let change = |sql, values: &[Value<'_>]| {
+            conn.write_one(sql, values, THIS.contradiction(record.position, "no draw won this reward"))
         };
         match event {
             AccountEvent::TransactionEvaluated { line, draws, .. } => {
@@ -176,35 +179,36 @@ impl Fold for Rewards {
                 Ok(())
             }
             AccountEvent::RewardIssued { entry_id, issued_at, .. } => change(
-                "UPDATE rewards SET issued_at = ?2, status = iif(status = 'won', 'issued', status) WHERE entry_id = ?1",
-                &[&entry_id.0, &issued_at.micros()],
+                "UPDATE rewards SET issued_at = ?2, status = CASE status WHEN 'won' THEN 'issued' ELSE status END
+                 WHERE entry_id = ?1",
+                &values![entry_id, *issued_at],
             ),
             AccountEvent::CustomerNotified { entry_id, notified_at } => change(
                 "UPDATE rewards SET notified_at = ?2 WHERE entry_id = ?1",
-                &[&entry_id.0, &notified_at.micros()],
+                &values![entry_id, *notified_at],
             ),
             // After a refusal, another attempt: what failed is under way again.
             AccountEvent::CreditRequested { entry_id, attempt, .. } => change(
-                "UPDATE rewards SET attempt = ?2, status = iif(status = 'credit_failed', 'issued', status)
+                "UPDATE rewards SET attempt = ?2, status = CASE status WHEN 'credit_failed' THEN 'issued' ELSE status END
                  WHERE entry_id = ?1",
-                &[&entry_id.0, attempt],
+                &values![entry_id, *attempt],
             ),
             // A confirmation is a fact even after a reversal; the status then stays reversed.
             AccountEvent::RewardCredited { entry_id, attempt, payout_reference, credited_at, .. } => change(
                 "UPDATE rewards SET attempt = ?2, payout_reference = ?3, credited_at = ?4,
-                     status = iif(status = 'reversed', status, 'credited')
+                     status = CASE status WHEN 'reversed' THEN status ELSE 'credited' END
                  WHERE entry_id = ?1",
-                &[&entry_id.0, attempt, &payout_reference.as_str(), &credited_at.micros()],
+                &values![entry_id, *attempt, payout_reference.as_str(), *credited_at],
             ),
             AccountEvent::CreditFailed { entry_id, attempt, reason, failed_at } => change(
                 "UPDATE rewards SET attempt = ?2, failure = ?3, failed_at = ?4,
-                     status = iif(status IN ('reversed', 'credited'), status, 'credit_failed')
+                     status = CASE WHEN status IN ('reversed', 'credited') THEN status ELSE 'credit_failed' END
                  WHERE entry_id = ?1",
-                &[&entry_id.0, attempt, reason, &failed_at.micros()],
+                &values![entry_id, *attempt, reason, *failed_at],
             ),
             AccountEvent::RewardReversed { entry_id, reason, reversed_at, .. } => change(
                 "UPDATE rewards SET status = 'reversed', reversal_reason = ?2, reversed_at = ?3 WHERE entry_id = ?1",
-                &[&entry_id.0, reason, &reversed_at.micros()],
+                &values![entry_id, reason, *reversed_at],
             ),
             AccountEvent::AccountOpened { .. }
             | AccountEvent::AccountClosed { .. }
@@ -227,24 +231,23 @@ fn insert(
     draw: &Draw,
     amount: Money,
 ) -> Result<(), ProjectionError> {
-    let mut statement = conn.prepare_cached(
+    conn.write(
         "INSERT INTO rewards (position, ordinal, entry_id, account_id, campaign_id, source, transaction_id,
                               amount_minor, currency, status, won_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'won', ?10)",
-    )?;
-    statement.execute(params![
-        row::stored(record.position),
-        ordinal,
-        draw.entry_id.0,
-        record.stream_id.as_str(),
-        draw.campaign_id.as_str(),
-        line.source.as_str(),
-        line.transaction_id.as_str(),
-        amount.minor(),
-        amount.currency().code(),
-        record.recorded_at.micros(),
-    ])?;
-    Ok(())
+        &values![
+            record.position,
+            ordinal,
+            &draw.entry_id,
+            &record.stream_id,
+            draw.campaign_id.as_str(),
+            line.source.as_str(),
+            line.transaction_id.as_str(),
+            amount.minor(),
+            amount.currency().code(),
+            record.recorded_at,
+        ],
+    )
 }
 
 #[cfg(test)]
@@ -252,84 +255,104 @@ mod tests {
     use super::*;
     use crate::fixtures::*;
 
-    fn row_after(events: impl IntoIterator<Item = AccountEvent>) -> RewardRow {
+    fn row_after(place: &Place, events: impl IntoIterator<Item = AccountEvent>) -> RewardRow {
         let all = [opened(), won("t1", 100)].into_iter().chain(events);
-        after(all).query(|conn| reward(conn, &entry("t1"))).unwrap()
+        place.after(all).query(|conn| reward(conn, &entry("t1"))).unwrap()
     }
 
-    fn status_after(events: impl IntoIterator<Item = AccountEvent>) -> RewardStatus {
-        row_after(events).status
+    fn status_after(place: &Place, events: impl IntoIterator<Item = AccountEvent>) -> RewardStatus {
+        row_after(place, events).status
     }
 
     #[test]
     fn a_reward_goes_from_won_to_credited() {
-        let won = row_after([]);
-        assert_eq!((won.status, won.amount, won.attempt), (RewardStatus::Won, gbp(100), 0));
-        assert_eq!((won.transaction_id, won.won_at), (tx("t1"), at(8)));
-        assert_eq!(status_after([issued("t1", 100)]), RewardStatus::Issued);
-        let paid = row_after([issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)]);
-        assert_eq!(paid.status, RewardStatus::Credited);
-        assert_eq!((paid.issued_at, paid.credited_at), (Some(at(1)), Some(at(4))));
-        assert_eq!(paid.payout_reference, Some("pay_t1".parse().unwrap()));
+        on_both(|place| {
+            let won = row_after(place, []);
+            assert_eq!((won.status, won.amount, won.attempt), (RewardStatus::Won, gbp(100), 0));
+            assert_eq!((won.transaction_id, won.won_at), (tx("t1"), at(8)));
+            assert_eq!(status_after(place, [issued("t1", 100)]), RewardStatus::Issued);
+            let paid =
+                row_after(place, [issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)]);
+            assert_eq!(paid.status, RewardStatus::Credited);
+            assert_eq!((paid.issued_at, paid.credited_at), (Some(at(1)), Some(at(4))));
+            assert_eq!(paid.payout_reference, Some("pay_t1".parse().unwrap()));
+        });
     }
 
     #[test]
     fn a_refused_payment_is_under_way_again_with_the_next_attempt() {
-        let refused = [issued("t1", 100), requested("t1", 1, 100), failed("t1", 1)];
-        assert_eq!(status_after(refused.clone()), RewardStatus::CreditFailed);
-        let again = row_after(refused.into_iter().chain([requested("t1", 2, 100)]));
-        assert_eq!((again.status, again.attempt), (RewardStatus::Issued, 2));
+        on_both(|place| {
+            let refused = [issued("t1", 100), requested("t1", 1, 100), failed("t1", 1)];
+            assert_eq!(status_after(place, refused.clone()), RewardStatus::CreditFailed);
+            let again = row_after(place, refused.into_iter().chain([requested("t1", 2, 100)]));
+            assert_eq!((again.status, again.attempt), (RewardStatus::Issued, 2));
+        });
     }
 
     #[test]
     fn a_payment_after_the_reversal_is_recorded_and_the_reward_stays_reversed() {
-        let row = row_after([
-            issued("t1", 100),
-            requested("t1", 1, 100),
-            reversed("t1", 100, false),
-            credited("t1", 1, 100, true),
-        ]);
-        assert_eq!(row.status, RewardStatus::Reversed);
-        assert_eq!((row.reversed_at, row.credited_at), (Some(at(5)), Some(at(4))));
-        assert!(row.payout_reference.is_some());
+        on_both(|place| {
+            let row = row_after(
+                place,
+                [
+                    issued("t1", 100),
+                    requested("t1", 1, 100),
+                    reversed("t1", 100, false),
+                    credited("t1", 1, 100, true),
+                ],
+            );
+            assert_eq!(row.status, RewardStatus::Reversed);
+            assert_eq!((row.reversed_at, row.credited_at), (Some(at(5)), Some(at(4))));
+            assert!(row.payout_reference.is_some());
+        });
     }
 
     #[test]
     fn a_credited_reward_can_be_reversed() {
-        let paid = [issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)];
-        assert_eq!(status_after(paid.into_iter().chain([reversed("t1", 100, true)])), RewardStatus::Reversed);
+        on_both(|place| {
+            let paid = [issued("t1", 100), requested("t1", 1, 100), credited("t1", 1, 100, false)];
+            assert_eq!(
+                status_after(place, paid.into_iter().chain([reversed("t1", 100, true)])),
+                RewardStatus::Reversed
+            );
+        });
     }
 
     #[test]
     fn telling_the_customer_changes_no_status() {
-        let told = AccountEvent::CustomerNotified { entry_id: entry("t1"), notified_at: at(9) };
-        let row = row_after([told]);
-        assert_eq!((row.status, row.notified_at), (RewardStatus::Won, Some(at(9))));
+        on_both(|place| {
+            let told = AccountEvent::CustomerNotified { entry_id: entry("t1"), notified_at: at(9) };
+            let row = row_after(place, [told]);
+            assert_eq!((row.status, row.notified_at), (RewardStatus::Won, Some(at(9))));
+        });
     }
 
     #[test]
     fn pages_go_from_new_to_old_without_gap_or_repeat_and_filter_by_status() {
-        let ids: Vec<String> = (0..7).map(|n| format!("t{n}")).collect();
-        let mut events: Vec<_> = ids.iter().map(|id| won(id, 100)).collect();
-        events.extend([lost("nothing"), issued("t2", 100), issued("t5", 100)]);
-        let store = after(events);
-        let page =
-            |status, after, first| store.query(|conn| rewards(conn, &account_id("a"), status, after, first));
-        let (mut seen, mut cursor) = (vec![], None);
-        loop {
-            let page = page(None, cursor, 3);
-            seen.extend(page.rows.iter().map(|r| r.transaction_id.to_string()));
-            cursor = page.rows.last().map(|r| r.cursor);
-            if !page.has_more {
-                break;
+        on_both(|place| {
+            let ids: Vec<String> = (0..7).map(|n| format!("t{n}")).collect();
+            let mut events: Vec<_> = ids.iter().map(|id| won(id, 100)).collect();
+            events.extend([lost("nothing"), issued("t2", 100), issued("t5", 100)]);
+            let store = place.after(events);
+            let page = |status, after, first| {
+                store.query(|conn| rewards(conn, &account_id("a"), status, after, first))
+            };
+            let (mut seen, mut cursor) = (vec![], None);
+            loop {
+                let page = page(None, cursor, 3);
+                seen.extend(page.rows.iter().map(|r| r.transaction_id.to_string()));
+                cursor = page.rows.last().map(|r| r.cursor);
+                if !page.has_more {
+                    break;
+                }
+                assert_eq!(page.rows.len(), 3);
             }
-            assert_eq!(page.rows.len(), 3);
-        }
-        assert_eq!(seen, ids.into_iter().rev().collect::<Vec<_>>());
-        let issued = page(Some(RewardStatus::Issued), None, 1);
-        assert_eq!((issued.rows[0].transaction_id.as_str(), issued.has_more), ("t5", true));
-        let rest = page(Some(RewardStatus::Issued), Some(issued.rows[0].cursor), 1_000);
-        assert_eq!((rest.rows[0].transaction_id.as_str(), rest.has_more), ("t2", false));
+            assert_eq!(seen, ids.into_iter().rev().collect::<Vec<_>>());
+            let issued = page(Some(RewardStatus::Issued), None, 1);
+            assert_eq!((issued.rows[0].transaction_id.as_str(), issued.has_more), ("t5", true));
+            let rest = page(Some(RewardStatus::Issued), Some(issued.rows[0].cursor), 1_000);
+            assert_eq!((rest.rows[0].transaction_id.as_str(), rest.has_more), ("t2", false));
+        });
     }
 
     #[test]

@@ -1,103 +1,103 @@
 //! Between columns and values. A column that does not hold what was written there is a fault, not a default.
 
-use std::error::Error;
-use std::str::FromStr;
-
-use ledger_core::ids::Digest;
+use ledger_core::ids::{AccountId, CampaignId, Digest, EntryId, PayoutReference, Source, TransactionId};
 use ledger_core::log::Position;
 use ledger_core::money::{Currency, Money};
 use ledger_core::seal::Sealed;
-use ledger_core::time::Timestamp;
-use rusqlite::Row;
+use ledger_core::time::{Epoch, Timestamp};
 use serde::de::DeserializeOwned;
+use serde::de::value::{Error as NoWord, StrDeserializer};
 
-type Cause = Box<dyn Error + Send + Sync>;
+use crate::connection::{Row, Value};
+use crate::error::ProjectionError;
 
-fn damaged(row: &Row<'_>, column: &str, cause: impl Into<Cause>) -> rusqlite::Error {
-    let index = row.as_ref().column_index(column).unwrap_or(usize::MAX);
-    rusqlite::Error::FromSqlConversionFailure(index, rusqlite::types::Type::Text, cause.into())
+/// What a column can hold.
+pub(crate) trait Column: Sized {
+    /// `None` if the value is none of these.
+    fn read(value: &Value<'_>) -> Option<Self>;
 }
 
-/// A text column that parses.
-pub(crate) fn text<T: FromStr>(row: &Row<'_>, column: &str) -> rusqlite::Result<T>
-where
-    T::Err: Into<Cause>,
-{
-    row.get_ref(column)?.as_str()?.parse().map_err(|e: T::Err| damaged(row, column, e))
+impl Row {
+    /// The value of a column.
+    pub(crate) fn get<T: Column>(&self, column: &'static str) -> Result<T, ProjectionError> {
+        T::read(self.value(column)?).ok_or(ProjectionError::Damaged { column })
+    }
+
+    /// An amount and the column of its currency's code.
+    pub(crate) fn money(&self, minor: &'static str, code: &'static str) -> Result<Money, ProjectionError> {
+        Money::new(self.get(minor)?, self.get(code)?).map_err(|_| ProjectionError::Damaged { column: minor })
+    }
+
+    /// A nullable column with JSON.
+    pub(crate) fn json_opt<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, ProjectionError> {
+        let json: Option<String> = self.get(column)?;
+        let parsed = json.map(|json| serde_json::from_str(&json)).transpose();
+        parsed.map_err(|_| ProjectionError::Damaged { column })
+    }
+
+    /// A column with JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, ProjectionError> {
+        self.json_opt(column)?.ok_or(ProjectionError::Damaged { column })
+    }
+
+    /// A nullable column with one of the words that serde writes for an enum without fields.
+    pub(crate) fn word_opt<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+    ) -> Result<Option<T>, ProjectionError> {
+        let word: Option<String> = self.get(column)?;
+        let parsed = word.map(|word| T::deserialize(StrDeserializer::<NoWord>::new(&word))).transpose();
+        parsed.map_err(|_| ProjectionError::Damaged { column })
+    }
 }
 
-/// A nullable text column that parses.
-pub(crate) fn text_opt<T: FromStr>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>>
-where
-    T::Err: Into<Cause>,
-{
-    row.get_ref(column)?
-        .as_str_or_null()?
-        .map(|t| t.parse().map_err(|e: T::Err| damaged(row, column, e)))
-        .transpose()
+impl<T: Column> Column for Option<T> {
+    fn read(value: &Value<'_>) -> Option<Self> {
+        if *value == Value::Null { Some(None) } else { T::read(value).map(Some) }
+    }
 }
 
-/// A nullable column with JSON.
-pub(crate) fn json_opt<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
-    let json = row.get_ref(column)?.as_str_or_null()?;
-    json.map(|json| serde_json::from_str(json).map_err(|e| damaged(row, column, e))).transpose()
+/// Columns by how their value is made from what the database has.
+macro_rules! columns {
+    ($($type:ty: $kind:ident $read:expr;)+) => {
+        $(impl Column for $type {
+            fn read(value: &Value<'_>) -> Option<Self> {
+                value.$kind().and_then($read)
+            }
+        })+
+    };
 }
 
-/// A column with JSON.
-pub(crate) fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
-    json_opt(row, column)?.ok_or_else(|| damaged(row, column, "expected JSON"))
+columns! {
+    i64: integer Some;
+    u32: integer |n| n.try_into().ok();
+    u64: integer |n| n.try_into().ok();
+    bool: integer |n| Some(n != 0);
+    Timestamp: integer |n| Some(Timestamp::from_micros(n));
+    Position: integer |n| n.try_into().ok().map(Position);
+    String: text |t| Some(t.into());
+    Sealed: text |t| Some(Sealed::from_text(t));
+    Currency: text Currency::from_code;
+    Digest: blob |b| b.try_into().ok().map(Digest);
+    EntryId: blob |b| b.try_into().ok().map(EntryId);
 }
 
-/// A nullable column with one of the words that serde writes for an enum without fields.
-pub(crate) fn word_opt<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<T>> {
-    let word = row.get_ref(column)?.as_str_or_null()?;
-    word.map(|word| {
-        let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(word);
-        T::deserialize(word).map_err(|e| damaged(row, column, e))
-    })
-    .transpose()
+/// Columns with text that parses.
+macro_rules! parsed {
+    ($($type:ty),+) => {
+        $(impl $crate::row::Column for $type {
+            fn read(value: &$crate::connection::Value<'_>) -> Option<Self> {
+                value.text()?.parse().ok()
+            }
+        })+
+    };
 }
+pub(crate) use parsed;
 
-pub(crate) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
-    row.get(column).map(Timestamp::from_micros)
-}
-
-pub(crate) fn time_opt(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_micros))
-}
-
-pub(crate) fn digest_opt(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Digest>> {
-    Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Digest))
-}
-
-pub(crate) fn digest(row: &Row<'_>, column: &str) -> rusqlite::Result<Digest> {
-    row.get(column).map(Digest)
-}
-
-pub(crate) fn sealed_opt(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<Sealed>> {
-    Ok(row.get_ref(column)?.as_str_or_null()?.map(Sealed::from_text))
-}
-
-pub(crate) fn currency(row: &Row<'_>, column: &str) -> rusqlite::Result<Currency> {
-    Currency::from_code(row.get_ref(column)?.as_str()?).ok_or_else(|| damaged(row, column, "no currency"))
-}
-
-pub(crate) fn money(row: &Row<'_>, minor: &str, code: &str) -> rusqlite::Result<Money> {
-    Money::new(row.get(minor)?, currency(row, code)?).map_err(|e| damaged(row, minor, e))
-}
-
-pub(crate) fn unsigned(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
-    u64::try_from(row.get::<_, i64>(column)?).map_err(|e| damaged(row, column, e))
-}
-
-pub(crate) fn position(row: &Row<'_>, column: &str) -> rusqlite::Result<Position> {
-    unsigned(row, column).map(Position)
-}
-
-/// As SQLite keeps it. A log would need 10^13 years at a million events a second to pass 2^63.
-pub(crate) fn stored(position: Position) -> i64 {
-    i64::try_from(position.0).unwrap_or(i64::MAX)
-}
+parsed!(AccountId, CampaignId, PayoutReference, Source, TransactionId, Epoch);
 
 /// An enum without fields whose variants are words in a column.
 macro_rules! words {
@@ -127,11 +127,13 @@ macro_rules! words {
             }
         }
 
-        impl rusqlite::ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-                Ok(self.as_str().into())
+        impl From<$name> for $crate::connection::Value<'_> {
+            fn from(word: $name) -> Self {
+                word.as_str().into()
             }
         }
+
+        $crate::row::parsed!($name);
     };
 }
 pub(crate) use words;

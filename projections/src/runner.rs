@@ -23,7 +23,8 @@ const POLL: Duration = Duration::from_millis(200);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Fills the read models of one store. One per store.
+/// Fills the read models of one store. A second one on the same store does no harm, and nothing twice: who writes
+/// goes on from the checkpoints that the store has then.
 pub struct Runner {
     log: Arc<dyn EventLog>,
     store: ReadStore,
@@ -83,7 +84,7 @@ impl Runner {
         Runner { batch_events: batch_events.max(1), ..self }
     }
 
-    /// [`run`](Runner::run) on a thread of its own, since SQLite blocks. `handle` runs the log's reads.
+    /// [`run`](Runner::run) on a thread of its own, since it blocks. `handle` runs the log's reads.
     pub fn spawn(
         self,
         handle: Handle,
@@ -199,119 +200,4 @@ fn measure(checkpoints: &[(Projection, Position)], head: Position) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::Ordering;
-
-    use super::*;
-    use crate::fixtures::*;
-    use crate::rebuild::{Selection, compare};
-    use crate::trial_balance::trial_balance;
-
-    const SOON: Duration = Duration::from_secs(20);
-
-    fn history() -> TestLog {
-        let log = TestLog::with_campaign();
-        log.account("a", [opened(), lost("t1"), won("t2", 100), issued("t2", 100)]);
-        log.account("a", [requested("t2", 1, 100), credited("t2", 1, 100, false), won("t3", 5_000)]);
-        log
-    }
-
-    #[test]
-    fn a_runner_killed_between_batches_goes_on_where_it_was() {
-        let (log, store) = (Arc::new(history()), store());
-        loop {
-            // A new runner for every batch: all that it knows is in the file.
-            let (runner, _) = Runner::new(Arc::clone(&log) as _, store.store.clone()).unwrap();
-            if block_on(runner.with_batch(2).step()).unwrap() == 0 {
-                break;
-            }
-        }
-        assert_eq!(store.query(projection::position), log.head_position());
-        let reports = block_on(compare(&*log, &store.path, Selection::All, |_, _| {})).unwrap();
-        assert!(reports.iter().all(|r| r.rows > 0 && r.rows_changed == 0), "{reports:?}");
-    }
-
-    #[test]
-    fn a_batch_that_fails_leaves_neither_rows_nor_a_checkpoint() {
-        let (log, store) = (Arc::new(history()), store());
-        log.account("a", [issued("nobody", 1)]);
-        let failed = store.follow(&log, 1_000);
-        assert!(matches!(
-            failed,
-            Err(ProjectionError::Contradiction { projection: Projection::Rewards, .. })
-        ));
-        assert_eq!(store.query(projection::position), Position(0));
-        assert!(store.query(|conn| crate::account::account(conn, &account_id("a"))).is_none());
-    }
-
-    #[test]
-    fn a_hole_in_the_log_is_refused() {
-        let (log, store) = (Arc::new(history()), store());
-        log.edit(|events| drop(events.remove(7)));
-        let refused = store.follow(&log, 3);
-        assert!(
-            matches!(refused, Err(ProjectionError::Hole { after: Position(7), found: Position(9) })),
-            "{refused:?}"
-        );
-        assert_eq!(store.query(projection::position), Position(6));
-    }
-
-    #[test]
-    fn tables_that_are_ahead_of_the_log_are_refused() {
-        let (log, store) = (Arc::new(history()), store());
-        store.follow(&log, 100).unwrap();
-        log.edit(|events| events.truncate(4));
-        let (runner, _) = Runner::new(log, store.store.clone()).unwrap();
-        let (_head, head) = watch::channel(Position(0));
-        let (_stop, stop) = watch::channel(false);
-        let refused = block_on(runner.run(head, stop));
-        assert!(matches!(refused, Err(ProjectionError::Ahead { head: Position(4), .. })), "{refused:?}");
-    }
-
-    #[test]
-    fn a_projection_that_is_new_catches_up_without_the_others_seeing_events_twice() {
-        let (log, store) = (Arc::new(history()), store());
-        store.follow(&log, 3).unwrap();
-        let forget = "DELETE FROM checkpoints WHERE projection = 'rewards'; DELETE FROM rewards;";
-        store.store.write(|conn| Ok(conn.execute_batch(forget)?)).unwrap();
-        store.follow(&log, 3).unwrap();
-        let reports = block_on(compare(&*log, &store.path, Selection::All, |_, _| {})).unwrap();
-        assert!(reports.iter().all(|r| r.rows_changed == 0), "{reports:?}");
-    }
-
-    #[test]
-    fn a_running_runner_follows_the_log_past_transient_faults_until_it_is_stopped() {
-        let (log, store) = (Arc::new(history()), store());
-        log.reads_to_fail.store(2, Ordering::SeqCst);
-        let (runner, progress) = Runner::new(Arc::clone(&log) as _, store.store.clone()).unwrap();
-        let (hint, head) = watch::channel(Position(0));
-        let (stop, stopped) = watch::channel(false);
-        block_on(async {
-            let thread = runner.spawn(Handle::current(), head, stopped).unwrap();
-            let first = log.head_position();
-            assert_eq!(progress.wait_for(first, SOON).await, Ok(first));
-            log.account("a", [lost("t9")]);
-            hint.send_replace(log.head_position());
-            progress.wait_for(first.next(), SOON).await.unwrap();
-            // Without hints the log is polled.
-            drop(hint);
-            log.account("a", [lost("t10")]);
-            progress.wait_for(log.head_position(), SOON).await.unwrap();
-            let behind = progress.wait_for(Position(1_000), Duration::from_millis(1)).await;
-            assert_eq!(behind, Err(WaitError::Behind(log.head_position())));
-            assert!(progress.is_running());
-            stop.send_replace(true);
-            thread.join().unwrap().unwrap();
-            assert!(!progress.is_running());
-            assert_eq!(progress.wait_for(Position(1_000), SOON).await, Err(WaitError::Stopped));
-        });
-    }
-
-    #[test]
-    fn an_answer_is_of_one_position() {
-        let (log, store) = (Arc::new(history()), store());
-        store.follow(&log, 2).unwrap();
-        let (at, books) = store.query(|conn| Ok((projection::position(conn)?, trial_balance(conn, None)?)));
-        assert_eq!(at, books.position);
-    }
-}
+mod tests;

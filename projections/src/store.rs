@@ -1,16 +1,20 @@
-//! The file of the read models: one writer (the runner), a few readers.
+//! Where the read models are: one writer (the runner), a few readers.
 //!
-//! WAL with `synchronous=NORMAL`: a power cut may lose the last transactions, but rows and checkpoints together,
-//! so the runner applies those events again. A query runs in one read transaction: all parts of an answer are
-//! of one position.
+//! In a file of SQLite, or in the schema `read_models` of PostgreSQL. WAL with `synchronous=NORMAL`, and
+//! `synchronous_commit=off`: a crash may lose the last transactions, but rows and checkpoints together, so the
+//! runner applies those events again. A query runs in one read transaction: all parts of an answer are of one
+//! position. A connection that broke is made anew.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use ledger_core::postgres::{self, Database};
+use rusqlite::{OpenFlags, TransactionBehavior};
+use tokio::runtime::Handle;
 
+use crate::connection::{Access, Connection};
 use crate::error::ProjectionError;
 
 pub(crate) const SCHEMA: &str = include_str!("../../migrations/sqlite/read.sql");
@@ -29,12 +33,19 @@ pub(crate) const STATEMENTS_CACHED: usize = 128;
 pub struct ReadStore(Arc<Shared>);
 
 struct Shared {
-    path: PathBuf,
-    writer: Option<Mutex<Connection>>,
+    place: Place,
+    /// Absent where only queries run; empty until a first write.
+    writer: Option<Mutex<Option<Connection>>>,
     readers: Mutex<Readers>,
     freed: Condvar,
 }
 
+enum Place {
+    File(PathBuf),
+    Database { database: Box<Database>, runtime: Handle },
+}
+
+#[derive(Default)]
 struct Readers {
     idle: Vec<Connection>,
     open: usize,
@@ -43,20 +54,28 @@ struct Readers {
 impl ReadStore {
     /// Opens the file for the runner and for queries; makes it if there is none.
     pub fn open(path: &Path) -> Result<ReadStore, ProjectionError> {
-        let writer = open_writer(path)?;
-        Ok(ReadStore::new(path, Some(Mutex::new(writer))))
+        let place = Place::File(path.into());
+        let writer = place.connect(Access::Write)?;
+        Ok(ReadStore::new(place, Some(Mutex::new(Some(writer)))))
     }
 
     /// Opens an existing file for queries only.
     pub fn open_read_only(path: &Path) -> Result<ReadStore, ProjectionError> {
-        let store = ReadStore::new(path, None);
-        store.query(check_schema)?;
-        Ok(store)
+        let place = Place::File(path.into());
+        check_version(schema_version(&open_reader(path)?)?)?;
+        Ok(ReadStore::new(place, None))
     }
 
-    fn new(path: &Path, writer: Option<Mutex<Connection>>) -> ReadStore {
-        let readers = Mutex::new(Readers { idle: vec![], open: 0 });
-        ReadStore(Arc::new(Shared { path: path.into(), writer, readers, freed: Condvar::new() }))
+    /// Opens the read models of this database, if it has the schema this program needs. Has connections of its
+    /// own, driven by the runtime this is called in; that has to be a multi-threaded one.
+    pub async fn open_postgres(database: Database) -> Result<ReadStore, ProjectionError> {
+        postgres::check(&database.connect().await?).await?;
+        let place = Place::Database { database: Box::new(database), runtime: Handle::current() };
+        Ok(ReadStore::new(place, Some(Mutex::new(None))))
+    }
+
+    fn new(place: Place, writer: Option<Mutex<Option<Connection>>>) -> ReadStore {
+        ReadStore(Arc::new(Shared { place, writer, readers: Mutex::default(), freed: Condvar::new() }))
     }
 
     /// Runs queries of this crate against the state at one position. Blocks; see [`read`](ReadStore::read).
@@ -66,7 +85,7 @@ impl ReadStore {
     ) -> Result<T, ProjectionError> {
         let reader = self.0.reader()?;
         // Rolls back when dropped, which is all that ending a read needs.
-        let snapshot = reader.unchecked_transaction()?;
+        let snapshot = reader.begin(Access::Read)?;
         query(&snapshot)
     }
 
@@ -80,23 +99,59 @@ impl ReadStore {
         tokio::task::spawn_blocking(move || store.query(query)).await?
     }
 
-    /// All or nothing.
+    /// All or nothing. One at a time, also where another process writes to the same store.
     pub(crate) fn write<T>(
         &self,
         write: impl FnOnce(&Connection) -> Result<T, ProjectionError>,
     ) -> Result<T, ProjectionError> {
-        let mut writer = lock(self.0.writer.as_ref().ok_or(ProjectionError::ReadOnly)?);
-        let transaction: Transaction<'_> =
-            writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut guard = lock(self.0.writer.as_ref().ok_or(ProjectionError::ReadOnly)?);
+        let writer = match guard.take().filter(|writer| !writer.is_broken()) {
+            Some(writer) => guard.insert(writer),
+            None => guard.insert(self.0.place.connect(Access::Write)?),
+        };
+        let transaction = writer.begin(Access::Write)?;
         let done = write(&transaction)?;
         transaction.commit()?;
         Ok(done)
+    }
+
+    /// A connection of the caller's own, for a transaction that walks whole tables.
+    pub(crate) fn connect(&self, access: Access) -> Result<Connection, ProjectionError> {
+        self.0.place.connect(access)?.unbounded()
+    }
+
+    /// Where a rebuild may put its files: beside the file they take the place of, or with the system's other
+    /// temporary ones.
+    pub(crate) fn side_folder(&self) -> PathBuf {
+        match &self.0.place {
+            Place::File(path) => {
+                let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+                parent.unwrap_or(Path::new(".")).into()
+            }
+            Place::Database { .. } => std::env::temp_dir(),
+        }
     }
 }
 
 impl std::fmt::Debug for ReadStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReadStore").field("path", &self.0.path).finish_non_exhaustive()
+        let place: &dyn std::fmt::Debug = match &self.0.place {
+            Place::File(path) => path,
+            Place::Database { database, .. } => database,
+        };
+        f.debug_struct("ReadStore").field("place", place).finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    fn connect(&self, access: Access) -> Result<Connection, ProjectionError> {
+        match (self, access) {
+            (Place::File(path), Access::Read) => Ok(Connection::sqlite(open_reader(path)?)),
+            (Place::File(path), Access::Write) => Ok(Connection::sqlite(open_writer(path)?)),
+            (Place::Database { database, runtime }, access) => {
+                Connection::postgres(database, runtime, access)
+            }
+        }
     }
 }
 
@@ -113,9 +168,9 @@ impl Shared {
         readers.open += usize::from(idle.is_none());
         drop(readers);
         // From here on the place is ours: dropping the reader gives it back, whether or not opening works.
-        let mut reader = Reader { shared: self, conn: idle };
+        let mut reader = Reader { shared: self, conn: idle.filter(|conn| !conn.is_broken()) };
         if reader.conn.is_none() {
-            reader.conn = Some(open_reader(&self.path)?);
+            reader.conn = Some(self.place.connect(Access::Read)?);
         }
         Ok(reader)
     }
@@ -150,16 +205,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn open_reader(path: &Path) -> Result<Connection, ProjectionError> {
+fn open_reader(path: &Path) -> Result<rusqlite::Connection, ProjectionError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags)?;
+    let conn = rusqlite::Connection::open_with_flags(path, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     Ok(conn)
 }
 
-pub(crate) fn open_writer(path: &Path) -> Result<Connection, ProjectionError> {
-    let mut conn = Connection::open(path)?;
+fn open_writer(path: &Path) -> Result<rusqlite::Connection, ProjectionError> {
+    let mut conn = rusqlite::Connection::open(path)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     conn.pragma_update(None, "journal_mode", "WAL")?;
@@ -178,15 +233,11 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, ProjectionError> {
     Ok(conn)
 }
 
-/// Refuses a file of another version.
-pub(crate) fn check_schema(conn: &Connection) -> Result<(), ProjectionError> {
-    check_version(schema_version(conn)?)
-}
-
-fn schema_version(conn: &Connection) -> Result<i64, ProjectionError> {
+fn schema_version(conn: &rusqlite::Connection) -> Result<i64, ProjectionError> {
     Ok(conn.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 
+/// Refuses a file of another version.
 fn check_version(found: i64) -> Result<(), ProjectionError> {
     let expected = SCHEMA_VERSION;
     if found == expected { Ok(()) } else { Err(ProjectionError::SchemaVersion { found, expected }) }
@@ -194,7 +245,11 @@ fn check_version(found: i64) -> Result<(), ProjectionError> {
 
 #[cfg(test)]
 mod tests {
+    use ledger_core::postgres::SchemaError;
+    use ledger_core::testing::Cluster;
+
     use super::*;
+    use crate::fixtures::*;
 
     #[test]
     fn a_file_of_another_version_is_refused() {
@@ -202,48 +257,65 @@ mod tests {
         let path = folder.path().join("read.db");
         drop(ReadStore::open(&path).unwrap());
         ReadStore::open(&path).expect("our own version opens again");
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
         for opened in [ReadStore::open(&path), ReadStore::open_read_only(&path)] {
             assert!(matches!(opened, Err(ProjectionError::SchemaVersion { found: 99, .. })));
         }
     }
 
     #[test]
-    fn a_reader_cannot_write_and_a_read_only_store_has_no_writer() {
+    fn a_database_without_our_schema_is_refused() {
+        let cluster = block_on(Cluster::shared());
+        let url = block_on(cluster.empty_database()).unwrap();
+        let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+        let opened = block_on(ReadStore::open_postgres(database));
+        assert!(matches!(opened, Err(ProjectionError::Schema(SchemaError::Behind { found: 0, .. }))));
+    }
+
+    #[test]
+    fn a_read_only_store_has_no_writer() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("read.db");
-        let store = ReadStore::open(&path).unwrap();
-        let refused = store.query(|conn| Ok(conn.execute("DELETE FROM checkpoints", [])?));
-        assert!(matches!(refused, Err(ProjectionError::Store(_))));
+        drop(ReadStore::open(&path).unwrap());
         let reader = ReadStore::open_read_only(&path).unwrap();
         assert!(matches!(reader.write(|_| Ok(())), Err(ProjectionError::ReadOnly)));
     }
 
     #[test]
+    fn a_reader_cannot_write() {
+        on_both(|place| {
+            let store = place.store();
+            let refused = store.store.query(|conn| conn.batch("DELETE FROM checkpoints"));
+            assert!(matches!(refused, Err(ProjectionError::Store(_) | ProjectionError::Database(_))));
+        });
+    }
+
+    #[test]
     fn a_query_sees_one_state_while_another_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = ReadStore::open(&folder.path().join("read.db")).unwrap();
-        let count = |conn: &Connection| {
-            Ok(conn.query_row("SELECT count(*) FROM accounts", [], |r| r.get::<_, i64>(0))?)
-        };
-        let (before, after) = store
-            .query(|conn| {
+        on_both(|place| {
+            let store = place.store();
+            let count = |conn: &Connection| {
+                let row = conn.row("SELECT count(*) AS accounts FROM accounts", &[])?;
+                row.unwrap().get::<i64>("accounts")
+            };
+            let (before, after) = store.query(|conn| {
                 let before = count(conn)?;
-                store.write(|w| Ok(w.execute("INSERT INTO accounts (account_id) VALUES ('a')", [])?))?;
+                store.tamper("INSERT INTO accounts (account_id) VALUES ('a')");
                 Ok((before, count(conn)?))
-            })
-            .unwrap();
-        assert_eq!((before, after), (0, 0));
-        assert_eq!(store.query(count).unwrap(), 1);
+            });
+            assert_eq!((before, after), (0, 0));
+            assert_eq!(store.query(count), 1);
+        });
     }
 
     #[test]
     fn readers_are_lent_again_after_a_failed_query() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = ReadStore::open(&folder.path().join("read.db")).unwrap();
-        for _ in 0..3 * READERS_MAX {
-            assert!(store.query(|_| Err::<(), _>(ProjectionError::Busy)).is_err());
-        }
-        assert_eq!(lock(&store.0.readers).open, 1);
+        on_both(|place| {
+            let store = place.store();
+            for _ in 0..3 * READERS_MAX {
+                assert!(store.store.query(|_| Err::<(), _>(ProjectionError::Busy)).is_err());
+            }
+            assert_eq!(lock(&store.store.0.readers).open, 1);
+        });
     }
 }

@@ -13,14 +13,17 @@ use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::seal::Sealed;
 use ledger_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::connection::{Connection, Row, Value, values};
 use crate::error::ProjectionError;
 use crate::page::{self, Page};
 use crate::projection::{Fold, Projection, Record};
 use crate::row;
 
 const THIS: Projection = Projection::Transactions;
+/// By name: `*` would change under a prepared statement when a migration adds a column.
+const COLUMNS: &str = "position, source, transaction_id, account_id, status, booked_at, recorded_at, details, \
+     pending_transaction_id, outcome, defer_reason, considered, draws, removed_at";
 
 row::words! {
     /// Where a line stands with us.
@@ -77,15 +80,18 @@ pub fn transaction(
     source: &Source,
     id: &TransactionId,
 ) -> Result<Option<TransactionRow>, ProjectionError> {
-    let mut statement =
-        conn.prepare_cached("SELECT * FROM transactions WHERE source = ?1 AND transaction_id = ?2")?;
-    if let Some(found) = statement.query_row([source.as_str(), id.as_str()], read).optional()? {
-        return Ok(Some(found));
-    }
-    match booked_as(conn, source, id)? {
-        Some(booked) => Ok(statement.query_row([source.as_str(), &booked], read).optional()?),
-        None => Ok(None),
-    }
+    let named = |id: &str| {
+        let sql = &format!("SELECT {COLUMNS} FROM transactions WHERE source = ?1 AND transaction_id = ?2");
+        conn.row(sql, &values![source.as_str(), id])
+    };
+    let found = match named(id.as_str())? {
+        Some(found) => Some(found),
+        None => match booked_as(conn, source, id)? {
+            Some(booked) => named(&booked)?,
+            None => None,
+        },
+    };
+    found.as_ref().map(read).transpose()
 }
 
 /// An account's lines, newest first: those recorded before `after`.
@@ -95,32 +101,33 @@ pub fn transactions(
     after: Option<Position>,
     first: usize,
 ) -> Result<Page<TransactionRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached(
-        "SELECT * FROM transactions
+    let rows = conn.rows(
+        &format!(
+            "SELECT {COLUMNS} FROM transactions
          WHERE account_id = ?1 AND position < ?2 AND (status <> 'removed' OR outcome IS NOT NULL)
-         ORDER BY position DESC LIMIT ?3",
+         ORDER BY position DESC LIMIT ?3"
+        ),
+        &values![account.as_str(), page::before(after), page::limit(first)],
     )?;
-    let after = after.map_or(i64::MAX, row::stored);
-    let rows = statement.query_map(params![account.as_str(), after, page::limit(first)], read)?;
-    Ok(Page::of(rows.collect::<Result<_, _>>()?, first))
+    Page::read(&rows, first, read)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<TransactionRow> {
+fn read(row: &Row) -> Result<TransactionRow, ProjectionError> {
     Ok(TransactionRow {
-        position: row::position(row, "position")?,
-        source: row::text(row, "source")?,
-        transaction_id: row::text(row, "transaction_id")?,
-        account_id: row::text(row, "account_id")?,
-        status: row::text(row, "status")?,
-        booked_at: row::time(row, "booked_at")?,
-        recorded_at: row::time(row, "recorded_at")?,
-        details: row::sealed_opt(row, "details")?,
-        pending_transaction_id: row::text_opt(row, "pending_transaction_id")?,
-        outcome: row::word_opt(row, "outcome")?,
-        defer_reason: row::word_opt(row, "defer_reason")?,
-        considered: row::json_opt(row, "considered")?.unwrap_or_default(),
-        draws: row::json_opt(row, "draws")?.unwrap_or_default(),
-        removed_at: row::time_opt(row, "removed_at")?,
+        position: row.get("position")?,
+        source: row.get("source")?,
+        transaction_id: row.get("transaction_id")?,
+        account_id: row.get("account_id")?,
+        status: row.get("status")?,
+        booked_at: row.get("booked_at")?,
+        recorded_at: row.get("recorded_at")?,
+        details: row.get("details")?,
+        pending_transaction_id: row.get("pending_transaction_id")?,
+        outcome: row.word_opt("outcome")?,
+        defer_reason: row.word_opt("defer_reason")?,
+        considered: row.json_opt("considered")?.unwrap_or_default(),
+        draws: row.json_opt("draws")?.unwrap_or_default(),
+        removed_at: row.get("removed_at")?,
     })
 }
 
@@ -129,10 +136,11 @@ fn booked_as(
     source: &Source,
     id: &TransactionId,
 ) -> Result<Option<String>, ProjectionError> {
-    let mut statement = conn.prepare_cached(
+    let found = conn.row(
         "SELECT booked_as FROM transaction_aliases WHERE source = ?1 AND transaction_id = ?2",
+        &values![source.as_str(), id.as_str()],
     )?;
-    Ok(statement.query_row([source.as_str(), id.as_str()], |row| row.get(0)).optional()?)
+    found.map(|row| row.get("booked_as")).transpose()
 }
 
 /// Writes every line at once: a batch seldom has one twice.
@@ -161,11 +169,10 @@ impl Fold for Transactions {
             AccountEvent::TransactionRemoved { source, transaction_id, removed_at } => {
                 remove(conn, record, source, transaction_id, *removed_at)
             }
-            AccountEvent::PersonalDataErased { .. } => {
-                conn.prepare_cached("UPDATE transactions SET details = NULL WHERE account_id = ?1")?
-                    .execute([record.stream_id.as_str()])?;
-                Ok(())
-            }
+            AccountEvent::PersonalDataErased { .. } => conn.write(
+                "UPDATE transactions SET details = NULL WHERE account_id = ?1",
+                &values![&record.stream_id],
+            ),
             AccountEvent::AccountOpened { .. }
             | AccountEvent::AccountClosed { .. }
             | AccountEvent::AccountExcluded { .. }
@@ -180,32 +187,35 @@ impl Fold for Transactions {
     }
 }
 
+/// The first eight columns of every statement that writes a line.
+fn line_values<'a>(record: &'a Record, line: &'a Line) -> [Value<'a>; 8] {
+    values![
+        record.position,
+        line.source.as_str(),
+        line.transaction_id.as_str(),
+        &record.stream_id,
+        line.booked_at,
+        record.recorded_at,
+        line.details.as_ref(),
+        line.pending_transaction_id.as_ref().map(TransactionId::as_str),
+    ]
+}
+
 /// A pending line may change until it is booked. One that is booked by now, under whatever name and through
 /// whichever account, is not pending again.
 fn note(conn: &Connection, record: &Record, line: &Line) -> Result<(), ProjectionError> {
-    if booked_as(conn, &line.source, &line.transaction_id)?.is_some() {
-        return Ok(());
-    }
-    conn.prepare_cached(
+    conn.write(
         "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at, details,
                                    pending_transaction_id, status)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending')
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending'
+         WHERE NOT EXISTS (SELECT 1 FROM transaction_aliases WHERE source = ?2 AND transaction_id = ?3)
          ON CONFLICT (source, transaction_id) DO UPDATE SET
              booked_at = excluded.booked_at, recorded_at = excluded.recorded_at, details = excluded.details,
              status = 'pending', removed_at = NULL
-         WHERE account_id = excluded.account_id AND status IN ('pending', 'removed') AND outcome IS NULL",
-    )?
-    .execute(params![
-        row::stored(record.position),
-        line.source.as_str(),
-        line.transaction_id.as_str(),
-        record.stream_id.as_str(),
-        line.booked_at.micros(),
-        record.recorded_at.micros(),
-        line.details.as_ref().map(Sealed::as_text),
-        line.pending_transaction_id.as_ref().map(TransactionId::as_str),
-    ])?;
-    Ok(())
+         WHERE transactions.account_id = excluded.account_id
+             AND transactions.status IN ('pending', 'removed') AND transactions.outcome IS NULL",
+        &line_values(record, line),
+    )
 }
 
 /// The decision of a line that was removed and is booked again stays, beside the reason why it waits.
@@ -220,30 +230,18 @@ fn defer(
         DeferReason::DrawsHalted => (TransactionStatus::Deferred, "draws_halted"),
         DeferReason::Held => (TransactionStatus::Held, "held"),
     };
-    let changed = conn
-        .prepare_cached(
-            "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at, details,
-                                       pending_transaction_id, status, defer_reason)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-             ON CONFLICT (source, transaction_id) DO UPDATE SET
-                 account_id = excluded.account_id, booked_at = excluded.booked_at, recorded_at = excluded.recorded_at,
-                 details = excluded.details, pending_transaction_id = excluded.pending_transaction_id,
-                 status = excluded.status, defer_reason = excluded.defer_reason
-             WHERE status <> 'booked'",
-        )?
-        .execute(params![
-            row::stored(record.position),
-            line.source.as_str(),
-            line.transaction_id.as_str(),
-            record.stream_id.as_str(),
-            line.booked_at.micros(),
-            record.recorded_at.micros(),
-            line.details.as_ref().map(Sealed::as_text),
-            line.pending_transaction_id.as_ref().map(TransactionId::as_str),
-            status,
-            reason,
-        ])?;
-    THIS.one_row(changed, record.position, "a decided line is deferred")
+    conn.write_one(
+        "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at, details,
+                                   pending_transaction_id, status, defer_reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (source, transaction_id) DO UPDATE SET
+             account_id = excluded.account_id, booked_at = excluded.booked_at, recorded_at = excluded.recorded_at,
+             details = excluded.details, pending_transaction_id = excluded.pending_transaction_id,
+             status = excluded.status, defer_reason = excluded.defer_reason
+         WHERE transactions.status <> 'booked'",
+        &[&line_values(record, line)[..], &values![status, reason]].concat(),
+        THIS.contradiction(record.position, "a decided line is deferred"),
+    )
 }
 
 fn decide(
@@ -259,34 +257,22 @@ fn decide(
         Outcome::Lost => "lost",
         Outcome::Won => "won",
     };
+    let considered = serde_json::to_string(considered)?;
     let draws = if draws.is_empty() { None } else { Some(serde_json::to_string(draws)?) };
     // Decided at most once, for ever: the last place that would notice.
-    let changed = conn
-        .prepare_cached(
-            "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at, details,
-                                       pending_transaction_id, status, outcome, considered, draws)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'booked', ?9, ?10, ?11)
-             ON CONFLICT (source, transaction_id) DO UPDATE SET
-                 account_id = excluded.account_id, booked_at = excluded.booked_at, recorded_at = excluded.recorded_at,
-                 details = excluded.details, pending_transaction_id = excluded.pending_transaction_id,
-                 status = excluded.status, outcome = excluded.outcome, considered = excluded.considered,
-                 draws = excluded.draws, defer_reason = NULL, removed_at = NULL
-             WHERE outcome IS NULL",
-        )?
-        .execute(params![
-            row::stored(record.position),
-            line.source.as_str(),
-            line.transaction_id.as_str(),
-            record.stream_id.as_str(),
-            line.booked_at.micros(),
-            record.recorded_at.micros(),
-            line.details.as_ref().map(Sealed::as_text),
-            line.pending_transaction_id.as_ref().map(TransactionId::as_str),
-            outcome,
-            serde_json::to_string(considered)?,
-            draws,
-        ])?;
-    THIS.one_row(changed, record.position, "a line is decided twice")
+    conn.write_one(
+        "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at, details,
+                                   pending_transaction_id, status, outcome, considered, draws)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'booked', ?9, ?10, ?11)
+         ON CONFLICT (source, transaction_id) DO UPDATE SET
+             account_id = excluded.account_id, booked_at = excluded.booked_at, recorded_at = excluded.recorded_at,
+             details = excluded.details, pending_transaction_id = excluded.pending_transaction_id,
+             status = excluded.status, outcome = excluded.outcome, considered = excluded.considered,
+             draws = excluded.draws, defer_reason = NULL, removed_at = NULL
+         WHERE transactions.outcome IS NULL",
+        &[&line_values(record, line)[..], &values![outcome, considered, draws]].concat(),
+        THIS.contradiction(record.position, "a line is decided twice"),
+    )
 }
 
 fn take_over_pending(conn: &Connection, line: &Line) -> Result<(), ProjectionError> {
@@ -306,20 +292,20 @@ fn add_alias(
     alias: &TransactionId,
     booked_as: &TransactionId,
 ) -> Result<(), ProjectionError> {
-    conn.prepare_cached(
+    conn.write(
         "DELETE FROM transactions WHERE source = ?1 AND transaction_id = ?2 AND outcome IS NULL
              AND status IN ('pending', 'removed')",
-    )?
-    .execute([source.as_str(), alias.as_str()])?;
-    conn.prepare_cached(
+        &values![source.as_str(), alias.as_str()],
+    )?;
+    conn.write(
         "INSERT INTO transaction_aliases (source, transaction_id, booked_as) VALUES (?1, ?2, ?3)
          ON CONFLICT (source, transaction_id) DO UPDATE SET booked_as = excluded.booked_as",
-    )?
-    .execute([source.as_str(), alias.as_str(), booked_as.as_str()])?;
-    Ok(())
+        &values![source.as_str(), alias.as_str(), booked_as.as_str()],
+    )
 }
 
-/// A line may be removed before we ever saw it: there is nothing to show then.
+/// A name's own row comes before what it is an alias of. A line may be removed before we ever saw it: there is
+/// nothing to show then.
 fn remove(
     conn: &Connection,
     record: &Record,
@@ -327,19 +313,15 @@ fn remove(
     id: &TransactionId,
     removed_at: Timestamp,
 ) -> Result<(), ProjectionError> {
-    let mut statement = conn.prepare_cached(
+    conn.write(
         "UPDATE transactions SET status = 'removed', removed_at = ?4, defer_reason = NULL
-         WHERE source = ?1 AND transaction_id = ?2 AND account_id = ?3",
-    )?;
-    let mut remove = |id: &str| {
-        statement.execute(params![source.as_str(), id, record.stream_id.as_str(), removed_at.micros()])
-    };
-    if remove(id.as_str())? == 0
-        && let Some(booked) = booked_as(conn, source, id)?
-    {
-        remove(&booked)?;
-    }
-    Ok(())
+         WHERE source = ?1 AND account_id = ?3 AND transaction_id = coalesce(
+             (SELECT own.transaction_id FROM transactions own
+              WHERE own.source = ?1 AND own.transaction_id = ?2 AND own.account_id = ?3),
+             (SELECT booked_as FROM transaction_aliases alias
+              WHERE alias.source = ?1 AND alias.transaction_id = ?2))",
+        &values![source.as_str(), id.as_str(), &record.stream_id, removed_at],
+    )
 }
 
 #[cfg(test)]

@@ -9,11 +9,10 @@ use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::Currency;
 use ledger_core::posting::{Entry, Side};
-use rusqlite::{Connection, params};
 
+use crate::connection::{Connection, Row, values};
 use crate::error::ProjectionError;
 use crate::projection::{self, Fold, Projection, Record};
-use crate::row;
 
 const THIS: Projection = Projection::TrialBalance;
 
@@ -64,26 +63,24 @@ fn checkpoint(conn: &Connection) -> Result<Position, ProjectionError> {
 }
 
 fn totals(conn: &Connection) -> Result<Vec<LedgerAccountRow>, ProjectionError> {
-    let mut statement =
-        conn.prepare_cached("SELECT * FROM ledger_totals ORDER BY ledger_account, currency")?;
-    let rows = statement.query_map([], read)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let sql = "SELECT ledger_account, currency, debits_minor, credits_minor FROM ledger_totals
+               ORDER BY ledger_account, currency";
+    conn.rows(sql, &[])?.iter().map(read).collect()
 }
 
 fn totals_as_of(conn: &Connection, position: Position) -> Result<Vec<LedgerAccountRow>, ProjectionError> {
-    // `sum` refuses to overflow.
-    let mut statement = conn.prepare_cached(
-        "SELECT ledger_account, currency, sum(debit_minor) AS debits_minor, sum(credit_minor) AS credits_minor
-         FROM entries WHERE position <= ?1 GROUP BY ledger_account, currency ORDER BY ledger_account, currency",
-    )?;
-    let rows = statement.query_map([row::stored(position)], read)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    // Neither database lets a sum overflow: SQLite's `sum` refuses, PostgreSQL's is exact and the cast refuses.
+    let sql = "SELECT ledger_account, currency, CAST(sum(debit_minor) AS bigint) AS debits_minor,
+                   CAST(sum(credit_minor) AS bigint) AS credits_minor
+               FROM entries WHERE position <= ?1
+               GROUP BY ledger_account, currency ORDER BY ledger_account, currency";
+    conn.rows(sql, &values![position])?.iter().map(read).collect()
 }
 
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<LedgerAccountRow> {
+fn read(row: &Row) -> Result<LedgerAccountRow, ProjectionError> {
     Ok(LedgerAccountRow {
         ledger_account: row.get("ledger_account")?,
-        currency: row::currency(row, "currency")?,
+        currency: row.get("currency")?,
         debits_minor: row.get("debits_minor")?,
         credits_minor: row.get("credits_minor")?,
     })
@@ -124,14 +121,15 @@ impl Fold for TrialBalances {
     }
 
     fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
-        let mut statement = conn.prepare_cached(
-            "INSERT INTO ledger_totals (ledger_account, currency, debits_minor, credits_minor) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (ledger_account, currency) DO UPDATE SET
-                 debits_minor = debits_minor + excluded.debits_minor,
-                 credits_minor = credits_minor + excluded.credits_minor",
-        )?;
         for ((account, currency), sums) in self.sums.drain() {
-            statement.execute(params![account, currency.code(), sums.debits, sums.credits])?;
+            conn.write(
+                "INSERT INTO ledger_totals (ledger_account, currency, debits_minor, credits_minor)
+                 VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (ledger_account, currency) DO UPDATE SET
+                     debits_minor = ledger_totals.debits_minor + excluded.debits_minor,
+                     credits_minor = ledger_totals.credits_minor + excluded.credits_minor",
+                &values![&account, currency.code(), sums.debits, sums.credits],
+            )?;
         }
         Ok(())
     }
@@ -151,18 +149,11 @@ impl TrialBalances {
             Side::Credit => (0, minor),
         };
         let currency = entry.amount.currency();
-        conn.prepare_cached(
+        conn.write(
             "INSERT INTO entries (position, ordinal, ledger_account, currency, debit_minor, credit_minor)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            row::stored(position),
-            ordinal,
-            entry.account,
-            currency.code(),
-            debit,
-            credit
-        ])?;
+            &values![position, ordinal, &entry.account, currency.code(), debit, credit],
+        )?;
         let sums = self.sums.entry((entry.account.clone(), currency)).or_default();
         THIS.add(&mut sums.debits, debit, position)?;
         THIS.add(&mut sums.credits, credit, position)
@@ -174,8 +165,8 @@ mod tests {
     use super::*;
     use crate::fixtures::*;
 
-    fn history() -> TestStore {
-        after([
+    fn history(place: &Place) -> TestStore {
+        place.after([
             opened(),
             won("t1", 100),
             issued("t1", 100),
@@ -196,45 +187,50 @@ mod tests {
 
     #[test]
     fn the_difference_is_zero_as_of_every_position() {
-        let store = history();
-        for position in 0..=17 {
-            let books = store.query(|conn| trial_balance(conn, Some(Position(position))));
-            assert_eq!(books.position, Position(position));
-            assert!(books.differences.iter().all(|(_, minor)| *minor == 0), "{books:?}");
-            assert_eq!(books.accounts.is_empty(), position < 3, "funded at 3: {books:?}");
-        }
+        on_both(|place| {
+            let store = history(place);
+            for position in 0..=17 {
+                let books = store.query(|conn| trial_balance(conn, Some(Position(position))));
+                assert_eq!(books.position, Position(position));
+                assert!(books.differences.iter().all(|(_, minor)| *minor == 0), "{books:?}");
+                assert_eq!(books.accounts.is_empty(), position < 3, "funded at 3: {books:?}");
+            }
+        });
     }
 
     #[test]
     fn the_books_are_those_of_the_position_asked_for() {
-        let store = history();
-        let at = |position| store.query(|conn| trial_balance(conn, position));
-        assert_eq!(balance(&at(Some(Position(8))), "rewards-payable"), 0);
-        assert_eq!(balance(&at(Some(Position(9))), "rewards-payable"), -100);
-        assert_eq!(balance(&at(Some(Position(9))), "budget:c1"), -99_900);
-        let now = at(None);
-        assert_eq!(balance(&now, "payout-rail"), -5_100);
-        assert_eq!(balance(&now, "customer-receivable"), 5_100);
-        assert_eq!(balance(&now, "rewards-payable"), 0);
-        assert_eq!(balance(&now, "budget:c1"), -100_000);
-        assert_eq!(at(Some(Position(1_000))), now);
+        on_both(|place| {
+            let store = history(place);
+            let at = |position| store.query(|conn| trial_balance(conn, position));
+            assert_eq!(balance(&at(Some(Position(8))), "rewards-payable"), 0);
+            assert_eq!(balance(&at(Some(Position(9))), "rewards-payable"), -100);
+            assert_eq!(balance(&at(Some(Position(9))), "budget:c1"), -99_900);
+            let now = at(None);
+            assert_eq!(balance(&now, "payout-rail"), -5_100);
+            assert_eq!(balance(&now, "customer-receivable"), 5_100);
+            assert_eq!(balance(&now, "rewards-payable"), 0);
+            assert_eq!(balance(&now, "budget:c1"), -100_000);
+            assert_eq!(at(Some(Position(1_000))), now);
+        });
     }
 
     #[test]
     fn running_totals_are_the_sums_of_the_entries() {
-        let (totals, sums) =
-            history().query(|conn| Ok((totals(conn)?, totals_as_of(conn, Position(1_000))?)));
-        assert_eq!(totals, sums);
+        on_both(|place| {
+            let (totals, sums) =
+                history(place).query(|conn| Ok((totals(conn)?, totals_as_of(conn, Position(1_000))?)));
+            assert_eq!(totals, sums);
+        });
     }
 
     #[test]
     fn a_lost_entry_shows_as_a_difference() {
-        let store = history();
-        store
-            .store
-            .write(|conn| Ok(conn.execute("DELETE FROM entries WHERE position = 9 AND ordinal = 0", [])?))
-            .unwrap();
-        let books = store.query(|conn| trial_balance(conn, Some(Position(10))));
-        assert_eq!(books.differences, [(gbp(0).currency(), -100)]);
+        on_both(|place| {
+            let store = history(place);
+            store.tamper("DELETE FROM entries WHERE position = 9 AND ordinal = 0");
+            let books = store.query(|conn| trial_balance(conn, Some(Position(10))));
+            assert_eq!(books.differences, [(gbp(0).currency(), -100)]);
+        });
     }
 }

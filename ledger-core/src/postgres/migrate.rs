@@ -19,11 +19,14 @@ struct Migration {
 }
 
 /// In order; the first is number 1.
-const MIGRATIONS: &[Migration] = &[Migration {
-    name: "0001_log",
-    sql: include_str!("../../../migrations/postgres/0001_log.sql"),
-    needs: 1,
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration { name: "0001_log", sql: include_str!("../../../migrations/postgres/0001_log.sql"), needs: 1 },
+    Migration {
+        name: "0002_read_models",
+        sql: include_str!("../../../migrations/postgres/0002_read_models.sql"),
+        needs: 2,
+    },
+];
 
 /// One migration at a time in the whole database. The number is ours alone.
 const LOCK: i64 = 0x5257_4c47;

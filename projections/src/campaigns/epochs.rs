@@ -6,13 +6,18 @@ use ledger_core::campaign::CampaignEvent;
 use ledger_core::ids::{CampaignId, Digest};
 use ledger_core::log::Position;
 use ledger_core::time::{Epoch, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{Drawn, THIS};
+use crate::connection::{Connection, Row, Value, values};
 use crate::error::ProjectionError;
 use crate::page::{self, Page};
 use crate::projection::Record;
 use crate::row;
+
+const NEVER_SCHEDULED: &str = "an epoch that was never scheduled";
+/// By name: `*` would change under a prepared statement when a migration adds a column.
+const COLUMNS: &str = "campaign_id, epoch, status, opens_at, closes_at, grace_days, commitment, table_hash, beacon_spec, \
+     at_once, opened_at, beacon, budget_cap_minor, halt_reason, draws, paid_minor, root, seed";
 
 row::words! {
     /// Where an epoch stands.
@@ -79,9 +84,11 @@ pub fn epoch(
     campaign: &CampaignId,
     epoch: Epoch,
 ) -> Result<Option<EpochRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached("SELECT * FROM epochs WHERE campaign_id = ?1 AND epoch = ?2")?;
-    let found = statement.query_row([campaign.as_str(), &epoch.to_string()], read).optional()?;
-    found.map(|row| with_wins(conn, row)).transpose()
+    let found = conn.row(
+        &format!("SELECT {COLUMNS} FROM epochs WHERE campaign_id = ?1 AND epoch = ?2"),
+        &values![campaign.as_str(), epoch.to_string()],
+    )?;
+    found.map(|row| read(conn, &row)).transpose()
 }
 
 /// A campaign's epochs, newest first: those before `after`.
@@ -91,48 +98,45 @@ pub fn epochs(
     after: Option<Epoch>,
     first: usize,
 ) -> Result<Page<EpochRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached(
-        "SELECT * FROM epochs WHERE campaign_id = ?1 AND (?2 IS NULL OR epoch < ?2) ORDER BY epoch DESC LIMIT ?3",
+    // Every day comes before a tilde.
+    let rows = conn.rows(
+        &format!("SELECT {COLUMNS} FROM epochs WHERE campaign_id = ?1 AND epoch < coalesce(?2, '~') ORDER BY epoch DESC LIMIT ?3"),
+        &values![campaign.as_str(), after.map(|epoch| epoch.to_string()), page::limit(first)],
     )?;
-    let after = after.map(|epoch| epoch.to_string());
-    let rows = statement.query_map(params![campaign.as_str(), after, page::limit(first)], read)?;
-    let rows = rows.map(|row| with_wins(conn, row?)).collect::<Result<_, _>>()?;
-    Ok(Page::of(rows, first))
+    Page::read(&rows, first, |row| read(conn, row))
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<EpochRow> {
-    Ok(EpochRow {
-        campaign_id: row::text(row, "campaign_id")?,
-        epoch: row::text(row, "epoch")?,
-        status: row::text(row, "status")?,
-        opens_at: row::time(row, "opens_at")?,
-        closes_at: row::time(row, "closes_at")?,
+/// With its wins, from their own table.
+fn read(conn: &Connection, row: &Row) -> Result<EpochRow, ProjectionError> {
+    let mut epoch = EpochRow {
+        campaign_id: row.get("campaign_id")?,
+        epoch: row.get("epoch")?,
+        status: row.get("status")?,
+        opens_at: row.get("opens_at")?,
+        closes_at: row.get("closes_at")?,
         grace_days: row.get("grace_days")?,
-        commitment: row::digest(row, "commitment")?,
-        table_hash: row::digest(row, "table_hash")?,
+        commitment: row.get("commitment")?,
+        table_hash: row.get("table_hash")?,
         beacon_spec: row.get("beacon_spec")?,
         at_once: row.get("at_once")?,
-        opened_at: row::time_opt(row, "opened_at")?,
-        beacon: row::digest_opt(row, "beacon")?,
+        opened_at: row.get("opened_at")?,
+        beacon: row.get("beacon")?,
         budget_cap_minor: row.get("budget_cap_minor")?,
         halt_reason: row.get("halt_reason")?,
-        draws: row::unsigned(row, "draws")?,
+        draws: row.get("draws")?,
         wins: vec![],
         paid_minor: row.get("paid_minor")?,
-        root: row::digest_opt(row, "root")?,
-        seed: row::digest_opt(row, "seed")?,
-    })
-}
-
-fn with_wins(conn: &Connection, mut epoch: EpochRow) -> Result<EpochRow, ProjectionError> {
-    let mut statement = conn.prepare_cached(
+        root: row.get("root")?,
+        seed: row.get("seed")?,
+    };
+    let wins = conn.rows(
         "SELECT tier, wins FROM epoch_wins WHERE campaign_id = ?1 AND epoch = ?2 ORDER BY tier",
+        &values![epoch.campaign_id.as_str(), epoch.epoch.to_string()],
     )?;
-    let mut rows = statement.query([epoch.campaign_id.as_str(), &epoch.epoch.to_string()])?;
-    while let Some(row) = rows.next()? {
+    for row in wins {
         let tier: u32 = row.get("tier")?;
         epoch.wins.resize(tier as usize, 0);
-        epoch.wins.push(row::unsigned(row, "wins")?);
+        epoch.wins.push(row.get("wins")?);
     }
     Ok(epoch)
 }
@@ -146,20 +150,18 @@ pub(super) fn add(
     drawn: &Drawn,
 ) -> Result<(), ProjectionError> {
     let epoch = epoch.to_string();
-    let changed = conn
-        .prepare_cached(
-            "UPDATE epochs SET draws = draws + ?3, paid_minor = paid_minor + ?4 WHERE campaign_id = ?1 AND epoch = ?2",
-        )?
-        .execute(params![campaign, epoch, drawn.draws, drawn.paid])?;
-    THIS.one_row(changed, position, "a draw in an epoch that was never scheduled")?;
-    let mut statement = conn.prepare_cached(
-        "INSERT INTO epoch_wins (campaign_id, epoch, tier, wins) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (campaign_id, epoch, tier) DO UPDATE SET wins = wins + excluded.wins",
+    conn.write_one(
+        "UPDATE epochs SET draws = draws + ?3, paid_minor = paid_minor + ?4 WHERE campaign_id = ?1 AND epoch = ?2",
+        &values![campaign, &epoch, drawn.draws, drawn.paid],
+        THIS.contradiction(position, "a draw in an epoch that was never scheduled"),
     )?;
-    for (tier, wins) in &drawn.wins_by_tier {
-        statement.execute(params![campaign, epoch, tier, wins])?;
-    }
-    Ok(())
+    drawn.wins_by_tier.iter().try_for_each(|(tier, wins)| {
+        conn.write(
+            "INSERT INTO epoch_wins (campaign_id, epoch, tier, wins) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (campaign_id, epoch, tier) DO UPDATE SET wins = epoch_wins.wins + excluded.wins",
+            &values![campaign, &epoch, *tier, *wins],
+        )
+    })
 }
 
 /// Applies the events about an epoch.
@@ -169,7 +171,10 @@ pub(super) fn apply(
     event: &CampaignEvent,
 ) -> Result<(), ProjectionError> {
     let id = record.stream_id.as_str();
-    let changed = match event {
+    let change = |sql, values: &[Value<'_>]| {
+        conn.write_one(sql, values, THIS.contradiction(record.position, NEVER_SCHEDULED))
+    };
+    match event {
         CampaignEvent::EpochScheduled {
             epoch,
             opens_at,
@@ -181,43 +186,44 @@ pub(super) fn apply(
             at_once,
             sealed_seed: _,
             prize_table: _,
-        } => conn
-            .prepare_cached(
-                "INSERT INTO epochs (campaign_id, epoch, status, opens_at, closes_at, grace_days, commitment,
-                                     table_hash, beacon_spec, at_once)
-                 VALUES (?1, ?2, 'scheduled', ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
+        } => conn.write(
+            "INSERT INTO epochs (campaign_id, epoch, status, opens_at, closes_at, grace_days, commitment,
+                                 table_hash, beacon_spec, at_once)
+             VALUES (?1, ?2, 'scheduled', ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            &values![
                 id,
                 epoch.to_string(),
-                opens_at.micros(),
-                closes_at.micros(),
-                grace_days,
-                commitment.0,
-                table_hash.0,
+                *opens_at,
+                *closes_at,
+                *grace_days,
+                commitment,
+                table_hash,
                 beacon_spec,
-                at_once,
-            ])?,
+                *at_once,
+            ],
+        ),
         // A halted epoch that two people resume opens again.
-        CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor } => conn
-            .prepare_cached(
-                "UPDATE epochs SET status = 'open', opened_at = ?3, beacon = ?4, budget_cap_minor = ?5
-                 WHERE campaign_id = ?1 AND epoch = ?2",
-            )?
-            .execute(params![id, epoch.to_string(), opened_at.micros(), beacon.0, budget_cap_minor])?,
-        CampaignEvent::EpochHalted { epoch, reason } => conn
-            .prepare_cached(
-                "UPDATE epochs SET status = 'halted', halt_reason = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
-            )?
-            .execute(params![id, epoch.to_string(), reason])?,
+        CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor } => change(
+            "UPDATE epochs SET status = 'open', opened_at = ?3, beacon = ?4, budget_cap_minor = ?5
+             WHERE campaign_id = ?1 AND epoch = ?2",
+            &values![id, epoch.to_string(), *opened_at, beacon, *budget_cap_minor],
+        ),
+        CampaignEvent::EpochHalted { epoch, reason } => change(
+            "UPDATE epochs SET status = 'halted', halt_reason = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
+            &values![id, epoch.to_string(), reason],
+        ),
         CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root } => {
-            close(conn, record, *epoch, *draws, wins, *paid_minor, root)?
+            state_wins(conn, record, *epoch, wins)?;
+            change(
+                "UPDATE epochs SET status = 'closed', draws = ?3, paid_minor = ?4, root = ?5
+                 WHERE campaign_id = ?1 AND epoch = ?2",
+                &values![id, epoch.to_string(), count(record, *draws)?, *paid_minor, root],
+            )
         }
-        CampaignEvent::EpochRevealed { epoch, seed } => conn
-            .prepare_cached(
-                "UPDATE epochs SET status = 'revealed', seed = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
-            )?
-            .execute(params![id, epoch.to_string(), seed.0])?,
+        CampaignEvent::EpochRevealed { epoch, seed } => change(
+            "UPDATE epochs SET status = 'revealed', seed = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
+            &values![id, epoch.to_string(), seed],
+        ),
         CampaignEvent::CampaignDrafted { .. }
         | CampaignEvent::CampaignApproved { .. }
         | CampaignEvent::CampaignStarted { .. }
@@ -226,36 +232,23 @@ pub(super) fn apply(
         | CampaignEvent::CampaignRevised { .. }
         | CampaignEvent::CampaignEnded { .. }
         | CampaignEvent::BudgetFunded { .. }
-        | CampaignEvent::BudgetSpent { .. } => return Ok(()),
-    };
-    THIS.one_row(changed, record.position, "an epoch that was never scheduled")
+        | CampaignEvent::BudgetSpent { .. } => Ok(()),
+    }
 }
 
-fn close(
-    conn: &Connection,
-    record: &Record,
-    epoch: Epoch,
-    draws: u64,
-    wins: &[u64],
-    paid_minor: i64,
-    root: &Digest,
-) -> Result<usize, ProjectionError> {
+/// Puts the stated wins per tier in the place of those counted.
+fn state_wins(conn: &Connection, record: &Record, epoch: Epoch, wins: &[u64]) -> Result<(), ProjectionError> {
     let id = record.stream_id.as_str();
     let epoch = epoch.to_string();
-    let count =
-        |n: u64| i64::try_from(n).map_err(|_| THIS.contradiction(record.position, "a count does not fit"));
-    conn.prepare_cached("DELETE FROM epoch_wins WHERE campaign_id = ?1 AND epoch = ?2")?
-        .execute([id, &epoch])?;
-    let mut statement = conn
-        .prepare_cached("INSERT INTO epoch_wins (campaign_id, epoch, tier, wins) VALUES (?1, ?2, ?3, ?4)")?;
-    for (tier, wins) in (0_u32..).zip(wins) {
-        statement.execute(params![id, epoch, tier, count(*wins)?])?;
-    }
-    let changed = conn
-        .prepare_cached(
-            "UPDATE epochs SET status = 'closed', draws = ?3, paid_minor = ?4, root = ?5
-             WHERE campaign_id = ?1 AND epoch = ?2",
-        )?
-        .execute(params![id, epoch, count(draws)?, paid_minor, root.0])?;
-    Ok(changed)
+    conn.write("DELETE FROM epoch_wins WHERE campaign_id = ?1 AND epoch = ?2", &values![id, &epoch])?;
+    (0_u32..).zip(wins).try_for_each(|(tier, wins)| {
+        conn.write(
+            "INSERT INTO epoch_wins (campaign_id, epoch, tier, wins) VALUES (?1, ?2, ?3, ?4)",
+            &values![id, &epoch, tier, count(record, *wins)?],
+        )
+    })
+}
+
+fn count(record: &Record, n: u64) -> Result<i64, ProjectionError> {
+    Ok(i64::try_from(n).map_err(|_| THIS.contradiction(record.position, "a count does not fit"))?)
 }

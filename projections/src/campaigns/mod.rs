@@ -16,14 +16,18 @@ use ledger_core::ids::{CampaignId, Digest};
 use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::time::Epoch;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use crate::connection::{Connection, Row, Value, values};
 use crate::error::ProjectionError;
 use crate::page::{self, Page};
 use crate::projection::{Fold, Projection, Record};
 use crate::row;
 
 const THIS: Projection = Projection::Campaigns;
+/// By name: `*` would change under a prepared statement when a migration adds a column.
+const COLUMNS: &str = "campaign_id, position, version, status, terms, funded_minor, spent_minor, reversed_minor, draws, \
+     wins";
+const NEVER_DRAFTED: &str = "a campaign that was never drafted";
 
 row::words! {
     /// Where a campaign stands.
@@ -68,8 +72,9 @@ pub struct CampaignRow {
 
 /// The campaign of this id.
 pub fn campaign(conn: &Connection, id: &CampaignId) -> Result<Option<CampaignRow>, ProjectionError> {
-    let mut statement = conn.prepare_cached("SELECT * FROM campaigns WHERE campaign_id = ?1")?;
-    Ok(statement.query_row([id.as_str()], read).optional()?)
+    let found =
+        conn.row(&format!("SELECT {COLUMNS} FROM campaigns WHERE campaign_id = ?1"), &values![id.as_str()])?;
+    found.as_ref().map(read).transpose()
 }
 
 /// Campaigns, newest first: those drafted before `after`.
@@ -78,10 +83,11 @@ pub fn campaigns(
     after: Option<Position>,
     first: usize,
 ) -> Result<Page<CampaignRow>, ProjectionError> {
-    let mut statement =
-        conn.prepare_cached("SELECT * FROM campaigns WHERE position < ?1 ORDER BY position DESC LIMIT ?2")?;
-    let rows = statement.query_map(params![after.map_or(i64::MAX, row::stored), page::limit(first)], read)?;
-    Ok(Page::of(rows.collect::<Result<_, _>>()?, first))
+    let rows = conn.rows(
+        &format!("SELECT {COLUMNS} FROM campaigns WHERE position < ?1 ORDER BY position DESC LIMIT ?2"),
+        &values![page::before(after), page::limit(first)],
+    )?;
+    Page::read(&rows, first, read)
 }
 
 /// The table a draw was made from, by the hash that the draw records. Never changes.
@@ -90,23 +96,25 @@ pub fn prize_table(
     id: &CampaignId,
     hash: &Digest,
 ) -> Result<Option<PrizeTable>, ProjectionError> {
-    let mut statement = conn
-        .prepare_cached("SELECT prize_table FROM prize_tables WHERE campaign_id = ?1 AND table_hash = ?2")?;
-    Ok(statement.query_row(params![id.as_str(), hash.0], |row| row::json(row, "prize_table")).optional()?)
+    let found = conn.row(
+        "SELECT prize_table FROM prize_tables WHERE campaign_id = ?1 AND table_hash = ?2",
+        &values![id.as_str(), hash],
+    )?;
+    found.map(|row| row.json("prize_table")).transpose()
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<CampaignRow> {
+fn read(row: &Row) -> Result<CampaignRow, ProjectionError> {
     Ok(CampaignRow {
-        position: row::position(row, "position")?,
-        campaign_id: row::text(row, "campaign_id")?,
+        position: row.get("position")?,
+        campaign_id: row.get("campaign_id")?,
         version: row.get("version")?,
-        status: row::text(row, "status")?,
-        terms: row::json(row, "terms")?,
+        status: row.get("status")?,
+        terms: row.json("terms")?,
         funded_minor: row.get("funded_minor")?,
         spent_minor: row.get("spent_minor")?,
         reversed_minor: row.get("reversed_minor")?,
-        draws: row::unsigned(row, "draws")?,
-        wins: row::unsigned(row, "wins")?,
+        draws: row.get("draws")?,
+        wins: row.get("wins")?,
     })
 }
 
@@ -140,20 +148,20 @@ impl Fold for Campaigns {
     }
 
     fn flush(&mut self, conn: &Connection, position: Position) -> Result<(), ProjectionError> {
-        let mut add = conn.prepare_cached(
-            "UPDATE campaigns SET draws = draws + ?2, wins = wins + ?3 WHERE campaign_id = ?1",
-        )?;
         for ((campaign, epoch), drawn) in self.drawn.drain() {
-            let changed = add.execute(params![campaign.as_str(), drawn.draws, drawn.wins])?;
-            THIS.one_row(changed, position, "a draw in a campaign that was never drafted")?;
+            conn.write_one(
+                "UPDATE campaigns SET draws = draws + ?2, wins = wins + ?3 WHERE campaign_id = ?1",
+                &values![&campaign, drawn.draws, drawn.wins],
+                THIS.contradiction(position, "a draw in a campaign that was never drafted"),
+            )?;
             epochs::add(conn, position, &campaign, epoch, &drawn)?;
         }
-        let mut set = conn.prepare_cached(
-            "UPDATE campaigns SET spent_minor = ?2, reversed_minor = ?3 WHERE campaign_id = ?1",
-        )?;
         for (campaign, Spent { spent, reversed }) in self.spent.drain() {
-            let changed = set.execute(params![campaign.as_str(), spent, reversed])?;
-            THIS.one_row(changed, position, "spend of a campaign that was never drafted")?;
+            conn.write_one(
+                "UPDATE campaigns SET spent_minor = ?2, reversed_minor = ?3 WHERE campaign_id = ?1",
+                &values![&campaign, spent, reversed],
+                THIS.contradiction(position, "spend of a campaign that was never drafted"),
+            )?;
         }
         Ok(())
     }
@@ -201,17 +209,18 @@ impl Campaigns {
         event: &CampaignEvent,
     ) -> Result<(), ProjectionError> {
         let id = record.stream_id.as_str();
-        let change = |sql: &str, value: &dyn ToSql| {
-            let changed = conn.prepare_cached(sql)?.execute(params![id, value])?;
-            THIS.one_row(changed, record.position, "a campaign that was never drafted")
+        let change = |sql, value: Value<'_>| {
+            conn.write_one(sql, &[id.into(), value], THIS.contradiction(record.position, NEVER_DRAFTED))
         };
-        let become_ = |status| change("UPDATE campaigns SET status = ?2 WHERE campaign_id = ?1", &status);
+        let become_ = |status: CampaignStatus| {
+            change("UPDATE campaigns SET status = ?2 WHERE campaign_id = ?1", status.into())
+        };
         match event {
             CampaignEvent::CampaignDrafted { version, terms } => draft(conn, record, *version, terms),
             CampaignEvent::CampaignApproved { version } => change(
-                "UPDATE campaigns SET status = iif(status = 'draft' AND version = ?2, 'approved', status)
+                "UPDATE campaigns SET status = CASE WHEN status = 'draft' AND version = ?2 THEN 'approved' ELSE status END
                  WHERE campaign_id = ?1",
-                version,
+                (*version).into(),
             ),
             CampaignEvent::CampaignStarted { .. } | CampaignEvent::CampaignResumed { .. } => {
                 become_(CampaignStatus::Active)
@@ -220,7 +229,7 @@ impl Campaigns {
             CampaignEvent::CampaignEnded { .. } => become_(CampaignStatus::Ended),
             CampaignEvent::CampaignRevised { version, terms } => revise(conn, record, *version, terms),
             CampaignEvent::BudgetFunded { funded_minor, .. } => {
-                change("UPDATE campaigns SET funded_minor = ?2 WHERE campaign_id = ?1", funded_minor)
+                change("UPDATE campaigns SET funded_minor = ?2 WHERE campaign_id = ?1", (*funded_minor).into())
             }
             CampaignEvent::BudgetSpent { spent_minor, reversed_minor } => {
                 self.spent.insert(id.into(), Spent { spent: *spent_minor, reversed: *reversed_minor });
@@ -243,27 +252,21 @@ impl Campaigns {
 }
 
 fn draft(conn: &Connection, record: &Record, version: u32, terms: &Terms) -> Result<(), ProjectionError> {
-    conn.prepare_cached(
+    conn.write(
         "INSERT INTO campaigns (campaign_id, position, version, status, terms) VALUES (?1, ?2, ?3, 'draft', ?4)",
-    )?
-    .execute(params![
-        record.stream_id.as_str(),
-        row::stored(record.position),
-        version,
-        serde_json::to_string(terms)?
-    ])?;
-    Ok(())
+        &values![&record.stream_id, record.position, version, serde_json::to_string(terms)?],
+    )
 }
 
 /// New terms of a campaign that has not started need an approval of their own; a running one runs on.
 fn revise(conn: &Connection, record: &Record, version: u32, terms: &Terms) -> Result<(), ProjectionError> {
-    let changed = conn
-        .prepare_cached(
-            "UPDATE campaigns SET version = ?2, terms = ?3, status = iif(status = 'approved', 'draft', status)
-             WHERE campaign_id = ?1",
-        )?
-        .execute(params![record.stream_id.as_str(), version, serde_json::to_string(terms)?])?;
-    THIS.one_row(changed, record.position, "a campaign that was never drafted")
+    conn.write_one(
+        "UPDATE campaigns SET version = ?2, terms = ?3,
+             status = CASE status WHEN 'approved' THEN 'draft' ELSE status END
+         WHERE campaign_id = ?1",
+        &values![&record.stream_id, version, serde_json::to_string(terms)?],
+        THIS.contradiction(record.position, NEVER_DRAFTED),
+    )
 }
 
 fn add_prize_table(
@@ -272,12 +275,11 @@ fn add_prize_table(
     table: &PrizeTable,
     hash: &Digest,
 ) -> Result<(), ProjectionError> {
-    conn.prepare_cached(
+    conn.write(
         "INSERT INTO prize_tables (campaign_id, table_hash, prize_table) VALUES (?1, ?2, ?3)
          ON CONFLICT (campaign_id, table_hash) DO NOTHING",
-    )?
-    .execute(params![id, hash.0, serde_json::to_string(table)?])?;
-    Ok(())
+        &values![id, hash, serde_json::to_string(table)?],
+    )
 }
 
 #[cfg(test)]

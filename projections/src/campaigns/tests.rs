@@ -1,14 +1,17 @@
 //! What becomes of a campaign and its epochs, in sentences.
 
+use std::sync::Arc;
+
 use ledger_core::time::Timestamp;
 
 use super::epochs::{EpochRow, EpochStatus, epoch};
 use super::*;
+use crate::error::Contradiction;
 use crate::fixtures::*;
 
-fn followed(log: TestLog, batch: usize) -> TestStore {
-    let store = store();
-    store.follow(&std::sync::Arc::new(log), batch).unwrap();
+fn followed(place: &Place, log: TestLog, batch: usize) -> TestStore {
+    let store = place.store();
+    store.follow(&Arc::new(log), batch).unwrap();
     store
 }
 
@@ -20,10 +23,10 @@ fn today(store: &TestStore) -> EpochRow {
     store.query(|conn| epoch(conn, &campaign_id(), day())).unwrap()
 }
 
-fn status(events: impl IntoIterator<Item = CampaignEvent>) -> CampaignStatus {
+fn status(place: &Place, events: impl IntoIterator<Item = CampaignEvent>) -> CampaignStatus {
     let log = TestLog::default();
     log.campaign(events);
-    row(&followed(log, 100)).status
+    row(&followed(place, log, 100)).status
 }
 
 fn revised() -> CampaignEvent {
@@ -32,90 +35,105 @@ fn revised() -> CampaignEvent {
 
 #[test]
 fn a_campaign_is_drafted_approved_started_paused_and_ended() {
-    let t: Timestamp = at(1);
-    let paused = CampaignEvent::CampaignPaused { paused_at: t, reason: "checks".into() };
-    assert_eq!(status(running_campaign().into_iter().take(1)), CampaignStatus::Draft);
-    assert_eq!(status(running_campaign().into_iter().take(2)), CampaignStatus::Approved);
-    assert_eq!(status(running_campaign()), CampaignStatus::Active);
-    let pausing = || running_campaign().into_iter().chain([paused.clone()]);
-    assert_eq!(status(pausing()), CampaignStatus::Paused);
-    let resumed = CampaignEvent::CampaignResumed { resumed_at: t };
-    assert_eq!(status(pausing().chain([resumed])), CampaignStatus::Active);
-    assert_eq!(
-        status(pausing().chain([CampaignEvent::CampaignEnded { ended_at: t }])),
-        CampaignStatus::Ended
-    );
+    on_both(|place| {
+        let t: Timestamp = at(1);
+        let paused = CampaignEvent::CampaignPaused { paused_at: t, reason: "checks".into() };
+        assert_eq!(status(place, running_campaign().into_iter().take(1)), CampaignStatus::Draft);
+        assert_eq!(status(place, running_campaign().into_iter().take(2)), CampaignStatus::Approved);
+        assert_eq!(status(place, running_campaign()), CampaignStatus::Active);
+        let pausing = || running_campaign().into_iter().chain([paused.clone()]);
+        assert_eq!(status(place, pausing()), CampaignStatus::Paused);
+        let resumed = CampaignEvent::CampaignResumed { resumed_at: t };
+        assert_eq!(status(place, pausing().chain([resumed])), CampaignStatus::Active);
+        assert_eq!(
+            status(place, pausing().chain([CampaignEvent::CampaignEnded { ended_at: t }])),
+            CampaignStatus::Ended
+        );
+    });
 }
 
 #[test]
 fn new_terms_need_an_approval_of_their_own_before_the_start_only() {
-    let approved = || running_campaign().into_iter().take(2);
-    assert_eq!(status(approved().chain([revised()])), CampaignStatus::Draft);
-    let stale = CampaignEvent::CampaignApproved { version: 1 };
-    assert_eq!(status(approved().chain([revised(), stale])), CampaignStatus::Draft);
-    let fresh = CampaignEvent::CampaignApproved { version: 2 };
-    assert_eq!(status(approved().chain([revised(), fresh])), CampaignStatus::Approved);
-    let log = TestLog::with_campaign();
-    log.campaign([revised()]);
-    let row = row(&followed(log, 100));
-    assert_eq!((row.status, row.version, row.terms.name.as_str()), (CampaignStatus::Active, 2, "Tea"));
+    on_both(|place| {
+        let approved = || running_campaign().into_iter().take(2);
+        assert_eq!(status(place, approved().chain([revised()])), CampaignStatus::Draft);
+        let stale = CampaignEvent::CampaignApproved { version: 1 };
+        assert_eq!(status(place, approved().chain([revised(), stale])), CampaignStatus::Draft);
+        let fresh = CampaignEvent::CampaignApproved { version: 2 };
+        assert_eq!(status(place, approved().chain([revised(), fresh])), CampaignStatus::Approved);
+        let log = TestLog::with_campaign();
+        log.campaign([revised()]);
+        let row = row(&followed(place, log, 100));
+        assert_eq!((row.status, row.version, row.terms.name.as_str()), (CampaignStatus::Active, 2, "Tea"));
+    });
 }
 
 #[test]
 fn draws_are_counted_and_spend_is_the_last_running_total() {
-    let log = TestLog::with_campaign();
-    log.account("a", [lost("t1"), won("t2", 100), evaluated(line("t3"), Some((0, 5_000)))]);
-    log.campaign([
-        CampaignEvent::BudgetSpent { spent_minor: 100, reversed_minor: 0 },
-        CampaignEvent::BudgetSpent { spent_minor: 5_100, reversed_minor: 100 },
-    ]);
-    let store = followed(log, 4);
-    let row = row(&store);
-    assert_eq!((row.draws, row.wins), (3, 2));
-    assert_eq!((row.funded_minor, row.spent_minor, row.reversed_minor), (100_000, 5_100, 100));
-    let epoch = today(&store);
-    assert_eq!((epoch.status, epoch.draws, epoch.paid_minor), (EpochStatus::Open, 3, 5_100));
-    assert_eq!(epoch.wins, [1, 1]);
-    assert_eq!((epoch.budget_cap_minor, epoch.root, epoch.seed), (Some(100_000), None, None));
-    let table_of_draw = store.query(|conn| prize_table(conn, &campaign_id(), &epoch.table_hash));
-    assert_eq!(table_of_draw, Some(table()));
+    on_both(|place| {
+        let log = TestLog::with_campaign();
+        log.account("a", [lost("t1"), won("t2", 100), evaluated(line("t3"), Some((0, 5_000)))]);
+        log.campaign([
+            CampaignEvent::BudgetSpent { spent_minor: 100, reversed_minor: 0 },
+            CampaignEvent::BudgetSpent { spent_minor: 5_100, reversed_minor: 100 },
+        ]);
+        let store = followed(place, log, 4);
+        let row = row(&store);
+        assert_eq!((row.draws, row.wins), (3, 2));
+        assert_eq!((row.funded_minor, row.spent_minor, row.reversed_minor), (100_000, 5_100, 100));
+        let epoch = today(&store);
+        assert_eq!((epoch.status, epoch.draws, epoch.paid_minor), (EpochStatus::Open, 3, 5_100));
+        assert_eq!(epoch.wins, [1, 1]);
+        assert_eq!((epoch.budget_cap_minor, epoch.root, epoch.seed), (Some(100_000), None, None));
+        let table_of_draw = store.query(|conn| prize_table(conn, &campaign_id(), &epoch.table_hash));
+        assert_eq!(table_of_draw, Some(table()));
+    });
 }
 
 #[test]
 fn a_closed_epoch_states_its_own_totals_and_a_revealed_one_its_seed() {
-    let (root, seed) = (Digest([8; 32]), Digest([9; 32]));
-    let log = TestLog::with_campaign();
-    log.account("a", [lost("t1"), won("t2", 100)]);
-    log.campaign([
-        CampaignEvent::EpochHalted { epoch: day(), reason: "odd".into() },
-        CampaignEvent::EpochClosed { epoch: day(), draws: 2, wins: vec![0, 1], paid_minor: 100, root },
-        CampaignEvent::EpochRevealed { epoch: day(), seed },
-    ]);
-    for batch in [1, 100] {
-        let again = TestLog::default();
-        log.edit(|events| again.edit(|copy| copy.clone_from(events)));
-        let epoch = today(&followed(again, batch));
-        assert_eq!((epoch.status, epoch.draws, epoch.paid_minor), (EpochStatus::Revealed, 2, 100));
-        assert_eq!((epoch.wins, epoch.root, epoch.seed), (vec![0, 1], Some(root), Some(seed)));
-        assert_eq!(epoch.halt_reason.as_deref(), Some("odd"));
-    }
+    on_both(|place| {
+        let (root, seed) = (Digest([8; 32]), Digest([9; 32]));
+        let log = TestLog::with_campaign();
+        log.account("a", [lost("t1"), won("t2", 100)]);
+        log.campaign([
+            CampaignEvent::EpochHalted { epoch: day(), reason: "odd".into() },
+            CampaignEvent::EpochClosed { epoch: day(), draws: 2, wins: vec![0, 1], paid_minor: 100, root },
+            CampaignEvent::EpochRevealed { epoch: day(), seed },
+        ]);
+        for batch in [1, 100] {
+            let again = TestLog::default();
+            log.edit(|events| again.edit(|copy| copy.clone_from(events)));
+            let epoch = today(&followed(place, again, batch));
+            assert_eq!((epoch.status, epoch.draws, epoch.paid_minor), (EpochStatus::Revealed, 2, 100));
+            assert_eq!((epoch.wins, epoch.root, epoch.seed), (vec![0, 1], Some(root), Some(seed)));
+            assert_eq!(epoch.halt_reason.as_deref(), Some("odd"));
+        }
+    });
 }
 
 #[test]
 fn a_draw_in_an_epoch_that_was_never_scheduled_is_a_fault() {
-    let log = TestLog::default();
-    log.campaign(running_campaign().into_iter().take(4));
-    log.account("a", [lost("t1")]);
-    let failed = store().follow(&std::sync::Arc::new(log), 100);
-    assert!(matches!(failed, Err(ProjectionError::Contradiction { projection: THIS, .. })), "{failed:?}");
+    on_both(|place| {
+        let log = TestLog::default();
+        log.campaign(running_campaign().into_iter().take(4));
+        log.account("a", [lost("t1")]);
+        let failed = place.store().follow(&Arc::new(log), 100);
+        assert!(
+            matches!(failed, Err(ProjectionError::Contradiction(Contradiction { projection: THIS, .. }))),
+            "{failed:?}"
+        );
+    });
 }
 
 #[test]
 fn campaigns_and_epochs_come_in_pages() {
-    let store = followed(TestLog::with_campaign(), 100);
-    let page = store.query(|conn| campaigns(conn, None, 10));
-    assert_eq!((page.rows.len(), page.has_more), (1, false));
-    assert!(store.query(|conn| campaigns(conn, Some(page.rows[0].position), 10)).rows.is_empty());
-    let days = |after| store.query(|conn| epochs::epochs(conn, &campaign_id(), after, 10)).rows.len();
-    assert_eq!((days(None), days(Some(day().next())), days(Some(day()))), (1, 1, 0));
+    on_both(|place| {
+        let store = followed(place, TestLog::with_campaign(), 100);
+        let page = store.query(|conn| campaigns(conn, None, 10));
+        assert_eq!((page.rows.len(), page.has_more), (1, false));
+        assert!(store.query(|conn| campaigns(conn, Some(page.rows[0].position), 10)).rows.is_empty());
+        let days = |after| store.query(|conn| epochs::epochs(conn, &campaign_id(), after, 10)).rows.len();
+        assert_eq!((days(None), days(Some(day().next())), days(Some(day()))), (1, 1, 0));
+    });
 }

@@ -1,6 +1,9 @@
 //! What becomes of a line, in sentences.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::error::Contradiction;
 use crate::fixtures::*;
 
 fn find(store: &TestStore, id: &str) -> Option<TransactionRow> {
@@ -31,97 +34,128 @@ fn booked_from(pending: &str, id: &str) -> AccountEvent {
 
 #[test]
 fn a_decision_is_kept_with_its_draws_and_sealed_details() {
-    let store = after([opened(), won("t1", 100)]);
-    let row = find(&store, "t1").unwrap();
-    assert_eq!((row.status, row.outcome), (TransactionStatus::Booked, Some(Outcome::Won)));
-    assert_eq!(row.draws, [draw("t1", Some((1, 100)))]);
-    assert_eq!(row.considered.len(), 1);
-    assert_eq!((row.position, row.recorded_at, row.booked_at), (Position(8), at(8), at(0)));
-    assert_eq!(row.details, Some(Sealed::from_text("sealed t1")));
-    assert!(!format!("{row:?}").contains("sealed t1"));
+    on_both(|place| {
+        let store = place.after([opened(), won("t1", 100)]);
+        let row = find(&store, "t1").unwrap();
+        assert_eq!((row.status, row.outcome), (TransactionStatus::Booked, Some(Outcome::Won)));
+        assert_eq!(row.draws, [draw("t1", Some((1, 100)))]);
+        assert_eq!(row.considered.len(), 1);
+        assert_eq!((row.position, row.recorded_at, row.booked_at), (Position(8), at(8), at(0)));
+        assert_eq!(row.details, Some(Sealed::from_text("sealed t1")));
+        assert!(!format!("{row:?}").contains("sealed t1"));
+    });
 }
 
 #[test]
 fn a_deferred_line_is_decided_in_its_place() {
-    let waits = deferred("t1", DeferReason::EpochNotOpen);
-    let store = after([waits.clone(), lost("t2")]);
-    let row = find(&store, "t1").unwrap();
-    assert_eq!((row.status, row.outcome), (TransactionStatus::Deferred, None));
-    assert_eq!(row.defer_reason, Some(DeferReason::EpochNotOpen));
-    let store = after([waits, lost("t2"), lost("t1")]);
-    let row = find(&store, "t1").unwrap();
-    assert_eq!((row.status, row.outcome), (TransactionStatus::Booked, Some(Outcome::Lost)));
-    assert_eq!((row.defer_reason, row.position, row.recorded_at), (None, Position(7), at(9)));
-    assert_eq!(listed(&store), ["t2", "t1"]);
+    on_both(|place| {
+        let waits = deferred("t1", DeferReason::EpochNotOpen);
+        let store = place.after([waits.clone(), lost("t2")]);
+        let row = find(&store, "t1").unwrap();
+        assert_eq!((row.status, row.outcome), (TransactionStatus::Deferred, None));
+        assert_eq!(row.defer_reason, Some(DeferReason::EpochNotOpen));
+        let store = place.after([waits, lost("t2"), lost("t1")]);
+        let row = find(&store, "t1").unwrap();
+        assert_eq!((row.status, row.outcome), (TransactionStatus::Booked, Some(Outcome::Lost)));
+        assert_eq!((row.defer_reason, row.position, row.recorded_at), (None, Position(7), at(9)));
+        assert_eq!(listed(&store), ["t2", "t1"]);
+    });
 }
 
 #[test]
 fn a_pending_line_booked_under_another_id_is_one_line_found_by_both() {
-    let store = after([noted("p1"), booked_from("p1", "t1"), noted("p1")]);
-    assert_eq!(listed(&store), ["t1"]);
-    assert_eq!(find(&store, "p1").unwrap(), find(&store, "t1").unwrap());
+    on_both(|place| {
+        let store = place.after([noted("p1"), booked_from("p1", "t1"), noted("p1")]);
+        assert_eq!(listed(&store), ["t1"]);
+        assert_eq!(find(&store, "p1").unwrap(), find(&store, "t1").unwrap());
+    });
 }
 
 #[test]
 fn a_pending_line_may_change_and_vanish_until_it_is_booked() {
-    let later = AccountEvent::TransactionNoted { line: Line { booked_at: at(7), ..line("p1") } };
-    let store = after([noted("p1"), later]);
-    let row = find(&store, "p1").unwrap();
-    assert_eq!((row.booked_at, row.status, row.position), (at(7), TransactionStatus::Pending, Position(7)));
-    let store = after([noted("p1"), removed("p1")]);
-    assert_eq!(find(&store, "p1").unwrap().status, TransactionStatus::Removed);
-    assert!(listed(&store).is_empty());
-    let store = after([lost("t1"), noted("t1")]);
-    assert_eq!(find(&store, "t1").unwrap().status, TransactionStatus::Booked);
+    on_both(|place| {
+        let later = AccountEvent::TransactionNoted { line: Line { booked_at: at(7), ..line("p1") } };
+        let store = place.after([noted("p1"), later]);
+        let row = find(&store, "p1").unwrap();
+        assert_eq!(
+            (row.booked_at, row.status, row.position),
+            (at(7), TransactionStatus::Pending, Position(7))
+        );
+        let store = place.after([noted("p1"), removed("p1")]);
+        assert_eq!(find(&store, "p1").unwrap().status, TransactionStatus::Removed);
+        assert!(listed(&store).is_empty());
+        let store = place.after([lost("t1"), noted("t1")]);
+        assert_eq!(find(&store, "t1").unwrap().status, TransactionStatus::Booked);
+    });
 }
 
 #[test]
 fn a_removed_line_keeps_its_decision_also_when_it_is_held() {
-    let linked =
-        AccountEvent::TransactionLinked { source: source(), transaction_id: tx("t2"), linked_to: tx("t1") };
-    let store = after([won("t1", 100), linked, removed("t2")]);
-    let row = find(&store, "t1").unwrap();
-    assert_eq!((row.status, row.outcome), (TransactionStatus::Removed, Some(Outcome::Won)));
-    assert_eq!(row.removed_at, Some(at(50)));
-    assert_eq!(listed(&store), ["t1"]);
-    let store = after([won("t1", 100), removed("t1"), deferred("t1", DeferReason::Held)]);
-    let row = find(&store, "t1").unwrap();
-    assert_eq!((row.status, row.outcome), (TransactionStatus::Held, Some(Outcome::Won)));
+    on_both(|place| {
+        let linked = AccountEvent::TransactionLinked {
+            source: source(),
+            transaction_id: tx("t2"),
+            linked_to: tx("t1"),
+        };
+        let store = place.after([won("t1", 100), linked, removed("t2")]);
+        let row = find(&store, "t1").unwrap();
+        assert_eq!((row.status, row.outcome), (TransactionStatus::Removed, Some(Outcome::Won)));
+        assert_eq!(row.removed_at, Some(at(50)));
+        assert_eq!(listed(&store), ["t1"]);
+        let store = place.after([won("t1", 100), removed("t1"), deferred("t1", DeferReason::Held)]);
+        let row = find(&store, "t1").unwrap();
+        assert_eq!((row.status, row.outcome), (TransactionStatus::Held, Some(Outcome::Won)));
+    });
 }
 
 #[test]
 fn a_line_removed_before_we_saw_it_is_nothing_to_show() {
-    assert_eq!(find(&after([removed("t1")]), "t1"), None);
+    on_both(|place| {
+        assert_eq!(find(&place.after([removed("t1")]), "t1"), None);
+    });
 }
 
 #[test]
-fn a_line_decided_twice_is_a_fault() {
-    let log = TestLog::with_campaign();
-    log.account("a", [lost("t1")]);
-    log.account("b", [lost("t1")]);
-    let failed = store().follow(&std::sync::Arc::new(log), 100);
-    assert!(matches!(failed, Err(ProjectionError::Contradiction { projection: THIS, .. })), "{failed:?}");
+fn a_line_decided_twice_is_a_fault_that_names_the_second_time() {
+    on_both(|place| {
+        let log = TestLog::with_campaign();
+        log.account("a", [lost("t1"), lost("t2")]);
+        log.account("b", [lost("t3"), lost("t1"), lost("t4")]);
+        let what = "a line is decided twice";
+        let second = Contradiction { projection: THIS, position: Position(10), what };
+        // Beside others that are written together, and alone.
+        let log = Arc::new(log);
+        for batch in [100, 1] {
+            let failed = place.store().follow(&log, batch);
+            assert!(matches!(failed, Err(ProjectionError::Contradiction(c)) if c == second), "{failed:?}");
+        }
+    });
 }
 
 #[test]
 fn an_erasure_takes_the_details_of_one_account() {
-    let log = TestLog::with_campaign();
-    log.account("a", [won("t1", 100), AccountEvent::PersonalDataErased { erased_at: at(1) }]);
-    log.account("b", [lost("t2")]);
-    let store = store();
-    store.follow(&std::sync::Arc::new(log), 100).unwrap();
-    let erased = find(&store, "t1").unwrap();
-    assert_eq!((erased.details, erased.draws.len()), (None, 1));
-    assert!(find(&store, "t2").unwrap().details.is_some());
+    on_both(|place| {
+        let log = TestLog::with_campaign();
+        log.account("a", [won("t1", 100), AccountEvent::PersonalDataErased { erased_at: at(1) }]);
+        log.account("b", [lost("t2")]);
+        let store = place.store();
+        store.follow(&Arc::new(log), 100).unwrap();
+        let erased = find(&store, "t1").unwrap();
+        assert_eq!((erased.details, erased.draws.len()), (None, 1));
+        assert!(find(&store, "t2").unwrap().details.is_some());
+    });
 }
 
 #[test]
 fn pages_go_from_new_to_old() {
-    let store = after((0..5).map(|n| lost(&format!("t{n}"))));
-    let page = |after| store.query(|conn| transactions(conn, &account_id("a"), after, 3));
-    let first = page(None);
-    assert!(first.has_more);
-    let second = page(first.rows.last().map(|row| row.position));
-    let ids: Vec<_> = first.rows.iter().chain(&second.rows).map(|row| row.transaction_id.as_str()).collect();
-    assert_eq!((ids, second.has_more), (vec!["t4", "t3", "t2", "t1", "t0"], false));
+    on_both(|place| {
+        let store = place.after((0..5).map(|n| lost(&format!("t{n}"))));
+        let page = |after| store.query(|conn| transactions(conn, &account_id("a"), after, 3));
+        let first = page(None);
+        assert!(first.has_more);
+        let second = page(first.rows.last().map(|row| row.position));
+        let ids: Vec<_> =
+            first.rows.iter().chain(&second.rows).map(|row| row.transaction_id.as_str()).collect();
+        assert_eq!((ids, second.has_more), (vec!["t4", "t3", "t2", "t1", "t0"], false));
+    });
 }

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use ledger_core::audit::replay::Replay;
 use ledger_core::log::LogError;
 use ledger_core::log::sqlite::SqliteLog;
+use projections::ReadStore;
 use projections::rebuild::{Selection, compare};
 use serde_json::json;
 
@@ -46,7 +47,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     };
     let seconds = began.elapsed().as_secs_f64();
     let read_models = if folder.read().is_file() {
-        compare(&log, &folder.read(), Selection::All, |_, _| {}).await?
+        let read = ReadStore::open_read_only(&folder.read())?;
+        compare(&log, &read, Selection::All, |_, _| {}).await?
     } else {
         vec![]
     };

@@ -2,6 +2,7 @@
 //! place.
 
 use ledger_core::log::sqlite::SqliteLog;
+use projections::ReadStore;
 use projections::rebuild::{RebuildReport, Selection, rebuild};
 use serde_json::json;
 
@@ -22,7 +23,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let _lock = folder.lock("rebuild")?;
     let selection: Selection = arguments.name.parse()?;
     let log = SqliteLog::open_read_only(&folder.log())?;
-    let reports = rebuild(&log, &folder.read(), selection, |_, _| {}).await?;
+    let read = ReadStore::open(&folder.read())?;
+    let reports = rebuild(&log, &read, selection, |_, _| {}).await?;
     for RebuildReport { projection, events, rows, rows_changed } in reports {
         println!(
             "{}",

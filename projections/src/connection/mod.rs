@@ -1,0 +1,178 @@
+//! One connection to the read models, to an SQLite file or to PostgreSQL; folds and queries do not know which.
+//!
+//! SQL is written once, in what both understand: `?1` for parameters (`$1` on its way to PostgreSQL), `CASE`,
+//! `CAST`, qualified columns in `ON CONFLICT DO UPDATE`. A write says what it expects instead of waiting for what
+//! came of it: SQLite answers at once, PostgreSQL before the next read or the commit. So a batch of thousands of
+//! writes costs a few round trips; what was wrong is told later, but never too late, and with the same words.
+
+mod postgres;
+mod rows;
+mod sqlite;
+mod value;
+
+use ledger_core::postgres::Database;
+use tokio::runtime::Handle;
+
+pub(crate) use self::value::{Row, Value, values};
+use crate::error::{Contradiction, ProjectionError};
+
+/// A connection to the read models. Belongs to one thread at a time, which may block.
+pub struct Connection(Kind);
+
+enum Kind {
+    Sqlite(rusqlite::Connection),
+    Postgres(postgres::Session),
+}
+
+/// What a transaction is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Answers are of one state, however long it takes and whatever is written meanwhile.
+    Read,
+    /// One at a time in the whole database; the next waits.
+    Write,
+}
+
+impl Connection {
+    pub(crate) fn sqlite(conn: rusqlite::Connection) -> Connection {
+        Connection(Kind::Sqlite(conn))
+    }
+
+    /// Connects to PostgreSQL for one kind of transaction. `runtime` drives the connection.
+    pub(crate) fn postgres(
+        database: &Database,
+        runtime: &Handle,
+        access: Access,
+    ) -> Result<Connection, ProjectionError> {
+        Ok(Connection(Kind::Postgres(postgres::Session::connect(database, runtime, access)?)))
+    }
+
+    /// All rows of a query.
+    pub(crate) fn rows(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, ProjectionError> {
+        match &self.0 {
+            Kind::Sqlite(conn) => Ok(sqlite::rows(conn, sql, values)?),
+            Kind::Postgres(session) => session.rows(sql, values),
+        }
+    }
+
+    /// The first row of a query.
+    pub(crate) fn row(&self, sql: &str, values: &[Value<'_>]) -> Result<Option<Row>, ProjectionError> {
+        Ok(self.rows(sql, values)?.into_iter().next())
+    }
+
+    /// Writes, however many rows that changes.
+    pub(crate) fn write(&self, sql: &str, values: &[Value<'_>]) -> Result<(), ProjectionError> {
+        self.write_expecting(sql, values, None)
+    }
+
+    /// Writes exactly one row, or the transaction fails with this contradiction.
+    pub(crate) fn write_one(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        otherwise: Contradiction,
+    ) -> Result<(), ProjectionError> {
+        self.write_expecting(sql, values, Some(otherwise))
+    }
+
+    fn write_expecting(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        otherwise: Option<Contradiction>,
+    ) -> Result<(), ProjectionError> {
+        match &self.0 {
+            Kind::Sqlite(conn) => {
+                let changed = sqlite::execute(conn, sql, values)?;
+                otherwise.filter(|_| changed != 1).map_or(Ok(()), |wrong| Err(wrong.into()))
+            }
+            Kind::Postgres(session) => session.write(sql, values, otherwise),
+        }
+    }
+
+    /// The names of a query's columns.
+    pub(crate) fn columns(&self, sql: &str) -> Result<Vec<String>, ProjectionError> {
+        match &self.0 {
+            Kind::Sqlite(conn) => Ok(sqlite::columns(conn, sql)?),
+            Kind::Postgres(session) => session.columns(sql),
+        }
+    }
+
+    /// Statements without parameters, done when this returns.
+    #[cfg(test)]
+    pub(crate) fn batch(&self, sql: &str) -> Result<(), ProjectionError> {
+        match &self.0 {
+            Kind::Sqlite(conn) => Ok(conn.execute_batch(sql)?),
+            Kind::Postgres(session) => session.batch(sql),
+        }
+    }
+
+    /// A transaction that ends with `commit`, or undone when dropped.
+    pub(crate) fn begin(&self, access: Access) -> Result<Transaction<'_>, ProjectionError> {
+        match (&self.0, access) {
+            (Kind::Sqlite(conn), Access::Read) => conn.execute_batch("BEGIN")?,
+            (Kind::Sqlite(conn), Access::Write) => conn.execute_batch("BEGIN IMMEDIATE")?,
+            (Kind::Postgres(session), access) => session.begin(access),
+        }
+        Ok(Transaction { conn: self, ended: false })
+    }
+
+    /// Takes the bounds off statements and pauses, for transactions that walk whole tables.
+    pub(crate) fn unbounded(self) -> Result<Connection, ProjectionError> {
+        if let Kind::Postgres(session) = &self.0 {
+            session.batch("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")?;
+        }
+        Ok(self)
+    }
+
+    /// Whether it will never work again.
+    pub(crate) fn is_broken(&self) -> bool {
+        match &self.0 {
+            Kind::Sqlite(_) => false,
+            Kind::Postgres(session) => session.is_closed(),
+        }
+    }
+}
+
+/// A transaction of a connection; see [`Connection::begin`].
+pub(crate) struct Transaction<'c> {
+    conn: &'c Connection,
+    ended: bool,
+}
+
+impl Transaction<'_> {
+    /// Makes all of it durable at once, if every write was as expected.
+    pub(crate) fn commit(mut self) -> Result<(), ProjectionError> {
+        match &self.conn.0 {
+            Kind::Sqlite(conn) => conn.execute_batch("COMMIT")?,
+            Kind::Postgres(session) => session.commit()?,
+        }
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl std::ops::Deref for Transaction<'_> {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        self.conn
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        match &self.conn.0 {
+            // Some faults have ended the transaction already; there is nothing to undo then.
+            Kind::Sqlite(conn) if conn.is_autocommit() => {}
+            Kind::Sqlite(conn) => {
+                if let Err(error) = conn.execute_batch("ROLLBACK") {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a rollback failed");
+                }
+            }
+            Kind::Postgres(session) => session.abandon(),
+        }
+    }
+}
