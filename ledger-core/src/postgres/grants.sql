@@ -4,3 +4,7 @@ GRANT SELECT ON rewardhub.migrations TO :role;
 GRANT SELECT, INSERT ON ledger.events TO :role;
 GRANT SELECT, UPDATE ON ledger.head TO :role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ledger.snapshots TO :role;
+GRANT USAGE ON SCHEMA keys, steps TO :role;
+GRANT SELECT, INSERT, UPDATE (wrapped, erased_at) ON keys.account_keys TO :role;
+GRANT SELECT, INSERT ON keys.named_keys TO :role;
+GRANT SELECT, INSERT, UPDATE ON steps.checkpoints TO :role;
