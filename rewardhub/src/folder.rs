@@ -43,6 +43,11 @@ impl Folder {
         self.0.join("read.db")
     }
 
+    /// TEMPORARY: the read models of a ledger on PostgreSQL.
+    pub fn postgres_read(&self) -> PathBuf {
+        self.0.join("read-postgres.db")
+    }
+
     /// The account keys, wrapped.
     pub fn keys(&self) -> PathBuf {
         self.0.join("keys.db")

@@ -22,8 +22,16 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { name: "0001_log", sql: include_str!("../../../migrations/postgres/0001_log.sql"), needs: 1 },
     // 0002: the read models.
-    Migration { name: "0003_keys", sql: include_str!("../../../migrations/postgres/0003_keys.sql"), needs: 1 },
-    Migration { name: "0004_steps", sql: include_str!("../../../migrations/postgres/0004_steps.sql"), needs: 1 },
+    Migration {
+        name: "0003_keys",
+        sql: include_str!("../../../migrations/postgres/0003_keys.sql"),
+        needs: 1,
+    },
+    Migration {
+        name: "0004_steps",
+        sql: include_str!("../../../migrations/postgres/0004_steps.sql"),
+        needs: 1,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

@@ -202,10 +202,7 @@ impl Keyring {
         bytes.as_slice().try_into().map(Seed::new).map_err(|_| SealError::Damaged)
     }
 
-    fn with_own_keys(
-        store: Box<dyn KeyStore>,
-        provider: Arc<dyn KeyProvider>,
-    ) -> Result<Keyring, SealError> {
+    fn with_own_keys(store: Box<dyn KeyStore>, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
         for name in [INDEX_KEY, DRAW_KEY] {
             if store.named(name)?.is_none() {
                 store.create_named(name, &provider.wrap_key(&*new_key()?, &named_data(name))?)?;

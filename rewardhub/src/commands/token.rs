@@ -5,13 +5,14 @@ use std::time::Duration;
 use api::auth::{SandboxIssuer, TokenRequest};
 use ledger_core::time::{Clock as _, SystemClock};
 
-use crate::commands::{Data, Ended};
+use crate::commands::{At, Ended};
+use crate::config::LogPlace;
 use crate::folder::Folder;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    data: Data,
+    at: At,
     /// The customer's account id; needed for `rewards:read`.
     #[arg(long, value_name = "ACCOUNT")]
     sub: Option<String>,
@@ -27,7 +28,11 @@ pub struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
-    let folder = Folder::existing(&arguments.data.path)?;
+    let config = arguments.at.config()?;
+    let folder = match config.log {
+        LogPlace::Embedded => Folder::existing(&config.data)?,
+        LogPlace::Postgres(_) => Folder::create(&config.data)?,
+    };
     let issuer = SandboxIssuer::open_or_create(&folder.issuer())?;
     let request = TokenRequest {
         sub: arguments.sub.as_deref(),

@@ -73,7 +73,8 @@ impl KeyStore for PostgresKeys {
 
     fn named(&self, name: &str) -> Result<Option<Vec<u8>>, SealError> {
         let select = "SELECT wrapped FROM keys.named_keys WHERE name = $1";
-        let row = self.wait("reading our own keys", async |client| client.query_opt(select, &[&name]).await)?;
+        let row =
+            self.wait("reading our own keys", async |client| client.query_opt(select, &[&name]).await)?;
         Ok(row.map(|row| row.get(0)))
     }
 
