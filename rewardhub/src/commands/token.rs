@@ -6,7 +6,6 @@ use api::auth::{SandboxIssuer, TokenRequest};
 use ledger_core::time::{Clock as _, SystemClock};
 
 use crate::commands::{At, Ended};
-use crate::config::LogPlace;
 use crate::folder::Folder;
 
 #[derive(clap::Args)]
@@ -28,11 +27,9 @@ pub struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
-    let config = arguments.at.config()?;
-    let folder = match config.log {
-        LogPlace::Embedded => Folder::existing(&config.data)?,
-        LogPlace::Postgres(_) => Folder::create(&config.data)?,
-    };
+    let path = arguments.at.config()?.data;
+    // Beside a ledger on PostgreSQL the folder has no log, but `serve` has made the issuer.
+    let folder = if SandboxIssuer::is_in(&path) { Folder::create(&path)? } else { Folder::existing(&path)? };
     let issuer = SandboxIssuer::open_or_create(&folder.issuer())?;
     let request = TokenRequest {
         sub: arguments.sub.as_deref(),
