@@ -113,7 +113,6 @@ pub struct Node {
     pub notifier: Arc<RecordingNotifier>,
     stop: watch::Sender<bool>,
     readers: JoinSet<anyhow::Result<()>>,
-    projections: std::thread::JoinHandle<Result<(), projections::ProjectionError>>,
 }
 
 /// Why a node cannot go on.
@@ -162,8 +161,10 @@ impl Node {
         readers.spawn(confirmations(Arc::clone(&rail), ledger(), stopping.clone()));
         let read = stores.read_models()?;
         let (runner, progress) = Runner::new(Arc::clone(&engine.log), read.clone())?;
-        let projections = runner.spawn(tokio::runtime::Handle::current(), engine.ledger.head(), stopping)?;
-        Ok(Node { engine, read, progress, rail, notifier, stop, readers, projections })
+        let runtime = tokio::runtime::Handle::current();
+        let projections = runner.spawn(runtime, engine.ledger.head(), stopping.clone())?;
+        readers.spawn(follow(projections, stopping));
+        Ok(Node { engine, read, progress, rail, notifier, stop, readers })
     }
 
     /// What the API needs of it.
@@ -213,12 +214,25 @@ impl Node {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
         self.readers.join_all().await.into_iter().collect::<anyhow::Result<()>>()?;
-        let projections = self.projections;
-        tokio::task::spawn_blocking(move || projections.join())
-            .await?
-            .map_err(|_| anyhow::anyhow!("the projections died"))??;
         self.engine.stop().await
     }
+}
+
+/// Ends with the projections. Read models that are wrong for good are no reason to take no more transactions:
+/// `/readyz` says that they stopped. A passing fault that stopped them is one: the next start may go well.
+async fn follow(
+    projections: std::thread::JoinHandle<Result<(), projections::ProjectionError>>,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let ended = tokio::task::spawn_blocking(move || projections.join()).await?;
+    let ended = ended.map_err(|_| anyhow::anyhow!("the projections died"))?;
+    if let Err(error) = &ended
+        && !error.transient()
+    {
+        tracing::error!(error = error as &dyn std::error::Error, "the read models are not updated any more");
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+    ended.context("the projections stopped")
 }
 
 /// What the API is told by whoever serves it.

@@ -194,6 +194,14 @@ impl Sandbox {
         });
     }
 
+    /// Waits until the read models have seen the whole log, of which there is some.
+    pub fn settled(&self, patience: Duration) {
+        eventually("the read models to have seen all", patience, || {
+            let checks = self.get("/readyz").body["checks"].take();
+            (checks["lag_events"] == 0).then_some(())
+        });
+    }
+
     /// Sends it a signal (`STOP`, `CONT`) and does not wait.
     pub fn signal(&self, signal: &str) {
         self.running.signal(signal);

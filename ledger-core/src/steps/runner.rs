@@ -78,7 +78,10 @@ pub async fn run<S: Step>(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
     let name = step.name();
-    let mut saved = read_checkpoint(&checkpoints, name).await?;
+    let mut saved = tokio::select! {
+        saved = read_checkpoint(&checkpoints, name) => saved?,
+        () = told(stop.clone()) => return Ok(()),
+    };
     let mut read = saved;
     let mut under_way: BTreeMap<Position, usize> = BTreeMap::new();
     let mut tasks: JoinSet<(Position, Result<(), SubmitError>)> = JoinSet::new();
@@ -87,7 +90,11 @@ pub async fn run<S: Step>(
     let mut running = !*stop.borrow();
     while running {
         if more && tasks.len() < step.concurrency() {
-            let events = read_page(&*log, read, name).await?;
+            let events = tokio::select! {
+                events = read_page(&*log, read, name) => events?,
+                // A log that cannot be read does not keep us.
+                () = told(stop.clone()) => vec![],
+            };
             more = events.len() == PAGE;
             for stored in events {
                 if stored.position != read.next() {
@@ -145,6 +152,11 @@ pub async fn run<S: Step>(
         save_due = false;
     }
     Ok(())
+}
+
+/// Ends when `stop` says so or nobody is left to say it.
+async fn told(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn read_checkpoint(checkpoints: &Checkpoints, step: &'static str) -> Result<Position, StepError> {

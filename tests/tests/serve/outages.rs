@@ -90,9 +90,15 @@ fn it_can_be_stopped_while_the_database_is_away() {
     let (world, home) = World::alone().with_campaign();
     let service = home.listen(&[("REWARDHUB_SHUTDOWN_GRACE", "10s")]);
     service.ready(SOON);
+    assert_eq!(service.send(&service.feed(), &[purchase("t1", "cus_1")])[0]["result"], "accepted");
+    service.settled(SOON);
     world.cluster.stop("immediate").unwrap();
     eventually("/readyz to be red", SOON, || (service.get("/readyz").status == 503).then_some(()));
+    // Every reader of the log has met the outage by now.
+    std::thread::sleep(Duration::from_secs(2));
+    let began = std::time::Instant::now();
     service.stop_by("TERM").expect_code(0);
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     let waiting = home.listen(&[]);
     eventually("/readyz to answer", SOON, || (waiting.get("/readyz").status == 503).then_some(()));
     waiting.stop_by("TERM").expect_code(0);
