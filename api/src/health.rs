@@ -6,13 +6,26 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ledger_core::log::{LogError, Position};
+use ledger_core::log::LogError;
 use serde::Serialize;
 
 use crate::ApiState;
 
-/// How many events the read models may be behind the log.
-const LAG_EVENTS_MAX: u64 = 10_000;
+/// How far the read models may be behind the log for the service to count as ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// In events.
+    pub lag_events_max: u64,
+    /// In time: the age of the oldest event that they have not seen.
+    pub lag_max: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { lag_events_max: 10_000, lag_max: Duration::from_secs(30) }
+    }
+}
+
 /// How long the log may take to say where it stands.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -25,6 +38,7 @@ pub async fn alive() -> &'static str {
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,
+    state: &'static str,
     checks: Checks,
 }
 
@@ -34,45 +48,70 @@ struct Checks {
     log: &'static str,
     projections: &'static str,
     lag_events: Option<u64>,
+    lag_ms: Option<u64>,
 }
 
-/// 200 if transactions can be taken and reads are fresh enough, else 503.
+/// 200 if transactions can be taken and reads are fresh enough, else 503. A check that is not `ok` says what is
+/// wrong.
 pub async fn ready(State(state): State<ApiState>) -> Response {
-    let head = tokio::time::timeout(LOG_PATIENCE, state.log.head()).await;
-    let head = head.map(|head| head.map(|head| head.position));
+    let lag = tokio::time::timeout(LOG_PATIENCE, measure(&state)).await;
     let writer = if (state.writer_healthy)() { "ok" } else { "cannot write" };
-    let (log, position) = judge_log(head);
-    let (projections, lag_events) = judge_projections(&state, position);
+    let (log, lag) = judge_log(lag);
+    let projections = judge_projections(&state, lag);
     let ready = [writer, log, projections].iter().all(|check| *check == "ok");
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let checks = Checks { writer, log, projections, lag_events };
-    (status, Json(Readiness { ready, checks })).into_response()
+    let lag_ms = lag.map(|lag| u64::try_from(lag.lasted.as_millis()).unwrap_or(u64::MAX));
+    let checks = Checks { writer, log, projections, lag_events: lag.map(|lag| lag.events), lag_ms };
+    (status, Json(Readiness { ready, state: "serving", checks })).into_response()
 }
 
-fn judge_log(
-    head: Result<Result<Position, LogError>, tokio::time::error::Elapsed>,
-) -> (&'static str, Option<Position>) {
-    match head {
-        Ok(Ok(position)) => ("ok", Some(position)),
+/// How far the read models are behind the log.
+#[derive(Clone, Copy, Default)]
+struct Lag {
+    events: u64,
+    /// Since the oldest event that they have not seen was recorded.
+    lasted: Duration,
+}
+
+async fn measure(state: &ApiState) -> Result<Lag, LogError> {
+    let head = state.log.head().await?.position;
+    let at = state.progress.position();
+    let events = head.0.saturating_sub(at.0);
+    if events == 0 {
+        return Ok(Lag::default());
+    }
+    let oldest = state.log.read_after(at, 1).await?;
+    let since = oldest.first().map_or(0, |event| state.clock.now().micros() - event.recorded_at.micros());
+    Ok(Lag { events, lasted: Duration::from_micros(u64::try_from(since).unwrap_or(0)) })
+}
+
+fn judge_log(lag: Result<Result<Lag, LogError>, tokio::time::error::Elapsed>) -> (&'static str, Option<Lag>) {
+    match lag {
+        Ok(Ok(lag)) => ("ok", Some(lag)),
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the log cannot be read");
+            tracing::debug!(error = &error as &dyn std::error::Error, "the log cannot be read");
             ("cannot be read", None)
         }
         Err(_) => ("does not answer", None),
     }
 }
 
-fn judge_projections(state: &ApiState, head: Option<Position>) -> (&'static str, Option<u64>) {
-    if !state.progress.is_running() {
-        return ("stopped", None);
+fn judge_projections(state: &ApiState, lag: Option<Lag>) -> &'static str {
+    let Bounds { lag_events_max, lag_max } = state.ready;
+    match lag {
+        _ if !state.progress.is_running() => "stopped",
+        Some(lag) if lag.events > lag_events_max => "too many events behind",
+        Some(lag) if lag.lasted > lag_max => "behind for too long",
+        Some(_) => "ok",
+        None => "unknown",
     }
-    let lag = head.map(|head| head.0.saturating_sub(state.progress.position().0));
-    let late = lag.is_some_and(|lag| lag > LAG_EVENTS_MAX);
-    (if late { "behind" } else { "ok" }, lag)
 }
+
+/// What Prometheus reads.
+pub(crate) const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Prometheus' text format.
 pub async fn metrics(State(state): State<ApiState>) -> Response {
-    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    let content_type = HeaderValue::from_static(METRICS_TYPE);
     ([(header::CONTENT_TYPE, content_type)], (state.render_metrics)()).into_response()
 }

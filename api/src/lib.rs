@@ -3,9 +3,11 @@
 //!
 //! [`router`] puts it together. [`auth`] says who calls, [`problem`] how a request is refused, [`intake`] takes
 //! transactions in, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
-//! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs.
+//! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
+//! answers in its place while there is no ledger to serve.
 
 pub mod auth;
+pub mod front;
 pub mod graphql;
 pub mod health;
 pub mod intake;
@@ -45,6 +47,8 @@ pub struct ApiState {
     pub read: ReadStore,
     /// How far the read models are.
     pub progress: Progress,
+    /// How far they may be behind.
+    pub ready: health::Bounds,
     /// Opens personal details for their owner; in a running service the keyring.
     pub details: Arc<dyn OpenDetails>,
     /// The metrics in Prometheus' text format.
@@ -57,20 +61,26 @@ pub struct ApiState {
 /// All routes.
 pub fn router(state: ApiState) -> Router {
     let schema: ApiSchema = graphql::schema(&state);
-    Router::new()
+    let routes = Router::new()
         .route("/v1/transactions", post(intake::post_transactions))
         .route("/graphql", get(graphql::http::get).post(graphql::http::post).layer(axum::Extension(schema)))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .with_state(state)
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
-        })
+        });
+    observed(routes)
+}
+
+/// Puts around routes what every answer gets.
+fn observed(routes: Router) -> Router {
+    routes
         .layer(axum::middleware::from_fn(observe::limit_time))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(axum::middleware::from_fn(observe::observe))
-        .with_state(state)
 }
 
 #[cfg(test)]

@@ -92,13 +92,14 @@ fn house(graphiql: bool) -> House {
     let intake = Arc::new(StubIntake::default());
     let page_token: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "page-token".into());
     let router = router(ApiState {
-        verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer()).unwrap()),
+        verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), crate::auth::AUDIENCE).unwrap()),
         clock: Arc::new(ManualClock::at(now())),
         intake: Arc::clone(&intake) as Arc<dyn TakeRows>,
         writer_healthy: Arc::new(|| true),
         log: Arc::clone(&log) as Arc<dyn EventLog>,
         read,
         progress,
+        ready: health::Bounds { lag_events_max: 1, lag_max: Duration::from_secs(5) },
         details: Arc::new(NoDetails),
         render_metrics: Arc::new(|| "up 1\n".into()),
         graphiql_token: graphiql.then_some(page_token),
@@ -278,6 +279,53 @@ async fn we_are_ready_while_log_and_read_models_are() {
     let response = house.send(get_request("/readyz")).await;
     assert_eq!(response.status(), 503);
     assert_eq!(read(response).await["checks"]["projections"], "stopped");
+}
+
+#[tokio::test]
+async fn read_models_that_are_behind_by_too_much_or_for_too_long_are_not_ready() {
+    // (events behind, recorded how many seconds ago, what the check says)
+    for (events, seconds, says) in
+        [(0, 0, "ok"), (1, 4, "ok"), (2, 0, "too many events behind"), (1, 6, "behind for too long")]
+    {
+        let house = house(false);
+        let mut history =
+            History { recorded_at: now().plus_micros(-seconds * 1_000_000), ..History::default() };
+        for _ in 0..events {
+            let event = history.event(&stream("a"));
+            let epoch = house.log.lease("test", None).await.unwrap().epoch;
+            house.log.append(&history.batch(epoch, vec![event])).await.unwrap();
+        }
+        let response = house.send(get_request("/readyz")).await;
+        assert_eq!(response.status(), if says == "ok" { 200 } else { 503 });
+        let checks = read(response).await["checks"].take();
+        assert_eq!(checks["projections"], says, "{checks}");
+        assert_eq!((&checks["lag_events"], &checks["lag_ms"]), (&json!(events), &json!(seconds * 1_000)));
+    }
+}
+
+#[tokio::test]
+async fn a_front_says_what_it_waits_for_until_there_is_something_to_serve() {
+    use crate::front::{Front, Waiting};
+    let front = Front::new(Arc::new(|| "up 1\n".into()));
+    let send = |path: &str| front.router().oneshot(get_request(path));
+    for (waiting, state) in [(None, "starting"), (Some(Waiting::Standby), "standby")] {
+        waiting.into_iter().for_each(|why| front.wait(why));
+        assert_eq!(send("/healthz").await.unwrap().status(), 200);
+        assert_eq!(text(send("/metrics").await.unwrap()).await, "up 1\n");
+        let response = send("/readyz").await.unwrap();
+        assert_eq!(response.status(), 503);
+        assert_eq!(read(response).await, json!({ "ready": false, "state": state }));
+        for path in ["/graphql", "/v1/transactions", "/nowhere"] {
+            let response = send(path).await.unwrap();
+            assert_eq!(response.status(), 503);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        }
+    }
+    let house = house(false);
+    front.serve(house.router.clone());
+    assert_eq!(send("/readyz").await.unwrap().status(), 200);
+    assert_eq!(send("/nowhere").await.unwrap().status(), 404);
 }
 
 #[tokio::test]

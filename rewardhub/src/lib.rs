@@ -1,6 +1,9 @@
 //! The rewardhub command: configuration, telemetry, wiring. The only place that names concrete types.
 
 pub mod commands;
+pub mod config;
 pub mod folder;
 pub mod node;
+pub mod secret;
+pub mod stores;
 pub mod telemetry;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rewardhub::commands::{Command, Ended};
+use rewardhub::config::ConfigError;
 
 /// An event-sourced reward ledger: bank transactions in, surprise rewards out, every fact auditable.
 #[derive(Parser)]
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
         Ok(Ended::Failed) => ExitCode::from(1),
         Err(error) => {
             eprintln!("rewardhub: {error:#}");
-            ExitCode::from(3)
+            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 3 })
         }
     }
 }

@@ -1,6 +1,7 @@
-//! One running ledger on a data folder: log, keys, engine, steps, projections, wired together.
+//! One running ledger on its stores: log, keys, engine, steps, projections, wired together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapters::sandbox::rail::Payment;
 use adapters::sandbox::{Misbehaviour, RecordingNotifier, SandboxRail};
@@ -8,9 +9,7 @@ use anyhow::Context as _;
 use ledger_core::account::CommandKind;
 use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, SeedVault, Settings, Stopped, SubmitError};
 use ledger_core::log::EventLog;
-use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
-use ledger_core::seal::{FileKeyProvider, Keyring};
-use ledger_core::steps::checkpoints::Checkpoints;
+use ledger_core::seal::Keyring;
 use ledger_core::steps::credit::Credit;
 use ledger_core::steps::intake::Intake;
 use ledger_core::steps::issue::Issue;
@@ -18,15 +17,17 @@ use ledger_core::steps::notify::Notify;
 use ledger_core::steps::ports::{PayoutKey, PayoutStatus};
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
+use ledger_core::steps::runner::StepError;
 use ledger_core::steps::{self};
 use ledger_core::time::{Clock, SystemClock};
 use projections::{Progress, ReadStore, Runner};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
-use crate::folder::{Folder, Lock};
+use crate::config::Config;
+use crate::stores::{Stores, held_by};
 
-/// The writer and its intake on a locked folder; enough for `ingest` and `campaign`.
+/// The writer and its intake; enough for `ingest` and `campaign`.
 pub struct Engine {
     /// The event log.
     pub log: Arc<dyn EventLog>,
@@ -39,35 +40,63 @@ pub struct Engine {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     seeds: Arc<dyn SeedVault>,
-    stopped: oneshot::Receiver<Stopped>,
-    _lock: Lock,
+    /// `None` once it has been heard.
+    stopped: Option<oneshot::Receiver<Stopped>>,
+    /// Kept until the writer has stopped.
+    stores: Arc<Stores>,
 }
 
+/// How often somebody who waits for the lease asks for it.
+pub const ASK_AGAIN: Duration = Duration::from_millis(250);
+
 impl Engine {
-    /// Opens the folder's log and keys and starts the writer. The embedded ledger opens accounts by their first
-    /// transaction.
-    pub async fn start(folder: &Folder, lock: Lock) -> anyhow::Result<Engine> {
-        folder.check_complete()?;
+    /// Takes the lease and starts the writer.
+    pub async fn start(stores: &Arc<Stores>, settings: &Settings) -> anyhow::Result<Engine> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        // Keys first: a log never has an event whose key is not there.
-        let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
-        let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider))?);
-        let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?);
+        let (log, keyring) = (Arc::clone(&stores.log), Arc::clone(&stores.keyring));
         let seeds: Arc<dyn SeedVault> = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
-        let settings = Settings { open_enrolment: true, ..Settings::default() };
         let parts = Parts { log: Arc::clone(&log), clock: Arc::clone(&clock), seeds: Arc::clone(&seeds) };
-        let (ledger, stopped) = Ledger::start(parts, settings).await?;
-        let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock), true);
-        Ok(Engine { log, keyring, ledger, intake, clock, seeds, stopped, _lock: lock })
+        let (ledger, stopped) = Ledger::start(parts, settings.clone()).await?;
+        let open = settings.open_enrolment;
+        let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock), open);
+        let (stopped, stores) = (Some(stopped), Arc::clone(stores));
+        Ok(Engine { log, keyring, ledger, intake, clock, seeds, stopped, stores })
     }
 
-    /// Lets the writer finish what it was given.
+    /// For a command that writes and ends: opens what the configuration names and becomes its writer. A lease that
+    /// a killed process left behind is waited for.
+    pub async fn open(config: &Config, command: &str) -> anyhow::Result<Engine> {
+        let stores = Arc::new(Stores::open(config, command).await?);
+        let settings = settings(config, &stores);
+        let patience = stores.log.lease_ttl().unwrap_or_default() + ASK_AGAIN;
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            match Engine::start(&stores, &settings).await {
+                Err(error) if held_by(&error).is_some() && tokio::time::Instant::now() < deadline => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                started => return started,
+            }
+        }
+    }
+
+    /// Lets the writer finish what it was given, and gives the lease back.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let Engine { ledger, intake, stopped, .. } = self;
+        // The stores last: a data folder's lock is held until then.
+        let Engine { ledger, intake, stopped, stores, .. } = self;
         drop((ledger, intake));
-        stopped.await.context("the writer's thread died")?;
+        if let Some(stopped) = stopped {
+            stopped.await.context("the writer's thread died")?;
+        }
+        drop(stores);
         Ok(())
     }
+}
+
+/// The engine's settings for these stores.
+pub fn settings(config: &Config, stores: &Stores) -> Settings {
+    let open_enrolment = config.open_enrolment.unwrap_or_else(|| stores.enrolment_is_open());
+    Settings { open_enrolment, ..Settings::default() }
 }
 
 /// An engine with everything that reads its log.
@@ -84,7 +113,15 @@ pub struct Node {
     pub notifier: Arc<RecordingNotifier>,
     stop: watch::Sender<bool>,
     readers: JoinSet<anyhow::Result<()>>,
-    projections: std::thread::JoinHandle<Result<(), projections::ProjectionError>>,
+}
+
+/// Why a node cannot go on.
+#[derive(Debug)]
+pub enum Failure {
+    /// Another process is the writer now.
+    Fenced,
+    /// A reader of the log stopped by itself, or the writer died.
+    Fault(anyhow::Error),
 }
 
 /// Notifications the sandbox remembers.
@@ -93,12 +130,12 @@ const NOTIFICATIONS: usize = 10_000;
 const CONFIRMATIONS: usize = 1_024;
 
 impl Node {
-    /// Starts steps and projections on an engine.
-    pub async fn start(folder: &Folder, lock: Lock, misbehaviour: Misbehaviour) -> anyhow::Result<Node> {
-        let engine = Engine::start(folder, lock).await?;
-        let rail = Arc::new(SandboxRail::open(&folder.rail(), misbehaviour, Arc::clone(&engine.clock))?);
+    /// Starts steps and projections around an engine.
+    pub async fn start(engine: Engine, misbehaviour: Misbehaviour) -> anyhow::Result<Node> {
+        let stores = Arc::clone(&engine.stores);
+        let rail = Arc::new(SandboxRail::open(&stores.rail(), misbehaviour, Arc::clone(&engine.clock))?);
         let notifier = Arc::new(RecordingNotifier::new(NOTIFICATIONS));
-        let checkpoints = Arc::new(Checkpoints::open(&folder.steps())?);
+        let checkpoints = Arc::new(stores.checkpoints()?);
         let (stop, stopping) = watch::channel(false);
         let mut readers = JoinSet::new();
         let ledger = || engine.ledger.clone();
@@ -122,20 +159,53 @@ impl Node {
             Ok(())
         });
         readers.spawn(confirmations(Arc::clone(&rail), ledger(), stopping.clone()));
-        let read = ReadStore::open(&folder.read())?;
+        let read = stores.read_models().await?;
         let (runner, progress) = Runner::new(Arc::clone(&engine.log), read.clone())?;
-        let projections = runner.spawn(tokio::runtime::Handle::current(), engine.ledger.head(), stopping)?;
-        Ok(Node { engine, read, progress, rail, notifier, stop, readers, projections })
+        let runtime = tokio::runtime::Handle::current();
+        let projections = runner.spawn(runtime, engine.ledger.head(), stopping.clone())?;
+        readers.spawn(follow(projections, stopping));
+        Ok(Node { engine, read, progress, rail, notifier, stop, readers })
     }
 
-    /// Ends once a reader of the log has stopped by itself, with its reason.
-    pub async fn failed(&mut self) -> anyhow::Error {
+    /// What the API needs of it.
+    pub fn api_state(&self, around: ApiSettings) -> api::ApiState {
+        let ApiSettings { verifier, ready, render_metrics, graphiql_token } = around;
+        let health = self.engine.ledger.health();
+        api::ApiState {
+            verifier,
+            clock: Arc::clone(&self.engine.clock),
+            intake: Arc::new(self.engine.intake.clone()),
+            writer_healthy: Arc::new(move || *health.borrow()),
+            log: Arc::clone(&self.engine.log),
+            read: self.read.clone(),
+            progress: self.progress.clone(),
+            ready,
+            details: Arc::clone(&self.engine.keyring) as _,
+            render_metrics,
+            graphiql_token,
+        }
+    }
+
+    /// Ends once the writer or a reader of the log has stopped by itself, with the reason.
+    pub async fn failed(&mut self) -> Failure {
         loop {
-            match self.readers.join_next().await {
-                Some(Ok(Err(error))) => return error,
-                Some(Err(error)) => return error.into(),
-                Some(Ok(Ok(()))) => {}
-                None => return std::future::pending().await,
+            let Engine { stopped, .. } = &mut self.engine;
+            tokio::select! {
+                ended = async { stopped.as_mut().expect("asked for").await }, if stopped.is_some() => {
+                    self.engine.stopped = None;
+                    return match ended {
+                        Ok(Stopped::Fenced) => Failure::Fenced,
+                        Ok(Stopped::Drained) | Err(_) => Failure::Fault(anyhow::anyhow!("the writer died")),
+                    };
+                }
+                Some(ended) = self.readers.join_next() => match ended {
+                    Ok(Ok(())) => {}
+                    // The writer itself will say why.
+                    Ok(Err(error)) if is_not_writer(&error) => {}
+                    Ok(Err(error)) => return Failure::Fault(error),
+                    Err(error) => return Failure::Fault(error.into()),
+                },
+                else => return std::future::pending().await,
             }
         }
     }
@@ -144,12 +214,41 @@ impl Node {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
         self.readers.join_all().await.into_iter().collect::<anyhow::Result<()>>()?;
-        let projections = self.projections;
-        tokio::task::spawn_blocking(move || projections.join())
-            .await?
-            .map_err(|_| anyhow::anyhow!("the projections died"))??;
         self.engine.stop().await
     }
+}
+
+/// Ends with the projections. Read models that are wrong for good are no reason to take no more transactions:
+/// `/readyz` says that they stopped. A passing fault that stopped them is one: the next start may go well.
+async fn follow(
+    projections: std::thread::JoinHandle<Result<(), projections::ProjectionError>>,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let ended = tokio::task::spawn_blocking(move || projections.join()).await?;
+    let ended = ended.map_err(|_| anyhow::anyhow!("the projections died"))?;
+    if let Err(error) = &ended
+        && !error.transient()
+    {
+        tracing::error!(error = error as &dyn std::error::Error, "the read models are not updated any more");
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+    ended.context("the projections stopped")
+}
+
+/// What the API is told by whoever serves it.
+pub struct ApiSettings {
+    /// Checks tokens.
+    pub verifier: Arc<api::auth::Verifier>,
+    /// When it is ready.
+    pub ready: api::health::Bounds,
+    /// Renders the metrics.
+    pub render_metrics: crate::telemetry::RenderMetrics,
+    /// See [`api::ApiState::graphiql_token`].
+    pub graphiql_token: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+}
+
+fn is_not_writer(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StepError::NotWriter { .. })))
 }
 
 /// Rails confirm late, and twice: each confirmation is a fact for the ledger, never refused.

@@ -12,11 +12,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Renders all metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Sends log lines of `REWARDHUB_LOG` (such as `info,ledger_core=debug`; default `warn`) to stderr.
-pub fn logs() -> anyhow::Result<()> {
-    let wanted = std::env::var("REWARDHUB_LOG").unwrap_or_else(|_| "warn".into());
-    let targets =
-        Targets::from_str(&wanted).with_context(|| format!("REWARDHUB_LOG={wanted} is no list of levels"))?;
+/// Sends log lines of `REWARDHUB_LOG_LEVEL` (such as `info,ledger_core=debug`) to stderr.
+pub fn logs(default: &str) -> anyhow::Result<()> {
+    let wanted = std::env::var("REWARDHUB_LOG_LEVEL").unwrap_or_else(|_| default.into());
+    let targets = Targets::from_str(&wanted)
+        .with_context(|| format!("REWARDHUB_LOG_LEVEL={wanted} is no list of levels"))?;
     let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second command in the same process (tests) keeps the first one's logs.
     let _ = tracing_subscriber::registry().with(targets).with(format).try_init();

@@ -1,7 +1,7 @@
 //! What the end-to-end tests are made of: the real binary in a process of its own, driven as the outside
 //! drives it, over HTTP, by commands and by signals.
 //!
-//! [`Home`] is a data folder on which commands run, [`Sandbox`] a process that serves one, [`rows`] the
+//! [`Home`] is a data folder on which commands run, [`Sandbox`] a process that serves one (`sandbox` or `serve`), [`rows`] the
 //! transactions and campaigns to feed it. Every wait is bounded and says what it waited for; every process
 //! ends with its handle.
 
@@ -10,33 +10,44 @@ pub mod rows;
 pub mod sandbox;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub use process::Ran;
+pub use process::{Ran, Running};
 pub use sandbox::{Answer, Sandbox};
 
 /// How long anything may take that should take a moment; a debug build on a busy machine is slow.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A data folder that goes away with its handle.
-pub struct Home(tempfile::TempDir);
+pub struct Home {
+    folder: tempfile::TempDir,
+    environment: Vec<(String, String)>,
+}
 
 impl Home {
     /// An empty one.
     pub fn new() -> Home {
-        Home(tempfile::tempdir().expect("a temporary folder"))
+        Home::with(&[])
+    }
+
+    /// An empty one, all of whose commands have these variables.
+    pub fn with(environment: &[(&str, &str)]) -> Home {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Home { folder, environment }
     }
 
     /// The data folder. It does not exist before the first command.
     pub fn data(&self) -> PathBuf {
-        self.0.path().join("data")
+        self.folder.path().join("data")
     }
 
     /// A place for other files.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// Writes such a file.
@@ -53,9 +64,26 @@ impl Home {
 
     /// The same with something on standard input.
     pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Ran {
+        process::run(self.command(arguments), input)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = process::command();
         command.args(arguments).env("REWARDHUB_DATA", self.data());
-        process::run(command, input)
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Starts `serve` on any free port and waits until it listens, whether or not it serves yet.
+    pub fn listen(&self, environment: &[(&str, &str)]) -> Sandbox {
+        Sandbox::serving(self.spawn_serve(environment), &self.data())
+    }
+
+    /// Starts `serve` on any free port and does not wait for it.
+    pub fn spawn_serve(&self, environment: &[(&str, &str)]) -> Running {
+        let mut command = self.command(&["serve"]);
+        command.env("REWARDHUB_LISTEN", "127.0.0.1:0").envs(environment.iter().copied());
+        process::spawn(command)
     }
 
     /// A campaign from its file, drafted, approved and started.

@@ -31,6 +31,12 @@ pub fn command() -> Command {
     command
 }
 
+/// Starts a command and listens to it.
+pub fn spawn(mut command: Command) -> Running {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    Running::of(child.expect("the binary starts"))
+}
+
 /// A command that has ended.
 #[derive(Debug)]
 pub struct Ran {

@@ -1,7 +1,6 @@
 //! `rewardhub sandbox` in a process of its own, and a client beside it.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, Response};
@@ -26,6 +25,8 @@ pub struct Answer {
     pub status: u16,
     /// The media type.
     pub content_type: String,
+    /// `Retry-After`.
+    pub retry_after: Option<String>,
     /// The body as JSON; a string where it is none.
     pub body: Value,
 }
@@ -33,11 +34,12 @@ pub struct Answer {
 impl Answer {
     fn of(response: Response) -> reqwest::Result<Answer> {
         let status = response.status().as_u16();
-        let content_type = response.headers().get("content-type");
-        let content_type = content_type.and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let header =
+            |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let (content_type, retry_after) = (header("content-type").unwrap_or_default(), header("retry-after"));
         let body = response.text()?;
         let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
-        Ok(Answer { status, content_type, body })
+        Ok(Answer { status, content_type, retry_after, body })
     }
 
     /// The answers to the rows of a request that was taken.
@@ -52,8 +54,7 @@ pub fn spawn(data: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> R
     let mut command = process::command();
     command.args(["sandbox", "--listen", "127.0.0.1:0"]).arg("--data").arg(data).args(arguments);
     command.envs(environment.iter().copied());
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    Running::of(child.expect("the binary starts"))
+    process::spawn(command)
 }
 
 impl Sandbox {
@@ -67,12 +68,13 @@ impl Sandbox {
         Sandbox::serving(spawn(data, arguments, environment), data)
     }
 
-    /// Waits until a started one serves.
+    /// Waits until a started one listens.
     pub fn serving(mut running: Running, data: &Path) -> Sandbox {
         let url = eventually("the sandbox to say where it listens", PATIENCE, || {
             let said = running.stdout.text();
-            let told =
-                said.split_once("RewardHub sandbox on ").and_then(|(_, rest)| rest.split_once(", data"));
+            let told = ["RewardHub sandbox on ", "RewardHub on "]
+                .iter()
+                .find_map(|start| said.split_once(start).and_then(|(_, rest)| rest.split_once(", data")));
             if told.is_none()
                 && let Some(status) = running.ended()
             {
@@ -183,6 +185,26 @@ impl Sandbox {
             let idle = head.is_some() && head == self.number("steps.db", done);
             (idle && self.get("/readyz").body["checks"]["lag_events"] == 0).then_some(())
         });
+    }
+
+    /// Waits until `/readyz` is green.
+    pub fn ready(&self, patience: Duration) {
+        eventually(&format!("{} to be ready", self.url), patience, || {
+            (self.get("/readyz").status == 200).then_some(())
+        });
+    }
+
+    /// Waits until the read models have seen the whole log, of which there is some.
+    pub fn settled(&self, patience: Duration) {
+        eventually("the read models to have seen all", patience, || {
+            let checks = self.get("/readyz").body["checks"].take();
+            (checks["lag_events"] == 0).then_some(())
+        });
+    }
+
+    /// Sends it a signal (`STOP`, `CONT`) and does not wait.
+    pub fn signal(&self, signal: &str) {
+        self.running.signal(signal);
     }
 
     fn number(&self, file: &str, sql: &str) -> Option<i64> {

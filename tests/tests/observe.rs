@@ -58,7 +58,7 @@ const SECRETS: [&str; 9] = [
 fn logs_at_their_most_talkative_hold_nothing_personal() {
     let home = Home::new();
     home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 1_000_000));
-    let sandbox = Sandbox::start_with(&home.data(), &["--rate", "0"], &[("REWARDHUB_LOG", "debug")]);
+    let sandbox = Sandbox::start_with(&home.data(), &["--rate", "0"], &[("REWARDHUB_LOG_LEVEL", "debug")]);
     let mut good = purchase("t1", "cus_1");
     good["amount"]["minor"] = json!("987654321012");
     good["description"] = json!("ZEBRA PARADE");

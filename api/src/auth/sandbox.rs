@@ -92,6 +92,11 @@ impl SandboxIssuer {
         Self::ISSUER
     }
 
+    /// Whether this data folder has an issuer.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(KEY_FILE).is_file()
+    }
+
     /// The issuer of this data folder, which must exist; makes a key if it has none. Processes that start
     /// together end up with the same key.
     pub fn open_or_create(folder: &Path) -> Result<SandboxIssuer, IssuerError> {

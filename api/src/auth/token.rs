@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::{Identity, Scopes};
 
-/// What `aud` must name.
+/// What `aud` must name unless a deployment says otherwise.
 pub const AUDIENCE: &str = "rewardhub";
 /// How far the issuer's clock may be off.
 const LEEWAY_SECONDS: i64 = 30;
@@ -22,6 +22,9 @@ const LEEWAY_SECONDS: i64 = 30;
 /// A key set that tokens cannot be checked against.
 #[derive(Debug, thiserror::Error)]
 pub enum KeySetError {
+    /// No key set at all.
+    #[error("not a JSON Web Key Set")]
+    Malformed(#[source] serde_json::Error),
     /// No key of the set can check a signature.
     #[error("the key set has no usable key: a key needs a kid and must be RSA, EC (P-256, P-384) or Ed25519")]
     Empty,
@@ -88,16 +91,21 @@ struct Claims {
 }
 
 impl Verifier {
-    /// A verifier for tokens that `issuer` signs with one of these keys for [`AUDIENCE`]. Keys that are not
-    /// for signatures, have no `kid` or are symmetric are passed over.
-    pub fn new(keys: &JwkSet, issuer: &str) -> Result<Verifier, KeySetError> {
+    /// The same with a key set as issuers publish it.
+    pub fn from_json(keys: &str, issuer: &str, audience: &str) -> Result<Verifier, KeySetError> {
+        Verifier::new(&serde_json::from_str(keys).map_err(KeySetError::Malformed)?, issuer, audience)
+    }
+
+    /// A verifier for tokens that `issuer` signs with one of these keys for `audience`. Keys that are not for
+    /// signatures, have no `kid` or are symmetric are passed over.
+    pub fn new(keys: &JwkSet, issuer: &str, audience: &str) -> Result<Verifier, KeySetError> {
         let mut known = HashMap::new();
         for jwk in &keys.keys {
             let (Some(kid), Some(algorithm)) = (jwk.common.key_id.clone(), algorithm_of(jwk)) else {
                 continue;
             };
             match DecodingKey::from_jwk(jwk) {
-                Ok(key) => known.insert(kid, (key, validation(algorithm, issuer))),
+                Ok(key) => known.insert(kid, (key, validation(algorithm, issuer, audience))),
                 Err(source) => return Err(KeySetError::Key { kid, source }),
             };
         }
@@ -148,10 +156,10 @@ fn identity(claims: &Claims) -> Result<Identity, TokenRefused> {
     })
 }
 
-fn validation(algorithm: Algorithm, issuer: &str) -> Validation {
+fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.set_issuer(&[issuer]);
-    validation.set_audience(&[AUDIENCE]);
+    validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["exp", "iss", "aud"]);
     // The library asks the operating system's clock; `verify` is told.
     validation.validate_exp = false;

@@ -24,7 +24,17 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         name: "0002_read_models",
         sql: include_str!("../../../migrations/postgres/0002_read_models.sql"),
-        needs: 2,
+        needs: 1,
+    },
+    Migration {
+        name: "0003_keys",
+        sql: include_str!("../../../migrations/postgres/0003_keys.sql"),
+        needs: 1,
+    },
+    Migration {
+        name: "0004_steps",
+        sql: include_str!("../../../migrations/postgres/0004_steps.sql"),
+        needs: 1,
     },
 ];
 

@@ -1,23 +1,21 @@
-//! The keys of all accounts: wrapped in a SQLite file of their own, ready for use in a bounded cache.
+//! The keys of all accounts: wrapped in a store of their own, ready for use in a bounded cache.
 //!
 //! A key is durable before anything sealed under it is handed out; a destroyed one leaves a tombstone.
 
 use std::collections::HashSet;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
 use hashlink::LruCache;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
 use super::cipher::{Cipher, random_key};
-use super::store::{self, check_schema, connect, fault, read_named, read_wrapped};
+use super::store::{KeyStore, PostgresKeys, SqliteKeys};
 use super::{Details, KeyProvider, KeyProviderError, SealError, Sealed};
 use crate::draw::Seed;
 use crate::ids::{AccountId, CampaignId, Fingerprint, Source, TransactionId, push_lp};
+use crate::postgres::Database;
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::{Direction, Transaction};
 
@@ -39,15 +37,13 @@ pub enum KeyState {
 
 /// Seals and opens under account keys and our own named keys. Shared by all threads.
 ///
-/// Locks are taken in the order writer, reader, cache. Whoever puts a key into the cache holds the
-/// connection it was read from, and [`Keyring::erase`] takes both: no destroyed key comes back.
+/// Whoever reads a key and puts it into the cache holds `filling` shared from before the read on;
+/// [`Keyring::erase`] empties the cache's place with `filling` for itself after the key is gone from the store:
+/// no destroyed key comes back.
 pub struct Keyring {
-    path: PathBuf,
+    store: Box<dyn KeyStore>,
     provider: Arc<dyn KeyProvider>,
-    /// `None` when opened for reading only.
-    writer: Option<Mutex<Connection>>,
-    /// Of its own, so that opening never waits for another account's fsync.
-    reader: Mutex<Connection>,
+    filling: RwLock<()>,
     cache: Mutex<LruCache<AccountId, Arc<Cipher>>>,
     index_key: hmac::Key,
     draw_key: Cipher,
@@ -55,37 +51,31 @@ pub struct Keyring {
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keyring").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Keyring").field("place", &self.store.place()).finish_non_exhaustive()
     }
 }
 
 impl Keyring {
     /// Opens the file of keys, or makes it together with our own keys.
     pub fn open(path: &Path, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
-        // SQLite gives its other files the permissions of this one.
-        let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-        made.map_err(|source| SealError::Create { path: path.to_owned(), source })?;
-        let fault = fault("preparing the schema", path);
-        let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        // Destroyed keys are overwritten, not only unlinked.
-        let pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;";
-        writer.execute_batch(pragmas).map_err(&fault)?;
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fault)?;
-        store::prepare(&transaction, path)?;
-        for name in [INDEX_KEY, DRAW_KEY] {
-            if read_named(&transaction, name).map_err(&fault)?.is_none() {
-                let wrapped = provider.wrap_key(&*new_key()?, &named_data(name))?;
-                let insert = "INSERT INTO named_keys (name, wrapped) VALUES (?1, ?2)";
-                transaction.execute(insert, params![name, wrapped]).map_err(&fault)?;
-            }
-        }
-        transaction.commit().map_err(&fault)?;
-        Keyring::assemble(path, provider, Some(writer))
+        Keyring::with_own_keys(Box::new(SqliteKeys::open(path)?), provider)
     }
 
     /// Opens an existing file of keys beside the process that writes it. Makes no keys.
     pub fn open_read_only(path: &Path, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
-        Keyring::assemble(path, provider, None)
+        Keyring::assemble(Box::new(SqliteKeys::open_read_only(path)?), provider)
+    }
+
+    /// Opens the keys of this database, and makes our own where it has none. Must be called inside the
+    /// multi-threaded runtime that drives the database's connections.
+    pub fn open_postgres(database: Database, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
+        Keyring::with_own_keys(Box::new(PostgresKeys::new(database)), provider)
+    }
+
+    /// Whether this database has keys, wrapped under a root key that must then be there. Called like
+    /// [`Keyring::open_postgres`].
+    pub fn is_in(database: &Database) -> Result<bool, SealError> {
+        Ok(PostgresKeys::new(database.clone()).named(INDEX_KEY)?.is_some())
     }
 
     /// Keeps at most this many account keys ready.
@@ -95,7 +85,7 @@ impl Keyring {
         self
     }
 
-    /// Makes the keys that are missing, durably, with one fsync for all. Answers each account's state, in
+    /// Makes the keys that are missing, durably, with one commit for all. Answers each account's state, in
     /// order: an erased account gets no new key.
     pub fn ensure(&self, accounts: &[&AccountId], now: Timestamp) -> Result<Vec<KeyState>, SealError> {
         let mut missing: Vec<&AccountId> = Vec::new();
@@ -107,8 +97,8 @@ impl Keyring {
         missing.retain(|account| seen.insert(*account));
         let mut erased = HashSet::new();
         let mut absent = Vec::new();
-        for account in missing {
-            match self.read(account)? {
+        for (account, slot) in missing.iter().copied().zip(self.read(&missing)?) {
+            match slot {
                 Slot::Ready(_) => {}
                 Slot::Absent => absent.push(account),
                 Slot::Erased => {
@@ -125,9 +115,9 @@ impl Keyring {
         Ok(accounts.iter().copied().map(state).collect())
     }
 
-    /// Where an account's key stands now, asked of the file.
+    /// Where an account's key stands now, asked of the store.
     pub fn state(&self, account: &AccountId) -> Result<KeyState, SealError> {
-        Ok(match self.read(account)? {
+        Ok(match self.read_one(account)? {
             Slot::Absent => KeyState::Absent,
             Slot::Ready(_) => KeyState::Ready,
             Slot::Erased => KeyState::Erased,
@@ -137,20 +127,11 @@ impl Keyring {
     /// Destroys an account's key and leaves a tombstone, also where there was no key yet. Says whether it
     /// did; `false`: it had been destroyed before.
     pub fn erase(&self, account: &AccountId, now: Timestamp) -> Result<bool, SealError> {
-        let fault = fault("destroying an account's key", &self.path);
-        let writer = lock(self.writer.as_ref().ok_or(SealError::ReadOnly)?);
-        let erase =
-            "INSERT INTO account_keys (account_id, wrapped, created_at, erased_at) VALUES (?1, x'', ?2, ?2)
-             ON CONFLICT (account_id) DO UPDATE SET wrapped = x'', erased_at = ?2 WHERE erased_at IS NULL";
-        let changed = writer.execute(erase, params![account.as_str(), now.micros()]).map_err(&fault)?;
-        {
-            let _reader = lock(&self.reader);
-            lock(&self.cache).remove(account);
-        }
-        // The write-ahead log still has the old page; emptied, it has not. Repeats try again.
-        let empty = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        empty.map_err(&fault)?;
-        Ok(changed == 1)
+        let erased = self.store.erase(account, now);
+        // Also after a failure: it may have been done all the same.
+        let _filling = self.filling.write().unwrap_or_else(PoisonError::into_inner);
+        lock(&self.cache).remove(account);
+        erased
     }
 
     /// Seals a line's details under its account's key, which [`Keyring::ensure`] has made.
@@ -164,7 +145,7 @@ impl Keyring {
         let cached = lock(&self.cache).get(account).cloned();
         let cipher = match cached {
             Some(cipher) => cipher,
-            None => match self.read(account)? {
+            None => match self.read_one(account)? {
                 Slot::Ready(cipher) => cipher,
                 Slot::Absent => return Err(SealError::NoKey(account.clone())),
                 Slot::Erased => return Err(SealError::Erased(account.clone())),
@@ -174,7 +155,7 @@ impl Keyring {
         Sealed::seal(&cipher, [&owner, source.as_str(), transaction_id.as_str()], &details.to_bytes())
     }
 
-    /// The details of a line, or `None` where the account's key has been destroyed. Asks the file each
+    /// The details of a line, or `None` where the account's key has been destroyed. Asks the store each
     /// time, so an erasure by another process counts at once.
     pub fn open_details(
         &self,
@@ -183,7 +164,7 @@ impl Keyring {
         transaction_id: &TransactionId,
         sealed: &Sealed,
     ) -> Result<Option<Details>, SealError> {
-        let cipher = match self.read(account)? {
+        let cipher = match self.read_one(account)? {
             Slot::Ready(cipher) => cipher,
             Slot::Erased => return Ok(None),
             Slot::Absent => return Err(SealError::NoKey(account.clone())),
@@ -221,51 +202,56 @@ impl Keyring {
         bytes.as_slice().try_into().map(Seed::new).map_err(|_| SealError::Damaged)
     }
 
-    fn assemble(
-        path: &Path,
-        provider: Arc<dyn KeyProvider>,
-        writer: Option<Connection>,
-    ) -> Result<Keyring, SealError> {
-        let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        check_schema(&reader, path)?;
+    fn with_own_keys(store: Box<dyn KeyStore>, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
+        for name in [INDEX_KEY, DRAW_KEY] {
+            if store.named(name)?.is_none() {
+                store.create_named(name, &provider.wrap_key(&*new_key()?, &named_data(name))?)?;
+            }
+        }
+        Keyring::assemble(store, provider)
+    }
+
+    fn assemble(store: Box<dyn KeyStore>, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
         let named = |name| {
-            let wrapped = read_named(&reader, name).map_err(fault("reading our own keys", path))?;
-            let wrapped = wrapped.ok_or_else(|| SealError::NoNamedKey { path: path.to_owned(), name })?;
+            let wrapped = store.named(name)?;
+            let wrapped = wrapped.ok_or_else(|| SealError::NoNamedKey { place: store.place(), name })?;
             provider.unwrap_key(&wrapped, &named_data(name)).map_err(|error| match error {
-                KeyProviderError::NotOurs => SealError::WrongRootKey { path: path.to_owned() },
+                KeyProviderError::NotOurs => SealError::WrongRootKey { place: store.place() },
                 error => SealError::Provider(error),
             })
         };
         let index_key = hmac::Key::new(hmac::HMAC_SHA256, &*named(INDEX_KEY)?);
         let draw_key = Cipher::new(&*named(DRAW_KEY)?);
-        Ok(Keyring {
-            path: path.to_owned(),
-            provider,
-            writer: writer.map(Mutex::new),
-            reader: Mutex::new(reader),
-            cache: Mutex::new(LruCache::new(CACHE_KEYS)),
-            index_key,
-            draw_key,
-        })
+        let cache = Mutex::new(LruCache::new(CACHE_KEYS));
+        Ok(Keyring { store, provider, filling: RwLock::new(()), cache, index_key, draw_key })
     }
 
-    /// The key as the file has it now; a cached one saves only the unwrapping.
-    fn read(&self, account: &AccountId) -> Result<Slot, SealError> {
-        let reader = lock(&self.reader);
-        match read_wrapped(&reader, account).map_err(fault("reading an account's key", &self.path))? {
+    fn read_one(&self, account: &AccountId) -> Result<Slot, SealError> {
+        Ok(self.read(&[account])?.pop().unwrap_or(Slot::Absent))
+    }
+
+    /// The keys as the store has them now, in order; cached ones save only the unwrapping.
+    fn read(&self, accounts: &[&AccountId]) -> Result<Vec<Slot>, SealError> {
+        if accounts.is_empty() {
+            return Ok(vec![]);
+        }
+        let _filling = self.filling.read().unwrap_or_else(PoisonError::into_inner);
+        let wrapped = self.store.wrapped(accounts)?;
+        let slot = |(account, wrapped): (&&AccountId, Option<Vec<u8>>)| match wrapped {
             None => Ok(Slot::Absent),
             Some(wrapped) if wrapped.is_empty() => {
-                lock(&self.cache).remove(account);
+                lock(&self.cache).remove(*account);
                 Ok(Slot::Erased)
             }
             Some(wrapped) => {
-                let cached = lock(&self.cache).get(account).cloned();
+                let cached = lock(&self.cache).get(*account).cloned();
                 match cached {
                     Some(cipher) => Ok(Slot::Ready(cipher)),
                     None => self.unwrap_into_cache(account, &wrapped).map(Slot::Ready),
                 }
             }
-        }
+        };
+        accounts.iter().zip(wrapped).map(slot).collect()
     }
 
     fn create<'a>(
@@ -274,23 +260,13 @@ impl Keyring {
         now: Timestamp,
         erased: &mut HashSet<&'a AccountId>,
     ) -> Result<(), SealError> {
-        let fault = fault("creating account keys", &self.path);
-        let mut writer = lock(self.writer.as_ref().ok_or(SealError::ReadOnly)?);
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fault)?;
-        let mut durable = Vec::with_capacity(absent.len());
-        {
-            let insert =
-                "INSERT OR IGNORE INTO account_keys (account_id, wrapped, created_at) VALUES (?1, ?2, ?3)";
-            let mut insert = transaction.prepare_cached(insert).map_err(&fault)?;
-            for account in absent {
-                let wrapped = self.provider.wrap_key(&*new_key()?, &account_data(account))?;
-                insert.execute(params![account.as_str(), wrapped, now.micros()]).map_err(&fault)?;
-                // Another thread or process may have been first: what the file has is the key.
-                durable.push(read_wrapped(&transaction, account).map_err(&fault)?.unwrap_or_default());
-            }
-        }
-        transaction.commit().map_err(&fault)?;
-        for (account, wrapped) in absent.iter().zip(durable) {
+        let fresh = |account: &&'a AccountId| {
+            Ok((*account, self.provider.wrap_key(&*new_key()?, &account_data(account))?))
+        };
+        let fresh: Vec<_> = absent.iter().map(fresh).collect::<Result<_, SealError>>()?;
+        let _filling = self.filling.read().unwrap_or_else(PoisonError::into_inner);
+        // Another thread or process may have been first: what the store has is the key.
+        for (account, wrapped) in absent.iter().zip(self.store.create(&fresh, now)?) {
             if wrapped.is_empty() {
                 erased.insert(*account);
             } else {
@@ -326,7 +302,7 @@ fn named_data(name: &str) -> Vec<u8> {
     format!("rewardhub/key-1/named:{name}").into_bytes()
 }
 
-/// A panic elsewhere leaves nothing half done here: a transaction rolls back, a cache entry is whole.
+/// A panic elsewhere leaves nothing half done here: a cache entry is whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

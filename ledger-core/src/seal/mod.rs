@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::ids::{AccountId, push_lp};
+use crate::postgres::Fault;
 use cipher::Cipher;
 
 /// An encrypted value in base64, as events and read models keep it.
@@ -114,17 +115,26 @@ pub enum SealError {
         /// Ours.
         expected: i64,
     },
+    /// The database's keys failed.
+    #[error("{doing} in the database")]
+    Database {
+        /// Such as `reading account keys`.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: Fault,
+    },
     /// The root key is not the one these keys were wrapped under.
-    #[error("the keys in {} were wrapped under another root key", path.display())]
+    #[error("the keys in {place} were wrapped under another root key")]
     WrongRootKey {
-        /// The file.
-        path: PathBuf,
+        /// The file or database.
+        place: String,
     },
     /// A named key is missing from a file that cannot be written.
-    #[error("the file of keys {} has no key named {name}", path.display())]
+    #[error("the keys in {place} have none named {name}")]
     NoNamedKey {
-        /// The file.
-        path: PathBuf,
+        /// The file or database.
+        place: String,
         /// Such as `draw`.
         name: &'static str,
     },
@@ -156,6 +166,7 @@ impl SealError {
             SealError::Keys { source, .. } => {
                 matches!(source.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull))
             }
+            SealError::Database { source, .. } => source.transient(),
             SealError::Provider(error) => error.transient(),
             SealError::Create { .. }
             | SealError::Schema { .. }

@@ -6,6 +6,8 @@ use super::*;
 use crate::draw::Seed;
 use crate::ids::{CampaignId, Source, TransactionId};
 use crate::money::{Currency, Money};
+use crate::postgres::Database;
+use crate::testing::Cluster;
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::{Direction, Mcc, Merchant, Personal, Status, Transaction};
 
@@ -273,4 +275,95 @@ fn nothing_personal_or_secret_is_shown() {
     for secret in [IBAN, "GB94BARC", "98765", "COFFEE", "Coffee", "m_42", "0814", "171", sealed.as_text()] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }
+}
+
+/// The keys of a new database on the private PostgreSQL.
+async fn database(cluster: &Cluster) -> Database {
+    let address = cluster.database().await.unwrap().parse().unwrap();
+    Database::new(address, &crate::postgres::Options::default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_on_postgres_are_made_once_whoever_asks() {
+    let (cluster, folder) = (Cluster::shared().await, Folder::new());
+    let database = database(&cluster).await;
+    assert!(!Keyring::is_in(&database).unwrap());
+    // Two processes make our own keys and those of the same accounts at once, in opposite order.
+    let runtime = &tokio::runtime::Handle::current();
+    let keyrings: Vec<_> = std::thread::scope(|scope| {
+        let open = |backwards: bool| {
+            let (database, provider) = (database.clone(), folder.provider("root.key"));
+            scope.spawn(move || {
+                let _inside = runtime.enter();
+                let keyring = Keyring::open_postgres(database, provider).unwrap();
+                let mut ids: Vec<AccountId> = (0..200).map(|n| account(&format!("cus_{n}"))).collect();
+                if backwards {
+                    ids.reverse();
+                }
+                for some in ids.chunks(50) {
+                    let states = keyring.ensure(&some.iter().collect::<Vec<_>>(), NOW).unwrap();
+                    assert_eq!(states, [KeyState::Ready; 50]);
+                }
+                keyring
+            })
+        };
+        let threads = [open(false), open(true), open(false)];
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(Keyring::is_in(&database).unwrap());
+    for n in 0..200 {
+        let id = format!("cus_{n}");
+        let sealed = seal(&keyrings[n % 3], &id);
+        assert!(open(&keyrings[(n + 1) % 3], &id, &sealed).unwrap().is_some(), "{id}");
+    }
+    let other = Keyring::open_postgres(database.clone(), folder.provider("other.key")).unwrap_err();
+    assert!(matches!(other, SealError::WrongRootKey { .. }));
+    assert!(!format!("{other} {:?}", keyrings[0]).contains("test-"), "no password is shown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_destroyed_on_postgres_is_gone_for_everyone_and_for_ever() {
+    let (cluster, folder) = (Cluster::shared().await, Folder::new());
+    let database = database(&cluster).await;
+    let keyring = || Keyring::open_postgres(database.clone(), folder.provider("root.key")).unwrap();
+    let (first, second) = (keyring(), keyring());
+    let sealed = seal(&first, "cus_1");
+    assert!(open(&second, "cus_1", &sealed).unwrap().is_some());
+    assert!(first.erase(&account("cus_1"), NOW).unwrap());
+    assert!(!second.erase(&account("cus_1"), NOW).unwrap());
+    for keyring in [&first, &second, &keyring()] {
+        assert!(open(keyring, "cus_1", &sealed).unwrap().is_none());
+        assert_eq!(keyring.ensure(&[&account("cus_1")], NOW).unwrap(), [KeyState::Erased]);
+    }
+    assert!(first.erase(&account("never_seen"), NOW).unwrap());
+    assert_eq!(second.state(&account("never_seen")).unwrap(), KeyState::Erased);
+    seal(&first, "cus_2");
+    let client = database.connect().await.unwrap();
+    for statement in [
+        "UPDATE keys.account_keys SET wrapped = 'x', erased_at = NULL WHERE account_id = 'cus_1'",
+        "UPDATE keys.account_keys SET wrapped = 'other' WHERE account_id = 'cus_2'",
+        "DELETE FROM keys.account_keys",
+        "TRUNCATE keys.account_keys",
+        "UPDATE keys.named_keys SET wrapped = 'other'",
+        "DELETE FROM keys.named_keys",
+    ] {
+        let refused = Fault::from(client.batch_execute(statement).await.unwrap_err());
+        assert!(refused.to_string().contains("made once and destroyed once"), "{statement}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_out_of_reach_are_a_fault_that_passes() {
+    let (cluster, folder) = (Cluster::start(&[]).await.unwrap(), Folder::new());
+    let database = database(&cluster).await;
+    let keyring = Keyring::open_postgres(database, folder.provider("root.key")).unwrap();
+    let sealed = seal(&keyring, "cus_1");
+    cluster.stop("immediate").unwrap();
+    let error = keyring.ensure(&[&account("cus_2")], NOW).unwrap_err();
+    assert!(error.transient(), "{error:?}");
+    // What is known goes on: sealing asks nobody.
+    seal(&keyring, "cus_1");
+    cluster.start_again().await.unwrap();
+    assert!(open(&keyring, "cus_1", &sealed).unwrap().is_some());
+    seal(&keyring, "cus_2");
 }

@@ -1,4 +1,5 @@
-//! How far each step has come: one small SQLite file. Losing it costs time, never money.
+//! How far each step has come: one small SQLite file, or the schema `steps` of a PostgreSQL database. Losing it
+//! costs time, never money.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -6,14 +7,38 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::log::Position;
+use crate::postgres::{Database, Fault};
 
 /// The steps' checkpoints.
-pub struct Checkpoints(Mutex<Connection>);
+pub struct Checkpoints(Store);
+
+enum Store {
+    Sqlite(Mutex<Connection>),
+    Postgres(Database),
+}
 
 /// The checkpoints could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error("the steps' checkpoints failed")]
-pub struct CheckpointError(#[from] rusqlite::Error);
+pub enum CheckpointError {
+    /// The file.
+    Sqlite(#[from] rusqlite::Error),
+    /// The database.
+    Postgres(#[from] Fault),
+}
+
+impl CheckpointError {
+    /// Whether trying again may help.
+    pub fn transient(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
+        match self {
+            CheckpointError::Sqlite(error) => {
+                matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull))
+            }
+            CheckpointError::Postgres(fault) => fault.transient(),
+        }
+    }
+}
 
 impl Checkpoints {
     /// Opens or creates the file.
@@ -26,43 +51,82 @@ impl Checkpoints {
                  step TEXT PRIMARY KEY, position INTEGER NOT NULL CHECK (position >= 0)
              ) STRICT, WITHOUT ROWID;",
         )?;
-        Ok(Checkpoints(Mutex::new(connection)))
+        Ok(Checkpoints(Store::Sqlite(Mutex::new(connection))))
+    }
+
+    /// Those of this database.
+    pub fn in_postgres(database: Database) -> Checkpoints {
+        Checkpoints(Store::Postgres(database))
     }
 
     /// Where a step goes on: everything up to here is done. The beginning for a step never run.
-    pub fn get(&self, step: &str) -> Result<Position, CheckpointError> {
-        let sql = "SELECT position FROM checkpoints WHERE step = ?1";
-        let position = self.connection().query_row(sql, [step], |row| row.get(0)).optional()?;
+    pub async fn get(&self, step: &str) -> Result<Position, CheckpointError> {
+        let position = match &self.0 {
+            Store::Sqlite(connection) => {
+                let sql = "SELECT position FROM checkpoints WHERE step = ?1";
+                lock(connection).query_row(sql, [step], |row| row.get(0)).optional()?
+            }
+            Store::Postgres(database) => {
+                let sql = "SELECT position FROM steps.checkpoints WHERE step = $1";
+                let row = database.pooled().await?.query_opt(sql, &[&step]).await.map_err(Fault::from)?;
+                row.map(|row| u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
+            }
+        };
         Ok(Position(position.unwrap_or(0)))
     }
 
     /// Remembers that everything up to `position` is done.
-    pub fn set(&self, step: &str, position: Position) -> Result<(), CheckpointError> {
-        let sql = "INSERT INTO checkpoints (step, position) VALUES (?1, ?2)
-                   ON CONFLICT (step) DO UPDATE SET position = excluded.position";
-        self.connection().execute(sql, (step, position.0))?;
+    pub async fn set(&self, step: &str, position: Position) -> Result<(), CheckpointError> {
+        match &self.0 {
+            Store::Sqlite(connection) => {
+                let sql = "INSERT INTO checkpoints (step, position) VALUES (?1, ?2)
+                           ON CONFLICT (step) DO UPDATE SET position = excluded.position";
+                lock(connection).execute(sql, (step, position.0))?;
+            }
+            Store::Postgres(database) => {
+                let sql = "INSERT INTO steps.checkpoints (step, position) VALUES ($1, $2)
+                           ON CONFLICT (step) DO UPDATE SET position = excluded.position";
+                let position = i64::try_from(position.0).unwrap_or(i64::MAX);
+                let client = database.pooled().await?;
+                client.execute(sql, &[&step, &position]).await.map_err(Fault::from)?;
+            }
+        }
         Ok(())
     }
+}
 
-    fn connection(&self) -> std::sync::MutexGuard<'_, Connection> {
-        // Every statement stands alone, so a panic elsewhere leaves nothing half done here.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(connection: &Mutex<Connection>) -> std::sync::MutexGuard<'_, Connection> {
+    // Every statement stands alone, so a panic elsewhere leaves nothing half done here.
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::Options;
+    use crate::testing::Cluster;
 
-    #[test]
-    fn a_checkpoint_survives_reopening() {
+    #[tokio::test]
+    async fn a_checkpoint_survives_reopening() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("steps.db");
-        let checkpoints = Checkpoints::open(&path).unwrap();
-        assert_eq!(checkpoints.get("issue").unwrap(), Position(0));
-        checkpoints.set("issue", Position(7)).unwrap();
-        checkpoints.set("issue", Position(9)).unwrap();
+        moves_on(|| Checkpoints::open(&path).unwrap()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_checkpoint_survives_reopening_on_postgres() {
+        let cluster = Cluster::shared().await;
+        let address = cluster.database().await.unwrap().parse().unwrap();
+        let database = Database::new(address, &Options::default());
+        moves_on(|| Checkpoints::in_postgres(database.clone())).await;
+    }
+
+    async fn moves_on(open: impl Fn() -> Checkpoints) {
+        let checkpoints = open();
+        assert_eq!(checkpoints.get("issue").await.unwrap(), Position(0));
+        checkpoints.set("issue", Position(7)).await.unwrap();
+        checkpoints.set("issue", Position(9)).await.unwrap();
         drop(checkpoints);
-        assert_eq!(Checkpoints::open(&path).unwrap().get("issue").unwrap(), Position(9));
+        assert_eq!(open().get("issue").await.unwrap(), Position(9));
     }
 }

@@ -42,25 +42,30 @@ impl Resume {
     }
 
     /// The line as it was brought; `None` once its details cannot be opened any more.
-    fn prepare(&self, waiting: &Waiting) -> Option<Arc<PreparedTransaction>> {
+    async fn prepare(&self, waiting: &Waiting) -> Option<Arc<PreparedTransaction>> {
         let Waiting { account_id, line, .. } = waiting;
         let sealed = line.details.as_ref()?;
-        match self.keyring.open_details(account_id, &line.source, &line.transaction_id, sealed) {
-            Ok(details) => details.map(|details| {
-                Arc::new(PreparedTransaction {
-                    account_id: account_id.clone(),
-                    key: TransactionKey::of(&line.source, &line.transaction_id),
-                    status: Status::Booked,
-                    line: line.clone(),
-                    facts: facts(&details),
-                })
-            }),
-            Err(error) => {
-                tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "a waiting line's details cannot be opened"
-                );
-                None
+        loop {
+            match self.keyring.open_details(account_id, &line.source, &line.transaction_id, sealed) {
+                Ok(details) => {
+                    let details = details?;
+                    return Some(Arc::new(PreparedTransaction {
+                        account_id: account_id.clone(),
+                        key: TransactionKey::of(&line.source, &line.transaction_id),
+                        status: Status::Booked,
+                        line: line.clone(),
+                        facts: facts(&details),
+                    }));
+                }
+                // Keys that are out of reach are no reason to forget a line.
+                Err(error) if error.transient() => tokio::time::sleep(LOOK_AGAIN).await,
+                Err(error) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a waiting line's details cannot be opened"
+                    );
+                    return None;
+                }
             }
         }
     }
@@ -99,7 +104,7 @@ impl Step for Resume {
             while self.clock.now() < opens_at {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
-            let Some(transaction) = self.prepare(&waiting) else {
+            let Some(transaction) = self.prepare(&waiting).await else {
                 return Ok(());
             };
             let rows = || self.ledger.resume(vec![Arc::clone(&transaction)], waiting.context.clone());

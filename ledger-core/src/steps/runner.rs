@@ -78,8 +78,10 @@ pub async fn run<S: Step>(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
     let name = step.name();
-    let checkpoint = |source| StepError::Checkpoint { step: name, source };
-    let mut saved = checkpoints.get(name).map_err(checkpoint)?;
+    let mut saved = tokio::select! {
+        saved = read_checkpoint(&checkpoints, name) => saved?,
+        () = told(stop.clone()) => return Ok(()),
+    };
     let mut read = saved;
     let mut under_way: BTreeMap<Position, usize> = BTreeMap::new();
     let mut tasks: JoinSet<(Position, Result<(), SubmitError>)> = JoinSet::new();
@@ -88,7 +90,11 @@ pub async fn run<S: Step>(
     let mut running = !*stop.borrow();
     while running {
         if more && tasks.len() < step.concurrency() {
-            let events = read_page(&*log, read, name).await?;
+            let events = tokio::select! {
+                events = read_page(&*log, read, name) => events?,
+                // A log that cannot be read does not keep us.
+                () = told(stop.clone()) => vec![],
+            };
             more = events.len() == PAGE;
             for stored in events {
                 if stored.position != read.next() {
@@ -132,7 +138,7 @@ pub async fn run<S: Step>(
         let done = under_way.first_key_value().map_or(read, |(oldest, _)| Position(oldest.0 - 1));
         if done > saved && (save_due || !running) {
             // A checkpoint that cannot be kept costs time at the next start, nothing else.
-            match checkpoints.set(name, done) {
+            match checkpoints.set(name, done).await {
                 Ok(()) => saved = done,
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -146,6 +152,28 @@ pub async fn run<S: Step>(
         save_due = false;
     }
     Ok(())
+}
+
+/// Ends when `stop` says so or nobody is left to say it.
+async fn told(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn read_checkpoint(checkpoints: &Checkpoints, step: &'static str) -> Result<Position, StepError> {
+    loop {
+        match checkpoints.get(step).await {
+            Ok(position) => return Ok(position),
+            Err(error) if error.transient() => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    step,
+                    "the checkpoint cannot be read just now"
+                );
+                tokio::time::sleep(POLL).await;
+            }
+            Err(source) => return Err(StepError::Checkpoint { step, source }),
+        }
+    }
 }
 
 async fn read_page(

@@ -150,8 +150,8 @@ async fn history(world: &World, seed: u64) {
             1 => {
                 let checkpoints = Checkpoints::open(&file(at)).unwrap();
                 for step in ["issue", "notify", "credit"] {
-                    let reached = usize::try_from(checkpoints.get(step).unwrap().0).unwrap();
-                    checkpoints.set(step, Position(dice.below(reached + 1) as u64)).unwrap();
+                    let reached = usize::try_from(checkpoints.get(step).await.unwrap().0).unwrap();
+                    checkpoints.set(step, Position(dice.below(reached + 1) as u64)).await.unwrap();
                 }
             }
             _ => {}

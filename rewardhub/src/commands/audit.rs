@@ -6,13 +6,11 @@ use std::time::Instant;
 use clap::Subcommand;
 use ledger_core::audit::replay::Replay;
 use ledger_core::log::LogError;
-use ledger_core::log::sqlite::SqliteLog;
-use projections::ReadStore;
 use projections::rebuild::{Selection, compare};
 use serde_json::json;
 
-use crate::commands::{Data, Ended};
-use crate::folder::Folder;
+use crate::commands::{At, Ended};
+use crate::stores::{existing_read_models, read_only_log};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -25,16 +23,16 @@ enum Check {
     /// Recompute state, balances and hashes from the log and compare them with the read models.
     Replay {
         #[command(flatten)]
-        data: Data,
+        at: At,
     },
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let Check::Replay { data } = arguments.check;
-    let folder = Folder::existing(&data.path)?;
-    let log = SqliteLog::open_read_only(&folder.log())?;
+    let Check::Replay { at } = arguments.check;
+    let config = at.config()?;
+    let log = read_only_log(&config).await?;
     let began = Instant::now();
-    let summary = match Replay::run(&log, |_| {}).await {
+    let summary = match Replay::run(&*log, |_| {}).await {
         Ok(replay) => replay.finish(),
         // What cannot be read to its end is no fault of ours but what an audit is to find.
         Err(error @ LogError::Damaged(_)) => {
@@ -46,11 +44,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Err(error) => return Err(error.into()),
     };
     let seconds = began.elapsed().as_secs_f64();
-    let read_models = if folder.read().is_file() {
-        let read = ReadStore::open_read_only(&folder.read())?;
-        compare(&log, &read, Selection::All, |_, _| {}).await?
-    } else {
-        vec![]
+    let read_models = match existing_read_models(&config).await? {
+        Some(read) => compare(&*log, &read, Selection::All, |_, _| {}).await?,
+        None => vec![],
     };
     let differing: u64 = read_models.iter().map(|r| r.rows_changed).sum();
     let read_models: Vec<_> = read_models

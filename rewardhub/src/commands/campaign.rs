@@ -1,4 +1,4 @@
-//! `rewardhub campaign …`: a campaign from its file to its end, on a data folder that no one else uses.
+//! `rewardhub campaign …`: a campaign from its file to its end, on a ledger that no one else writes.
 
 use std::path::{Path, PathBuf};
 
@@ -8,20 +8,20 @@ use ledger_core::campaign::terms::Terms;
 use ledger_core::campaign::{Campaign, CampaignAnswer, CampaignCommandKind};
 use ledger_core::engine::{Context, Ledger};
 use ledger_core::ids::CampaignId;
+use ledger_core::log::StreamId;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::sqlite::SqliteLog;
-use ledger_core::log::{EventLog as _, StreamId};
 use ledger_core::money::Money;
 use serde_json::json;
 
-use crate::commands::{Data, Ended};
-use crate::folder::Folder;
+use crate::commands::{At, Ended};
+use crate::config::Config;
 use crate::node::Engine;
+use crate::stores::read_only_log;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    data: Data,
+    at: At,
     /// Who does it; recorded with the event.
     #[arg(long, global = true, value_name = "NAME", default_value = "operator")]
     by: String,
@@ -79,9 +79,10 @@ enum Action {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let Arguments { data, by, action } = arguments;
+    let Arguments { at, by, action } = arguments;
+    let config = at.config()?;
     let (id, kind) = match action {
-        Action::Show { id } => return show(&Folder::existing(&data.path)?, &id).await,
+        Action::Show { id } => return show(&config, &id).await,
         Action::Create { file } => {
             let terms = read_terms(&file)?;
             (terms.campaign_id.clone(), CampaignCommandKind::Draft(Box::new(terms)))
@@ -91,14 +92,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Action::Pause { id, reason } => (id, CampaignCommandKind::Pause { reason }),
         Action::Resume { id } => (id, CampaignCommandKind::Resume),
         Action::Fund { id, minor } => {
-            let (campaign, _) = load(&Folder::existing(&data.path)?, &id).await?;
+            let (campaign, _) = load(&config, &id).await?;
             let (terms, _) = campaign.terms().with_context(|| format!("there is no campaign {id}"))?;
             (id, CampaignCommandKind::Fund { amount: Money::new(minor, terms.prize_table.currency)? })
         }
         Action::End { id } => (id, CampaignCommandKind::End),
     };
-    let folder = Folder::create(&data.path)?;
-    let engine = Engine::start(&folder, folder.lock("campaign")?).await?;
+    let engine = Engine::open(&config, "campaign").await?;
     let answer = command(&engine.ledger, &id, kind, &by).await;
     engine.stop().await?;
     match answer? {
@@ -132,9 +132,9 @@ pub(super) fn parse_terms(text: &str) -> anyhow::Result<Terms> {
     Ok(terms)
 }
 
-async fn load(folder: &Folder, id: &CampaignId) -> anyhow::Result<(Campaign, u64)> {
+async fn load(config: &Config, id: &CampaignId) -> anyhow::Result<(Campaign, u64)> {
     use cqrs_es::Aggregate as _;
-    let log = SqliteLog::open_read_only(&folder.log())?;
+    let log = read_only_log(config).await?;
     let (mut campaign, mut events) = (Campaign::default(), 0);
     for stored in log.load_streams(&[StreamId::campaign(id)]).await? {
         if let LedgerEvent::Campaign(event) = decode(&stored)? {
@@ -145,8 +145,8 @@ async fn load(folder: &Folder, id: &CampaignId) -> anyhow::Result<(Campaign, u64
     Ok((campaign, events))
 }
 
-async fn show(folder: &Folder, id: &CampaignId) -> anyhow::Result<Ended> {
-    let (campaign, events) = load(folder, id).await?;
+async fn show(config: &Config, id: &CampaignId) -> anyhow::Result<Ended> {
+    let (campaign, events) = load(config, id).await?;
     let Some((terms, version)) = campaign.terms() else { bail!("there is no campaign {id}") };
     let standing = campaign.standing().map_or("not started".into(), |s| format!("{s:?}").to_lowercase());
     let epochs: Vec<_> = campaign

@@ -1,4 +1,4 @@
-//! `rewardhub ingest`: transactions from NDJSON, into a data folder or over HTTP. Safe to repeat: what is
+//! `rewardhub ingest`: transactions from NDJSON, into a ledger that no one else writes or over HTTP. Safe to repeat: what is
 //! known is answered `duplicate`.
 
 use std::collections::VecDeque;
@@ -12,8 +12,7 @@ use ledger_core::transaction::RowError;
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use crate::commands::Ended;
-use crate::folder::Folder;
+use crate::commands::{At, Ended};
 use crate::node::Engine;
 
 mod lines;
@@ -27,11 +26,10 @@ pub struct Arguments {
     /// One transaction per line; `-` for standard input.
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
-    /// The data folder [env: `REWARDHUB_DATA`] [default: ./data].
-    #[arg(long, value_name = "DIR", conflicts_with = "url")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    at: At,
     /// A running service, such as <http://127.0.0.1:8080>; its token in `REWARDHUB_TOKEN`.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "log", "config"])]
     url: Option<String>,
     /// Print the summary as JSON.
     #[arg(long)]
@@ -65,11 +63,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let (target, engine) = if let Some(url) = &arguments.url {
         (Target::http(url)?, None)
     } else {
-        // Not clap's affair: there a set variable would conflict with `--url`.
-        let from_environment = || std::env::var_os("REWARDHUB_DATA").map(PathBuf::from);
-        let path = arguments.data.clone().or_else(from_environment).unwrap_or_else(|| "./data".into());
-        let folder = Folder::create(&path)?;
-        let engine = Engine::start(&folder, folder.lock("ingest")?).await?;
+        let engine = Engine::open(&arguments.at.config()?, "ingest").await?;
         (Target::Ledger(engine.intake.clone()), Some(engine))
     };
     let result = ingest(&arguments, &target).await;

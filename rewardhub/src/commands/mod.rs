@@ -5,13 +5,19 @@ mod audit;
 mod bench;
 mod campaign;
 mod ingest;
+mod migrate;
 mod rebuild;
 mod sandbox;
+mod serve;
 mod token;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
+
+use crate::config::{self, Config, ConfigError};
+use crate::secret::Secret;
 
 /// How a command ended, when it was not by a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +33,10 @@ pub enum Ended {
 pub enum Command {
     /// Everything on one machine with nothing to install: ledger, simulated bank, payout rail, API.
     Sandbox(sandbox::Arguments),
+    /// The service, on a data folder or a PostgreSQL database; stands by while another process serves it.
+    Serve(serve::Arguments),
+    /// Lay out the schema of a PostgreSQL database, or bring it up to date.
+    Migrate(migrate::Arguments),
     /// Take transactions in from NDJSON.
     Ingest(ingest::Arguments),
     /// Create, approve, start, pause, resume, fund, end or show a campaign.
@@ -45,10 +55,12 @@ pub enum Command {
 impl Command {
     /// Runs it.
     pub fn run(self) -> anyhow::Result<Ended> {
-        crate::telemetry::logs()?;
+        crate::telemetry::logs(if matches!(self, Command::Serve(_)) { "info" } else { "warn" })?;
         match self {
             Command::Token(arguments) => token::run(&arguments),
             Command::Sandbox(arguments) => block_on(sandbox::run(arguments)),
+            Command::Serve(arguments) => block_on(serve::run(arguments)),
+            Command::Migrate(arguments) => block_on(migrate::run(arguments)),
             Command::Ingest(arguments) => block_on(ingest::run(arguments)),
             Command::Campaign(arguments) => block_on(campaign::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
@@ -73,6 +85,49 @@ struct Data {
     path: PathBuf,
 }
 
+/// Which ledger a command is about.
+#[derive(clap::Args)]
+struct At {
+    /// The data folder [env: `REWARDHUB_DATA`] [default: ./data].
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// `sqlite:FOLDER` or <postgres://…>; a password belongs into the environment instead [env: `REWARDHUB_LOG`].
+    #[arg(long, global = true, value_name = "URL")]
+    log: Option<Secret>,
+    /// A configuration file; rewardhub.example.yaml shows all settings [env: `REWARDHUB_CONFIG`].
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl At {
+    fn config(&self) -> Result<Config, ConfigError> {
+        let At { data, log, config } = self;
+        Config::load(&config::Arguments { file: config.clone(), data: data.clone(), log: log.clone() })
+    }
+}
+
+/// How long what still runs when a command has ended may go on.
+const LEFTOVERS: Duration = Duration::from_secs(1);
+
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(future)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ended = runtime.block_on(future);
+    runtime.shutdown_timeout(LEFTOVERS);
+    ended
+}
+
+/// Ctrl-C, or the signal with which service managers stop a process.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }

@@ -9,18 +9,20 @@ use std::time::Duration;
 use adapters::sandbox::bank::Mix;
 use adapters::sandbox::{Generator, GeneratorConfig, Misbehaviour};
 use anyhow::Context as _;
-use api::auth::{SandboxIssuer, TokenRequest, Verifier};
+use api::auth::{AUDIENCE, SandboxIssuer, TokenRequest, Verifier};
+use api::health::Bounds;
 use ledger_core::campaign::CampaignCommandKind;
-use ledger_core::engine::{Context, RowResult, SubmitError};
+use ledger_core::engine::{Context, RowResult, Settings, SubmitError};
 use ledger_core::log::StreamType;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::time::{Clock, SystemClock};
 use tokio::sync::watch;
 
 use crate::commands::campaign::{command, parse_terms};
-use crate::commands::{Data, Ended};
+use crate::commands::{Data, Ended, interrupted};
 use crate::folder::Folder;
-use crate::node::{Engine, Node};
+use crate::node::{ApiSettings, Engine, Failure, Node};
+use crate::stores::Stores;
 use crate::telemetry;
 
 #[derive(clap::Args)]
@@ -66,22 +68,18 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let address = listener.local_addr()?;
-    let mut node = Node::start(&folder, lock, Misbehaviour::usual().with_seed(arguments.seed)).await?;
+    let stores = Arc::new(Stores::embedded(&folder, lock)?);
+    let settings = Settings { open_enrolment: true, ..Settings::default() };
+    let engine = Engine::start(&stores, &settings).await?;
+    let mut node = Node::start(engine, Misbehaviour::usual().with_seed(arguments.seed)).await?;
     start_campaign(&node.engine).await?;
     let issuer = Arc::new(SandboxIssuer::open_or_create(&folder.issuer())?);
-    let health = node.engine.ledger.health();
-    let router = api::router(api::ApiState {
-        verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer())?),
-        clock: Arc::clone(&node.engine.clock),
-        intake: Arc::new(node.engine.intake.clone()),
-        writer_healthy: Arc::new(move || *health.borrow()),
-        log: Arc::clone(&node.engine.log),
-        read: node.read.clone(),
-        progress: node.progress.clone(),
-        details: Arc::clone(&node.engine.keyring) as _,
+    let router = api::router(node.api_state(ApiSettings {
+        verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), AUDIENCE)?),
+        ready: Bounds::default(),
         render_metrics,
         graphiql_token: Some(graphiql_token(Arc::clone(&issuer))),
-    });
+    }));
     let (stop, stopping) = watch::channel(false);
     let mut stop_serving = stopping.clone();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
@@ -108,7 +106,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         () = sleep(arguments.duration) => None,
         ended = &mut server => Some(ended.map_err(Into::into).and_then(|r| r.map_err(Into::into)).err().unwrap_or_else(|| anyhow::anyhow!("the server stopped"))),
         ended = &mut feed => ended.map_err(Into::into).and_then(|r| r).err(),
-        error = node.failed() => Some(error),
+        failure = node.failed() => Some(match failure {
+            Failure::Fenced => anyhow::anyhow!("another process has taken the log over"),
+            Failure::Fault(error) => error,
+        }),
     };
     stop.send_replace(true);
     line.await?;
@@ -308,20 +309,4 @@ async fn sleep(duration: Option<Duration>) {
         Some(duration) => tokio::time::sleep(duration).await,
         None => std::future::pending().await,
     }
-}
-
-/// Ctrl-C, or the signal with which service managers stop a process.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use api::auth::{SandboxIssuer, TokenRequest};
 use ledger_core::time::{Clock as _, SystemClock};
 
-use crate::commands::{Data, Ended};
+use crate::commands::{At, Ended};
 use crate::folder::Folder;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    data: Data,
+    at: At,
     /// The customer's account id; needed for `rewards:read`.
     #[arg(long, value_name = "ACCOUNT")]
     sub: Option<String>,
@@ -27,7 +27,9 @@ pub struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
-    let folder = Folder::existing(&arguments.data.path)?;
+    let path = arguments.at.config()?.data;
+    // Beside a ledger on PostgreSQL the folder has no log, but `serve` has made the issuer.
+    let folder = if SandboxIssuer::is_in(&path) { Folder::create(&path)? } else { Folder::existing(&path)? };
     let issuer = SandboxIssuer::open_or_create(&folder.issuer())?;
     let request = TokenRequest {
         sub: arguments.sub.as_deref(),

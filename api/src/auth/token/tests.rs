@@ -32,7 +32,7 @@ fn at(seconds: i64) -> Timestamp {
 fn desk() -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let issuer = SandboxIssuer::open_or_create(folder.path()).unwrap();
-    let verifier = Verifier::new(&issuer.jwks(), issuer.issuer()).unwrap();
+    let verifier = Verifier::new(&issuer.jwks(), issuer.issuer(), AUDIENCE).unwrap();
     Desk { issuer, verifier, _folder: folder }
 }
 
@@ -214,6 +214,6 @@ fn a_key_set_without_a_usable_key_is_refused() {
         "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }] });
     for keys in [json!({ "keys": [] }), symmetric, nameless, encryption, contradicting] {
         let keys: JwkSet = serde_json::from_value(keys).unwrap();
-        assert!(matches!(Verifier::new(&keys, "i"), Err(KeySetError::Empty)));
+        assert!(matches!(Verifier::new(&keys, "i", AUDIENCE), Err(KeySetError::Empty)));
     }
 }

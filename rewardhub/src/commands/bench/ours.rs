@@ -1,6 +1,7 @@
 //! The ledger under load: a sandbox bank's rows, parsed, sealed, drawn and durable.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use adapters::sandbox::bank::{Customer, Mix};
@@ -10,7 +11,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use ledger_core::account::CommandKind;
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::campaign::terms::Terms;
-use ledger_core::engine::{Context, Ledger, SubmitError};
+use ledger_core::engine::{Context, Ledger, Settings, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::log::Position;
 use ledger_core::steps::intake::Sources;
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 use crate::commands::campaign::{command, parse_terms};
 use crate::folder::Folder;
 use crate::node::Engine;
+use crate::stores::Stores;
 
 /// Requests that are under way at once.
 pub(super) const IN_FLIGHT: usize = 8;
@@ -140,5 +142,6 @@ pub(super) async fn open_accounts(
 async fn start(path: &Path) -> anyhow::Result<Engine> {
     let folder = Folder::create(path)?;
     let lock = folder.lock("bench")?;
-    Engine::start(&folder, lock).await
+    let stores = Arc::new(Stores::embedded(&folder, lock)?);
+    Engine::start(&stores, &Settings { open_enrolment: true, ..Settings::default() }).await
 }

@@ -1,0 +1,189 @@
+//! `rewardhub serve`: the service. It listens at once, stands by while another process is the writer, serves when it
+//! has the lease, and ends when it is told to or when another process has taken over.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapters::sandbox::Misbehaviour;
+use anyhow::{Context as _, bail};
+use api::auth::{SandboxIssuer, Verifier};
+use api::front::{Front, Waiting};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::commands::{At, Ended, interrupted};
+use crate::config::{Config, ConfigError, LogPlace, Tokens};
+use crate::folder::Folder;
+use crate::node::{self, ASK_AGAIN, ApiSettings, Engine, Failure, Node};
+use crate::stores::{Stores, held_by, out_of_reach};
+use crate::telemetry::{self, RenderMetrics};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    at: At,
+}
+
+/// How often a database that is out of reach is tried at the start.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let mut config = arguments.at.config()?;
+    // Unlike for the commands that write a folder of one's own.
+    config.open_enrolment.get_or_insert(false);
+    let verifier = Arc::new(verifier(&config)?);
+    let render_metrics = telemetry::metrics()?;
+    let front = Front::new(Arc::clone(&render_metrics));
+    let server = Server::start(&config, &front).await?;
+    print_where(&config, server.address);
+    let mut stop = std::pin::pin!(interrupted());
+    let node = tokio::select! {
+        () = &mut stop => None,
+        node = lead(&config, &front) => Some(node?),
+    };
+    let Some(mut node) = node else {
+        server.stop(Instant::now() + config.shutdown_grace).await;
+        return Ok(Ended::Fine);
+    };
+    front.serve(routes(&node, &config, verifier, render_metrics));
+    tracing::info!("serving");
+    let failure = tokio::select! {
+        () = &mut stop => None,
+        failure = node.failed() => Some(failure),
+    };
+    let deadline = Instant::now() + config.shutdown_grace;
+    match failure {
+        None => {
+            tracing::info!("stopping");
+            server.stop(deadline).await;
+            // The routes hold the ledger, and the writer ends with its last holder.
+            front.wait(Waiting::Stopping);
+            let stopped =
+                tokio::time::timeout_at(deadline.max(Instant::now() + TRY_AGAIN), node.stop()).await;
+            stopped.context("the writer did not finish within shutdown_grace")??;
+            tracing::info!("stopped");
+            Ok(Ended::Fine)
+        }
+        Some(Failure::Fenced) => {
+            front.wait(Waiting::Fenced);
+            bail!("another process has taken the log over; this one ends, to be started again as a standby")
+        }
+        Some(Failure::Fault(error)) => Err(error),
+    }
+}
+
+/// Opens the stores and becomes the writer, however long that takes.
+async fn lead(config: &Config, front: &Front) -> anyhow::Result<Node> {
+    let mut state = State { front, now: Waiting::Starting };
+    let stores = loop {
+        match Stores::open(config, "serve").await {
+            Ok(stores) => break Arc::new(stores),
+            Err(error) if out_of_reach(&error) => state.becomes(Waiting::Database, &error),
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    };
+    let settings = node::settings(config, &stores);
+    let engine = loop {
+        match Engine::start(&stores, &settings).await {
+            Ok(engine) => break engine,
+            Err(error) if held_by(&error).is_some() => state.becomes(Waiting::Standby, &error),
+            Err(error) if out_of_reach(&error) => state.becomes(Waiting::Database, &error),
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    };
+    Node::start(engine, Misbehaviour::none()).await
+}
+
+/// What we wait for, logged when it changes.
+struct State<'a> {
+    front: &'a Front,
+    now: Waiting,
+}
+
+impl State<'_> {
+    fn becomes(&mut self, why: Waiting, error: &anyhow::Error) {
+        if self.now != why {
+            self.now = why;
+            self.front.wait(why);
+            tracing::info!(state = why.as_str(), reason = format!("{error:#}"), "waiting");
+        }
+    }
+}
+
+fn routes(
+    node: &Node,
+    config: &Config,
+    verifier: Arc<Verifier>,
+    render_metrics: RenderMetrics,
+) -> axum::Router {
+    let settings = ApiSettings { verifier, ready: config.ready, render_metrics, graphiql_token: None };
+    api::router(node.api_state(settings))
+}
+
+fn verifier(config: &Config) -> anyhow::Result<Verifier> {
+    match &config.tokens {
+        None => {
+            let why = "name the file of the keys that tokens are signed with, or `sandbox`".into();
+            Err(ConfigError::Missing { setting: "tokens.jwks", why }.into())
+        }
+        Some(Tokens::Sandbox) => {
+            let folder = Folder::create(&config.data)?;
+            let issuer = SandboxIssuer::open_or_create(&folder.issuer())?;
+            Ok(Verifier::new(&issuer.jwks(), issuer.issuer(), api::auth::AUDIENCE)?)
+        }
+        Some(Tokens::Issuer { issuer, audience, jwks }) => {
+            let keys = std::fs::read_to_string(jwks)
+                .with_context(|| format!("cannot read the key set {}", jwks.display()))?;
+            Verifier::from_json(&keys, issuer, audience)
+                .with_context(|| format!("the key set {}", jwks.display()))
+        }
+    }
+}
+
+/// The HTTP server from the first moment to the last.
+struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    running: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    async fn start(config: &Config, front: &Front) -> anyhow::Result<Server> {
+        let listener = tokio::net::TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let (stop, mut stopping) = watch::channel(false);
+        let server = axum::serve(listener, front.router()).with_graceful_shutdown(async move {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        });
+        Ok(Server { address, stop, running: tokio::spawn(server.into_future()) })
+    }
+
+    /// Takes no more requests and lets those under way finish until the deadline.
+    async fn stop(self, deadline: Instant) {
+        self.stop.send_replace(true);
+        let aborted = self.running.abort_handle();
+        if tokio::time::timeout_at(deadline, self.running).await.is_err() {
+            // A client that holds its connection open does not hold us.
+            aborted.abort();
+        }
+    }
+}
+
+fn print_where(config: &Config, address: SocketAddr) {
+    let data = config.data.display();
+    println!("RewardHub on http://{address}, data in {data}");
+    match &config.log {
+        LogPlace::Embedded => println!("  log           in the data folder"),
+        LogPlace::Postgres(place) => println!("  log           {place} on PostgreSQL"),
+    }
+    println!("  payouts       the sandbox rail: nobody is paid");
+    if config.tokens == Some(Tokens::Sandbox) {
+        println!("  tokens        rewardhub token --data {data} --scope …");
+    }
+}

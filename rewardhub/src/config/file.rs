@@ -1,0 +1,68 @@
+//! The YAML file as it is written: every value a text with its line, unknown keys refused.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::{ConfigError, shown};
+
+/// One value and its line.
+pub(super) type Value = Option<Spanned<String>>;
+
+/// The whole file.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    pub(super) listen: Value,
+    pub(super) data: Value,
+    pub(super) log: Value,
+    pub(super) database: Option<Database>,
+    pub(super) lease_ttl: Value,
+    pub(super) enrolment: Value,
+    pub(super) ready: Option<Ready>,
+    pub(super) tokens: Option<Tokens>,
+    pub(super) payout: Value,
+    pub(super) shutdown_grace: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Database {
+    pub(super) connections_max: Value,
+    pub(super) connect_timeout: Value,
+    pub(super) statement_timeout: Value,
+    pub(super) lock_timeout: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Ready {
+    pub(super) lag_max_events: Value,
+    pub(super) lag_max: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tokens {
+    pub(super) issuer: Value,
+    pub(super) audience: Value,
+    pub(super) jwks: Value,
+    pub(super) allow_sandbox_issuer: Value,
+}
+
+impl File {
+    /// Reads a file; an error names file and line and shows nothing of the text around it, where a password may
+    /// stand.
+    pub fn read(path: &Path) -> Result<File, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Unreadable { path: shown(path), why: error.to_string() })?;
+        // Nothing but comments sets nothing.
+        let read: Result<Option<File>, _> = serde_saphyr::from_str(&text);
+        read.map(Option::unwrap_or_default).map_err(|error| {
+            let line = error.location().map_or(String::new(), |at| format!(":{}", at.line()));
+            let why = error.without_snippet().to_string();
+            ConfigError::Malformed { path: format!("{}{line}", shown(path)), why }
+        })
+    }
+}

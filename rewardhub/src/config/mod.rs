@@ -1,0 +1,334 @@
+//! What a deployment decides: from the command line, else from the environment, else from a YAML file, else a
+//! default. `rewardhub.example.yaml` shows every setting.
+//!
+//! A value that cannot be used is an error that names the setting and where it was set, and never repeats an
+//! address with a password. The variable of `database.lock_timeout` is `REWARDHUB_DATABASE_LOCK_TIMEOUT`, and so on.
+
+mod file;
+mod parse;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ledger_core::postgres::{self, Address};
+
+pub use file::File;
+use parse::{address, choice, duration, flag, folder, log, number, text};
+
+use crate::secret::Secret;
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The data folder: the root key, and all of an embedded ledger.
+    pub data: PathBuf,
+    /// Where the log is.
+    pub log: LogPlace,
+    /// Bounds of the database's sessions.
+    pub database: postgres::Options,
+    /// How long a standby waits for a silent writer.
+    pub lease_ttl: Duration,
+    /// Whether a first transaction opens an account, where that was decided.
+    pub open_enrolment: Option<bool>,
+    /// When the service counts as ready.
+    pub ready: api::health::Bounds,
+    /// Whose tokens are accepted; only a service needs to know.
+    pub tokens: Option<Tokens>,
+    /// How long requests and the writer may take to finish once told to stop.
+    pub shutdown_grace: Duration,
+}
+
+/// Where the log is.
+#[derive(Clone, Debug)]
+pub enum LogPlace {
+    /// In the data folder.
+    Embedded,
+    /// In a PostgreSQL database.
+    Postgres(Address),
+}
+
+/// Whose tokens are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tokens {
+    /// Those of the data folder's own issuer: whoever reads the folder can make them.
+    Sandbox,
+    /// Those that an issuer signs with the keys of a file.
+    Issuer {
+        /// `iss`.
+        issuer: String,
+        /// `aud`.
+        audience: String,
+        /// A JSON Web Key Set.
+        jwks: PathBuf,
+    },
+}
+
+/// A setting that cannot be used: exit code 2.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {why}")]
+    Unreadable {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The file is no configuration: unknown keys, wrong structure.
+    #[error("{path}: {why}")]
+    Malformed {
+        /// File and line.
+        path: String,
+        /// What is wrong, without the text around it.
+        why: String,
+    },
+    /// Nothing, where something is needed.
+    #[error("{setting} is not set: {why}")]
+    Missing {
+        /// Such as `tokens.jwks`.
+        setting: &'static str,
+        /// What it is needed for.
+        why: String,
+    },
+    /// One value.
+    #[error("{source_of_value}: {setting}: {why}")]
+    Setting {
+        /// Such as `database.lock_timeout`.
+        setting: &'static str,
+        /// Such as `rewardhub.yaml:7` or `REWARDHUB_LISTEN`.
+        source_of_value: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Arguments {
+    /// `--config`.
+    pub file: Option<PathBuf>,
+    /// `--data`.
+    pub data: Option<PathBuf>,
+    /// `--log`.
+    pub log: Option<Secret>,
+}
+
+const TTL_MIN: Duration = Duration::from_secs(2);
+const HOUR: Duration = Duration::from_hours(1);
+
+impl Config {
+    /// Reads what applies to this process.
+    pub fn load(arguments: &Arguments) -> Result<Config, ConfigError> {
+        Config::from_sources(arguments, |name| std::env::var_os(name))
+    }
+
+    /// The same with another environment.
+    pub fn from_sources(
+        arguments: &Arguments,
+        environment: impl Fn(&str) -> Option<std::ffi::OsString>,
+    ) -> Result<Config, ConfigError> {
+        let path = arguments.file.clone().or_else(|| environment("REWARDHUB_CONFIG").map(PathBuf::from));
+        let (name, file) = match &path {
+            Some(path) => (path.display().to_string(), File::read(path)?),
+            None => (String::new(), File::default()),
+        };
+        let sources = Sources { file: name, environment: &environment };
+        sources.config(arguments, file)
+    }
+}
+
+/// A value and where it comes from.
+struct Given {
+    setting: &'static str,
+    source: String,
+    text: Secret,
+}
+
+impl Given {
+    fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        parse(self.text.expose()).map_err(|why| self.refused(why))
+    }
+
+    fn refused(&self, why: impl Into<String>) -> ConfigError {
+        ConfigError::Setting { setting: self.setting, source_of_value: self.source.clone(), why: why.into() }
+    }
+}
+
+struct Sources<'a> {
+    file: String,
+    environment: &'a dyn Fn(&str) -> Option<std::ffi::OsString>,
+}
+
+impl Sources<'_> {
+    /// What is set for a setting, by the environment before the file.
+    fn find(&self, setting: &'static str, in_file: file::Value) -> Result<Option<Given>, ConfigError> {
+        let variable = format!("REWARDHUB_{}", setting.replace('.', "_").to_uppercase());
+        if let Some(value) = (self.environment)(&variable) {
+            let text = value.into_string();
+            let given = |text| Given { setting, source: variable, text };
+            return match text {
+                Ok(text) => Ok(Some(given(text.into()))),
+                Err(_) => Err(given(String::new().into()).refused("is not UTF-8")),
+            };
+        }
+        Ok(in_file.map(|value| Given {
+            setting,
+            source: format!("{}:{}", self.file, value.referenced.line()),
+            text: value.value.into(),
+        }))
+    }
+
+    /// Such a setting's value, or its default.
+    fn value<T>(
+        &self,
+        setting: &'static str,
+        in_file: file::Value,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+        default: T,
+    ) -> Result<T, ConfigError> {
+        self.find(setting, in_file)?.map_or(Ok(default), |given| given.parse(parse))
+    }
+
+    fn config(&self, arguments: &Arguments, file: File) -> Result<Config, ConfigError> {
+        let (data, log) = self.places(arguments, file.data, file.log)?;
+        let listen = self.value("listen", file.listen, address, ([127, 0, 0, 1], 8080).into())?;
+        let (database, ready, tokens) = (
+            file.database.unwrap_or_default(),
+            file.ready.unwrap_or_default(),
+            file.tokens.unwrap_or_default(),
+        );
+        let bounds = api::health::Bounds::default();
+        let sessions = postgres::Options::default();
+        let short = |text: &str| duration(text, Duration::from_millis(10), HOUR);
+        let database = postgres::Options {
+            connections_max: self.value(
+                "database.connections_max",
+                database.connections_max,
+                |text| number(text, 2, 1_000),
+                sessions.connections_max,
+            )?,
+            connect_timeout: self.value(
+                "database.connect_timeout",
+                database.connect_timeout,
+                short,
+                sessions.connect_timeout,
+            )?,
+            statement_timeout: self.value(
+                "database.statement_timeout",
+                database.statement_timeout,
+                short,
+                sessions.statement_timeout,
+            )?,
+            lock_timeout: self.value(
+                "database.lock_timeout",
+                database.lock_timeout,
+                short,
+                sessions.lock_timeout,
+            )?,
+        };
+        let ttl = |text: &str| duration(text, TTL_MIN, HOUR);
+        let enrolment = |text: &str| choice(text, &[("listed", Some(false)), ("open", Some(true))]);
+        let ready = api::health::Bounds {
+            lag_events_max: self.value(
+                "ready.lag_max_events",
+                ready.lag_max_events,
+                |text| number(text, 0, u64::MAX),
+                bounds.lag_events_max,
+            )?,
+            lag_max: self.value("ready.lag_max", ready.lag_max, short, bounds.lag_max)?,
+        };
+        self.value("payout", file.payout, |text| choice(text, &[("sandbox", ())]), ())?;
+        let grace = |text: &str| duration(text, Duration::ZERO, HOUR);
+        Ok(Config {
+            lease_ttl: self.value("lease_ttl", file.lease_ttl, ttl, Duration::from_secs(10))?,
+            open_enrolment: self.value("enrolment", file.enrolment, enrolment, None)?,
+            shutdown_grace: self.value(
+                "shutdown_grace",
+                file.shutdown_grace,
+                grace,
+                Duration::from_secs(20),
+            )?,
+            tokens: self.tokens(tokens, listen)?,
+            listen,
+            data,
+            log,
+            database,
+            ready,
+        })
+    }
+
+    /// The data folder and the log, which may name each other.
+    fn places(
+        &self,
+        arguments: &Arguments,
+        data: file::Value,
+        log_in_file: file::Value,
+    ) -> Result<(PathBuf, LogPlace), ConfigError> {
+        let data = match &arguments.data {
+            Some(path) => Some((path.clone(), "--data".to_owned())),
+            None => match self.find("data", data)? {
+                Some(given) => Some((given.parse(folder)?, given.source)),
+                None => None,
+            },
+        };
+        let given = match &arguments.log {
+            Some(text) => Some(Given { setting: "log", source: "--log".into(), text: text.clone() }),
+            // A folder alone on the command line means the ledger in it.
+            None if arguments.data.is_some() && arguments.file.is_none() => None,
+            None => self.find("log", log_in_file)?,
+        };
+        let default = || data.as_ref().map_or_else(|| PathBuf::from("./data"), |(path, _)| path.clone());
+        let Some(given) = given else { return Ok((default(), LogPlace::Embedded)) };
+        match given.parse(log)? {
+            parse::Log::Postgres(address) => Ok((default(), LogPlace::Postgres(address))),
+            parse::Log::Sqlite(None) => Ok((default(), LogPlace::Embedded)),
+            parse::Log::Sqlite(Some(path)) => match &data {
+                Some((other, source)) if *other != path => Err(given.refused(format!(
+                    "names the folder {}, but {source} says that the data are in {}",
+                    path.display(),
+                    other.display()
+                ))),
+                _ => Ok((path, LogPlace::Embedded)),
+            },
+        }
+    }
+
+    fn tokens(&self, file: file::Tokens, listen: SocketAddr) -> Result<Option<Tokens>, ConfigError> {
+        let issuer = self.find("tokens.issuer", file.issuer)?;
+        let audience = self.value("tokens.audience", file.audience, text, api::auth::AUDIENCE.to_owned())?;
+        let anywhere = self.value("tokens.allow_sandbox_issuer", file.allow_sandbox_issuer, flag, false)?;
+        let Some(jwks) = self.find("tokens.jwks", file.jwks)? else {
+            return match issuer {
+                Some(issuer) => Err(issuer.refused("needs tokens.jwks, the issuer's keys")),
+                None => Ok(None),
+            };
+        };
+        match (jwks.text.expose(), issuer) {
+            ("sandbox", None) if anywhere || listen.ip().is_loopback() => Ok(Some(Tokens::Sandbox)),
+            ("sandbox", None) => Err(jwks.refused(
+                "the built-in issuer is for this machine only: listen on loopback, or set \
+                 tokens.allow_sandbox_issuer to true",
+            )),
+            ("sandbox", Some(issuer)) => Err(issuer.refused("the built-in issuer has a name of its own")),
+            (text, _) if text.contains("://") => {
+                Err(jwks.refused("must be a file: keys are not fetched from an address yet"))
+            }
+            (_, None) => Err(jwks.refused("needs tokens.issuer, whose keys these are")),
+            (_, Some(issuer)) => {
+                let (issuer, jwks) = (issuer.parse(text)?, jwks.parse(folder)?);
+                Ok(Some(Tokens::Issuer { issuer, audience, jwks }))
+            }
+        }
+    }
+}
+
+/// Where a file's settings are counted from, for a message.
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! From text to value. A refusal says what is expected.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ledger_core::postgres::Address;
+
+/// What `log` may name.
+pub(super) enum Log {
+    /// `sqlite:`, perhaps with its folder.
+    Sqlite(Option<PathBuf>),
+    /// `postgres://…`.
+    Postgres(Address),
+}
+
+/// Never repeats the text: a password may stand in it.
+pub(super) fn log(text: &str) -> Result<Log, String> {
+    match text.strip_prefix("sqlite:") {
+        Some("") => Ok(Log::Sqlite(None)),
+        Some(path) => Ok(Log::Sqlite(Some(path.into()))),
+        None if text.starts_with("postgres") => text.parse().map(Log::Postgres).map_err(|error| {
+            let error: &ledger_core::postgres::AddressError = &error;
+            error.to_string()
+        }),
+        None => Err("must be sqlite:FOLDER or postgres://user:password@host:port/database".into()),
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("must be an address and a port such as 127.0.0.1:8080, not {text:?}"))
+}
+
+pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+    let shown = humantime::format_duration;
+    let expected = || format!("must be a time from {} to {}, not {text:?}", shown(least), shown(most));
+    let duration = humantime::parse_duration(text).map_err(|_| expected())?;
+    if (least..=most).contains(&duration) { Ok(duration) } else { Err(expected()) }
+}
+
+pub(super) fn number<T>(text: &str, least: T, most: T) -> Result<T, String>
+where
+    T: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
+{
+    let parsed = text.parse().ok().filter(|number| (least..=most).contains(number));
+    parsed.ok_or_else(|| format!("must be a number from {least} to {most}, not {text:?}"))
+}
+
+pub(super) fn flag(text: &str) -> Result<bool, String> {
+    choice(text, &[("true", true), ("false", false)])
+}
+
+pub(super) fn choice<T: Copy>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let found = choices.iter().find(|(name, _)| *name == text);
+    let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+    found.map(|(_, value)| *value).ok_or_else(|| format!("must be {}, not {text:?}", names.join(" or ")))
+}
+
+pub(super) fn text(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(text.into()) }
+}
+
+/// A path that is named at all.
+pub(super) fn folder(path: &str) -> Result<PathBuf, String> {
+    text(path).map(PathBuf::from)
+}

@@ -1,0 +1,151 @@
+//! Every setting from every source, and what a bad one is answered with.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+
+use super::*;
+
+fn load(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("c.yaml");
+    let arguments = match file {
+        Some(text) => {
+            std::fs::write(&path, text).unwrap();
+            Arguments { file: Some(path.clone()), ..Arguments::default() }
+        }
+        None => Arguments::default(),
+    };
+    let environment: HashMap<_, _> = environment.iter().copied().collect();
+    let config = Config::from_sources(&arguments, |name| environment.get(name).map(OsString::from));
+    config.map_err(|error| error.to_string().replace(&path.display().to_string(), "c.yaml"))
+}
+
+fn from_file(text: &str) -> Result<Config, String> {
+    load(Some(text), &[])
+}
+
+#[test]
+fn the_example_is_a_configuration_and_sets_every_setting() {
+    let example = include_str!("../../../rewardhub.example.yaml");
+    let config = from_file(example).unwrap();
+    assert!(matches!(config.log, LogPlace::Postgres(_)));
+    // Each setting can be found in it, also those that are commented out.
+    for setting in [
+        "listen:",
+        "data:",
+        "log:",
+        "database:",
+        "connections_max:",
+        "connect_timeout:",
+        "statement_timeout:",
+        "lock_timeout:",
+        "lease_ttl:",
+        "enrolment:",
+        "ready:",
+        "lag_max_events:",
+        "lag_max:",
+        "tokens:",
+        "issuer:",
+        "audience:",
+        "jwks:",
+        "allow_sandbox_issuer:",
+        "payout:",
+        "shutdown_grace:",
+    ] {
+        assert!(example.contains(setting), "{setting}");
+    }
+}
+
+#[test]
+fn nothing_set_is_an_embedded_ledger_on_this_machine() {
+    for file in [None, Some(""), Some("# nothing\n"), Some("database:\ntokens:\n")] {
+        let config = load(file, &[]).unwrap();
+        assert_eq!(config.listen, "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(config.data, PathBuf::from("./data"));
+        assert!(matches!(config.log, LogPlace::Embedded));
+        assert_eq!((config.open_enrolment, config.tokens), (None, None));
+    }
+}
+
+#[test]
+fn a_variable_goes_before_the_file() {
+    let file = "listen: 127.0.0.1:1\ndatabase: { connections_max: 5, lock_timeout: 3s }\nenrolment: open\n";
+    let variables = [("REWARDHUB_LISTEN", "127.0.0.1:2"), ("REWARDHUB_DATABASE_CONNECTIONS_MAX", "7")];
+    let config = load(Some(file), &variables).unwrap();
+    assert_eq!(config.listen.port(), 2);
+    assert_eq!((config.database.connections_max, config.database.lock_timeout.as_secs()), (7, 3));
+    assert_eq!(config.open_enrolment, Some(true));
+}
+
+#[test]
+fn the_log_is_chosen_by_its_address() {
+    let config = from_file("log: sqlite:some/folder\n").unwrap();
+    assert!(matches!(config.log, LogPlace::Embedded));
+    assert_eq!(config.data, PathBuf::from("some/folder"));
+    let config = from_file("data: keys\nlog: postgres://app:s3cret@127.0.0.1/rewards\n").unwrap();
+    assert_eq!(config.data, PathBuf::from("keys"));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    // A folder on the command line means the ledger in it, whatever else is set.
+    let arguments = Arguments { data: Some("here".into()), ..Arguments::default() };
+    let environment = |name: &str| (name == "REWARDHUB_LOG").then(|| "postgres://a@b/c".into());
+    let config = Config::from_sources(&arguments, environment).unwrap();
+    assert!(matches!(config.log, LogPlace::Embedded));
+}
+
+#[test]
+fn the_sandbox_issuer_stays_at_home() {
+    assert_eq!(from_file("tokens: { jwks: sandbox }\n").unwrap().tokens, Some(Tokens::Sandbox));
+    let outside = "listen: 0.0.0.0:80\ntokens:\n  jwks: sandbox\n";
+    let refused = from_file(outside).unwrap_err();
+    assert!(refused.starts_with("c.yaml:3: tokens.jwks: the built-in issuer"), "{refused}");
+    assert!(from_file(&format!("{outside}  allow_sandbox_issuer: true\n")).is_ok());
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_source() {
+    let cases = [
+        (
+            "listen: nowhere\n",
+            "c.yaml:1: listen: must be an address and a port such as 127.0.0.1:8080, not \"nowhere\"",
+        ),
+        ("\n\nlease_ttl: soon\n", "c.yaml:3: lease_ttl: must be a time from 2s to 1h, not \"soon\""),
+        ("lease_ttl: 100ms\n", "c.yaml:1: lease_ttl: must be a time from 2s to 1h, not \"100ms\""),
+        ("enrolment: all\n", "c.yaml:1: enrolment: must be listed or open, not \"all\""),
+        ("payout: real\n", "c.yaml:1: payout: must be sandbox, not \"real\""),
+        (
+            "database:\n  connections_max: 0\n",
+            "c.yaml:2: database.connections_max: must be a number from 2 to 1000, not \"0\"",
+        ),
+        ("ready: { lag_max_events: -1 }\n", "c.yaml:1: ready.lag_max_events: must be a number from 0 to"),
+        ("tokens: { jwks: 'https://issuer/keys' }\n", "c.yaml:1: tokens.jwks: must be a file"),
+        ("tokens: { jwks: keys.json }\n", "c.yaml:1: tokens.jwks: needs tokens.issuer"),
+        ("tokens: { issuer: me }\n", "c.yaml:1: tokens.issuer: needs tokens.jwks"),
+        (
+            "tokens: { issuer: me, jwks: k, allow_sandbox_issuer: 2 }\n",
+            "c.yaml:1: tokens.allow_sandbox_issuer: must be true or false",
+        ),
+        (
+            "data: a\nlog: sqlite:b\n",
+            "c.yaml:2: log: names the folder b, but c.yaml:1 says that the data are in a",
+        ),
+        ("log: mysql://u:s3cret@h/x\n", "c.yaml:1: log: must be sqlite:FOLDER or postgres://"),
+        ("log: postgres://u:s3cret@h/x?sslmode=prefer\n", "c.yaml:1: log: sslmode=prefer is not supported"),
+        ("log: postgres://u:s3cret@h\n", "c.yaml:1: log: not an address of the form"),
+        ("listen: 127.0.0.1:1\nlisten_on: x\n", "c.yaml:2: "),
+        ("log: postgres://u:s3cret@h/x\nfoo: 1\n", "c.yaml:2: "),
+        ("log: [s3cret]\n", "c.yaml:1: "),
+        ("log: 's3cret\n", "c.yaml:"),
+        ("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "c.yaml:2: "),
+    ];
+    for (file, expected) in cases {
+        let refused = from_file(file).unwrap_err();
+        assert!(refused.starts_with(expected), "{file:?}: {refused}");
+        assert!(!refused.contains("s3cret"), "{file:?}: {refused}");
+    }
+    let refused = load(None, &[("REWARDHUB_READY_LAG_MAX", "x")]).unwrap_err();
+    assert!(refused.starts_with("REWARDHUB_READY_LAG_MAX: ready.lag_max: must be a time"), "{refused}");
+    let refused = load(None, &[("REWARDHUB_LOG", "s3cret")]).unwrap_err();
+    assert!(refused.starts_with("REWARDHUB_LOG: log: must be") && !refused.contains("s3cret"), "{refused}");
+    let missing = load(None, &[("REWARDHUB_CONFIG", "/no/such.yaml")]).unwrap_err();
+    assert!(missing.starts_with("cannot read the configuration /no/such.yaml"), "{missing}");
+}

@@ -1,0 +1,160 @@
+//! Where a ledger keeps what it must not lose: in the files of a data folder, or in a PostgreSQL database beside the
+//! folder's root key.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
+use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
+use ledger_core::log::{EventLog, LogError};
+use ledger_core::postgres::{Database, Fault};
+use ledger_core::seal::{FileKeyProvider, KeyProvider, Keyring, SealError};
+use ledger_core::steps::checkpoints::Checkpoints;
+use projections::ReadStore;
+
+use crate::config::{Config, LogPlace};
+use crate::folder::{Folder, Lock};
+
+/// An opened log and its keys, and where the rest is.
+pub struct Stores {
+    /// The event log.
+    pub log: Arc<dyn EventLog>,
+    /// The keys of personal details.
+    pub keyring: Arc<Keyring>,
+    place: Place,
+}
+
+enum Place {
+    Embedded { folder: Folder, _lock: Lock },
+    Postgres { folder: Folder, database: Database },
+}
+
+impl Stores {
+    /// What the configuration names. `command` is told to others who want the same data folder.
+    pub async fn open(config: &Config, command: &str) -> anyhow::Result<Stores> {
+        let folder = Folder::create(&config.data)?;
+        match &config.log {
+            LogPlace::Embedded => {
+                let lock = folder.lock(command)?;
+                Stores::embedded(&folder, lock)
+            }
+            LogPlace::Postgres(_) => Stores::postgres(config, folder).await,
+        }
+    }
+
+    /// The files of a locked folder.
+    pub fn embedded(folder: &Folder, lock: Lock) -> anyhow::Result<Stores> {
+        folder.check_complete()?;
+        // Keys first: a log never has an event whose key is not there.
+        let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
+        let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider))?);
+        let log = Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?);
+        Ok(Stores { log, keyring, place: Place::Embedded { folder: folder.clone(), _lock: lock } })
+    }
+
+    async fn postgres(config: &Config, folder: Folder) -> anyhow::Result<Stores> {
+        let database = database(config)?;
+        let options = PostgresOptions { lease_ttl: config.lease_ttl };
+        // First: it refuses a schema that this program does not know.
+        let log = Arc::new(PostgresLog::open(database.clone(), options).await?);
+        let provider = root_key(&folder, &database)?;
+        let keyring = Arc::new(Keyring::open_postgres(database.clone(), provider)?);
+        Ok(Stores { log, keyring, place: Place::Postgres { folder, database } })
+    }
+
+    /// How far the steps have come.
+    pub fn checkpoints(&self) -> anyhow::Result<Checkpoints> {
+        Ok(match &self.place {
+            Place::Embedded { folder, .. } => Checkpoints::open(&folder.steps())?,
+            Place::Postgres { database, .. } => Checkpoints::in_postgres(database.clone()),
+        })
+    }
+
+    /// The read models.
+    pub async fn read_models(&self) -> anyhow::Result<ReadStore> {
+        match &self.place {
+            Place::Embedded { folder, .. } => Ok(ReadStore::open(&folder.read())?),
+            Place::Postgres { database, .. } => Ok(ReadStore::open_postgres(database.clone()).await?),
+        }
+    }
+
+    /// The sandbox rail's own books.
+    pub fn rail(&self) -> PathBuf {
+        let (Place::Embedded { folder, .. } | Place::Postgres { folder, .. }) = &self.place;
+        folder.rail()
+    }
+
+    /// Whether a first transaction opens an account unless the configuration says otherwise: in a folder of one's
+    /// own, yes.
+    pub fn enrolment_is_open(&self) -> bool {
+        matches!(self.place, Place::Embedded { .. })
+    }
+}
+
+/// The read models that the configuration names, beside whoever else uses them.
+pub async fn read_models(config: &Config) -> anyhow::Result<ReadStore> {
+    Ok(match config.log {
+        LogPlace::Embedded => ReadStore::open(&Folder::existing(&config.data)?.read())?,
+        LogPlace::Postgres(_) => ReadStore::open_postgres(database(config)?).await?,
+    })
+}
+
+/// The same for reading only; `None` where there are none yet.
+pub async fn existing_read_models(config: &Config) -> anyhow::Result<Option<ReadStore>> {
+    if let LogPlace::Postgres(_) = config.log {
+        return Ok(Some(read_models(config).await?));
+    }
+    let file = Folder::existing(&config.data)?.read();
+    Ok(if file.is_file() { Some(ReadStore::open_read_only(&file)?) } else { None })
+}
+
+/// The log for reading only: beside whoever writes it.
+pub async fn read_only_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
+    Ok(match &config.log {
+        LogPlace::Embedded => Arc::new(SqliteLog::open_read_only(&Folder::existing(&config.data)?.log())?),
+        LogPlace::Postgres(_) => {
+            let options = PostgresOptions { lease_ttl: config.lease_ttl };
+            Arc::new(PostgresLog::open(database(config)?, options).await?)
+        }
+    })
+}
+
+/// The database that the configuration names.
+pub fn database(config: &Config) -> anyhow::Result<Database> {
+    match &config.log {
+        LogPlace::Postgres(address) => Ok(Database::new(address.clone(), &config.database)),
+        LogPlace::Embedded => bail!("the log is in a data folder, not in a database"),
+    }
+}
+
+/// The folder's root key; made only for a database that has no keys yet.
+fn root_key(folder: &Folder, database: &Database) -> anyhow::Result<Arc<dyn KeyProvider>> {
+    let path = folder.root_key();
+    let provider = if Keyring::is_in(database)? {
+        let missing = || {
+            format!("the keys in {} need their root key: copy it to {}", database.address(), path.display())
+        };
+        FileKeyProvider::open(&path).with_context(missing)?
+    } else {
+        FileKeyProvider::open_or_create(&path)?
+    };
+    Ok(Arc::new(provider))
+}
+
+/// Whether the same may work later without anybody doing anything: the database is out of reach.
+pub fn out_of_reach(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<Fault>().is_some_and(Fault::transient)
+            || cause.downcast_ref::<LogError>().is_some_and(LogError::transient)
+            || cause.downcast_ref::<SealError>().is_some_and(SealError::transient)
+    })
+}
+
+/// Who has the log, if that is what is wrong.
+pub fn held_by(error: &anyhow::Error) -> Option<&str> {
+    error.chain().find_map(|cause| match cause.downcast_ref::<LogError>() {
+        Some(LogError::Held { holder }) => Some(holder.as_str()),
+        _ => None,
+    })
+}

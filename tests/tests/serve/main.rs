@@ -1,0 +1,9 @@
+//! `rewardhub serve`: on PostgreSQL, alone and with a standby, through outages; and its configuration.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod config;
+mod lag;
+mod life;
+mod outages;
+mod standby;
+mod world;

@@ -1,0 +1,155 @@
+//! A database with a ledger in it, and the places (data folders) from which it is served.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ledger_core::testing::Cluster;
+use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, purchase};
+use rewardhub_tests::{Home, Sandbox};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+/// How long a lease lasts here, and with it a failover after a kill.
+pub(crate) const TTL: Duration = Duration::from_secs(3);
+/// How long a failover, or coming back after an outage, may take on a slow machine.
+pub(crate) const SOON: Duration = Duration::from_secs(40);
+
+pub(crate) struct World {
+    // The last to go: the cluster is stopped before its runtime.
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) url: String,
+    pub(crate) runtime: Runtime,
+}
+
+impl World {
+    /// An empty database on the server that tests share.
+    pub(crate) fn empty() -> World {
+        World::on(async || Cluster::shared().await)
+    }
+
+    /// An empty database on a server that a test may stop.
+    pub(crate) fn alone() -> World {
+        World::on(async || Arc::new(Cluster::start(&[]).await.unwrap()))
+    }
+
+    fn on(cluster: impl AsyncFnOnce() -> Arc<Cluster>) -> World {
+        let runtime = Runtime::new().unwrap();
+        let (cluster, url) = runtime.block_on(async {
+            let cluster = cluster().await;
+            let url = cluster.empty_database().await.unwrap();
+            (cluster, url)
+        });
+        World { cluster, url, runtime }
+    }
+
+    /// With the schema and a running campaign in which everyone wins; and the first place.
+    pub(crate) fn with_campaign(self) -> (World, Home) {
+        let home = self.place();
+        home.run(&["migrate"]).expect_code(0);
+        home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 100_000_000));
+        (self, home)
+    }
+
+    /// A place with nothing in it.
+    pub(crate) fn place(&self) -> Home {
+        Home::with(&[
+            ("REWARDHUB_LOG", &self.url),
+            ("REWARDHUB_LEASE_TTL", "3s"),
+            ("REWARDHUB_ENROLMENT", "open"),
+            ("REWARDHUB_TOKENS_JWKS", "sandbox"),
+        ])
+    }
+
+    /// Another place with the first one's root key and issuer, as on a second machine.
+    pub(crate) fn second_place(&self, first: &Home) -> Home {
+        let home = self.place();
+        std::fs::create_dir_all(home.data()).unwrap();
+        for file in ["root.key", "sandbox-issuer.p8"] {
+            // `copy` takes the mode along.
+            std::fs::copy(first.data().join(file), home.data().join(file)).unwrap();
+        }
+        home
+    }
+
+    /// Runs statements as the superuser.
+    pub(crate) fn execute(&self, sql: &str) {
+        self.runtime.block_on(self.cluster.execute(self.database(), sql)).unwrap();
+    }
+
+    pub(crate) fn database(&self) -> &str {
+        self.url.rsplit_once('/').unwrap().1
+    }
+}
+
+/// A feed that sends rows until each is taken, whatever happens meanwhile.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<Vec<Value>>,
+}
+
+impl Load {
+    /// Sends requests of 20 rows to a service, each until it is answered.
+    pub(crate) fn start(service: Arc<Sandbox>, token: String, name: &'static str) -> Load {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut sent = Vec::new();
+            for request in 0.. {
+                let rows: Vec<Value> = (0..20)
+                    .map(|n| {
+                        purchase(&format!("{name}-{request}-{n}"), &format!("cus_{}", (request * 7 + n) % 50))
+                    })
+                    .collect();
+                let deadline = std::time::Instant::now() + 3 * SOON;
+                while !taken(&service, &token, &rows) {
+                    assert!(std::time::Instant::now() < deadline, "the service takes nothing");
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                sent.extend(rows);
+                if stopping.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+            sent
+        });
+        Load { stop, thread }
+    }
+
+    /// Ends after the request that is under way; answers what was acknowledged.
+    pub(crate) fn finish(self) -> Vec<Value> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.join().unwrap()
+    }
+}
+
+/// Sends rows once; whether they were taken. What is not taken is refused with 429 or 503, or there is nobody.
+fn taken(service: &Sandbox, token: &str, rows: &[Value]) -> bool {
+    match service.try_post(token, "application/x-ndjson", ndjson(rows).into_bytes()) {
+        Ok(answer) if answer.status == 200 => {
+            for row in answer.rows() {
+                assert!(["accepted", "duplicate"].contains(&row["result"].as_str().unwrap()), "{row}");
+            }
+            true
+        }
+        Ok(answer) => {
+            assert!([429, 503].contains(&answer.status), "{answer:?}");
+            assert!(answer.retry_after.is_some(), "{answer:?}");
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// All that was acknowledged is known, and nothing was decided twice.
+pub(crate) fn all_known_once(service: &Sandbox, token: &str, rows: &[Value], home: &Home) {
+    for some in rows.chunks(500) {
+        for answer in service.send(token, some) {
+            assert_eq!(answer["result"], "duplicate", "{answer}");
+        }
+    }
+    let ids: BTreeSet<_> = rows.iter().map(|row| row["transaction_id"].as_str().unwrap()).collect();
+    let replay = home.replayed();
+    assert_eq!(replay["transactions"], ids.len(), "{replay}");
+}
