@@ -23,7 +23,7 @@ pub(super) enum Home {
 /// One log's own place.
 pub(super) enum Place {
     Sqlite,
-    Postgres(Database),
+    Postgres(Box<Database>),
 }
 
 /// What a log's events take on the disk.
@@ -41,7 +41,7 @@ impl Home {
             Home::Sqlite => Place::Sqlite,
             Home::Postgres(server) => {
                 let url = server.ledger_database().await?;
-                Place::Postgres(Database::new(url.parse()?, &Options::default()))
+                Place::Postgres(Box::new(Database::new(url.parse()?, &Options::default())))
             }
         })
     }
@@ -53,7 +53,7 @@ impl Place {
         Ok(match self {
             Place::Sqlite => Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?),
             Place::Postgres(database) => {
-                Arc::new(PostgresLog::open(database.clone(), PostgresOptions::default()).await?)
+                Arc::new(PostgresLog::open(Database::clone(database), PostgresOptions::default()).await?)
             }
         })
     }

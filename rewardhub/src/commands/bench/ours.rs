@@ -31,7 +31,8 @@ pub(super) struct Ours {
     bank: Bank,
     place: Place,
     folder: Folder,
-    _temporary: TempDir,
+    /// Where the folder is; gone with us.
+    temporary: TempDir,
 }
 
 /// How long some rows took.
@@ -57,7 +58,7 @@ impl Ours {
             command(&engine.ledger, &id, kind, "bench").await?;
         }
         let bank = Bank::open("cus", accounts)?;
-        let ours = Ours { engine, bank, place, folder, _temporary: temporary };
+        let ours = Ours { engine, bank, place, folder, temporary };
         ours.enrol(&ours.bank).await?;
         Ok(ours)
     }
@@ -101,10 +102,10 @@ impl Ours {
 
     /// Stops and starts on the same log: no account is in memory.
     pub(super) async fn reopen(self) -> anyhow::Result<Ours> {
-        let Ours { engine, bank, place, folder, _temporary } = self;
+        let Ours { engine, bank, place, folder, temporary } = self;
         engine.stop().await?;
         let engine = Running::start(place.log(&folder).await?, &folder, settings()).await?;
-        Ok(Ours { engine, bank, place, folder, _temporary })
+        Ok(Ours { engine, bank, place, folder, temporary })
     }
 
     /// The last durable position.

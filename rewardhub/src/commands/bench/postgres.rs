@@ -21,8 +21,8 @@ use super::{Arguments, CHUNKS, day, growth, read, replay, stages};
 struct Sizes {
     accounts: u32,
     rounds: usize,
-    /// Transactions of one case in one round.
-    transactions: usize,
+    /// Transactions of one case in one round: enough for some requests of each of [`CHUNKS`] at once.
+    transactions: [usize; 2],
     /// Commands of plain cqrs-es with no history, in one round.
     plain: usize,
     long: [LongSizes; 2],
@@ -40,6 +40,8 @@ struct LongSizes {
     accounts: u32,
     /// Of each account, more or less: transactions go to accounts by chance.
     events: u32,
+    /// In one round: few enough that the history stays about as long.
+    transactions: usize,
     /// Commands of plain cqrs-es in one round.
     plain: usize,
 }
@@ -47,11 +49,11 @@ struct LongSizes {
 const QUICK: Sizes = Sizes {
     accounts: 20_000,
     rounds: 3,
-    transactions: 5_000,
+    transactions: [10_000, 20_000],
     plain: 1_000,
     long: [
-        LongSizes { accounts: 100, events: 100, plain: 160 },
-        LongSizes { accounts: 16, events: 1_000, plain: 32 },
+        LongSizes { accounts: 300, events: 100, transactions: 5_000, plain: 160 },
+        LongSizes { accounts: 32, events: 1_000, transactions: 5_000, plain: 32 },
     ],
     stage_rows: 10_000,
     cold_rounds: 1,
@@ -64,11 +66,11 @@ const QUICK: Sizes = Sizes {
 const FULL: Sizes = Sizes {
     accounts: 100_000,
     rounds: 7,
-    transactions: 20_000,
+    transactions: [60_000, 60_000],
     plain: 8_000,
     long: [
-        LongSizes { accounts: 1_000, events: 100, plain: 1_600 },
-        LongSizes { accounts: 160, events: 1_000, plain: 320 },
+        LongSizes { accounts: 3_000, events: 100, transactions: 20_000, plain: 1_600 },
+        LongSizes { accounts: 320, events: 1_000, transactions: 20_000, plain: 320 },
     ],
     stage_rows: 20_000,
     cold_rounds: 3,
@@ -236,7 +238,7 @@ impl<'a> Bench<'a> {
 
     /// Over all accounts, new and again; the same events bare, and some of them through plain cqrs-es.
     async fn spread(&mut self, n: usize) -> anyhow::Result<()> {
-        let rows = self.ours.rows(self.sizes.transactions)?;
+        let rows = self.ours.rows(self.sizes.transactions[n])?;
         let before = self.ours.position();
         let taken = self.ours.take(&rows, CHUNKS[n]).await?;
         let repeated = self.ours.take(&rows, CHUNKS[n]).await?;
@@ -256,7 +258,7 @@ impl<'a> Bench<'a> {
 
     /// Accounts with history, in memory since it was made.
     async fn long(&mut self, n: usize) -> anyhow::Result<()> {
-        let rows = self.long[n].rows(self.sizes.transactions, self.ours.engine.clock.now())?;
+        let rows = self.long[n].rows(self.sizes.long[n].transactions, self.ours.engine.clock.now())?;
         let before = self.ours.position();
         let taken = self.ours.take(&rows, CHUNKS[0]).await?;
         let few = self.ours.engine.log.read_after(before, self.sizes.long[n].plain).await?;
@@ -268,16 +270,16 @@ impl<'a> Bench<'a> {
 
     /// Half of the load on one account.
     async fn hot(&mut self) -> anyhow::Result<()> {
-        let rows = self.ours.rows_half_hot(self.sizes.transactions)?;
+        let rows = self.ours.rows_half_hot(self.sizes.transactions[0])?;
         self.speeds.hot.push(rows.len(), self.ours.take(&rows, CHUNKS[0]).await?.elapsed);
         Ok(())
     }
 
     /// A poll of 30 days: most of its lines are known.
     async fn mostly_repeats(&mut self) -> anyhow::Result<()> {
-        let known = self.ours.rows(self.sizes.transactions * (10 - NEW_OF_TEN) / 10)?;
+        let known = self.ours.rows(self.sizes.transactions[0] * (10 - NEW_OF_TEN) / 10)?;
         self.ours.take(&known, CHUNKS[1]).await?;
-        let new = self.ours.rows(self.sizes.transactions * NEW_OF_TEN / 10)?;
+        let new = self.ours.rows(self.sizes.transactions[0] * NEW_OF_TEN / 10)?;
         let mut rows = Vec::with_capacity(known.len() + new.len());
         for (known, new) in known.chunks(10 - NEW_OF_TEN).zip(new.chunks(NEW_OF_TEN)) {
             rows.extend_from_slice(new);
@@ -325,7 +327,7 @@ async fn cold(mut ours: Ours, sizes: &Sizes) -> anyhow::Result<(Ours, Samples)> 
     let mut cold = Samples::default();
     for _ in 0..sizes.cold_rounds {
         ours = ours.reopen().await?;
-        let rows = ours.rows(sizes.transactions)?;
+        let rows = ours.rows(sizes.transactions[0])?;
         cold.push(rows.len(), ours.take(&rows, CHUNKS[0]).await?.elapsed);
     }
     Ok((ours, cold))

@@ -35,13 +35,9 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(url: Option<String>) -> anyhow::Result<Server> {
-        let (url, private) = match url {
-            Some(url) => (url, None),
-            None => {
-                let cluster = Cluster::start(SETTINGS).await?;
-                (cluster.url("postgres"), Some(cluster))
-            }
-        };
+        let private = if url.is_none() { Some(Cluster::start(SETTINGS).await?) } else { None };
+        let url = url.or_else(|| private.as_ref().map(|cluster| cluster.url("postgres")));
+        let url = url.context("neither an address nor a server of our own")?;
         Ok(Server { url, made: Mutex::default(), private })
     }
 
