@@ -86,6 +86,17 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     Ok(if summary.rejected == 0 { Ended::Fine } else { Ended::Failed })
 }
 
+/// The same road for a file of the bench: how many were accepted.
+#[cfg(feature = "bench")]
+pub(super) async fn into_ledger(
+    file: &std::path::Path,
+    intake: ledger_core::steps::intake::Intake,
+) -> anyhow::Result<u64> {
+    let (file, at) = (file.to_owned(), At::default());
+    let arguments = Arguments { file, at, url: None, json: false, rejects: None };
+    Ok(ingest(&arguments, &Target::Ledger(intake)).await?.accepted)
+}
+
 async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summary> {
     let began = Instant::now();
     let mut lines = Lines::open(&arguments.file)?;

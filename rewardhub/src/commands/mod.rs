@@ -86,7 +86,7 @@ struct Data {
 }
 
 /// Which ledger a command is about.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 struct At {
     /// The data folder [env: `REWARDHUB_DATA`] [default: ./data].
     #[arg(long, global = true, value_name = "DIR")]

@@ -5,19 +5,27 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::ours::IN_FLIGHT;
 
 /// One case's speed, round by round, per second.
 #[derive(Default)]
 pub(super) struct Samples(Vec<f64>);
 
 impl Samples {
+    /// One more round.
     pub(super) fn push(&mut self, count: usize, elapsed: Duration) {
         let count = u32::try_from(count).map_or(f64::MAX, f64::from);
         self.0.push(count / elapsed.as_secs_f64());
     }
 
-    fn median(&self) -> f64 {
+    /// A speed that somebody else measured.
+    pub(super) fn once(per_second: u32) -> Samples {
+        Samples(vec![f64::from(per_second)])
+    }
+
+    pub(super) fn median(&self) -> f64 {
         median(self.0.clone())
     }
 
@@ -66,11 +74,20 @@ impl Cases {
     }
 }
 
-/// The value that `percent` of the values do not exceed.
-pub(super) fn quantile(values: &mut [Duration], percent: usize) -> Duration {
+/// The value that `per_mille` of the values do not exceed.
+pub(super) fn quantile(values: &mut [Duration], per_mille: usize) -> Duration {
     values.sort_unstable();
-    let place = (values.len() * percent).div_ceil(100).saturating_sub(1);
+    let place = (values.len() * per_mille).div_ceil(1_000).saturating_sub(1);
     values.get(place).copied().unwrap_or_default()
+}
+
+/// How long requests took while a fixed number of them was under way, by their size.
+pub(super) fn closed_loop<'a>(by: impl Iterator<Item = (usize, &'a mut Vec<Duration>)>) -> Value {
+    let chunks = by.map(|(chunk, latencies)| {
+        let (p50, p99) = (quantile(latencies, 500), quantile(latencies, 990));
+        json!({ "chunk": chunk, "p50_ms": milliseconds(p50), "p99_ms": milliseconds(p99) })
+    });
+    json!({ "in_flight": IN_FLIGHT, "chunks": chunks.collect::<Vec<_>>() })
 }
 
 pub(super) fn milliseconds(duration: Duration) -> f64 {
@@ -87,26 +104,25 @@ fn hundredths(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-/// Processor, cores, system.
-pub(super) fn machine() -> String {
-    let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("model name"))?;
-        line.split_once(": ").map(|(_, name)| name.to_owned())
-    });
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let model = model.unwrap_or_else(|| std::env::consts::ARCH.into());
-    format!("{model}, {cores} cores, {}", std::env::consts::OS)
+/// As a speed by itself.
+pub(super) fn per_second(count: usize, elapsed: Duration) -> f64 {
+    let count = u32::try_from(count).map_or(f64::MAX, f64::from);
+    (count / elapsed.as_secs_f64()).round()
+}
+
+pub(super) fn seconds(duration: Duration) -> f64 {
+    hundredths(duration.as_secs_f64())
 }
 
 /// The report as a table.
 pub(super) fn print(report: &Value) {
     println!("{}\n", report["machine"].as_str().unwrap_or_default());
-    println!("{:<40} {:>10}   {:<45} {:>10} {:>7}", "case", "per second", "against", "per second", "ratio");
+    println!("{:<58} {:>10}   {:<58} {:>10} {:>7}", "case", "per second", "against", "per second", "ratio");
     for case in report["cases"].as_array().into_iter().flatten() {
         let text = |name: &str| case[name].as_str().unwrap_or_default().to_owned();
         let number = |name: &str| case[name].as_f64().unwrap_or(f64::NAN);
         println!(
-            "{:<40} {:>10.0}   {:<45} {:>10.0} {:>6.2}x",
+            "{:<58} {:>10.0}   {:<58} {:>10.0} {:>6.2}x",
             text("name"),
             number("per_second"),
             text("against"),
@@ -114,7 +130,10 @@ pub(super) fn print(report: &Value) {
             number("ratio")
         );
     }
-    for part in ["latency", "stages_us_per_transaction", "memory", "log_bytes_per_event"] {
-        println!("\n{part}: {:#}", report[part]);
+    let told = ["machine", "cases"];
+    for (part, value) in report.as_object().into_iter().flatten() {
+        if !told.contains(&part.as_str()) && !value.is_null() {
+            println!("\n{part}: {value:#}");
+        }
     }
 }

@@ -1,11 +1,7 @@
 //! The ledger under load: a sandbox bank's rows, parsed, sealed, drawn and durable.
 
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use adapters::sandbox::bank::{Customer, Mix};
-use adapters::sandbox::{Generator, GeneratorConfig};
 use anyhow::{Context as _, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use ledger_core::account::CommandKind;
@@ -17,10 +13,11 @@ use ledger_core::log::Position;
 use ledger_core::steps::intake::Sources;
 use tempfile::TempDir;
 
+use super::bank::Bank;
+use super::home::{Bytes, Home, Place};
+use super::running::Running;
 use crate::commands::campaign::{command, parse_terms};
 use crate::folder::Folder;
-use crate::node::Engine;
-use crate::stores::Stores;
 
 /// Requests that are under way at once.
 pub(super) const IN_FLIGHT: usize = 8;
@@ -30,9 +27,12 @@ const CAMPAIGN: &str = include_str!("../../../../campaign.example.yaml");
 
 /// A ledger with a running campaign and open accounts, and the bank that feeds it.
 pub(super) struct Ours {
+    pub(super) engine: Running,
+    bank: Bank,
+    place: Place,
+    folder: Folder,
+    /// Where the folder is; gone with us.
     temporary: TempDir,
-    pub(super) engine: Engine,
-    bank: Generator,
 }
 
 /// How long some rows took.
@@ -43,9 +43,11 @@ pub(super) struct Taken {
 }
 
 impl Ours {
-    pub(super) async fn open(accounts: u32) -> anyhow::Result<Ours> {
+    pub(super) async fn open(home: &Home, accounts: u32) -> anyhow::Result<Ours> {
         let temporary = tempfile::tempdir()?;
-        let engine = start(temporary.path()).await?;
+        let folder = Folder::create(temporary.path())?;
+        let place = home.place().await?;
+        let engine = Running::start(place.log(&folder).await?, &folder, settings()).await?;
         let terms = terms()?;
         let id = terms.campaign_id.clone();
         for kind in [
@@ -55,25 +57,30 @@ impl Ours {
         ] {
             command(&engine.ledger, &id, kind, "bench").await?;
         }
-        let bank = Generator::new(GeneratorConfig {
-            seed: 1,
-            customers: accounts,
-            source: "bench_bank".into(),
-            run: "bench".into(),
-            mix: Mix::plain(),
-        })?;
-        let ids: Vec<&AccountId> = bank.customers().iter().map(Customer::account_id).collect();
+        let bank = Bank::open("cus", accounts)?;
+        let ours = Ours { engine, bank, place, folder, temporary };
+        ours.enrol(&ours.bank).await?;
+        Ok(ours)
+    }
+
+    /// Opens the accounts of all its customers.
+    pub(super) async fn enrol(&self, bank: &Bank) -> anyhow::Result<()> {
+        let accounts = bank.accounts()?;
+        let ids: Vec<&AccountId> = accounts.iter().collect();
         for some in ids.chunks(10_000) {
-            engine.keyring.ensure(some, engine.clock.now())?;
+            self.engine.keyring.ensure(some, self.engine.clock.now())?;
         }
-        open_accounts(&engine.ledger, ids.iter().copied().cloned()).await?;
-        Ok(Ours { temporary, engine, bank })
+        open_accounts(&self.engine.ledger, accounts.into_iter()).await
     }
 
     /// The bank's next lines.
-    pub(super) fn rows(&mut self, count: usize) -> Vec<Vec<u8>> {
-        let now = self.engine.clock.now();
-        (0..count).map(|_| self.bank.next(now).json.into_bytes()).collect()
+    pub(super) fn rows(&mut self, count: usize) -> anyhow::Result<Vec<Vec<u8>>> {
+        self.bank.rows(count, self.engine.clock.now())
+    }
+
+    /// The same, half of them of one customer.
+    pub(super) fn rows_half_hot(&mut self, count: usize) -> anyhow::Result<Vec<Vec<u8>>> {
+        self.bank.rows_half_hot(count, self.engine.clock.now())
     }
 
     /// Takes all rows in, `chunk` in a request.
@@ -93,13 +100,12 @@ impl Ours {
         Ok(Taken { elapsed: began.elapsed(), chunks })
     }
 
-    /// Stops and starts on the same folder: no account is in memory.
-    pub(super) async fn reopen(&mut self) -> anyhow::Result<()> {
-        let spare = tempfile::tempdir()?;
-        let idle = start(spare.path()).await?;
-        std::mem::replace(&mut self.engine, idle).stop().await?;
-        let idle = std::mem::replace(&mut self.engine, start(self.temporary.path()).await?);
-        idle.stop().await
+    /// Stops and starts on the same log: no account is in memory.
+    pub(super) async fn reopen(self) -> anyhow::Result<Ours> {
+        let Ours { engine, bank, place, folder, temporary } = self;
+        engine.stop().await?;
+        let engine = Running::start(place.log(&folder).await?, &folder, settings()).await?;
+        Ok(Ours { engine, bank, place, folder, temporary })
     }
 
     /// The last durable position.
@@ -107,17 +113,19 @@ impl Ours {
         *self.engine.ledger.head().borrow()
     }
 
-    /// The size of the log once all of it is in one file.
-    pub(super) fn log_bytes(&self) -> anyhow::Result<u64> {
-        let log = Folder::existing(self.temporary.path())?.log();
-        let connection = rusqlite::Connection::open(&log)?;
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
-        Ok(std::fs::metadata(log)?.len())
+    /// What the log takes on the disk.
+    pub(super) async fn log_bytes(&self) -> anyhow::Result<Bytes> {
+        self.place.bytes(&self.folder).await
     }
 
     pub(super) async fn close(self) -> anyhow::Result<()> {
         self.engine.stop().await
     }
+}
+
+/// The same holder each time, so that a new start need not wait for the lease of the last one.
+fn settings() -> Settings {
+    Settings { holder: "bench".into(), open_enrolment: true, ..Settings::default() }
 }
 
 /// The example campaign.
@@ -137,11 +145,4 @@ pub(super) async fn open_accounts(
         answer.map_err(|e: SubmitError| e)?.context("an account was not opened")?;
     }
     Ok(())
-}
-
-async fn start(path: &Path) -> anyhow::Result<Engine> {
-    let folder = Folder::create(path)?;
-    let lock = folder.lock("bench")?;
-    let stores = Arc::new(Stores::embedded(&folder, lock)?);
-    Engine::start(&stores, &Settings { open_enrolment: true, ..Settings::default() }).await
 }

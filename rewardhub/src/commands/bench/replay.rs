@@ -16,8 +16,6 @@ use ledger_core::log::{EventLog, Position, StreamId};
 use super::PAGE;
 use super::figures::Samples;
 
-const ROUNDS: usize = 3;
-
 #[derive(Default)]
 pub(super) struct Speeds {
     /// Events as stored.
@@ -28,9 +26,9 @@ pub(super) struct Speeds {
     pub(super) checked: Samples,
 }
 
-pub(super) async fn measure(log: &Arc<dyn EventLog>) -> anyhow::Result<Speeds> {
+pub(super) async fn measure(log: &Arc<dyn EventLog>, rounds: usize) -> anyhow::Result<Speeds> {
     let mut speeds = Speeds::default();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let began = Instant::now();
         let (mut position, mut events) = (Position(0), 0);
         while let Some(last) = {

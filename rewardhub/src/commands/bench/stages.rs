@@ -13,8 +13,7 @@ use ledger_core::account::{AccountEvent, RewardAccount};
 use ledger_core::audit::chain::event_hash;
 use ledger_core::draw::{self, Seed};
 use ledger_core::ids::{AccountId, Digest, TransactionKey};
-use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
-use ledger_core::log::{Batch, EventLog as _, Head, Position, StoredEvent};
+use ledger_core::log::{Batch, Head, Position, StoredEvent};
 use ledger_core::seal::Details;
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::{Personal, Transaction, wire};
@@ -22,10 +21,12 @@ use serde_json::{Map, Value, json};
 
 use super::CHUNKS;
 use super::figures::micros_each;
+use super::home::Home;
 use super::ours::{Ours, terms};
+use crate::folder::Folder;
 
-pub(super) async fn measure(ours: &mut Ours, count: usize) -> anyhow::Result<Value> {
-    let rows = ours.rows(count);
+pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyhow::Result<Value> {
+    let rows = ours.rows(count)?;
     let (keyring, now) = (Arc::clone(&ours.engine.keyring), ours.engine.clock.now());
     let mut stages = Stages { count, figures: Map::new() };
 
@@ -92,7 +93,7 @@ pub(super) async fn measure(ours: &mut Ours, count: usize) -> anyhow::Result<Val
         event.position = Position(position);
     }
     for chunk in CHUNKS {
-        let elapsed = append(&stored, chunk).await?;
+        let elapsed = append(home, &stored, chunk).await?;
         stages.figures.insert(format!("append by {chunk}"), json!(micros_each(elapsed, stored.len())));
     }
     Ok(Value::Object(stages.figures))
@@ -154,9 +155,9 @@ fn commands(prepared: Vec<Arc<PreparedTransaction>>) -> anyhow::Result<Vec<Comma
 }
 
 /// The log's own append of events that are ready.
-async fn append(events: &[StoredEvent], chunk: usize) -> anyhow::Result<Duration> {
+async fn append(home: &Home, events: &[StoredEvent], chunk: usize) -> anyhow::Result<Duration> {
     let temporary = tempfile::tempdir()?;
-    let log = SqliteLog::open(&temporary.path().join("log.db"), &SqliteOptions::default())?;
+    let log = home.place().await?.log(&Folder::create(temporary.path())?).await?;
     let mut head: Head = log.lease("bench", None).await?;
     let mut elapsed = Duration::ZERO;
     for some in events.chunks(chunk) {

@@ -1,5 +1,4 @@
-//! The limit: the very same events into the very same table by SQLite alone, prepared beforehand, on one
-//! connection with the log's own settings.
+//! By SQLite, prepared beforehand, with the log's own settings.
 
 use std::time::{Duration, Instant};
 
@@ -7,30 +6,30 @@ use ledger_core::log::StoredEvent;
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
-const SCHEMA: &str = include_str!("../../../../migrations/sqlite/log.sql");
+const SCHEMA: &str = include_str!("../../../../../migrations/sqlite/log.sql");
 /// As the log sets its writer up.
 const SETTINGS: &str = "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
      PRAGMA wal_autocheckpoint = 32768; PRAGMA cache_size = -262144;";
 const INSERT: &str = "INSERT INTO events (position, aggregate_type, aggregate_id, sequence, event_type, event_version, \
      payload, metadata, recorded_at, transaction_key, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-pub(super) struct Raw {
+pub(in super::super) struct RawSqlite {
     connection: Connection,
     batch: usize,
     _temporary: TempDir,
 }
 
-impl Raw {
-    pub(super) fn open(batch: usize) -> anyhow::Result<Raw> {
+impl RawSqlite {
+    pub(in super::super) fn open(batch: usize) -> anyhow::Result<RawSqlite> {
         let temporary = tempfile::tempdir()?;
         let connection = Connection::open(temporary.path().join("raw.db"))?;
         connection.execute_batch(SETTINGS)?;
         connection.execute_batch(SCHEMA)?;
-        Ok(Raw { connection, batch, _temporary: temporary })
+        Ok(RawSqlite { connection, batch, _temporary: temporary })
     }
 
     /// Inserts the events, `batch` in a commit.
-    pub(super) fn insert(&mut self, events: &[StoredEvent]) -> anyhow::Result<Duration> {
+    pub(in super::super) fn insert(&mut self, events: &[StoredEvent]) -> anyhow::Result<Duration> {
         let began = Instant::now();
         for batch in events.chunks(self.batch) {
             let transaction = self.connection.transaction()?;

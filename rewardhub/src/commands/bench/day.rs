@@ -1,0 +1,54 @@
+//! The brief's day: 100,000 transactions, as `rewardhub ingest` takes them from an NDJSON file (in memory by then)
+//! to durable decisions, with what they cost in processor time and on the disk.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use anyhow::ensure;
+use serde_json::{Value, json};
+
+use super::figures::{micros_each, per_second, seconds};
+use super::home::Home;
+use super::machine::{own_time, time_of_all};
+use super::ours::Ours;
+use crate::commands::ingest;
+
+const TRANSACTIONS: usize = 100_000;
+
+pub(super) async fn measure(home: &Home, ours: &mut Ours) -> anyhow::Result<Value> {
+    let mut file = tempfile::NamedTempFile::new()?;
+    for row in ours.rows(TRANSACTIONS)? {
+        file.write_all(&row)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()?;
+    let server = match home {
+        Home::Postgres(server) if server.private() => server.processes().await?,
+        Home::Postgres(_) | Home::Sqlite => vec![],
+    };
+
+    let bytes_before = ours.log_bytes().await?;
+    let (own_before, server_before) = (own_time()?, time_of_all(&server));
+    let began = Instant::now();
+    let accepted = ingest::into_ledger(file.path(), ours.engine.intake.clone()).await?;
+    let elapsed = began.elapsed();
+    let own = own_time()?.saturating_sub(own_before);
+    let theirs = time_of_all(&server).saturating_sub(server_before);
+    let bytes = ours.log_bytes().await?;
+    ensure!(accepted == TRANSACTIONS as u64, "{accepted} of {TRANSACTIONS} transactions were accepted");
+
+    let each = |after: u64, before: u64| after.saturating_sub(before) / TRANSACTIONS as u64;
+    Ok(json!({
+        "transactions": TRANSACTIONS,
+        "seconds": seconds(elapsed),
+        "per_second": per_second(TRANSACTIONS, elapsed),
+        "cpu_us_per_transaction": {
+            "ours": micros_each(own, TRANSACTIONS),
+            "server": (!server.is_empty()).then(|| micros_each(theirs, TRANSACTIONS)),
+        },
+        "log_bytes_per_transaction": {
+            "table": each(bytes.table, bytes_before.table),
+            "indexes": each(bytes.indexes, bytes_before.indexes),
+        },
+    }))
+}

@@ -1,0 +1,79 @@
+//! Where a measured ledger keeps its log.
+
+use std::sync::Arc;
+
+use ledger_core::log::EventLog;
+use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
+use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
+use ledger_core::postgres::{Database, Options};
+use serde::Serialize;
+
+use super::server::Server;
+use crate::folder::Folder;
+
+/// What new logs are made on.
+#[derive(Clone)]
+pub(super) enum Home {
+    /// A file in the ledger's folder.
+    Sqlite,
+    /// A database on this server.
+    Postgres(Arc<Server>),
+}
+
+/// One log's own place.
+pub(super) enum Place {
+    Sqlite,
+    Postgres(Box<Database>),
+}
+
+/// What a log's events take on the disk.
+#[derive(Clone, Copy, Serialize)]
+pub(super) struct Bytes {
+    pub(super) table: u64,
+    /// In the same file where they are not told apart.
+    pub(super) indexes: u64,
+}
+
+impl Home {
+    /// A place for a new log.
+    pub(super) async fn place(&self) -> anyhow::Result<Place> {
+        Ok(match self {
+            Home::Sqlite => Place::Sqlite,
+            Home::Postgres(server) => {
+                let url = server.ledger_database().await?;
+                Place::Postgres(Box::new(Database::new(url.parse()?, &Options::default())))
+            }
+        })
+    }
+}
+
+impl Place {
+    /// Opens the log, with the folder for what is not in a database.
+    pub(super) async fn log(&self, folder: &Folder) -> anyhow::Result<Arc<dyn EventLog>> {
+        Ok(match self {
+            Place::Sqlite => Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?),
+            Place::Postgres(database) => {
+                Arc::new(PostgresLog::open(Database::clone(database), PostgresOptions::default()).await?)
+            }
+        })
+    }
+
+    pub(super) async fn bytes(&self, folder: &Folder) -> anyhow::Result<Bytes> {
+        match self {
+            // The size of the log once all of it is in one file.
+            Place::Sqlite => {
+                let connection = rusqlite::Connection::open(folder.log())?;
+                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
+                Ok(Bytes { table: std::fs::metadata(folder.log())?.len(), indexes: 0 })
+            }
+            Place::Postgres(database) => {
+                let sizes = "SELECT pg_table_size('ledger.events'), pg_indexes_size('ledger.events')";
+                let row = database.connect().await?.query_one(sizes, &[]).await?;
+                Ok(Bytes {
+                    table: u64::try_from(row.get::<_, i64>(0))?,
+                    indexes: u64::try_from(row.get::<_, i64>(1))?,
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A ledger that runs without steps and projections: log, keys, writer, intake.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use ledger_core::engine::{KeyringSeeds, Ledger, Parts, Settings, Stopped};
+use ledger_core::log::EventLog;
+use ledger_core::seal::{FileKeyProvider, Keyring};
+use ledger_core::steps::intake::Intake;
+use ledger_core::time::{Clock, SystemClock};
+use tokio::sync::oneshot;
+
+use crate::folder::Folder;
+
+pub(super) struct Running {
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) ledger: Ledger,
+    pub(super) intake: Intake,
+    pub(super) clock: Arc<dyn Clock>,
+    stopped: oneshot::Receiver<Stopped>,
+}
+
+impl Running {
+    /// Starts on this log, with its keys in the folder.
+    pub(super) async fn start(
+        log: Arc<dyn EventLog>,
+        folder: &Folder,
+        settings: Settings,
+    ) -> anyhow::Result<Running> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
+        let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider))?);
+        let seeds = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
+        let parts = Parts { log: Arc::clone(&log), clock: Arc::clone(&clock), seeds };
+        let (ledger, stopped) = Ledger::start(parts, settings).await?;
+        let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock), true);
+        Ok(Running { log, keyring, ledger, intake, clock, stopped })
+    }
+
+    /// Lets the writer finish what it was given.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        let Running { ledger, intake, stopped, .. } = self;
+        drop((ledger, intake));
+        stopped.await.context("the writer's thread died")?;
+        Ok(())
+    }
+}
