@@ -1,7 +1,9 @@
 //! Events, and a log of them, for this crate's tests. One campaign `c1` with two tiers, one feed `bank`.
 
+mod place;
+
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
 
 use async_trait::async_trait;
 use ledger_core::account::AccountEvent;
@@ -17,19 +19,11 @@ use ledger_core::log::{
     StreamType,
 };
 use ledger_core::money::{Currency, Money};
-use ledger_core::postgres::{self, Database};
 use ledger_core::posting::Posting;
 use ledger_core::seal::Sealed;
-use ledger_core::testing::Cluster;
 use ledger_core::time::{Epoch, Timestamp};
-use tokio::runtime::Runtime;
 
-use crate::connection::Connection;
-use crate::error::ProjectionError;
-use crate::projection::Projection;
-use crate::rebuild::{RebuildReport, Selection, compare};
-use crate::runner::Runner;
-use crate::store::ReadStore;
+pub(crate) use self::place::*;
 
 pub(crate) fn gbp(minor: i64) -> Money {
     Money::new(minor, Currency::from_code("GBP").unwrap()).unwrap()
@@ -309,112 +303,4 @@ impl EventLog for TestLog {
     ) -> Result<Vec<StoredEvent>, LogError> {
         not_here()
     }
-}
-
-/// Where a test has its read models.
-pub(crate) enum Place {
-    Sqlite,
-    Postgres { cluster: Arc<Cluster>, used: Used },
-}
-
-/// Databases of stores that are gone: making one takes longer than emptying it.
-type Used = Arc<Mutex<Vec<String>>>;
-
-/// Holds what a test says to both databases.
-pub(crate) fn on_both(test: impl Fn(&Place)) {
-    let postgres = Place::Postgres { cluster: block_on(Cluster::shared()), used: Used::default() };
-    for (name, place) in [("SQLite", Place::Sqlite), ("PostgreSQL", postgres)] {
-        // Shown when the test fails.
-        println!("on {name}:");
-        test(&place);
-    }
-}
-
-/// A store with nothing else in it, gone when dropped.
-pub(crate) struct TestStore {
-    pub(crate) store: ReadStore,
-    /// In SQLite's folder, or in this database.
-    pub(crate) folder: tempfile::TempDir,
-    pub(crate) database: Option<(String, Used)>,
-}
-
-impl Place {
-    pub(crate) fn store(&self) -> TestStore {
-        let folder = tempfile::tempdir().unwrap();
-        let Place::Postgres { cluster, used } = self else {
-            let store = ReadStore::open(&folder.path().join("read.db")).unwrap();
-            return TestStore { store, folder, database: None };
-        };
-        let again = used.lock().unwrap().pop();
-        let url = again.clone().unwrap_or_else(|| block_on(cluster.database()).unwrap());
-        let store = open_postgres(&url);
-        let store = TestStore { store, folder, database: Some((url, Arc::clone(used))) };
-        if again.is_some() {
-            let tables = Projection::ALL.iter().flat_map(|p| p.tables()).map(|table| table.name);
-            store.tamper(
-                &tables
-                    .chain(["checkpoints"])
-                    .map(|t| format!("DELETE FROM {t}"))
-                    .collect::<Vec<_>>()
-                    .join(";"),
-            );
-        }
-        store
-    }
-
-    /// A store that has seen the campaign and these events of account `a`.
-    pub(crate) fn after(&self, events: impl IntoIterator<Item = AccountEvent>) -> TestStore {
-        let log = TestLog::with_campaign();
-        log.account("a", events);
-        let store = self.store();
-        store.follow(&Arc::new(log), 3).unwrap();
-        store
-    }
-}
-
-impl Drop for TestStore {
-    fn drop(&mut self) {
-        if let Some((url, used)) = self.database.take() {
-            used.lock().unwrap().push(url);
-        }
-    }
-}
-
-pub(crate) fn open_postgres(url: &str) -> ReadStore {
-    let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
-    block_on(ReadStore::open_postgres(database)).unwrap()
-}
-
-impl TestStore {
-    /// Applies all that the log has, `batch` events at a time.
-    pub(crate) fn follow(&self, log: &Arc<TestLog>, batch: usize) -> Result<(), ProjectionError> {
-        let (runner, _) = Runner::new(Arc::clone(log) as _, self.store.clone())?;
-        let runner = runner.with_batch(batch);
-        block_on(async {
-            while runner.step().await? > 0 {}
-            Ok(())
-        })
-    }
-
-    pub(crate) fn query<T>(&self, f: impl FnOnce(&Connection) -> Result<T, ProjectionError>) -> T {
-        self.store.query(f).unwrap()
-    }
-
-    /// Changes tables behind the runner's back.
-    pub(crate) fn tamper(&self, sql: &str) {
-        self.store.write(|conn| conn.batch(sql)).unwrap();
-    }
-
-    /// How the tables differ from what the log says.
-    pub(crate) fn compare(&self, log: &TestLog) -> Vec<RebuildReport> {
-        block_on(compare(log, &self.store, Selection::All, |_, _| {})).unwrap()
-    }
-}
-
-/// One for all tests: it drives connections that outlive a call.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
-    });
-    RUNTIME.block_on(future)
 }

@@ -195,7 +195,7 @@ fn a_connection_that_is_killed_again_and_again_loses_and_repeats_nothing() {
             cluster.execute(database, &kill).await.unwrap();
             kills += 1;
             tokio::time::sleep(Duration::from_millis(40 * kills)).await;
-            assert!(progress.is_running(), "killed {kills} times");
+            assert!(progress.is_running() && kills < 50, "killed {kills} times");
         }
         assert!(kills > 2, "it was over too soon");
         stop.send_replace(true);
