@@ -309,7 +309,9 @@ async fn a_front_says_what_it_waits_for_until_there_is_something_to_serve() {
     let front = Front::new(Arc::new(|| "up 1\n".into()));
     let send = |path: &str| front.router().oneshot(get_request(path));
     for (waiting, state) in [(None, "starting"), (Some(Waiting::Standby), "standby")] {
-        waiting.into_iter().for_each(|why| front.wait(why));
+        if let Some(why) = waiting {
+            front.wait(why);
+        }
         assert_eq!(send("/healthz").await.unwrap().status(), 200);
         assert_eq!(text(send("/metrics").await.unwrap()).await, "up 1\n");
         let response = send("/readyz").await.unwrap();

@@ -27,7 +27,7 @@ pub struct Stores {
 
 enum Place {
     Embedded { folder: Folder, _lock: Lock },
-    Postgres { folder: Folder, database: Database },
+    Postgres { folder: Folder, database: Box<Database> },
 }
 
 impl Stores {
@@ -60,14 +60,14 @@ impl Stores {
         let log = Arc::new(PostgresLog::open(database.clone(), options).await?);
         let provider = root_key(&folder, &database)?;
         let keyring = Arc::new(Keyring::open_postgres(database.clone(), provider)?);
-        Ok(Stores { log, keyring, place: Place::Postgres { folder, database } })
+        Ok(Stores { log, keyring, place: Place::Postgres { folder, database: Box::new(database) } })
     }
 
     /// How far the steps have come.
     pub fn checkpoints(&self) -> anyhow::Result<Checkpoints> {
         Ok(match &self.place {
             Place::Embedded { folder, .. } => Checkpoints::open(&folder.steps())?,
-            Place::Postgres { database, .. } => Checkpoints::in_postgres(database.clone()),
+            Place::Postgres { database, .. } => Checkpoints::in_postgres((**database).clone()),
         })
     }
 
@@ -123,7 +123,7 @@ pub async fn read_only_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>>
 /// The database that the configuration names.
 pub fn database(config: &Config) -> anyhow::Result<Database> {
     match &config.log {
-        LogPlace::Postgres(address) => Ok(Database::new(address.clone(), &config.database)),
+        LogPlace::Postgres(address) => Ok(Database::new((**address).clone(), &config.database)),
         LogPlace::Embedded => bail!("the log is in a data folder, not in a database"),
     }
 }

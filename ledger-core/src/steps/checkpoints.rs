@@ -14,7 +14,7 @@ pub struct Checkpoints(Store);
 
 enum Store {
     Sqlite(Mutex<Connection>),
-    Postgres(Database),
+    Postgres(Box<Database>),
 }
 
 /// The checkpoints could not be read or written.
@@ -56,7 +56,7 @@ impl Checkpoints {
 
     /// Those of this database.
     pub fn in_postgres(database: Database) -> Checkpoints {
-        Checkpoints(Store::Postgres(database))
+        Checkpoints(Store::Postgres(Box::new(database)))
     }
 
     /// Where a step goes on: everything up to here is done. The beginning for a step never run.

@@ -25,7 +25,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     };
     // A migration may take as long as it takes; it still waits for no lock longer than others.
     let options = Options { statement_timeout: Duration::ZERO, ..config.database };
-    let database = Database::new(address, &options);
+    let database = Database::new(*address, &options);
     let place = database.address().to_string();
     let mut client = database.connect().await.with_context(|| format!("cannot connect to {place}"))?;
     let applied = postgres::migrate(&mut client, arguments.runtime_role.as_deref()).await?;

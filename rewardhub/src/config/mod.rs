@@ -47,7 +47,7 @@ pub enum LogPlace {
     /// In the data folder.
     Embedded,
     /// In a PostgreSQL database.
-    Postgres(Address),
+    Postgres(Box<Address>),
 }
 
 /// Whose tokens are accepted.

@@ -11,7 +11,7 @@ pub(super) enum Log {
     /// `sqlite:`, perhaps with its folder.
     Sqlite(Option<PathBuf>),
     /// `postgres://…`.
-    Postgres(Address),
+    Postgres(Box<Address>),
 }
 
 /// Never repeats the text: a password may stand in it.
@@ -19,10 +19,10 @@ pub(super) fn log(text: &str) -> Result<Log, String> {
     match text.strip_prefix("sqlite:") {
         Some("") => Ok(Log::Sqlite(None)),
         Some(path) => Ok(Log::Sqlite(Some(path.into()))),
-        None if text.starts_with("postgres") => text.parse().map(Log::Postgres).map_err(|error| {
-            let error: &ledger_core::postgres::AddressError = &error;
-            error.to_string()
-        }),
+        None if text.starts_with("postgres") => {
+            let address: Result<Address, _> = text.parse();
+            address.map(|address| Log::Postgres(Box::new(address))).map_err(|error| error.to_string())
+        }
         None => Err("must be sqlite:FOLDER or postgres://user:password@host:port/database".into()),
     }
 }

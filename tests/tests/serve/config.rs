@@ -1,6 +1,13 @@
 //! Settings that cannot be used: exit code 2, the setting and its source named, no secret shown.
 
+use std::time::Duration;
+
+use api::auth::{SandboxIssuer, TokenRequest};
+use ledger_core::time::{Clock as _, SystemClock};
+use rewardhub_tests::rows::purchase;
 use rewardhub_tests::{Home, text};
+
+use crate::world::SOON;
 
 #[test]
 fn what_cannot_be_used_is_named_with_its_source() {
@@ -61,4 +68,36 @@ fn a_key_set_that_is_none_is_refused() {
     let config = home.write("c.yaml", config);
     let refused = home.run(&["serve", "--config", text(&config)]).expect_code(3);
     assert!(refused.stderr.contains("keys.json: not a JSON Web Key Set"), "{}", refused.stderr);
+}
+
+#[test]
+fn tokens_of_an_issuer_outside_are_checked_by_its_key_set() {
+    let (home, elsewhere) = (Home::new(), tempfile::tempdir().unwrap());
+    let issuer = SandboxIssuer::open_or_create(elsewhere.path()).unwrap();
+    let keys = home.write("keys.json", serde_json::to_string(&issuer.jwks()).unwrap());
+    let config =
+        format!("enrolment: open\ntokens: {{ issuer: {}, jwks: '{}' }}\n", issuer.issuer(), text(&keys));
+    let config = home.write("c.yaml", config);
+    let sources = ["*".to_owned()];
+    let request = TokenRequest {
+        sub: Some("feed-1"),
+        sources: &sources,
+        scope: "transactions:write",
+        ttl: Duration::from_mins(5),
+    };
+    let token = issuer.issue(&request, SystemClock.now()).unwrap();
+    let ours = SandboxIssuer::open_or_create(home.file("").as_path()).unwrap();
+    let forged = ours.issue(&request, SystemClock.now()).unwrap();
+
+    let service = home.listen(&[("REWARDHUB_CONFIG", text(&config))]);
+    service.ready(SOON);
+    let row = serde_json::to_vec(&purchase("t1", "cus_1")).unwrap();
+    assert_eq!(service.post(&forged, "application/json", row.clone()).status, 401);
+    assert_eq!(service.post(&token, "application/json", row).rows()[0]["result"], "accepted");
+    service.stop_by("TERM").expect_code(0);
+
+    let other = [("REWARDHUB_CONFIG", text(&config)), ("REWARDHUB_TOKENS_AUDIENCE", "somebody-else")];
+    let service = home.listen(&other);
+    service.ready(SOON);
+    assert_eq!(service.post(&token, "application/json", "{}").status, 401);
 }
