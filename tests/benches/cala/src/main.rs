@@ -1,7 +1,7 @@
 //! How many two-entry transactions cala-ledger posts in a second, durable, in the empty database at
 //! `BENCH_DATABASE_URL`.
 //!
-//! One at a time from 8 tasks (`post_transaction`) and by 1,000 in one database transaction
+//! One at a time from 8 tasks (`post_transaction`) and by 500 in one database transaction
 //! (`post_transactions`), between random pairs of 2,000 accounts. Prints one line of JSON.
 
 use std::sync::Arc;
@@ -21,7 +21,8 @@ use rust_decimal::Decimal;
 
 const TASKS: usize = 8;
 const ACCOUNTS: usize = 2_000;
-const BATCH: usize = 1_000;
+/// A call may lock 1,000 balances; each transaction touches two.
+const BATCH: usize = 500;
 const TEMPLATE: &str = "PAYMENT";
 
 #[tokio::main]
