@@ -106,7 +106,10 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(events: &'a [StoredEvent]) -> Columns<'a> {
         let mut columns = Columns::default();
-        for event in events {
+        // Stream by stream: the largest index is then walked in its own order. Positions stand in the rows.
+        let mut ordered: Vec<&StoredEvent> = events.iter().collect();
+        ordered.sort_by(|a, b| a.stream.id.cmp(&b.stream.id).then(a.position.cmp(&b.position)));
+        for event in ordered {
             columns.positions.push(rows::integer(event.position.0));
             columns.types.push(event.stream.stream_type.as_str());
             columns.ids.push(&event.stream.id);
