@@ -75,7 +75,7 @@ impl Stores {
     pub async fn read_models(&self) -> anyhow::Result<ReadStore> {
         match &self.place {
             Place::Embedded { folder, .. } => Ok(ReadStore::open(&folder.read())?),
-            Place::Postgres { database, .. } => Ok(ReadStore::open_postgres(database.clone()).await?),
+            Place::Postgres { database, .. } => Ok(ReadStore::open_postgres((**database).clone()).await?),
         }
     }
 

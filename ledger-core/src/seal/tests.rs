@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::store::{KeyStore, PostgresKeys, SqliteKeys};
 use super::*;
 use crate::draw::Seed;
 use crate::ids::{CampaignId, Source, TransactionId};
@@ -283,13 +284,34 @@ async fn database(cluster: &Cluster) -> Database {
     Database::new(address, &crate::postgres::Options::default())
 }
 
+/// Whoever comes second, or again after a reply that was lost, is handed the first key.
+fn keeps_the_first_key(store: &dyn KeyStore) {
+    let (a, b) = (account("a"), account("b"));
+    assert_eq!(store.create(&[(&a, vec![1])], NOW).unwrap(), [[1]]);
+    assert_eq!(store.create(&[(&b, vec![2]), (&a, vec![3])], NOW).unwrap(), [[2], [1]]);
+    assert!(store.erase(&a, NOW).unwrap());
+    assert_eq!(store.create(&[(&a, vec![4]), (&b, vec![5])], NOW).unwrap(), [vec![], vec![2]]);
+    let c = account("c");
+    assert_eq!(store.wrapped(&[&c, &b, &a]).unwrap(), [None, Some(vec![2]), Some(vec![])]);
+    store.create_named("n", &[6]).unwrap();
+    store.create_named("n", &[7]).unwrap();
+    assert_eq!((store.named("n").unwrap(), store.named("m").unwrap()), (Some(vec![6]), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_stores_keep_the_first_key() {
+    let (cluster, folder) = (Cluster::shared().await, Folder::new());
+    keeps_the_first_key(&SqliteKeys::open(&folder.keys()).unwrap());
+    keeps_the_first_key(&PostgresKeys::new(database(&cluster).await));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_on_postgres_are_made_once_whoever_asks() {
     let (cluster, folder) = (Cluster::shared().await, Folder::new());
     let database = database(&cluster).await;
     assert!(!Keyring::is_in(&database).unwrap());
     // Two processes make our own keys and those of the same accounts at once, in opposite order.
-    let runtime = &tokio::runtime::Handle::current();
+    let (runtime, together) = (&tokio::runtime::Handle::current(), &std::sync::Barrier::new(3));
     let keyrings: Vec<_> = std::thread::scope(|scope| {
         let open = |backwards: bool| {
             let (database, provider) = (database.clone(), folder.provider("root.key"));
@@ -300,6 +322,7 @@ async fn keys_on_postgres_are_made_once_whoever_asks() {
                 if backwards {
                     ids.reverse();
                 }
+                together.wait();
                 for some in ids.chunks(50) {
                     let states = keyring.ensure(&some.iter().collect::<Vec<_>>(), NOW).unwrap();
                     assert_eq!(states, [KeyState::Ready; 50]);
