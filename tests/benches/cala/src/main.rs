@@ -65,7 +65,9 @@ impl Bench {
         let mut accounts = Vec::with_capacity(ACCOUNTS);
         for n in 0..ACCOUNTS {
             let (id, code) = (AccountId::new(), format!("account-{n}"));
-            cala.accounts().create(NewAccount::builder().id(id).name(code.clone()).code(code).build()).await?;
+            cala.accounts()
+                .create(NewAccount::builder().id(id).name(code.clone()).code(code).build())
+                .await?;
             accounts.push(id);
         }
         Ok(Bench { cala, journal, accounts })
@@ -141,7 +143,10 @@ fn template() -> anyhow::Result<NewTxTemplate> {
             parameter("units", ParamDataType::Decimal)?,
         ])
         .transaction(
-            NewTxTemplateTransaction::builder().effective("date()").journal_id("params.journal_id").build()?,
+            NewTxTemplateTransaction::builder()
+                .effective("date()")
+                .journal_id("params.journal_id")
+                .build()?,
         )
         .entries(vec![
             entry("PAYMENT_DR", "params.from", "DEBIT")?,
