@@ -280,6 +280,14 @@ impl EventLog for TestLog {
     async fn save_snapshots(&self, _: &[Snapshot]) -> Result<(), LogError> {
         not_here()
     }
+    async fn snapshots_after(
+        &self,
+        _: &str,
+        _: Option<&StreamId>,
+        _: usize,
+    ) -> Result<Vec<Snapshot>, LogError> {
+        not_here()
+    }
     async fn stream_ids(&self, _: StreamType) -> Result<Vec<StreamId>, LogError> {
         not_here()
     }

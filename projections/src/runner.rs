@@ -102,12 +102,12 @@ impl Runner {
         mut head: watch::Receiver<Position>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), ProjectionError> {
-        self.check_head().await?;
+        let mut checked = false;
         let mut pause = PAUSE_MIN;
         while !*stop.borrow() {
             // A hint given from here on may be about events that this step does not see.
             head.mark_unchanged();
-            let wait = match self.step().await {
+            let wait = match self.checked_step(&mut checked).await {
                 Ok(read) => {
                     pause = PAUSE_MIN;
                     if read == self.batch_events { Wait::No } else { Wait::Hint }
@@ -141,6 +141,15 @@ impl Runner {
             }
         }
         Ok(())
+    }
+
+    /// The first one after the log and the tables have been found to belong together.
+    async fn checked_step(&self, checked: &mut bool) -> Result<usize, ProjectionError> {
+        if !*checked {
+            self.check_head().await?;
+            *checked = true;
+        }
+        self.step().await
     }
 
     /// Reads and applies one batch; answers how many events it had. 0 at the end of the log.

@@ -19,6 +19,8 @@ use super::core::{Core, Hosted, Slot};
 
 /// The fingerprint of the code that states belong to; see `build.rs`.
 pub(super) const CODE: &str = env!("STATE_CODE");
+/// Snapshots that an audit holds at once.
+const PAGE: usize = 100;
 /// Batches of snapshots that may wait to be written; beyond it they are not made.
 const WAITING: usize = 16;
 
@@ -120,35 +122,35 @@ pub struct SnapshotFinding {
     pub sequence: u64,
 }
 
-/// Compares the snapshots of these streams with their replay, for audits; answers those that differ and how many
-/// there were. Snapshots of other code are none of its business: nobody reads them.
-pub async fn check_snapshots(
-    log: &dyn EventLog,
-    streams: &[StreamId],
-) -> Result<(usize, Vec<SnapshotFinding>), LogError> {
-    let snapshots = log.hydrate(streams, CODE).await?.snapshots;
-    let mut findings = Vec::new();
-    for snapshot in &snapshots {
-        let stream = std::slice::from_ref(&snapshot.stream);
-        let equal = match snapshot.stream.stream_type {
-            StreamType::Account => equals::<RewardAccount>(log, stream, snapshot).await?,
-            StreamType::Campaign => equals::<Campaign>(log, stream, snapshot).await?,
-            StreamType::System => true,
-        };
-        if !equal {
-            findings.push(SnapshotFinding { stream: snapshot.stream.clone(), sequence: snapshot.sequence });
+/// Compares all snapshots with the replay of their streams, for audits; answers how many there are and those that
+/// differ. Snapshots of other code are none of its business: nobody reads them.
+pub async fn check_snapshots(log: &dyn EventLog) -> Result<(u64, Vec<SnapshotFinding>), LogError> {
+    let (mut checked, mut findings) = (0, Vec::new());
+    let mut after: Option<StreamId> = None;
+    loop {
+        let snapshots = log.snapshots_after(CODE, after.as_ref(), PAGE).await?;
+        let Some(last) = snapshots.last() else { return Ok((checked, findings)) };
+        after = Some(last.stream.clone());
+        for snapshot in snapshots {
+            let equal = match snapshot.stream.stream_type {
+                StreamType::Account => equals::<RewardAccount>(log, &snapshot).await?,
+                StreamType::Campaign => equals::<Campaign>(log, &snapshot).await?,
+                StreamType::System => true,
+            };
+            checked += 1;
+            if !equal {
+                findings.push(SnapshotFinding { stream: snapshot.stream, sequence: snapshot.sequence });
+            }
         }
     }
-    Ok((snapshots.len(), findings))
 }
 
 async fn equals<A: super::hydrate::Loaded>(
     log: &dyn EventLog,
-    stream: &[StreamId],
     snapshot: &Snapshot,
 ) -> Result<bool, LogError> {
     let mut slot = Slot::<A>::default();
-    for stored in log.load_streams(stream).await? {
+    for stored in log.load_streams(std::slice::from_ref(&snapshot.stream)).await? {
         if stored.sequence > snapshot.sequence {
             break;
         }

@@ -320,6 +320,14 @@ pub trait EventLog: Send + Sync {
     /// Keeps these snapshots instead of earlier ones of their streams. May be called beside the writer.
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError>;
 
+    /// Up to `limit` snapshots by this `code`, by stream, after that of stream `after`. For audits.
+    async fn snapshots_after(
+        &self,
+        code: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Snapshot>, LogError>;
+
     /// The ids of all streams of one type, sorted.
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError>;
 

@@ -191,6 +191,21 @@ impl EventLog for SimulatedLog {
         Ok(())
     }
 
+    async fn snapshots_after(
+        &self,
+        code: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Snapshot>, LogError> {
+        let data = self.read()?;
+        let mut snapshots: Vec<_> =
+            data.snapshots.values().filter(|snapshot| snapshot.code == code).collect();
+        snapshots.sort_by_key(|snapshot| snapshot.stream.to_string());
+        let later =
+            snapshots.into_iter().filter(|s| after.is_none_or(|a| s.stream.to_string() > a.to_string()));
+        Ok(later.take(limit).cloned().collect())
+    }
+
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
         let data = self.read()?;
         Ok(data.streams.keys().filter(|stream| stream.stream_type == stream_type).cloned().collect())

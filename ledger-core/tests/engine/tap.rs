@@ -106,6 +106,15 @@ impl EventLog for TapLog {
         self.inner.save_snapshots(snapshots).await
     }
 
+    async fn snapshots_after(
+        &self,
+        code: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Snapshot>, LogError> {
+        self.inner.snapshots_after(code, after, limit).await
+    }
+
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
         self.inner.stream_ids(stream_type).await
     }

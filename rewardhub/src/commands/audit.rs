@@ -1,10 +1,11 @@
 //! `rewardhub audit replay`: state, balances and hashes recomputed from the log alone and compared with the
-//! read models. Reads only; works beside a running sandbox.
+//! read models and the snapshots. Reads only; works beside a running sandbox.
 
 use std::time::Instant;
 
 use clap::Subcommand;
 use ledger_core::audit::replay::Replay;
+use ledger_core::engine::check_snapshots;
 use ledger_core::log::LogError;
 use projections::rebuild::{Selection, compare};
 use serde_json::json;
@@ -53,8 +54,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         .iter()
         .map(|r| json!({ "projection": r.projection.as_str(), "position": r.events.to_string(), "rows": r.rows, "rows_differing": r.rows_changed }))
         .collect();
-    let holds = summary.findings_total == 0 && differing == 0;
-    let report = json!({ "holds": holds, "replay": summary, "read_models": read_models, "seconds": seconds });
+    let (checked, findings) = check_snapshots(&*log).await?;
+    let snapshots: Vec<String> = findings.iter().map(|f| format!("{} at {}", f.stream, f.sequence)).collect();
+    let holds = summary.findings_total == 0 && differing == 0 && findings.is_empty();
+    let report = json!({
+        "holds": holds, "replay": summary, "read_models": read_models,
+        "snapshots": { "checked": checked, "differing": snapshots }, "seconds": seconds,
+    });
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(if holds { Ended::Fine } else { Ended::Failed })
 }

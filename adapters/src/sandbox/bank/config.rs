@@ -25,7 +25,7 @@ pub struct GeneratorConfig {
 /// How many lines in a million are something else than a purchase booked just now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mix {
-    /// One of [`Kind::Repeat`].
+    /// One of [`Kind::Repeat`](super::Kind::Repeat).
     pub repeat_ppm: u32,
     /// Pending, each of which is booked or removed later.
     pub pending_ppm: u32,

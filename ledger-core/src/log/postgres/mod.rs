@@ -209,6 +209,18 @@ impl EventLog for PostgresLog {
         rows::save_snapshots(&client, snapshots).await.map_err(failed("save snapshots"))
     }
 
+    async fn snapshots_after(
+        &self,
+        code: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Snapshot>, LogError> {
+        let (stream_type, id) =
+            after.map_or(("", ""), |stream| (stream.stream_type.as_str(), stream.id.as_str()));
+        let parameters: [&(dyn ToSql + Sync); 4] = [&code, &stream_type, &id, &rows::limit(limit)];
+        rows::snapshots(&self.query(rows::SNAPSHOTS_AFTER, &parameters).await?)
+    }
+
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
         let rows = self.query(rows::STREAM_IDS, &[&stream_type.as_str()]).await?;
         Ok(rows.iter().map(|row| StreamId { stream_type, id: row.get::<_, &str>(0).into() }).collect())

@@ -56,6 +56,11 @@ pub(super) const SNAPSHOTS: &str = "SELECT n.aggregate_type, n.aggregate_id, n.s
          SELECT * FROM ledger.snapshots WHERE aggregate_type = s.type AND aggregate_id = s.id AND code = $3 \
      ) AS n";
 
+pub(super) const SNAPSHOTS_AFTER: &str = "SELECT aggregate_type, aggregate_id, sequence, hash, code, state \
+     FROM ledger.snapshots \
+     WHERE code = $1 AND (aggregate_type COLLATE \"C\", aggregate_id) > ($2::text COLLATE \"C\", $3::text COLLATE \"C\") \
+     ORDER BY aggregate_type COLLATE \"C\", aggregate_id LIMIT $4";
+
 pub(super) const OF_KEYS: &str = concat!(
     "SELECT ",
     columns!(),

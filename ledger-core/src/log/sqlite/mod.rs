@@ -160,6 +160,16 @@ impl EventLog for SqliteLog {
         rows::save_snapshots(&mut connection, snapshots).map_err(store("save snapshots"))
     }
 
+    async fn snapshots_after(
+        &self,
+        code: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Snapshot>, LogError> {
+        let (code, after) = (code.to_owned(), after.cloned());
+        self.read(move |connection| rows::snapshots_after(connection, &code, after.as_ref(), limit)).await
+    }
+
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
         rows::stream_ids(&lock(&self.inner.lookup), stream_type)
     }

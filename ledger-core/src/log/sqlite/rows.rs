@@ -158,6 +158,38 @@ fn snapshot(connection: &Connection, stream: &StreamId, code: &str) -> rusqlite:
     select.query_row(key, read).optional()
 }
 
+/// All snapshots by this code, page by page.
+pub(super) fn snapshots_after(
+    connection: &Connection,
+    code: &str,
+    after: Option<&StreamId>,
+    limit: usize,
+) -> Result<Vec<Snapshot>, LogError> {
+    let failed = || store("read snapshots");
+    let (stream_type, id) = after.map_or(("", ""), |s| (s.stream_type.as_str(), s.id.as_str()));
+    // A file of version 1 that is only read has none.
+    let table = "SELECT 1 FROM sqlite_schema WHERE name = 'snapshots'";
+    if !connection.prepare_cached(table).map_err(failed())?.exists([]).map_err(failed())? {
+        return Ok(vec![]);
+    }
+    let select = "SELECT aggregate_type, aggregate_id, sequence, hash, state FROM snapshots \
+                  WHERE code = ?1 AND (aggregate_type, aggregate_id) > (?2, ?3) \
+                  ORDER BY aggregate_type, aggregate_id LIMIT ?4";
+    let mut select = connection.prepare_cached(select).map_err(failed())?;
+    let read = |row: &Row<'_>| {
+        let stream_type = StreamType::parse(text(row, 0)?).ok_or_else(|| wrong_type(row, 0))?;
+        Ok(Snapshot {
+            stream: StreamId { stream_type, id: text(row, 1)?.into() },
+            sequence: row.get(2)?,
+            hash: Digest(fixed(row, 3)?),
+            code: code.into(),
+            state: row.get(4)?,
+        })
+    };
+    let rows = select.query_map(params![code, stream_type, id, limit_of(limit)], read).map_err(failed())?;
+    rows.collect::<Result<_, _>>().map_err(failed())
+}
+
 /// Never puts an older one in the place of a newer one.
 pub(super) fn save_snapshots(connection: &mut Connection, snapshots: &[Snapshot]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

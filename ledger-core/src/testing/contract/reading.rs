@@ -205,6 +205,11 @@ pub(super) async fn streams_are_hydrated_from_their_snapshots(place: &impl Place
     log.save_snapshots(&[third.clone(), of_b.clone()]).await.unwrap();
     let mut latest = hydrate("v2").await;
     latest.snapshots.sort_by_key(|snapshot| snapshot.stream.clone());
+    let page = async |after: Option<&StreamId>| log.snapshots_after("v2", after, 1).await.unwrap();
+    assert_eq!(page(None).await, std::slice::from_ref(&third));
+    assert_eq!(page(Some(&third.stream)).await, std::slice::from_ref(&of_b));
+    assert_eq!(page(Some(&of_b.stream)).await, []);
+    assert_eq!(log.snapshots_after("v1", None, 9).await.unwrap(), []);
     assert_eq!(latest, Hydration { snapshots: vec![third, of_b], events: written[3..].to_vec() });
     assert_eq!(hydrate("v1").await, whole, "what is left is of other code");
     assert_eq!(log.load_streams(&both).await.unwrap().len(), 5, "loading knows no snapshots");

@@ -68,17 +68,17 @@ const QUICK: Sizes = Sizes {
 };
 const FULL: Sizes = Sizes {
     accounts: 100_000,
-    rounds: 7,
-    rounds_within: Duration::from_mins(30),
-    transactions: [60_000, 60_000],
+    rounds: 5,
+    rounds_within: Duration::from_mins(3),
+    transactions: [40_000, 40_000],
     plain: 8_000,
     long: [
         LongSizes { accounts: 3_000, events: 100, transactions: 20_000, plain: 1_600 },
         LongSizes { accounts: 320, events: 1_000, transactions: 20_000, plain: 320 },
     ],
     stage_rows: 20_000,
-    cold_rounds: 3,
-    replays: 3,
+    cold_rounds: 1,
+    replays: 1,
     steady_seconds: 20,
     ramp: Some(Ramp { from_rate: 100, to_rate: 5_000, over_seconds: 60, hold_seconds: 10 }),
     growth: 1_000_000,
