@@ -16,7 +16,8 @@ use crate::transaction::Status;
 use super::epochs::{Due, due};
 use super::hydrate::pending_key;
 use super::ledger::{Context, Receipt, RowResult};
-use super::writer::{Failed, Outcome, RowReceipt, Work, Writer, unavailable};
+use super::lot::{Outcome, RowReceipt, Work};
+use super::writer::{Failed, Writer, unavailable};
 
 impl Writer {
     /// Schedules and opens what is due, in the same batch as what follows.

@@ -12,8 +12,9 @@ use crate::log::{Hydration, LogError, Position, StoredEvent, StreamId, StreamTyp
 use crate::transaction::Status;
 
 use super::core::{Core, Hosted, Slot};
+use super::lot::Work;
 use super::snapshots;
-use super::writer::{Work, Writer};
+use super::writer::Writer;
 
 impl Writer {
     /// Reads accounts not in memory and probes keys not known, each in one query.

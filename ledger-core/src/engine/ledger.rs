@@ -15,8 +15,9 @@ use crate::money::Money;
 use crate::time::{Clock, SystemClock, Timestamp};
 
 use super::epochs::SeedVault;
+use super::lot::Work;
 use super::snapshots::Snapshots;
-use super::writer::{Work, Writer};
+use super::writer::Writer;
 
 /// What the engine is made of.
 pub struct Parts {

@@ -4,11 +4,13 @@
 //! waits, *hydrate* what memory lacks, *decide* each command through cqrs-es, *append* once, *answer* in
 //! order. Callers hear only of what is durable; rejections, too, wait for what was staged before them.
 
+mod append;
 mod core;
 mod decide;
 mod epochs;
 mod hydrate;
 mod ledger;
+mod lot;
 mod snapshots;
 mod store;
 mod writer;

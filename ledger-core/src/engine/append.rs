@@ -1,0 +1,164 @@
+//! Phase four of the loop: a batch is handed to a thread that writes it, and what became of it is learnt. An append
+//! ends *landed*, *fenced*, *duplicate* or *unknown*, and after each it is known where the log stands.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+use crate::log::{AppendError, Head, LogError, Snapshot};
+
+use super::epochs::Offers;
+use super::snapshots;
+use super::writer::{Failed, Writer, unavailable};
+
+/// Pauses between attempts to learn what became of an append.
+const RECOVERY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_secs(1),
+];
+
+/// An append under way.
+pub(super) struct Append {
+    /// Where the log will stand.
+    head: Head,
+    began: Instant,
+    /// States after this batch, to be kept once it is durable.
+    snapshots: Vec<Snapshot>,
+    task: JoinHandle<Result<(), AppendError>>,
+}
+
+impl Writer {
+    /// Hands what is staged to a thread that writes it. From here on memory is ahead of the log.
+    pub(super) fn begin_append(&mut self) -> Option<Append> {
+        let mut core = self.shared.lock();
+        let batch = core.dispatch()?;
+        let snapshots = snapshots::take(&mut core);
+        drop(core);
+        let (head, began, log) = (batch.head_after(), Instant::now(), Arc::clone(&self.log));
+        let runtime = tokio::runtime::Handle::current();
+        let task = tokio::task::spawn_blocking(move || {
+            let result = runtime.block_on(log.append(&batch));
+            metrics::histogram!("ledger_append_seconds").record(began.elapsed().as_secs_f64());
+            metrics::histogram!("ledger_batch_events")
+                .record(f64::from(u32::try_from(batch.events.len()).unwrap_or(u32::MAX)));
+            result
+        });
+        Some(Append { head, began, snapshots, task })
+    }
+
+    pub(super) async fn settle(&mut self, append: Append) -> Result<(), Failed> {
+        let Append { head, began, snapshots, task } = append;
+        let result = task.await.unwrap_or_else(|panic| {
+            let (doing, transient, source) = ("append", true, Box::new(panic));
+            Err(AppendError::Unknown(LogError::Store { doing, transient, source }))
+        });
+        match result {
+            Ok(()) => {
+                self.renewed = began;
+                self.landed(head);
+            }
+            Err(AppendError::Fenced) => return Err(self.fenced().await),
+            Err(AppendError::Duplicate(keys)) => {
+                tracing::warn!(
+                    keys = keys.len(),
+                    "keys that memory did not know are in the log; deciding again"
+                );
+                self.forget_undurable();
+                self.probe(&keys).await.map_err(|e| unavailable("probe duplicate keys", &e))?;
+                return Err(Failed::Again);
+            }
+            Err(AppendError::Unknown(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "an append's outcome is unknown; reading the head"
+                );
+                self.in_doubt = true;
+                let epoch = self.learn_head().await?;
+                let now = self.shared.lock().staging.head.position;
+                if now != head.position {
+                    return Err(Failed::Again);
+                }
+                self.landed(Head { epoch, ..head });
+            }
+        }
+        self.snapshots.write(snapshots);
+        Ok(())
+    }
+
+    /// Answers that needed no append are ours to give only while we are the writer.
+    pub(super) async fn keep_lease(&mut self) -> Result<(), Failed> {
+        let asked = Instant::now();
+        let Some(ttl) = self.log.lease_ttl() else { return Ok(()) };
+        if asked.duration_since(self.renewed) < ttl / 3 {
+            return Ok(());
+        }
+        let epoch = self.shared.lock().staging.head.epoch;
+        match self.log.renew(epoch).await {
+            Ok(()) => {
+                self.renewed = asked;
+                Ok(())
+            }
+            Err(LogError::Fenced) => Err(self.fenced().await),
+            Err(error) => Err(unavailable("renew the lease", &error)),
+        }
+    }
+
+    /// The epoch has moved on: by another writer, or by a recovery of our own whose answer was lost.
+    async fn fenced(&mut self) -> Failed {
+        self.in_doubt = true;
+        match self.learn_head().await {
+            Ok(_) => Failed::Again,
+            Err(failed) => failed,
+        }
+    }
+
+    fn landed(&mut self, head: Head) {
+        self.shared.lock().durable(head.epoch);
+        self.head.send_replace(head.position);
+        metrics::gauge!("ledger_position").set(u32::try_from(head.position.0).map_or(f64::MAX, f64::from));
+    }
+
+    /// Raises our own epoch, which waits for a statement that may still be running, then reads the head.
+    pub(super) async fn learn_head(&mut self) -> Result<u64, Failed> {
+        let held = self.shared.lock().staging.head.epoch;
+        let mut last = None;
+        for pause in std::iter::once(Duration::ZERO).chain(RECOVERY_PAUSES) {
+            tokio::time::sleep(pause).await;
+            match self.log.lease(&self.settings.holder, Some(held)).await {
+                Ok(head) => {
+                    self.shared.lock().staging.head = head;
+                    // Also when nobody is left to be told: readers wait for what has landed.
+                    self.head.send_replace(head.position);
+                    self.in_doubt = false;
+                    return Ok(head.epoch);
+                }
+                Err(LogError::Fenced) => return Err(Failed::Fenced),
+                Err(error) => last = Some(error),
+            }
+        }
+        if let Some(error) = last {
+            tracing::error!(error = &error as &dyn std::error::Error, "the log's head cannot be read");
+        }
+        Err(Failed::Unavailable)
+    }
+
+    pub(super) fn forget_undurable(&mut self) {
+        let shared = self.shared.clone();
+        let mut core = shared.lock();
+        core.drop_undurable();
+        // They are few, so all are read again, not only those the batch touched.
+        core.campaigns.clear();
+        self.campaigns_loaded = false;
+        // An epoch scheduled in vain is scheduled again under another seed: its key must go too.
+        self.offers = Offers::default();
+    }
+
+    pub(super) fn forget_everything(&mut self) {
+        let mut core = self.shared.lock();
+        core.accounts.clear();
+        core.known.clear();
+    }
+}

@@ -1,0 +1,111 @@
+//! What the writer is given: works from the queue, gathered into lots, answered in order.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::account::command::PreparedTransaction;
+use crate::account::{Answer, CommandKind, Rejection};
+use crate::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
+use crate::ids::{AccountId, CampaignId};
+use crate::time::Timestamp;
+
+use super::ledger::{Context, Receipt, SubmitError};
+
+type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
+pub(super) type RowReceipt = Result<Receipt, Rejection>;
+pub(super) type Received = mpsc::UnboundedReceiver<(Work, Option<OwnedSemaphorePermit>)>;
+
+/// One thing to do; the caller waits at `reply`.
+pub(super) enum Work {
+    Transactions {
+        rows: Vec<Arc<PreparedTransaction>>,
+        context: Context,
+        resume: bool,
+        reply: Reply<Vec<RowReceipt>>,
+    },
+    Account {
+        account: AccountId,
+        kind: CommandKind,
+        context: Context,
+        reply: Reply<Result<Answer, Rejection>>,
+    },
+    Campaign {
+        campaign: CampaignId,
+        kind: CampaignCommandKind,
+        context: Context,
+        reply: Reply<Result<CampaignAnswer, CampaignRejection>>,
+    },
+    Tick {
+        reply: Reply<Timestamp>,
+    },
+}
+
+impl Work {
+    fn weight(&self) -> usize {
+        match self {
+            Work::Transactions { rows, .. } => rows.len(),
+            Work::Account { .. } | Work::Campaign { .. } | Work::Tick { .. } => 1,
+        }
+    }
+}
+
+/// The answer to one [`Work`], held back until the batch is durable.
+pub(super) enum Outcome {
+    Transactions(Vec<RowReceipt>),
+    Account(Result<Answer, Rejection>),
+    Campaign(Result<CampaignAnswer, CampaignRejection>),
+    Tick(Timestamp),
+}
+
+/// Works that are decided together, and their room in the queue.
+pub(super) struct Lot {
+    pub(super) works: Vec<Work>,
+    /// Held until the works are answered.
+    _permits: Vec<Option<OwnedSemaphorePermit>>,
+}
+
+impl Lot {
+    /// What is waiting behind `first`, up to a bound. No timer: batches grow by themselves under load.
+    pub(super) fn receive(
+        first: (Work, Option<OwnedSemaphorePermit>),
+        receiver: &mut Received,
+        weight_max: usize,
+    ) -> Lot {
+        let mut weight = first.0.weight();
+        let (mut works, mut permits) = (vec![first.0], vec![first.1]);
+        while weight < weight_max {
+            let Ok((work, permit)) = receiver.try_recv() else { break };
+            weight += work.weight();
+            works.push(work);
+            permits.push(permit);
+        }
+        Lot { works, _permits: permits }
+    }
+
+    /// A caller who has gone away misses only the answer.
+    pub(super) fn answer(self, outcomes: Vec<Outcome>) {
+        for (work, outcome) in self.works.into_iter().zip(outcomes) {
+            match (work, outcome) {
+                (Work::Transactions { reply, .. }, Outcome::Transactions(receipts)) => {
+                    drop(reply.send(Ok(receipts)))
+                }
+                (Work::Account { reply, .. }, Outcome::Account(answer)) => drop(reply.send(Ok(answer))),
+                (Work::Campaign { reply, .. }, Outcome::Campaign(answer)) => drop(reply.send(Ok(answer))),
+                (Work::Tick { reply }, Outcome::Tick(now)) => drop(reply.send(Ok(now))),
+                _ => unreachable!("outcomes are made work by work, in order"),
+            }
+        }
+    }
+
+    pub(super) fn refuse(self, error: impl Fn() -> SubmitError) {
+        for work in self.works {
+            match work {
+                Work::Transactions { reply, .. } => drop(reply.send(Err(error()))),
+                Work::Account { reply, .. } => drop(reply.send(Err(error()))),
+                Work::Campaign { reply, .. } => drop(reply.send(Err(error()))),
+                Work::Tick { reply } => drop(reply.send(Err(error()))),
+            }
+        }
+    }
+}
