@@ -2,7 +2,7 @@
 
 use tokio_postgres::error::SqlState;
 
-/// A failed call. Transient or not: [`transient`].
+/// A failed call. Transient or not: [`Fault::transient`].
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// The server refused. Without DETAIL, which quotes the row.
@@ -80,7 +80,7 @@ impl Fault {
 /// Classes of SQLSTATE after which trying again may help (PostgreSQL manual, appendix A): connection exceptions,
 /// rolled back transactions, lack of resources, operator intervention, locks not available; and a server that
 /// has become read-only, as after a failover.
-pub fn transient(code: &SqlState) -> bool {
+fn transient(code: &SqlState) -> bool {
     let class = &code.code()[..2];
     ["08", "40", "53", "57"].contains(&class)
         || [SqlState::LOCK_NOT_AVAILABLE, SqlState::READ_ONLY_SQL_TRANSACTION].contains(code)

@@ -6,6 +6,7 @@
 
 mod address;
 mod fault;
+mod json;
 pub mod migrate;
 
 use std::time::Duration;
@@ -14,7 +15,8 @@ use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, Recycling
 use tokio_postgres::{Client, NoTls};
 
 pub use address::{Address, AddressError};
-pub use fault::{Fault, transient};
+pub use fault::Fault;
+pub use json::Json;
 pub use migrate::{SchemaError, check, migrate};
 
 /// Bounds of every session.

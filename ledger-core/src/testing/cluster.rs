@@ -146,11 +146,6 @@ impl Cluster {
         format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
-    /// The port it listens on.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Runs statements in this database, as the superuser.
     pub async fn execute(&self, database: &str, sql: &str) -> Result<(), ClusterError> {
         let database =

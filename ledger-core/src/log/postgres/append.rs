@@ -1,11 +1,11 @@
 //! Writing one batch: one statement that moves the head by compare-and-set and inserts the rows, or neither.
 
-use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
+use tokio_postgres::types::ToSql;
 
 use super::{Writer, failed, rows};
 use crate::ids::TransactionKey;
 use crate::log::{AppendError, Batch, StoredEvent};
-use crate::postgres::Fault;
+use crate::postgres::{Fault, Json};
 
 /// The unique index on transaction keys; see `migrations/postgres`.
 const KEY_CONSTRAINT: &str = "events_transaction_key";
@@ -124,25 +124,4 @@ impl<'a> Columns<'a> {
         }
         columns
     }
-}
-
-/// JSON bytes as they are: what `json` takes on the wire. The server checks that it is JSON.
-#[derive(Debug)]
-struct Json<'a>(&'a [u8]);
-
-impl ToSql for Json<'_> {
-    fn to_sql(
-        &self,
-        _: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        out.extend_from_slice(self.0);
-        Ok(IsNull::No)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSON
-    }
-
-    to_sql_checked!();
 }

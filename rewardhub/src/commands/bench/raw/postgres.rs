@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ledger_core::log::StoredEvent;
-use tokio_postgres::types::private::BytesMut;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use ledger_core::postgres::Json;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
 use super::super::server::{Server, connect};
@@ -89,25 +89,4 @@ impl<'a> Columns<'a> {
         }
         columns
     }
-}
-
-/// JSON bytes as they are.
-#[derive(Debug)]
-pub(in super::super) struct Json<'a>(&'a [u8]);
-
-impl ToSql for Json<'_> {
-    fn to_sql(
-        &self,
-        _: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        out.extend_from_slice(self.0);
-        Ok(IsNull::No)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSON
-    }
-
-    to_sql_checked!();
 }
