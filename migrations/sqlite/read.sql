@@ -95,13 +95,24 @@ CREATE TABLE campaigns (
     campaign_id    TEXT    NOT NULL PRIMARY KEY,
     position       INTEGER NOT NULL UNIQUE,
     version        INTEGER NOT NULL,
-    status         TEXT    NOT NULL CHECK (status IN ('draft', 'approved', 'active', 'paused', 'ended')),
+    status         TEXT    NOT NULL CHECK (status IN ('draft', 'approved', 'scheduled', 'active', 'paused',
+                                                              'ended')),
     terms          TEXT    NOT NULL,
     funded_minor   INTEGER NOT NULL DEFAULT 0 CHECK (funded_minor >= 0),
     spent_minor    INTEGER NOT NULL DEFAULT 0 CHECK (spent_minor >= 0),
     reversed_minor INTEGER NOT NULL DEFAULT 0 CHECK (reversed_minor >= 0),
     draws          INTEGER NOT NULL DEFAULT 0,
     wins           INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE campaign_versions (
+    campaign_id TEXT    NOT NULL,
+    version     INTEGER NOT NULL,
+    position    INTEGER NOT NULL UNIQUE,
+    terms       TEXT    NOT NULL,
+    author      TEXT    NOT NULL,
+    approved_by TEXT,
+    PRIMARY KEY (campaign_id, version)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE prize_tables (

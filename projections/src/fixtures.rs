@@ -174,14 +174,15 @@ pub(crate) fn reversed(id: &str, minor: i64, after_credit: bool) -> AccountEvent
 /// `c1` drafted, funded with 100,000 and open for [`day`]: 6 events.
 pub(crate) fn running_campaign() -> Vec<CampaignEvent> {
     vec![
-        CampaignEvent::CampaignDrafted { version: 1, terms: terms("Coffee") },
-        CampaignEvent::CampaignApproved { version: 1 },
+        CampaignEvent::CampaignDrafted { version: 1, terms: terms("Coffee"), by: "alice".into() },
+        CampaignEvent::CampaignApproved { version: 1, by: "bob".into() },
         CampaignEvent::BudgetFunded {
             amount: gbp(100_000),
             funded_minor: 100_000,
+            reference: String::new(),
             posting: Posting::funding(&campaign_id(), gbp(100_000)),
         },
-        CampaignEvent::CampaignStarted { started_at: at(0) },
+        CampaignEvent::CampaignStarted { started_at: at(0), version: 1 },
         CampaignEvent::EpochScheduled {
             epoch: day(),
             opens_at: day().opens_at(),
@@ -193,6 +194,8 @@ pub(crate) fn running_campaign() -> Vec<CampaignEvent> {
             table_hash: Digest([7; 32]),
             beacon_spec: "none".into(),
             at_once: true,
+            version: 1,
+            inventory: BTreeMap::new(),
         },
         CampaignEvent::EpochOpened {
             epoch: day(),

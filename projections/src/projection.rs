@@ -73,6 +73,7 @@ impl Projection {
                 const {
                     &[
                         table("campaigns", 1),
+                        table("campaign_versions", 2),
                         table("prize_tables", 2),
                         table("epochs", 2),
                         table("epoch_wins", 3),

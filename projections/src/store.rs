@@ -18,7 +18,7 @@ use crate::connection::{Access, Connection};
 use crate::error::ProjectionError;
 
 pub(crate) const SCHEMA: &str = include_str!("../../migrations/sqlite/read.sql");
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// Queries that run at once; the next waits.
 const READERS_MAX: usize = 8;
@@ -223,7 +223,8 @@ fn open_writer(path: &Path) -> Result<rusqlite::Connection, ProjectionError> {
     conn.pragma_update(None, "cache_size", -65_536)?;
     let creation = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match schema_version(&creation)? {
-        0 => {
+        found if found < SCHEMA_VERSION => {
+            drop_tables(&creation)?;
             creation.execute_batch(SCHEMA)?;
             creation.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
@@ -231,6 +232,13 @@ fn open_writer(path: &Path) -> Result<rusqlite::Connection, ProjectionError> {
     }
     creation.commit()?;
     Ok(conn)
+}
+
+/// What an older program made is made again from the log.
+fn drop_tables(conn: &rusqlite::Connection) -> Result<(), ProjectionError> {
+    let mut tables = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let tables = tables.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(conn.execute_batch(&tables.iter().map(|t| format!("DROP TABLE \"{t}\";")).collect::<String>())?)
 }
 
 fn schema_version(conn: &rusqlite::Connection) -> Result<i64, ProjectionError> {

@@ -163,12 +163,12 @@ async fn the_same_commands_give_the_same_events_and_postgres_es_reads_ours() {
     let (ledger, _stopped) = Ledger::start(parts, settings).await.unwrap();
     let campaign = terms().campaign_id;
     let context = Context::new("test", "c", "f");
-    for kind in [
-        CampaignCommandKind::Draft(Box::new(terms())),
-        CampaignCommandKind::Approve,
-        CampaignCommandKind::Start,
+    for (by, kind) in [
+        ("alice", CampaignCommandKind::Draft(Box::new(terms()))),
+        ("bob", CampaignCommandKind::Approve { version: None }),
+        ("alice", CampaignCommandKind::Start),
     ] {
-        ledger.campaign(campaign.clone(), kind, context.clone()).await.unwrap().unwrap();
+        ledger.campaign(campaign.clone(), kind, Context::new(by, "", "")).await.unwrap().unwrap();
     }
     let plain = sqlx::PgPool::connect(&plain_url).await.unwrap();
     sqlx::query(PLAIN).execute(&plain).await.unwrap();
@@ -186,6 +186,7 @@ async fn the_same_commands_give_the_same_events_and_postgres_es_reads_ours() {
             table_hash: table.hash(),
             table,
             budget_left_minor: 100_000_000,
+            sold_out: 0,
         },
         terms: Arc::new(terms()),
     };

@@ -17,9 +17,6 @@ use super::node;
 use super::page::{self, PageOf, connection};
 use super::scalars::{DateTime, Money};
 
-/// The whole of probability, in parts per 10^9.
-const WHOLE_PPB: u64 = 1_000_000_000;
-
 /// Queries about campaigns.
 #[derive(Default)]
 pub(super) struct CampaignQuery;
@@ -69,6 +66,8 @@ pub(super) enum CampaignStatus {
     Draft,
     /// Ready to start.
     Approved,
+    /// Starts by itself.
+    Scheduled,
     /// Draws happen.
     Active,
     /// Nothing is drawn until it resumes.
@@ -130,7 +129,7 @@ impl Campaign {
 
     /// The chance to win anything, exactly, such as `1 in 10 (10.0000000 %)`.
     async fn odds_text(&self) -> String {
-        odds_text(&self.0.terms.prize_table)
+        self.0.terms.prize_table.odds_text()
     }
 
     /// All that was funded; before the start, what the terms ask for.
@@ -170,18 +169,6 @@ impl Campaign {
         let present = |row| Epoch { row, currency };
         Ok(connection(page, after.is_some(), |row| row.epoch.to_string(), present))
     }
-}
-
-fn odds_text(table: &PrizeTable) -> String {
-    let odds = table.tiers.iter().map(|tier| u64::from(tier.odds_ppb)).sum();
-    let divisor = greatest_common_divisor(odds, WHOLE_PPB);
-    // A part per 10^9 is 10^-7 of a per cent: seven places are exact.
-    let (percent, rest) = (odds / 10_000_000, odds % 10_000_000);
-    format!("{} in {} ({percent}.{rest:07} %)", odds / divisor, WHOLE_PPB / divisor)
-}
-
-fn greatest_common_divisor(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 /// Where an epoch stands.
@@ -266,33 +253,5 @@ impl Epoch {
     /// The seed, once revealed.
     async fn seed(&self) -> Option<String> {
         self.row.seed.map(|seed| seed.to_string())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use ledger_core::draw::{Prize, Tier};
-
-    use super::*;
-
-    fn text(odds_ppb: &[u32]) -> String {
-        let tier = |odds_ppb: &u32| Tier {
-            name: odds_ppb.to_string(),
-            odds_ppb: *odds_ppb,
-            prize: Prize::Fixed { fixed: 1 },
-        };
-        odds_text(&PrizeTable {
-            currency: Currency::from_code("GBP").unwrap(),
-            tiers: odds_ppb.iter().map(tier).collect(),
-        })
-    }
-
-    #[test]
-    fn odds_are_told_exactly_for_the_whole_table() {
-        assert_eq!(text(&[100_000_000]), "1 in 10 (10.0000000 %)");
-        assert_eq!(text(&[100_000_000, 200_000_000]), "3 in 10 (30.0000000 %)");
-        assert_eq!(text(&[333_333_333]), "333333333 in 1000000000 (33.3333333 %)");
-        assert_eq!(text(&[1]), "1 in 1000000000 (0.0000001 %)");
-        assert_eq!(text(&[1_000_000_000]), "1 in 1 (100.0000000 %)");
     }
 }

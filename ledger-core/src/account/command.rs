@@ -203,6 +203,8 @@ pub enum EpochOffer {
         table_hash: Digest,
         /// What its budget still has.
         budget_left_minor: i64,
+        /// Tiers of which there are no more, as a mask.
+        sold_out: u32,
     },
     /// Stopped on suspicion.
     Halted,

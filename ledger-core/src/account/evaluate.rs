@@ -107,6 +107,8 @@ impl RewardAccount {
         }
     }
 
+    /// Offers come in order of precedence. A line enters the draw of every stackable campaign that admits it, and
+    /// of the first other one that does; those after it are not asked.
     fn decide_booked(
         &self,
         now: Timestamp,
@@ -114,49 +116,39 @@ impl RewardAccount {
         offers: &[Offer],
     ) -> (AccountEvent, Answer) {
         let mut considered = Vec::with_capacity(offers.len());
+        let mut admitting = Vec::with_capacity(1);
+        let mut taken = false;
         for offer in offers {
-            let failed = self.failed_rules(now, transaction, offer);
-            let admitted = failed.is_empty();
-            considered.push(Considered {
-                campaign_id: offer.terms.campaign_id.clone(),
-                campaign_version: offer.version,
-                failed,
-            });
-            if !admitted {
+            if taken && !offer.terms.stackable {
                 continue;
             }
-            let line = transaction.line.clone();
-            let EpochOffer::Open { key, table, table_hash, budget_left_minor } = &offer.epoch else {
-                let reason = DeferReason::EpochNotOpen;
-                return (AccountEvent::TransactionDeferred { line, reason }, Answer::Deferred(reason));
-            };
-            let entry_id = draw::entry_id(&offer.terms.campaign_id, &line.source, &line.transaction_id);
-            let roll = draw::roll(key, &entry_id);
-            let tier_mask = table.mask(*budget_left_minor);
-            let (tier, amount) = prize(table, roll.r, tier_mask, *transaction.facts.amount.expose());
-            let draw = Draw {
-                entry_id,
-                campaign_id: offer.terms.campaign_id.clone(),
-                campaign_version: offer.version,
-                epoch: Epoch::of(line.booked_at),
-                day: line.booked_at.to_utc().with_timezone(&offer.terms.time_zone).date_naive(),
-                table_hash: *table_hash,
-                tier_mask,
-                budget_left_minor: *budget_left_minor,
-                r: roll.r,
-                rejections: roll.rejections,
-                tier,
-                amount,
-                algorithm: Algorithm::Draw1,
-            };
-            let outcome = if amount.is_some() { Outcome::Won } else { Outcome::Lost };
-            let event = AccountEvent::TransactionEvaluated { line, outcome, considered, draws: vec![draw] };
-            return (event, Answer::Evaluated { outcome, won: amount });
+            let failed = self.failed_rules(now, transaction, offer);
+            if failed.is_empty() {
+                taken |= !offer.terms.stackable;
+                admitting.push(offer);
+            }
+            let (campaign_id, campaign_version) = (offer.terms.campaign_id.clone(), offer.version);
+            considered.push(Considered { campaign_id, campaign_version, failed });
         }
-        let outcome = Outcome::Declined;
         let line = transaction.line.clone();
-        let event = AccountEvent::TransactionEvaluated { line, outcome, considered, draws: vec![] };
-        (event, Answer::Evaluated { outcome, won: None })
+        let Some(draws) = admitting.iter().map(|offer| draw(transaction, offer)).collect::<Option<Vec<_>>>()
+        else {
+            // A line is decided once, in one event: where one draw has to wait, all do.
+            let reason = DeferReason::EpochNotOpen;
+            return (AccountEvent::TransactionDeferred { line, reason }, Answer::Deferred(reason));
+        };
+        // Campaigns admit only lines in their own currency, so all wins of a line are in one.
+        let won = draws
+            .iter()
+            .filter_map(|draw| draw.amount)
+            .reduce(|all, one| all.checked_add(one).unwrap_or(all));
+        let outcome = match (draws.is_empty(), won) {
+            (true, _) => Outcome::Declined,
+            (false, None) => Outcome::Lost,
+            (false, Some(_)) => Outcome::Won,
+        };
+        let event = AccountEvent::TransactionEvaluated { line, outcome, considered, draws };
+        (event, Answer::Evaluated { outcome, won })
     }
 
     /// The bank takes a line back: what it won is taken back too, and the mark stays for ever.
@@ -174,6 +166,33 @@ impl RewardAccount {
         }
         events
     }
+}
+
+/// The draw of one line in one campaign; `None` while the epoch is not open.
+fn draw(transaction: &PreparedTransaction, offer: &Offer) -> Option<Draw> {
+    let EpochOffer::Open { key, table, table_hash, budget_left_minor, sold_out } = &offer.epoch else {
+        return None;
+    };
+    let line = &transaction.line;
+    let entry_id = draw::entry_id(&offer.terms.campaign_id, &line.source, &line.transaction_id);
+    let roll = draw::roll(key, &entry_id);
+    let tier_mask = table.mask(*budget_left_minor) | sold_out;
+    let (tier, amount) = prize(table, roll.r, tier_mask, *transaction.facts.amount.expose());
+    Some(Draw {
+        entry_id,
+        campaign_id: offer.terms.campaign_id.clone(),
+        campaign_version: offer.version,
+        epoch: Epoch::of(line.booked_at),
+        day: line.booked_at.to_utc().with_timezone(&offer.terms.time_zone).date_naive(),
+        table_hash: *table_hash,
+        tier_mask,
+        budget_left_minor: *budget_left_minor,
+        r: roll.r,
+        rejections: roll.rejections,
+        tier,
+        amount,
+        algorithm: Algorithm::Draw1,
+    })
 }
 
 /// The tier `r` falls into and what it pays. A share that rounds down to nothing wins nothing.

@@ -284,7 +284,7 @@ impl Replay {
                 CampaignEvent::BudgetFunded { amount, .. } => {
                     spend.funded_minor += i128::from(amount.minor())
                 }
-                CampaignEvent::BudgetSpent { spent_minor, reversed_minor } => {
+                CampaignEvent::BudgetSpent { spent_minor, reversed_minor, .. } => {
                     let recorded = (i128::from(*spent_minor), i128::from(*reversed_minor));
                     let Spend { won_minor, returned_minor, funded_minor } = *spend;
                     if recorded != (won_minor, returned_minor) {

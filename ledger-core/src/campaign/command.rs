@@ -13,6 +13,8 @@ use crate::time::{Epoch, Timestamp};
 pub struct CampaignCommand {
     /// The engine's time, which never goes back.
     pub now: Timestamp,
+    /// Who asks, such as `operator:alice`.
+    pub by: Arc<str>,
     /// What is asked.
     pub kind: CampaignCommandKind,
     /// Where the answer goes.
@@ -21,8 +23,8 @@ pub struct CampaignCommand {
 
 impl CampaignCommand {
     /// A command with an empty slot.
-    pub fn new(now: Timestamp, kind: CampaignCommandKind) -> CampaignCommand {
-        CampaignCommand { now, kind, answer: Arc::default() }
+    pub fn new(now: Timestamp, by: Arc<str>, kind: CampaignCommandKind) -> CampaignCommand {
+        CampaignCommand { now, by, kind, answer: Arc::default() }
     }
 }
 
@@ -31,8 +33,18 @@ impl CampaignCommand {
 pub enum CampaignCommandKind {
     /// Version 1 of the terms.
     Draft(Box<Terms>),
-    /// Approve the terms.
-    Approve,
+    /// Other terms, to be approved before they are in force.
+    Revise(Box<Terms>),
+    /// Approve the latest terms; not by their author.
+    Approve {
+        /// The version that was looked at. `None`: whichever is the latest.
+        version: Option<u32>,
+    },
+    /// Let it start by itself.
+    Schedule {
+        /// When.
+        start_at: Timestamp,
+    },
     /// Let draws begin; the first start funds the budget of the terms.
     Start,
     /// Stop for the time being.
@@ -44,10 +56,17 @@ pub enum CampaignCommandKind {
     Resume,
     /// Stop for good.
     End,
-    /// Put more money into the budget.
+    /// Put more money into the budget. Above the limit of the terms it is only proposed.
     Fund {
         /// How much.
         amount: Money,
+        /// What finance calls it, unique in the campaign: the same again changes nothing.
+        reference: String,
+    },
+    /// Agree to a proposed funding; not by who proposed it.
+    ApproveFunding {
+        /// Which.
+        reference: String,
     },
     /// The engine's running totals after a batch.
     RecordSpend {
@@ -55,6 +74,8 @@ pub enum CampaignCommandKind {
         won_minor: i64,
         /// Reversals of the batch.
         reversed_minor: i64,
+        /// Wins of the batch by epoch and tier.
+        wins: Vec<(Epoch, u32, u64)>,
     },
     /// Commit to one day's seed.
     ScheduleEpoch {
@@ -71,6 +92,20 @@ pub enum CampaignCommandKind {
         epoch: Epoch,
         /// Public randomness; zeros for `none`.
         beacon: Digest,
+    },
+    /// The engine has opened a seed.
+    RecordSeedOpening {
+        /// The day.
+        epoch: Epoch,
+        /// What for.
+        purpose: String,
+    },
+    /// Let a halted epoch go on: proposed by one, agreed to by another.
+    ResumeEpoch {
+        /// The day.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
     },
     /// Let nothing draw in this epoch any more.
     HaltEpoch {
@@ -108,6 +143,8 @@ pub struct EpochTally {
 pub enum CampaignAnswer {
     /// Done now.
     Done,
+    /// Recorded; a second person has to agree.
+    Proposed,
     /// Was done before; nothing new.
     Unchanged,
 }
@@ -124,9 +161,43 @@ pub enum CampaignRejection {
     /// Terms that cannot be run.
     #[error(transparent)]
     Terms(#[from] TermsError),
+    /// The author cannot approve.
+    #[error("version {version} was written by {author}; somebody else has to approve it")]
+    AuthorCannotApprove {
+        /// Which.
+        version: u32,
+        /// Who wrote it.
+        author: String,
+    },
+    /// Another version than the one that was looked at.
+    #[error("version {asked} is not the latest: that is {latest}")]
+    NotTheLatest {
+        /// Which one was to be approved.
+        asked: u32,
+        /// The latest.
+        latest: u32,
+    },
+    /// One person cannot do it alone.
+    #[error("{proposed_by} has proposed it; somebody else has to agree")]
+    SecondPersonNeeded {
+        /// The first person.
+        proposed_by: String,
+    },
+    /// No such proposal.
+    #[error("nobody has proposed a funding {0:?}")]
+    UnknownFunding(String),
+    /// The reference is taken by another amount.
+    #[error("a funding {0:?} exists with another amount")]
+    FundingExistsWithOtherAmount(String),
     /// Not approved yet.
     #[error("the campaign has not been approved")]
     NotApproved,
+    /// Started already.
+    #[error("the campaign has started")]
+    Started,
+    /// The window of its terms is over.
+    #[error("the campaign's window ended at {0}")]
+    WindowOver(Timestamp),
     /// Not started yet.
     #[error("the campaign has not started")]
     NotStarted,
@@ -143,6 +214,14 @@ pub enum CampaignRejection {
         funded_minor: i64,
         /// What the spend would come to.
         spent_minor: i64,
+    },
+    /// More of a tier would be won than there is; the engine's masks should have prevented it.
+    #[error("there are {most} of tier {tier} and no more")]
+    OverInventory {
+        /// Its name.
+        tier: String,
+        /// How many there are.
+        most: u64,
     },
     /// Not scheduled, not open, or in a state that does not allow it.
     #[error("epoch {epoch} is {state}")]

@@ -1,5 +1,7 @@
 //! The facts of a campaign: its terms, its budget, its epochs.
 
+use std::collections::BTreeMap;
+
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,8 @@ use crate::posting::Posting;
 use crate::seal::Sealed;
 use crate::time::{Epoch, Timestamp};
 
-/// A fact of one campaign. Who did it is in the event's metadata (`actor`).
+/// A fact of one campaign. Who did it is in the event's metadata (`actor`), and in `by` where it decides what the
+/// same person may do next; `version` is that of the terms in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CampaignEvent {
     /// Version 1 of the terms.
@@ -20,16 +23,33 @@ pub enum CampaignEvent {
         version: u32,
         /// The terms.
         terms: Terms,
+        /// Whose draft it is.
+        #[serde(default)]
+        by: String,
     },
-    /// Someone approved a version.
+    /// Someone other than its author approved a version: it is in force from now on. Rules count at once, a prize
+    /// table from the first epoch not yet scheduled.
     CampaignApproved {
         /// Which.
         version: u32,
+        /// Who approved it.
+        #[serde(default)]
+        by: String,
+    },
+    /// It is to start by itself.
+    CampaignScheduled {
+        /// Under which version.
+        version: u32,
+        /// When.
+        start_at: Timestamp,
     },
     /// Draws may happen from now on.
     CampaignStarted {
         /// When.
         started_at: Timestamp,
+        /// Under which version.
+        #[serde(default)]
+        version: u32,
     },
     /// Lines are declined `campaign_paused` until it resumes.
     CampaignPaused {
@@ -37,23 +57,44 @@ pub enum CampaignEvent {
         paused_at: Timestamp,
         /// Why.
         reason: String,
+        /// Under which version.
+        #[serde(default)]
+        version: u32,
     },
     /// On again.
     CampaignResumed {
         /// When.
         resumed_at: Timestamp,
+        /// Under which version.
+        #[serde(default)]
+        version: u32,
     },
-    /// New terms: rules at once, the prize table at the first epoch not yet scheduled.
+    /// New terms, in force once someone else approves them.
     CampaignRevised {
         /// From 2.
         version: u32,
         /// The terms.
         terms: Terms,
+        /// Whose revision it is.
+        #[serde(default)]
+        by: String,
     },
     /// No draw after this one; open epochs still close and are revealed.
     CampaignEnded {
         /// When.
         ended_at: Timestamp,
+        /// Under which version.
+        #[serde(default)]
+        version: u32,
+    },
+    /// Someone wants to put more into the budget than one person may.
+    FundingProposed {
+        /// How much.
+        amount: Money,
+        /// What finance calls it, unique in the campaign.
+        reference: String,
+        /// Who proposes it.
+        by: String,
     },
     /// Money put into the budget; counts from the next epoch that opens.
     BudgetFunded {
@@ -61,6 +102,9 @@ pub enum CampaignEvent {
         amount: Money,
         /// All funding so far, this one included.
         funded_minor: i64,
+        /// What finance calls it, unique in the campaign; empty for the budget of the terms.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reference: String,
         /// Debit the sponsor, credit the budget.
         posting: Posting,
     },
@@ -70,6 +114,18 @@ pub enum CampaignEvent {
         spent_minor: i64,
         /// All reversals so far; count from the next epoch that opens.
         reversed_minor: i64,
+        /// All wins so far of each tier whose number is limited, by its name. Reversals give nothing back.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        tier_wins: BTreeMap<String, u64>,
+    },
+    /// The spend has reached a share of what was funded. Each share is told once until more is funded.
+    BudgetAlerted {
+        /// 50, 80 or 95; 100 once no tier can be covered any more.
+        percent: u8,
+        /// All wins so far.
+        spent_minor: i64,
+        /// Funded plus reversed.
+        funded_minor: i64,
     },
     /// The seed of one day's draws is committed to.
     EpochScheduled {
@@ -94,6 +150,12 @@ pub enum CampaignEvent {
         /// Scheduled less than 24 hours ahead: a campaign's first epoch, or a gap after an outage.
         #[serde(default)]
         at_once: bool,
+        /// Under which version of the terms.
+        #[serde(default)]
+        version: u32,
+        /// The most wins of a tier over the whole campaign, by its name; a tier that has had them is masked.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        inventory: BTreeMap<String, u64>,
     },
     /// Draws of this day may happen.
     EpochOpened {
@@ -107,12 +169,39 @@ pub enum CampaignEvent {
         /// stays within it.
         budget_cap_minor: i64,
     },
+    /// The seed of a day was opened: whoever did could have foreseen its draws.
+    SeedOpened {
+        /// The day.
+        epoch: Epoch,
+        /// What for: `draw`, or an operator's words.
+        purpose: String,
+    },
     /// Suspicion: nothing draws in it any more unless two people resume it.
     EpochHalted {
         /// The day.
         epoch: Epoch,
         /// Why.
         reason: String,
+    },
+    /// The first of two people says that it may go on.
+    EpochResumptionProposed {
+        /// The day.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+        /// Who.
+        by: String,
+    },
+    /// The second says so too: it goes on. What was declined meanwhile stays declined.
+    EpochResumed {
+        /// The day.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+        /// The first of the two.
+        proposed_by: String,
+        /// The second.
+        by: String,
     },
     /// Sealed, and counted.
     EpochClosed {
@@ -142,16 +231,22 @@ impl CampaignEvent {
         match self {
             CampaignEvent::CampaignDrafted { .. } => "CampaignDrafted",
             CampaignEvent::CampaignApproved { .. } => "CampaignApproved",
+            CampaignEvent::CampaignScheduled { .. } => "CampaignScheduled",
             CampaignEvent::CampaignStarted { .. } => "CampaignStarted",
             CampaignEvent::CampaignPaused { .. } => "CampaignPaused",
             CampaignEvent::CampaignResumed { .. } => "CampaignResumed",
             CampaignEvent::CampaignRevised { .. } => "CampaignRevised",
             CampaignEvent::CampaignEnded { .. } => "CampaignEnded",
+            CampaignEvent::FundingProposed { .. } => "FundingProposed",
             CampaignEvent::BudgetFunded { .. } => "BudgetFunded",
             CampaignEvent::BudgetSpent { .. } => "BudgetSpent",
+            CampaignEvent::BudgetAlerted { .. } => "BudgetAlerted",
             CampaignEvent::EpochScheduled { .. } => "EpochScheduled",
             CampaignEvent::EpochOpened { .. } => "EpochOpened",
+            CampaignEvent::SeedOpened { .. } => "SeedOpened",
             CampaignEvent::EpochHalted { .. } => "EpochHalted",
+            CampaignEvent::EpochResumptionProposed { .. } => "EpochResumptionProposed",
+            CampaignEvent::EpochResumed { .. } => "EpochResumed",
             CampaignEvent::EpochClosed { .. } => "EpochClosed",
             CampaignEvent::EpochRevealed { .. } => "EpochRevealed",
         }
@@ -163,15 +258,21 @@ impl CampaignEvent {
             CampaignEvent::BudgetFunded { posting, .. } => Some(posting),
             CampaignEvent::CampaignDrafted { .. }
             | CampaignEvent::CampaignApproved { .. }
+            | CampaignEvent::CampaignScheduled { .. }
             | CampaignEvent::CampaignStarted { .. }
             | CampaignEvent::CampaignPaused { .. }
             | CampaignEvent::CampaignResumed { .. }
             | CampaignEvent::CampaignRevised { .. }
             | CampaignEvent::CampaignEnded { .. }
+            | CampaignEvent::FundingProposed { .. }
             | CampaignEvent::BudgetSpent { .. }
+            | CampaignEvent::BudgetAlerted { .. }
             | CampaignEvent::EpochScheduled { .. }
             | CampaignEvent::EpochOpened { .. }
+            | CampaignEvent::SeedOpened { .. }
             | CampaignEvent::EpochHalted { .. }
+            | CampaignEvent::EpochResumptionProposed { .. }
+            | CampaignEvent::EpochResumed { .. }
             | CampaignEvent::EpochClosed { .. }
             | CampaignEvent::EpochRevealed { .. } => None,
         }

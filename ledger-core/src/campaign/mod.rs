@@ -29,7 +29,7 @@ impl Aggregate for Campaign {
         (): &(),
         sink: &EventSink<Self>,
     ) -> Result<(), CampaignRejection> {
-        let (events, answer) = self.decide(command.now, &command.kind)?;
+        let (events, answer) = self.decide(command.now, &command.by, &command.kind)?;
         for event in events {
             sink.write(event, self).await;
         }

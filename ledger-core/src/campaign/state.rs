@@ -10,22 +10,54 @@ use crate::campaign::event::CampaignEvent;
 use crate::campaign::terms::Terms;
 use crate::draw::PrizeTable;
 use crate::ids::Digest;
+use crate::money::Money;
 use crate::seal::Sealed;
 use crate::time::{DAY_MICROS, Epoch, Timestamp};
 
 /// A campaign. `Default` is one that has not been drafted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Campaign {
+    /// In force once approved; until then the latest draft.
     pub(super) terms: Option<Arc<Terms>>,
     pub(super) version: u32,
+    pub(super) author: String,
     pub(super) approved: bool,
+    /// A revision of approved terms that waits for its approval.
+    pub(super) revision: Option<Revision>,
+    pub(super) start_at: Option<Timestamp>,
     pub(super) started: bool,
     pub(super) paused: bool,
     pub(super) ended: bool,
     pub(super) funded_minor: i64,
     pub(super) spent_minor: i64,
     pub(super) reversed_minor: i64,
+    /// Of tiers whose number is limited.
+    pub(super) tier_wins: BTreeMap<String, u64>,
+    /// The share of the budget that was last told of, in per cent.
+    pub(super) alerted_percent: u8,
+    /// By reference.
+    pub(super) fundings: BTreeMap<String, Funding>,
     pub(super) epochs: BTreeMap<Epoch, EpochState>,
+}
+
+/// Terms that are not in force yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// Their version.
+    pub version: u32,
+    /// The terms.
+    pub terms: Arc<Terms>,
+    /// Whose they are.
+    pub by: String,
+}
+
+/// Money for the budget, under a reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Funding {
+    /// How much.
+    pub amount: Money,
+    /// Who proposed it, while a second person has to agree.
+    pub waits_for_other_than: Option<String>,
 }
 
 /// One UTC day of a campaign.
@@ -47,6 +79,12 @@ pub struct EpochState {
     pub beacon: Option<Digest>,
     /// Funded plus reversed when it opened.
     pub budget_cap_minor: i64,
+    /// The most wins of a tier over the whole campaign.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inventory: BTreeMap<String, u64>,
+    /// Who wants a halted epoch to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumption_by: Option<String>,
 }
 
 /// How an epoch stands.
@@ -96,6 +134,21 @@ impl Campaign {
         }
     }
 
+    /// The revision that waits for its approval.
+    pub fn revision(&self) -> Option<&Revision> {
+        self.revision.as_ref()
+    }
+
+    /// When it is to start by itself, while it has not.
+    pub fn starts_itself_at(&self) -> Option<Timestamp> {
+        self.start_at.filter(|_| !self.started && !self.ended && self.approved)
+    }
+
+    /// Fundings that wait for a second person.
+    pub fn fundings(&self) -> impl Iterator<Item = (&str, &Funding)> {
+        self.fundings.iter().map(|(reference, funding)| (reference.as_str(), funding))
+    }
+
     /// All its epochs, oldest first.
     pub fn epochs(&self) -> impl DoubleEndedIterator<Item = (Epoch, &EpochState)> {
         self.epochs.iter().map(|(epoch, state)| (*epoch, state))
@@ -116,23 +169,52 @@ impl Campaign {
         self.funded_minor
     }
 
+    /// Tiers of which an epoch may pay no more: what has been won, `staged` included (by epoch and tier), has
+    /// reached what it was scheduled with.
+    pub fn sold_out(&self, epoch: Epoch, staged: &BTreeMap<(Epoch, u32), u64>) -> u32 {
+        let Some(state) = self.epoch(epoch) else { return 0 };
+        let name =
+            |epoch: &Epoch, tier: u32| Some(&self.epoch(*epoch)?.prize_table.tiers.get(tier as usize)?.name);
+        state.prize_table.sold_out(&state.inventory, |tier| {
+            let of_tier = staged.iter().filter(|((e, t), _)| name(e, *t).is_some_and(|name| name == tier));
+            let staged: u64 = of_tier.map(|(_, count)| count).sum();
+            self.tier_wins.get(tier).copied().unwrap_or(0).saturating_add(staged)
+        })
+    }
+
     pub(super) fn remember(&mut self, event: CampaignEvent) {
         match event {
-            CampaignEvent::CampaignDrafted { version, terms }
-            | CampaignEvent::CampaignRevised { version, terms } => {
-                self.version = version;
-                self.terms = Some(Arc::new(terms));
+            CampaignEvent::CampaignDrafted { version, terms, by } => self.take_terms(version, terms, by),
+            CampaignEvent::CampaignRevised { version, terms, by } if self.approved => {
+                self.revision = Some(Revision { version, terms: Arc::new(terms), by });
             }
-            CampaignEvent::CampaignApproved { .. } => self.approved = true,
+            CampaignEvent::CampaignRevised { version, terms, by } => self.take_terms(version, terms, by),
+            CampaignEvent::CampaignApproved { .. } => {
+                if let Some(Revision { version, terms, by }) = self.revision.take() {
+                    (self.version, self.terms, self.author) = (version, Some(terms), by);
+                }
+                self.approved = true;
+            }
+            CampaignEvent::CampaignScheduled { start_at, .. } => self.start_at = Some(start_at),
             CampaignEvent::CampaignStarted { .. } => self.started = true,
             CampaignEvent::CampaignPaused { .. } => self.paused = true,
             CampaignEvent::CampaignResumed { .. } => self.paused = false,
             CampaignEvent::CampaignEnded { .. } => self.ended = true,
-            CampaignEvent::BudgetFunded { funded_minor, .. } => self.funded_minor = funded_minor,
-            CampaignEvent::BudgetSpent { spent_minor, reversed_minor } => {
+            CampaignEvent::FundingProposed { amount, reference, by } => {
+                self.fundings.insert(reference, Funding { amount, waits_for_other_than: Some(by) });
+            }
+            CampaignEvent::BudgetFunded { amount, funded_minor, reference, .. } => {
+                self.funded_minor = funded_minor;
+                self.alerted_percent = 0;
+                self.fundings.insert(reference, Funding { amount, waits_for_other_than: None });
+            }
+            CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins } => {
                 self.spent_minor = spent_minor;
                 self.reversed_minor = reversed_minor;
+                self.tier_wins.extend(tier_wins);
             }
+            CampaignEvent::BudgetAlerted { percent, .. } => self.alerted_percent = percent,
+            CampaignEvent::SeedOpened { .. } => {}
             CampaignEvent::EpochScheduled {
                 epoch,
                 closes_at,
@@ -141,6 +223,7 @@ impl Campaign {
                 sealed_seed,
                 prize_table,
                 table_hash,
+                inventory,
                 ..
             } => {
                 let state = EpochState {
@@ -152,6 +235,8 @@ impl Campaign {
                     seals_at: closes_at.plus_micros(i64::from(grace_days) * DAY_MICROS),
                     beacon: None,
                     budget_cap_minor: 0,
+                    inventory,
+                    resumption_by: None,
                 };
                 self.epochs.insert(epoch, state);
             }
@@ -160,12 +245,27 @@ impl Campaign {
                 e.beacon = Some(beacon);
                 e.budget_cap_minor = budget_cap_minor;
             }),
-            CampaignEvent::EpochHalted { epoch, .. } => self.change(epoch, |e| e.phase = EpochPhase::Halted),
+            CampaignEvent::EpochHalted { epoch, .. } => self.change(epoch, |e| {
+                e.phase = EpochPhase::Halted;
+                e.resumption_by = None;
+            }),
+            CampaignEvent::EpochResumptionProposed { epoch, by, .. } => {
+                self.change(epoch, |e| e.resumption_by = Some(by));
+            }
+            CampaignEvent::EpochResumed { epoch, .. } => self.change(epoch, |e| {
+                // One that was halted before it opened opens when it is due.
+                e.phase = if e.beacon.is_some() { EpochPhase::Open } else { EpochPhase::Scheduled };
+                e.resumption_by = None;
+            }),
             CampaignEvent::EpochClosed { epoch, .. } => self.change(epoch, |e| e.phase = EpochPhase::Closed),
             CampaignEvent::EpochRevealed { epoch, .. } => {
                 self.change(epoch, |e| e.phase = EpochPhase::Revealed)
             }
         }
+    }
+
+    fn take_terms(&mut self, version: u32, terms: Terms, by: String) {
+        (self.version, self.terms, self.author) = (version, Some(Arc::new(terms)), by);
     }
 
     /// Epochs of one campaign nearly always share one table.

@@ -1,11 +1,11 @@
 //! The terms of a campaign: window, rules, prizes, budget, as its file states them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::draw::PrizeTable;
+use crate::draw::{ODDS_WHOLE_PPB, PrizeTable};
 use crate::ids::CampaignId;
 use crate::money::Money;
 use crate::time::Timestamp;
@@ -28,19 +28,39 @@ pub struct Terms {
     /// From when a customer's lines count.
     #[serde(default)]
     pub eligible_from: EligibleFrom,
+    /// Its place among campaigns that run at once: the smallest is asked first, then by id.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precedence: i32,
+    /// Whether a line enters this draw besides another campaign's. Of the others it enters only the first that
+    /// admits it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stackable: bool,
     /// Which lines are admitted.
     #[serde(default)]
     pub rules: Rules,
     /// What can be won.
     pub prize_table: PrizeTable,
+    /// The most wins of a tier over the whole campaign, by its name; a tier not named here is not limited.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inventory: BTreeMap<String, u64>,
     /// Funded when the campaign starts; its currency is the table's.
     pub budget: Money,
+    /// How many draws the budget is meant for. Where it is given, their expected cost must be within the budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_draws: Option<u64>,
+    /// Minor units above which a funding needs a second person; absent: none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub funding_limit_minor: Option<i64>,
     /// Days between an epoch's close and its reveal in which late lines still draw, at most 60.
     #[serde(default = "default_grace_days")]
     pub grace_days: u32,
     /// `none`, until public beacons are supported.
     #[serde(default = "default_beacon")]
     pub beacon: String,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn default_grace_days() -> u32 {
@@ -172,6 +192,18 @@ impl Terms {
         if self.budget.is_zero() {
             return fail("budget.minor", "must be above zero");
         }
+        if let Some(name) = self.inventory.keys().find(|name| !self.has_tier(name)) {
+            return fail(&format!("inventory.{name}"), "must be the name of a tier of the prize table");
+        }
+        if self.inventory.values().any(|most| *most == 0) {
+            return fail("inventory", "must be at least 1; to pay no such prize, leave the tier out");
+        }
+        if self.funding_limit_minor.is_some_and(|limit| limit < 0) {
+            return fail("funding_limit_minor", "must not be negative");
+        }
+        if let Some(too_dear) = self.too_dear().or_else(|| self.over_budget()) {
+            return fail("budget.minor", &too_dear);
+        }
         if self.grace_days > 60 {
             return fail("grace_days", "must be at most 60");
         }
@@ -190,6 +222,29 @@ impl Terms {
             return fail("rules.wins_per_day", "must be at least 1; to stop wins, pause the campaign");
         }
         Ok(())
+    }
+}
+
+impl Terms {
+    fn has_tier(&self, name: &str) -> bool {
+        self.prize_table.tiers.iter().any(|tier| tier.name == name)
+    }
+
+    /// A budget that cannot pay a tier even once can never pay it: its odds would be a lie.
+    fn too_dear(&self) -> Option<String> {
+        let dearest = self.prize_table.tiers.iter().max_by_key(|tier| tier.prize.max_minor())?;
+        let most = dearest.prize.max_minor();
+        (most > self.budget.minor())
+            .then(|| format!("must cover tier {} at least once: {most} minor units", dearest.name))
+    }
+
+    /// Whether the draws it is planned for are expected to cost more than there is.
+    fn over_budget(&self) -> Option<String> {
+        let planned = u128::from(self.planned_draws?);
+        let expected_ppb = self.prize_table.expected_cost_ppb().checked_mul(planned)?;
+        let expected = expected_ppb.div_ceil(u128::from(ODDS_WHOLE_PPB));
+        (expected > u128::try_from(self.budget.minor()).ok()?)
+            .then(|| format!("{planned} planned draws are expected to cost up to {expected} minor units"))
     }
 }
 

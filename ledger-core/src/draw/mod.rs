@@ -4,6 +4,7 @@
 //! All of it is pure: a seed committed to beforehand and ids that only the bank assigns go in, a number
 //! below 10^9 comes out. Odds are parts per 10^9, amounts minor units.
 
+mod odds;
 mod table;
 
 pub use table::{ODDS_WHOLE_PPB, Prize, PrizeTable, TIERS_MAX, TableError, Tier};

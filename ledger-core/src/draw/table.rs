@@ -1,6 +1,6 @@
 //! The prize table: tiers in order, odds in parts per 10^9.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -129,6 +129,14 @@ impl PrizeTable {
     pub fn odds_ppb(&self, tier_mask: u32) -> u32 {
         let open = self.tiers.iter().enumerate().filter(|(index, _)| !is_masked(tier_mask, *index));
         open.fold(0, |sum, (_, tier)| sum.saturating_add(tier.odds_ppb))
+    }
+
+    /// Bit i is set where tier i has been won as often as the inventory has it.
+    pub fn sold_out(&self, inventory: &BTreeMap<String, u64>, wins: impl Fn(&str) -> u64) -> u32 {
+        let tiers = self.tiers.iter().take(TIERS_MAX).enumerate();
+        let gone =
+            tiers.filter(|(_, tier)| inventory.get(&tier.name).is_some_and(|most| wins(&tier.name) >= *most));
+        gone.fold(0, |mask, (index, _)| mask | 1 << index)
     }
 }
 

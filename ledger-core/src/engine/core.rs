@@ -15,7 +15,7 @@ use crate::audit::chain;
 use crate::campaign::{Campaign, CampaignEvent};
 use crate::ids::{CampaignId, Digest, TransactionKey};
 use crate::log::{Batch, Head, Position, StoredEvent, StreamId, StreamType};
-use crate::time::Timestamp;
+use crate::time::{Epoch, Timestamp};
 
 /// One aggregate in memory.
 pub(super) struct Slot<A> {
@@ -89,10 +89,12 @@ pub(super) struct Staging {
 }
 
 /// What a batch takes from and gives back to one campaign.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Spend {
     pub(super) won_minor: i64,
     pub(super) reversed_minor: i64,
+    /// Wins by epoch and tier.
+    pub(super) wins: BTreeMap<(Epoch, u32), u64>,
 }
 
 impl Staging {
@@ -244,9 +246,10 @@ impl Hosted for RewardAccount {
             AccountEvent::TransactionEvaluated { draws, .. } => {
                 staging.line_position.get_or_insert(position);
                 for draw in draws {
-                    if let Some(amount) = draw.amount {
-                        staging.spend.entry(draw.campaign_id.clone()).or_default().won_minor +=
-                            amount.minor();
+                    if let (Some(tier), Some(amount)) = (draw.tier, draw.amount) {
+                        let spend = staging.spend.entry(draw.campaign_id.clone()).or_default();
+                        spend.won_minor += amount.minor();
+                        *spend.wins.entry((draw.epoch, tier)).or_default() += 1;
                     }
                 }
             }
@@ -289,5 +292,14 @@ impl Hosted for Campaign {
         core.campaigns.insert(id, slot);
     }
 
-    fn staged(_: &CampaignEvent, _: Position, _: &mut Slot<Self>, _: &mut Staging) {}
+    /// A batch that is decided again tells of its alert again: once too often beats not at all.
+    fn staged(event: &CampaignEvent, _: Position, slot: &mut Slot<Self>, _: &mut Staging) {
+        if let CampaignEvent::BudgetAlerted { percent, spent_minor, funded_minor } = event
+            && let Some((terms, _)) = slot.state.terms()
+        {
+            let campaign = terms.campaign_id.to_string();
+            tracing::warn!(%campaign, percent, spent_minor, funded_minor, "a campaign's budget is being used up");
+            metrics::counter!("campaign_budget_alerts_total", "campaign" => campaign).increment(1);
+        }
+    }
 }

@@ -20,27 +20,35 @@ use super::lot::{Outcome, RowReceipt, Work};
 use super::writer::{Failed, Writer, unavailable};
 
 impl Writer {
-    /// Schedules and opens what is due, in the same batch as what follows.
+    /// Starts, schedules and opens what is due, in the same batch as what follows.
     pub(super) async fn advance_epochs(&mut self) -> Result<(), Failed> {
-        let now = self.shared.lock().staging.now;
-        let due: Vec<(CampaignId, Due)> = {
-            let core = self.shared.lock();
-            let campaigns =
-                core.campaigns.values().filter_map(|slot| Some((&slot.state, slot.state.terms()?.0)));
-            campaigns
-                .flat_map(|(state, terms)| {
-                    due(state, now).into_iter().map(|d| (terms.campaign_id.clone(), d))
-                })
-                .collect()
-        };
+        let due = self.due();
+        let starting = due.iter().any(|(_, due)| *due == Due::Start);
+        self.advance(due).await?;
+        if starting {
+            // What has just started has epochs of its own to open.
+            self.advance(self.due()).await?;
+        }
+        Ok(())
+    }
+
+    fn due(&self) -> Vec<(CampaignId, Due)> {
+        let core = self.shared.lock();
+        let now = core.staging.now;
+        let campaigns = core.campaigns.values().filter_map(|slot| Some((&slot.state, slot.state.terms()?.0)));
+        campaigns
+            .flat_map(|(state, terms)| due(state, now).into_iter().map(|d| (terms.campaign_id.clone(), d)))
+            .collect()
+    }
+
+    async fn advance(&mut self, due: Vec<(CampaignId, Due)>) -> Result<(), Failed> {
         for (campaign, due) in due {
             let kind = match due {
+                Due::Start => CampaignCommandKind::Start,
                 Due::Schedule(epoch) => self.schedule(&campaign, epoch)?,
                 Due::Open(epoch) => CampaignCommandKind::OpenEpoch { epoch, beacon: Digest([0; 32]) },
             };
-            self.campaign(&campaign, kind, &self.own.clone())
-                .await?
-                .map_err(|e| bug("an epoch that is due", &e))?;
+            self.campaign(&campaign, kind, &self.own.clone()).await?.map_err(|e| bug("what is due", &e))?;
         }
         Ok(())
     }
@@ -100,6 +108,7 @@ impl Writer {
             };
             (known, pending_known, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
         };
+        self.record_openings().await?;
         // The line belongs to whoever brought it first; what another brings is sealed under another key.
         let owner = known.as_ref().map_or(&row.account_id, |k| &k.account_id).clone();
         let transaction =
@@ -136,6 +145,17 @@ impl Writer {
         Ok(Ok(Receipt { result, position, won }))
     }
 
+    /// Every opening of a seed is a fact, written with or before the first draw that used it.
+    async fn record_openings(&mut self) -> Result<(), Failed> {
+        for (campaign, epoch) in self.offers.take_opened() {
+            let kind = CampaignCommandKind::RecordSeedOpening { epoch, purpose: "draw".into() };
+            self.campaign(&campaign, kind, &self.own.clone())
+                .await?
+                .map_err(|e| bug("the opening of a seed", &e))?;
+        }
+        Ok(())
+    }
+
     async fn account(
         &mut self,
         id: &str,
@@ -155,7 +175,7 @@ impl Writer {
         kind: CampaignCommandKind,
         context: &Context,
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, Failed> {
-        let command = CampaignCommand::new(self.prepare(context, None), kind);
+        let command = CampaignCommand::new(self.prepare(context, None), context.actor(), kind);
         let answer = Arc::clone(&command.answer);
         let executed = self.campaigns.execute(id.as_str(), command).await;
         self.offers.invalidate();
@@ -181,6 +201,7 @@ impl Writer {
             let kind = CampaignCommandKind::RecordSpend {
                 won_minor: spend.won_minor,
                 reversed_minor: spend.reversed_minor,
+                wins: spend.wins.into_iter().map(|((epoch, tier), count)| (epoch, tier, count)).collect(),
             };
             self.campaign(&campaign, kind, &self.own.clone())
                 .await?

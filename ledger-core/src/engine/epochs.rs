@@ -1,6 +1,6 @@
 //! Campaigns as the writer sees them: which offers a line has, which epochs are due.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::account::command::{EpochOffer, Offer, Standing};
@@ -55,6 +55,8 @@ const SCHEDULED_AHEAD: usize = 2;
 pub(super) struct Offers {
     keys: HashMap<(CampaignId, Epoch), EpochKey>,
     by_epoch: HashMap<Epoch, Vec<Template>>,
+    /// Whose seeds have been opened and not yet recorded as such.
+    opened: Vec<(CampaignId, Epoch)>,
 }
 
 /// An offer without its budget, which moves with every win.
@@ -67,7 +69,14 @@ struct Template {
 
 enum EpochTemplate {
     Fixed(EpochOffer),
-    Open { key: EpochKey, table: Arc<PrizeTable>, table_hash: Digest, budget_left_minor: i64 },
+    Open {
+        epoch: Epoch,
+        key: EpochKey,
+        table: Arc<PrizeTable>,
+        table_hash: Digest,
+        budget_left_minor: i64,
+        has_inventory: bool,
+    },
 }
 
 impl Offers {
@@ -76,7 +85,12 @@ impl Offers {
         self.by_epoch.clear();
     }
 
-    /// What every started campaign offers a line booked at `booked_at`, in order of campaign id.
+    /// Seeds opened since this was last asked.
+    pub(super) fn take_opened(&mut self) -> Vec<(CampaignId, Epoch)> {
+        std::mem::take(&mut self.opened)
+    }
+
+    /// What every started campaign offers a line booked at `booked_at`, in order of precedence, then of id.
     pub(super) fn of(
         &mut self,
         booked_at: Timestamp,
@@ -93,6 +107,8 @@ impl Offers {
                     templates.push(Template { terms: Arc::clone(terms), version, standing, epoch });
                 }
             }
+            // Stable: campaigns come in order of their ids.
+            templates.sort_by_key(|template| template.terms.precedence);
             self.by_epoch.insert(epoch, templates);
         }
         Ok(self.by_epoch[&epoch].iter().map(|template| template.offer(core)).collect())
@@ -123,10 +139,13 @@ impl Offers {
                     let seed = vault.open(&terms.campaign_id, epoch, &state.sealed_seed)?;
                     let beacon = state.beacon.unwrap_or(Digest([0; 32]));
                     let key = draw::epoch_key(&seed, &beacon, &terms.campaign_id, epoch);
+                    self.opened.push(name.clone());
                     self.keys.insert(name, key.clone());
                     key
                 };
                 return Ok(EpochTemplate::Open {
+                    epoch,
+                    has_inventory: !state.inventory.is_empty(),
                     key,
                     table: Arc::clone(&state.prize_table),
                     table_hash: state.table_hash,
@@ -142,9 +161,11 @@ impl Template {
     fn offer(&self, core: &Core) -> Offer {
         let epoch = match &self.epoch {
             EpochTemplate::Fixed(offer) => offer.clone(),
-            EpochTemplate::Open { key, table, table_hash, budget_left_minor } => {
+            EpochTemplate::Open { epoch, key, table, table_hash, budget_left_minor, has_inventory } => {
                 let staged = core.staging.spend.get(&self.terms.campaign_id).map_or(0, |s| s.won_minor);
+                let sold_out = if *has_inventory { self.sold_out(core, *epoch) } else { 0 };
                 EpochOffer::Open {
+                    sold_out,
                     key: key.clone(),
                     table: Arc::clone(table),
                     table_hash: *table_hash,
@@ -154,11 +175,22 @@ impl Template {
         };
         Offer { terms: Arc::clone(&self.terms), version: self.version, standing: self.standing, epoch }
     }
+
+    /// Tiers of which the campaign and the batch being staged have left none.
+    fn sold_out(&self, core: &Core, epoch: Epoch) -> u32 {
+        let id = &self.terms.campaign_id;
+        let Some(campaign) = core.campaigns.get(id.as_str()).map(|slot| &slot.state) else { return 0 };
+        let staged = core.staging.spend.get(id).map(|spend| &spend.wins);
+        let none = BTreeMap::new();
+        campaign.sold_out(epoch, staged.unwrap_or(&none))
+    }
 }
 
-/// What is due for one campaign's epochs.
+/// What is due for one campaign.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
+    /// Start it.
+    Start,
     /// Commit to a seed.
     Schedule(Epoch),
     /// Let draws begin.
@@ -167,6 +199,12 @@ pub(super) enum Due {
 
 /// Which epochs are due at `now`: scheduled ahead, made up for after an outage, opened in order.
 pub(super) fn due(campaign: &Campaign, now: Timestamp) -> Vec<Due> {
+    if let Some(start_at) = campaign.starts_itself_at()
+        && start_at <= now
+        && campaign.terms().is_some_and(|(terms, _)| terms.ends_at.is_none_or(|end| now < end))
+    {
+        return vec![Due::Start];
+    }
     let (Some((terms, _)), Some(Standing::Active | Standing::Paused)) =
         (campaign.terms(), campaign.standing())
     else {
@@ -186,13 +224,10 @@ pub(super) fn due(campaign: &Campaign, now: Timestamp) -> Vec<Due> {
         .take_while(|epoch| *epoch <= last_wanted && in_time(epoch));
     let scheduled =
         campaign.epochs().filter(|(_, e)| e.phase == EpochPhase::Scheduled).map(|(epoch, _)| epoch);
-    let mut due: Vec<Due> = schedule.map(Due::Schedule).collect();
-    let open: Vec<Epoch> = scheduled
-        .chain(due.iter().map(|d| match d {
-            Due::Schedule(epoch) | Due::Open(epoch) => *epoch,
-        }))
-        .filter(|epoch| epoch.opens_at() <= now)
-        .collect();
+    let schedule: Vec<Epoch> = schedule.collect();
+    let open: Vec<Epoch> =
+        scheduled.chain(schedule.iter().copied()).filter(|epoch| epoch.opens_at() <= now).collect();
+    let mut due: Vec<Due> = schedule.into_iter().map(Due::Schedule).collect();
     due.extend(open.into_iter().map(Due::Open));
     due
 }

@@ -72,17 +72,24 @@ fn unique_holder() -> String {
 
 /// Who asks, and why; becomes the events' metadata.
 #[derive(Clone, Debug)]
-pub struct Context(Arc<[u8]>);
+pub struct Context {
+    metadata: Arc<[u8]>,
+    actor: Arc<str>,
+}
 
 impl Context {
     /// `actor` did it; `correlation` names the request; `causation` the event or file that led to it.
     pub fn new(actor: &str, correlation: &str, causation: &str) -> Context {
         let map = json!({ "actor": actor, "correlation_id": correlation, "causation_id": causation });
-        Context(map.to_string().into_bytes().into())
+        Context { metadata: map.to_string().into_bytes().into(), actor: actor.into() }
+    }
+
+    pub(super) fn actor(&self) -> Arc<str> {
+        Arc::clone(&self.actor)
     }
 
     pub(super) fn metadata(&self) -> Arc<[u8]> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.metadata)
     }
 }
 

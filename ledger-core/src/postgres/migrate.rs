@@ -36,6 +36,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/postgres/0004_steps.sql"),
         needs: 1,
     },
+    Migration {
+        name: "0005_campaign_versions",
+        sql: include_str!("../../../migrations/postgres/0005_campaign_versions.sql"),
+        // A program that does not keep the versions would leave gaps in them.
+        needs: 5,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

@@ -5,7 +5,7 @@
 use cqrs_es::Aggregate;
 
 use crate::account::{AccountCommand, Answer, CommandKind, RewardAccount};
-use crate::campaign::{Campaign, CampaignAnswer, CampaignCommand, CampaignCommandKind};
+use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind};
 use crate::time::Timestamp;
 
 type Decision<A> = Result<(Vec<<A as Aggregate>::Event>, <A as Decides>::Answer), <A as Aggregate>::Error>;
@@ -14,13 +14,13 @@ type Decision<A> = Result<(Vec<<A as Aggregate>::Event>, <A as Decides>::Answer)
 pub(crate) trait Decides: Aggregate + Clone {
     type Kind;
     type Answer;
-    fn decides(&self, now: Timestamp, kind: &Self::Kind) -> Decision<Self>;
+    fn decides(&self, now: Timestamp, by: &str, kind: &Self::Kind) -> Decision<Self>;
 }
 
 impl Decides for RewardAccount {
     type Kind = CommandKind;
     type Answer = Answer;
-    fn decides(&self, now: Timestamp, kind: &CommandKind) -> Decision<Self> {
+    fn decides(&self, now: Timestamp, _: &str, kind: &CommandKind) -> Decision<Self> {
         let command = AccountCommand::new(now, kind.clone());
         self.decide(command.now, &command.kind)
     }
@@ -29,17 +29,17 @@ impl Decides for RewardAccount {
 impl Decides for Campaign {
     type Kind = CampaignCommandKind;
     type Answer = CampaignAnswer;
-    fn decides(&self, now: Timestamp, kind: &CampaignCommandKind) -> Decision<Self> {
-        let command = CampaignCommand::new(now, kind.clone());
-        self.decide(command.now, &command.kind)
+    fn decides(&self, now: Timestamp, by: &str, kind: &CampaignCommandKind) -> Decision<Self> {
+        self.decide(now, by, kind)
     }
 }
 
-/// An aggregate with a past, and the time of what comes next.
+/// An aggregate with a past, and the time and the author of what comes next.
 #[derive(Clone)]
 pub(crate) struct Given<A> {
     pub(crate) state: A,
     now: Timestamp,
+    by: &'static str,
 }
 
 /// What a command came to.
@@ -57,12 +57,18 @@ impl<A: Decides<Answer: PartialEq + std::fmt::Debug, Error: PartialEq>> Given<A>
         for event in events {
             state.apply(event);
         }
-        Given { state, now }
+        Given { state, now, by: "alice" }
     }
 
     /// What follows happens at `now`.
     pub(crate) fn at(mut self, now: Timestamp) -> Given<A> {
         self.now = now;
+        self
+    }
+
+    /// What follows is asked by somebody else than alice.
+    pub(crate) fn by(mut self, by: &'static str) -> Given<A> {
+        self.by = by;
         self
     }
 
@@ -73,7 +79,7 @@ impl<A: Decides<Answer: PartialEq + std::fmt::Debug, Error: PartialEq>> Given<A>
 
     /// Asks. Whatever is decided must survive the log's JSON, where an unbalanced posting is refused.
     pub(crate) fn when(self, kind: A::Kind) -> Then<A> {
-        let decision = self.state.decides(self.now, &kind);
+        let decision = self.state.decides(self.now, self.by, &kind);
         if let Ok((events, _)) = &decision {
             for event in events {
                 let json = serde_json::to_string(event).unwrap();

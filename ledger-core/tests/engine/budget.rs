@@ -77,7 +77,8 @@ async fn funding_counts_from_the_next_epoch() {
     let (node, log) = world.with(winners()).await;
     node.take(&rows(0..100)).await;
     let first = won(&log.events()).minor();
-    node.campaign(&campaign_id(), CampaignCommandKind::Fund { amount: gbp(1_000) }).await;
+    node.campaign(&campaign_id(), CampaignCommandKind::Fund { amount: gbp(1_000), reference: "more".into() })
+        .await;
     node.take(&rows(100..200)).await;
     assert_eq!(won(&log.events()).minor(), first, "the day had its budget when it opened");
     world.clock.set(at("2026-11-23T08:00:00Z"));

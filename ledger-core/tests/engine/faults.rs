@@ -193,15 +193,15 @@ async fn each_fault_alone_is_survived_or_ends_the_process_and_never_lies() {
 async fn a_command_whose_answer_was_lost_is_carried_out_once() {
     let world = World::new();
     let (node, log) = world.with(terms(|_| {})).await;
-    for fault in [
-        Fault::FailBeforeCommit,
-        Fault::FailAfterCommit,
-        Fault::LandLate,
-        Fault::LoseReply(Duration::from_micros(50)),
+    for (reference, fault) in [
+        ("a", Fault::FailBeforeCommit),
+        ("b", Fault::FailAfterCommit),
+        ("c", Fault::LandLate),
+        ("d", Fault::LoseReply(Duration::from_micros(50))),
     ] {
         log.faults().push(fault);
         log.faults().fail_leases(2);
-        let kind = CampaignCommandKind::Fund { amount: gbp(1) };
+        let kind = CampaignCommandKind::Fund { amount: gbp(1), reference: reference.into() };
         assert_eq!(node.campaign(&campaign_id(), kind).await, CampaignAnswer::Done);
     }
     let mut funded = campaign_events(&log.events()).into_iter().filter_map(|event| match event {

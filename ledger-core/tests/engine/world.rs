@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use ledger_core::campaign::terms::Terms;
-use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind};
+use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use ledger_core::draw::Seed;
 use ledger_core::engine::{
     Context, KeyringSeeds, Ledger, Parts, Receipt, RowResult, SeedVault, Settings, Stopped, SubmitError,
@@ -126,13 +126,22 @@ impl Node {
     /// Drafts, approves and starts a campaign.
     pub(crate) async fn run(&self, terms: Terms) {
         let id = terms.campaign_id.clone();
-        for kind in [
-            CampaignCommandKind::Draft(Box::new(terms)),
-            CampaignCommandKind::Approve,
-            CampaignCommandKind::Start,
+        for (by, kind) in [
+            ("alice", CampaignCommandKind::Draft(Box::new(terms))),
+            ("bob", CampaignCommandKind::Approve { version: None }),
+            ("alice", CampaignCommandKind::Start),
         ] {
-            assert_eq!(self.campaign(&id, kind).await, CampaignAnswer::Done);
+            assert_eq!(self.campaign_by(by, &id, kind).await, Ok(CampaignAnswer::Done));
         }
+    }
+
+    pub(crate) async fn campaign_by(
+        &self,
+        by: &str,
+        id: &CampaignId,
+        kind: CampaignCommandKind,
+    ) -> Result<CampaignAnswer, CampaignRejection> {
+        self.ledger.campaign(id.clone(), kind, Context::new(by, "", "")).await.unwrap()
     }
 
     pub(crate) async fn campaign(&self, id: &CampaignId, kind: CampaignCommandKind) -> CampaignAnswer {

@@ -186,6 +186,8 @@ pub(super) fn apply(
             at_once,
             sealed_seed: _,
             prize_table: _,
+            version: _,
+            inventory: _,
         } => conn.write(
             "INSERT INTO epochs (campaign_id, epoch, status, opens_at, closes_at, grace_days, commitment,
                                  table_hash, beacon_spec, at_once)
@@ -202,7 +204,6 @@ pub(super) fn apply(
                 *at_once,
             ],
         ),
-        // A halted epoch that two people resume opens again.
         CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor } => change(
             "UPDATE epochs SET status = 'open', opened_at = ?3, beacon = ?4, budget_cap_minor = ?5
              WHERE campaign_id = ?1 AND epoch = ?2",
@@ -211,6 +212,12 @@ pub(super) fn apply(
         CampaignEvent::EpochHalted { epoch, reason } => change(
             "UPDATE epochs SET status = 'halted', halt_reason = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
             &values![id, epoch.to_string(), reason],
+        ),
+        // One that was halted before it opened opens when it is due.
+        CampaignEvent::EpochResumed { epoch, .. } => change(
+            "UPDATE epochs SET status = CASE WHEN opened_at IS NULL THEN 'scheduled' ELSE 'open' END
+             WHERE campaign_id = ?1 AND epoch = ?2",
+            &values![id, epoch.to_string()],
         ),
         CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root } => {
             state_wins(conn, record, *epoch, wins)?;
@@ -226,13 +233,18 @@ pub(super) fn apply(
         ),
         CampaignEvent::CampaignDrafted { .. }
         | CampaignEvent::CampaignApproved { .. }
+        | CampaignEvent::CampaignScheduled { .. }
         | CampaignEvent::CampaignStarted { .. }
         | CampaignEvent::CampaignPaused { .. }
         | CampaignEvent::CampaignResumed { .. }
         | CampaignEvent::CampaignRevised { .. }
         | CampaignEvent::CampaignEnded { .. }
+        | CampaignEvent::FundingProposed { .. }
         | CampaignEvent::BudgetFunded { .. }
-        | CampaignEvent::BudgetSpent { .. } => Ok(()),
+        | CampaignEvent::BudgetSpent { .. }
+        | CampaignEvent::BudgetAlerted { .. }
+        | CampaignEvent::SeedOpened { .. }
+        | CampaignEvent::EpochResumptionProposed { .. } => Ok(()),
     }
 }
 

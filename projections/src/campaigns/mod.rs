@@ -32,10 +32,12 @@ const NEVER_DRAFTED: &str = "a campaign that was never drafted";
 row::words! {
     /// Where a campaign stands.
     CampaignStatus {
-        /// Its latest version is not approved.
+        /// No version is approved.
         Draft = "draft",
         /// Ready to start.
         Approved = "approved",
+        /// Starts by itself.
+        Scheduled = "scheduled",
         /// Draws happen.
         Active = "active",
         /// Lines are declined until it resumes.
@@ -52,11 +54,11 @@ pub struct CampaignRow {
     pub position: Position,
     /// Which.
     pub campaign_id: CampaignId,
-    /// Of the terms, from 1.
+    /// Of the terms in force, from 1; before the first approval, of the latest.
     pub version: u32,
     /// Where it stands.
     pub status: CampaignStatus,
-    /// The latest version's: name, window, rules, prizes, and the budget's currency.
+    /// That version's: name, window, rules, prizes, and the budget's currency.
     pub terms: Terms,
     /// All funding.
     pub funded_minor: i64,
@@ -88,6 +90,15 @@ pub fn campaigns(
         &values![page::before(after), page::limit(first)],
     )?;
     Page::read(&rows, first, read)
+}
+
+/// The terms of one version, in force or not. Never change.
+pub fn terms(conn: &Connection, id: &CampaignId, version: u32) -> Result<Option<Terms>, ProjectionError> {
+    let found = conn.row(
+        "SELECT terms FROM campaign_versions WHERE campaign_id = ?1 AND version = ?2",
+        &values![id.as_str(), version],
+    )?;
+    found.map(|row| row.json("terms")).transpose()
 }
 
 /// The table a draw was made from, by the hash that the draw records. Never changes.
@@ -216,22 +227,23 @@ impl Campaigns {
             change("UPDATE campaigns SET status = ?2 WHERE campaign_id = ?1", status.into())
         };
         match event {
-            CampaignEvent::CampaignDrafted { version, terms } => draft(conn, record, *version, terms),
-            CampaignEvent::CampaignApproved { version } => change(
-                "UPDATE campaigns SET status = CASE WHEN status = 'draft' AND version = ?2 THEN 'approved' ELSE status END
-                 WHERE campaign_id = ?1",
-                (*version).into(),
-            ),
+            CampaignEvent::CampaignDrafted { version, terms, by } => draft(conn, record, *version, terms, by),
+            CampaignEvent::CampaignApproved { version, by } => approve(conn, record, *version, by),
+            CampaignEvent::CampaignScheduled { .. } => become_(CampaignStatus::Scheduled),
             CampaignEvent::CampaignStarted { .. } | CampaignEvent::CampaignResumed { .. } => {
                 become_(CampaignStatus::Active)
             }
             CampaignEvent::CampaignPaused { .. } => become_(CampaignStatus::Paused),
             CampaignEvent::CampaignEnded { .. } => become_(CampaignStatus::Ended),
-            CampaignEvent::CampaignRevised { version, terms } => revise(conn, record, *version, terms),
-            CampaignEvent::BudgetFunded { funded_minor, .. } => {
-                change("UPDATE campaigns SET funded_minor = ?2 WHERE campaign_id = ?1", (*funded_minor).into())
+            CampaignEvent::CampaignRevised { version, terms, by } => {
+                add_version(conn, record, *version, terms, by)?;
+                replace_draft(conn, record, *version)
             }
-            CampaignEvent::BudgetSpent { spent_minor, reversed_minor } => {
+            CampaignEvent::BudgetFunded { funded_minor, .. } => change(
+                "UPDATE campaigns SET funded_minor = ?2 WHERE campaign_id = ?1",
+                (*funded_minor).into(),
+            ),
+            CampaignEvent::BudgetSpent { spent_minor, reversed_minor, .. } => {
                 self.spent.insert(id.into(), Spent { spent: *spent_minor, reversed: *reversed_minor });
                 Ok(())
             }
@@ -246,25 +258,66 @@ impl Campaigns {
             }
             CampaignEvent::EpochOpened { .. }
             | CampaignEvent::EpochHalted { .. }
+            | CampaignEvent::EpochResumed { .. }
             | CampaignEvent::EpochRevealed { .. } => epochs::apply(conn, record, event),
+            CampaignEvent::FundingProposed { .. }
+            | CampaignEvent::BudgetAlerted { .. }
+            | CampaignEvent::SeedOpened { .. }
+            | CampaignEvent::EpochResumptionProposed { .. } => Ok(()),
         }
     }
 }
 
-fn draft(conn: &Connection, record: &Record, version: u32, terms: &Terms) -> Result<(), ProjectionError> {
+fn draft(
+    conn: &Connection,
+    record: &Record,
+    version: u32,
+    terms: &Terms,
+    by: &str,
+) -> Result<(), ProjectionError> {
     conn.write(
         "INSERT INTO campaigns (campaign_id, position, version, status, terms) VALUES (?1, ?2, ?3, 'draft', ?4)",
         &values![&record.stream_id, record.position, version, serde_json::to_string(terms)?],
+    )?;
+    add_version(conn, record, version, terms, by)
+}
+
+fn add_version(
+    conn: &Connection,
+    record: &Record,
+    version: u32,
+    terms: &Terms,
+    by: &str,
+) -> Result<(), ProjectionError> {
+    conn.write(
+        "INSERT INTO campaign_versions (campaign_id, version, position, terms, author) VALUES (?1, ?2, ?3, ?4, ?5)",
+        &values![&record.stream_id, version, record.position, serde_json::to_string(terms)?, by],
     )
 }
 
-/// New terms of a campaign that has not started need an approval of their own; a running one runs on.
-fn revise(conn: &Connection, record: &Record, version: u32, terms: &Terms) -> Result<(), ProjectionError> {
+/// New terms take the place of a draft at once; those in force stay until the new ones are approved.
+fn replace_draft(conn: &Connection, record: &Record, version: u32) -> Result<(), ProjectionError> {
+    conn.write(
+        "UPDATE campaigns SET version = ?2, terms = (SELECT v.terms FROM campaign_versions v
+             WHERE v.campaign_id = ?1 AND v.version = ?2)
+         WHERE campaign_id = ?1 AND status = 'draft'",
+        &values![&record.stream_id, version],
+    )
+}
+
+/// From now on a version is in force.
+fn approve(conn: &Connection, record: &Record, version: u32, by: &str) -> Result<(), ProjectionError> {
     conn.write_one(
-        "UPDATE campaigns SET version = ?2, terms = ?3,
-             status = CASE status WHEN 'approved' THEN 'draft' ELSE status END
+        "UPDATE campaign_versions SET approved_by = ?3 WHERE campaign_id = ?1 AND version = ?2",
+        &values![&record.stream_id, version, by],
+        THIS.contradiction(record.position, "an approval of terms that nobody wrote"),
+    )?;
+    conn.write_one(
+        "UPDATE campaigns SET version = ?2, terms = (SELECT v.terms FROM campaign_versions v
+                 WHERE v.campaign_id = ?1 AND v.version = ?2),
+             status = CASE status WHEN 'draft' THEN 'approved' ELSE status END
          WHERE campaign_id = ?1",
-        &values![&record.stream_id, version, serde_json::to_string(terms)?],
+        &values![&record.stream_id, version],
         THIS.contradiction(record.position, NEVER_DRAFTED),
     )
 }

@@ -30,41 +30,67 @@ fn status(place: &Place, events: impl IntoIterator<Item = CampaignEvent>) -> Cam
 }
 
 fn revised() -> CampaignEvent {
-    CampaignEvent::CampaignRevised { version: 2, terms: terms("Tea") }
+    CampaignEvent::CampaignRevised { version: 2, terms: terms("Tea"), by: "carol".into() }
 }
 
 #[test]
 fn a_campaign_is_drafted_approved_started_paused_and_ended() {
     on_both(|place| {
         let t: Timestamp = at(1);
-        let paused = CampaignEvent::CampaignPaused { paused_at: t, reason: "checks".into() };
+        let paused = CampaignEvent::CampaignPaused { paused_at: t, reason: "checks".into(), version: 1 };
         assert_eq!(status(place, running_campaign().into_iter().take(1)), CampaignStatus::Draft);
         assert_eq!(status(place, running_campaign().into_iter().take(2)), CampaignStatus::Approved);
         assert_eq!(status(place, running_campaign()), CampaignStatus::Active);
         let pausing = || running_campaign().into_iter().chain([paused.clone()]);
         assert_eq!(status(place, pausing()), CampaignStatus::Paused);
-        let resumed = CampaignEvent::CampaignResumed { resumed_at: t };
+        let resumed = CampaignEvent::CampaignResumed { resumed_at: t, version: 1 };
         assert_eq!(status(place, pausing().chain([resumed])), CampaignStatus::Active);
         assert_eq!(
-            status(place, pausing().chain([CampaignEvent::CampaignEnded { ended_at: t }])),
+            status(place, pausing().chain([CampaignEvent::CampaignEnded { ended_at: t, version: 1 }])),
             CampaignStatus::Ended
         );
     });
 }
 
+fn approved_by(version: u32, by: &str) -> CampaignEvent {
+    CampaignEvent::CampaignApproved { version, by: by.into() }
+}
+
+fn spent(spent_minor: i64, reversed_minor: i64) -> CampaignEvent {
+    CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins: BTreeMap::new() }
+}
+
 #[test]
-fn new_terms_need_an_approval_of_their_own_before_the_start_only() {
+fn new_terms_are_shown_once_they_are_in_force() {
     on_both(|place| {
-        let approved = || running_campaign().into_iter().take(2);
-        assert_eq!(status(place, approved().chain([revised()])), CampaignStatus::Draft);
-        let stale = CampaignEvent::CampaignApproved { version: 1 };
-        assert_eq!(status(place, approved().chain([revised(), stale])), CampaignStatus::Draft);
-        let fresh = CampaignEvent::CampaignApproved { version: 2 };
-        assert_eq!(status(place, approved().chain([revised(), fresh])), CampaignStatus::Approved);
+        let shown = |events: Vec<CampaignEvent>| {
+            let log = TestLog::default();
+            log.campaign(events);
+            let row = row(&followed(place, log, 100));
+            (row.status, row.version, row.terms.name)
+        };
+        let drafted = || running_campaign().into_iter().take(1).chain([revised()]);
+        assert_eq!(shown(drafted().collect()), (CampaignStatus::Draft, 2, "Tea".into()));
+        let approved = drafted().chain([approved_by(2, "bob")]).collect();
+        assert_eq!(shown(approved), (CampaignStatus::Approved, 2, "Tea".into()));
+        let running = || running_campaign().into_iter().chain([revised()]);
+        assert_eq!(shown(running().collect()), (CampaignStatus::Active, 1, "Coffee".into()));
+        let approved = running().chain([approved_by(2, "bob")]).collect();
+        assert_eq!(shown(approved), (CampaignStatus::Active, 2, "Tea".into()));
+    });
+}
+
+#[test]
+fn every_version_of_the_terms_stays() {
+    on_both(|place| {
         let log = TestLog::with_campaign();
-        log.campaign([revised()]);
-        let row = row(&followed(place, log, 100));
-        assert_eq!((row.status, row.version, row.terms.name.as_str()), (CampaignStatus::Active, 2, "Tea"));
+        log.campaign([revised(), approved_by(2, "bob")]);
+        let store = followed(place, log, 100);
+        let name = |version| {
+            let terms = store.query(|conn| super::terms(conn, &campaign_id(), version)).unwrap();
+            terms.map(|terms| terms.name)
+        };
+        assert_eq!([name(1), name(2), name(3)], [Some("Coffee".into()), Some("Tea".into()), None]);
     });
 }
 
@@ -73,10 +99,7 @@ fn draws_are_counted_and_spend_is_the_last_running_total() {
     on_both(|place| {
         let log = TestLog::with_campaign();
         log.account("a", [lost("t1"), won("t2", 100), evaluated(line("t3"), Some((0, 5_000)))]);
-        log.campaign([
-            CampaignEvent::BudgetSpent { spent_minor: 100, reversed_minor: 0 },
-            CampaignEvent::BudgetSpent { spent_minor: 5_100, reversed_minor: 100 },
-        ]);
+        log.campaign([spent(100, 0), spent(5_100, 100)]);
         let store = followed(place, log, 4);
         let row = row(&store);
         assert_eq!((row.draws, row.wins), (3, 2));

@@ -134,12 +134,12 @@ async fn start_campaign(engine: &Engine) -> anyhow::Result<()> {
     }
     let terms = parse_terms(CAMPAIGN).context("campaign.example.yaml")?;
     let id = terms.campaign_id.clone();
-    for kind in [
-        CampaignCommandKind::Draft(Box::new(terms)),
-        CampaignCommandKind::Approve,
-        CampaignCommandKind::Start,
+    for (by, kind) in [
+        ("sandbox", CampaignCommandKind::Draft(Box::new(terms))),
+        ("sandbox-approver", CampaignCommandKind::Approve { version: None }),
+        ("sandbox", CampaignCommandKind::Start),
     ] {
-        command(&engine.ledger, &id, kind, "sandbox").await?;
+        command(&engine.ledger, &id, kind, by).await?;
     }
     Ok(())
 }

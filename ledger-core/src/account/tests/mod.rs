@@ -8,6 +8,8 @@ mod rules;
 
 use std::sync::Arc;
 
+use std::collections::BTreeMap;
+
 use crate::account::command::{
     Answer, CommandKind, EpochOffer, EvaluateTransaction, Facts, Known, Offer, PreparedTransaction, Standing,
 };
@@ -126,7 +128,13 @@ fn epoch_key() -> EpochKey {
 }
 
 fn open_epoch(table: PrizeTable, budget_left_minor: i64) -> EpochOffer {
-    EpochOffer::Open { key: epoch_key(), table_hash: table.hash(), table: Arc::new(table), budget_left_minor }
+    EpochOffer::Open {
+        key: epoch_key(),
+        table_hash: table.hash(),
+        table: Arc::new(table),
+        budget_left_minor,
+        sold_out: 0,
+    }
 }
 
 fn terms() -> Terms {
@@ -137,9 +145,14 @@ fn terms() -> Terms {
         starts_at: at("2026-10-01T00:00:00Z"),
         ends_at: Some(at("2026-12-01T00:00:00Z")),
         eligible_from: EligibleFrom::Enrolment,
+        precedence: 0,
+        stackable: false,
         rules: Rules::default(),
         prize_table: always(Prize::Fixed { fixed: 5_00 }),
         budget: gbp(100_000),
+        inventory: BTreeMap::new(),
+        planned_draws: None,
+        funding_limit_minor: None,
         grace_days: 31,
         beacon: "none".into(),
     }

@@ -1,6 +1,7 @@
 //! One UTC day of draws: committed to, opened, halted, counted, revealed.
 
 use super::*;
+use crate::campaign::state::EpochPhase;
 
 #[test]
 fn an_epoch_is_committed_to_once() {
@@ -103,4 +104,36 @@ fn the_epochs_of_an_ended_campaign_are_still_revealed() {
     let ended = opened().and(CampaignCommandKind::End).at(at("2026-12-24T00:00:00Z"));
     let after = ended.and(close());
     assert_eq!(after.state.epoch(epoch()).unwrap().phase.as_str(), "revealed");
+}
+
+fn resume(reason: &str) -> CampaignCommandKind {
+    CampaignCommandKind::ResumeEpoch { epoch: epoch(), reason: reason.into() }
+}
+
+#[test]
+fn a_halted_epoch_goes_on_when_two_people_say_so() {
+    let proposed = halted().when(resume("a false alarm")).then_answers(CampaignAnswer::Proposed).accepted();
+    let alone = CampaignRejection::SecondPersonNeeded { proposed_by: "alice".into() };
+    proposed.clone().when(resume("I am sure")).then_rejects(alone);
+    assert_eq!(proposed.state.epoch(epoch()).unwrap().phase, EpochPhase::Halted);
+    let resumed = proposed.by("bob").when(resume("checked")).then([CampaignEvent::EpochResumed {
+        epoch: epoch(),
+        reason: "checked".into(),
+        proposed_by: "alice".into(),
+        by: "bob".into(),
+    }]);
+    let resumed = resumed.accepted();
+    assert_eq!(resumed.state.epoch(epoch()).unwrap().phase, EpochPhase::Open);
+    resumed.clone().when(resume("again")).then_only_answers(CampaignAnswer::Unchanged);
+    // Halted once more, it takes two once more.
+    let again = resumed.and(halt()).and(resume("one"));
+    assert_eq!(again.state.epoch(epoch()).unwrap().phase, EpochPhase::Halted);
+    revealed().when(resume("late")).then_rejects(state("revealed"));
+}
+
+#[test]
+fn an_epoch_halted_before_it_opened_still_has_to_open() {
+    let resumed = scheduled().and(halt()).and(resume("one")).by("bob").and(resume("two"));
+    assert_eq!(resumed.state.epoch(epoch()).unwrap().phase, EpochPhase::Scheduled);
+    resumed.when(open()).then_answers(CampaignAnswer::Done);
 }

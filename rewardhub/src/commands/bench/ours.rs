@@ -50,12 +50,12 @@ impl Ours {
         let engine = Running::start(place.log(&folder).await?, &folder, settings()).await?;
         let terms = terms()?;
         let id = terms.campaign_id.clone();
-        for kind in [
-            CampaignCommandKind::Draft(Box::new(terms)),
-            CampaignCommandKind::Approve,
-            CampaignCommandKind::Start,
+        for (by, kind) in [
+            ("bench", CampaignCommandKind::Draft(Box::new(terms))),
+            ("bench-approver", CampaignCommandKind::Approve { version: None }),
+            ("bench", CampaignCommandKind::Start),
         ] {
-            command(&engine.ledger, &id, kind, "bench").await?;
+            command(&engine.ledger, &id, kind, by).await?;
         }
         let bank = Bank::open("cus", accounts)?;
         let ours = Ours { engine, bank, place, folder, temporary };

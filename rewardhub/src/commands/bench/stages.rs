@@ -140,6 +140,7 @@ fn commands(prepared: Vec<Arc<PreparedTransaction>>) -> anyhow::Result<Vec<Comma
             table: Arc::clone(&table),
             table_hash,
             budget_left_minor: terms.budget.minor(),
+            sold_out: 0,
         };
         let offer = Offer { terms: Arc::clone(&terms), version: 1, standing: Standing::Active, epoch };
         CommandKind::EvaluateTransaction(EvaluateTransaction {

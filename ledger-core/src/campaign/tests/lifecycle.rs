@@ -1,0 +1,113 @@
+//! Terms and who may put them in force.
+
+use super::*;
+
+fn tea() -> Terms {
+    Terms { name: "Tea".into(), ..terms() }
+}
+
+fn field(field: &str, message: &str) -> CampaignRejection {
+    crate::campaign::terms::TermsError { field: field.into(), message: message.into() }.into()
+}
+
+fn in_force(given: &Given<Campaign>) -> (u32, String) {
+    let (terms, version) = given.state.terms().unwrap();
+    (version, terms.name.clone())
+}
+
+#[test]
+fn nobody_approves_his_own_terms() {
+    let author = |version| CampaignRejection::AuthorCannotApprove { version, author: "alice".into() };
+    drafted().when(approve()).then_rejects(author(1));
+    let approved = CampaignEvent::CampaignApproved { version: 1, by: "bob".into() };
+    drafted().by("bob").when(approve()).then([approved]);
+    // Whoever revises is the author of what is approved.
+    let revised = drafted().by("bob").and(revise(tea()));
+    revised.clone().by("alice").when(approve()).then_answers(CampaignAnswer::Done);
+    let author = CampaignRejection::AuthorCannotApprove { version: 2, author: "bob".into() };
+    revised.when(approve()).then_rejects(author);
+}
+
+#[test]
+fn only_the_latest_version_is_approved() {
+    let stale = CampaignCommandKind::Approve { version: Some(1) };
+    let not_the_latest = CampaignRejection::NotTheLatest { asked: 1, latest: 2 };
+    drafted().and(revise(tea())).by("bob").when(stale).then_rejects(not_the_latest);
+    let latest = CampaignCommandKind::Approve { version: Some(2) };
+    drafted().and(revise(tea())).by("bob").when(latest).then_answers(CampaignAnswer::Done);
+}
+
+#[test]
+fn a_revision_of_a_running_campaign_waits_for_its_approval() {
+    let revised = started().and(revise(tea()));
+    assert_eq!(in_force(&revised), (1, "Autumn".into()));
+    let approved = revised.clone().by("bob").and(approve());
+    assert_eq!(in_force(&approved), (2, "Tea".into()));
+    approved.by("alice").when(revise(tea())).then_only_answers(CampaignAnswer::Unchanged);
+    // Revised again before that, the last one is approved.
+    let again = revised.and(revise(Terms { name: "Cocoa".into(), ..terms() })).by("bob").and(approve());
+    assert_eq!(in_force(&again), (3, "Cocoa".into()));
+}
+
+#[test]
+fn what_a_running_campaign_has_promised_stays() {
+    let fixed = |name: &str| field(name, "cannot be revised once the campaign has started");
+    let cases = [
+        (Terms { starts_at: at("2026-11-01T00:00:00Z"), ..terms() }, fixed("starts_at")),
+        (Terms { time_zone: chrono_tz::UTC, ..terms() }, fixed("time_zone")),
+        (Terms { eligible_from: EligibleFrom::CampaignStart, ..terms() }, fixed("eligible_from")),
+        (
+            Terms { budget: gbp(200_000), ..terms() },
+            field("budget", "cannot be revised once the campaign has started; fund it instead"),
+        ),
+        (
+            Terms { ends_at: Some(at(NOW)), ..terms() },
+            field("ends_at", "must be in the future; to stop now, end the campaign"),
+        ),
+        (
+            Terms { campaign_id: "other".parse().unwrap(), ..terms() },
+            field("campaign_id", "cannot be revised"),
+        ),
+    ];
+    for (terms, rejection) in cases {
+        started().when(revise(terms)).then_rejects(rejection);
+    }
+    let before = Terms { budget: gbp(200_000), ..terms() };
+    approved().when(revise(before)).then_answers(CampaignAnswer::Done);
+}
+
+#[test]
+fn a_new_prize_table_counts_from_the_next_epoch_that_is_scheduled() {
+    let mut dearer = terms();
+    dearer.prize_table.tiers[0].odds_ppb = 2_000_000;
+    let revised = scheduled().and(revise(dearer.clone())).by("bob").and(approve());
+    let later = revised.and(schedule_of(epoch().next()));
+    let table = |epoch| later.state.epoch(epoch).unwrap().table_hash;
+    assert_eq!(table(epoch()), terms().prize_table.hash());
+    assert_eq!(table(epoch().next()), dearer.prize_table.hash());
+}
+
+#[test]
+fn it_can_be_told_when_to_start() {
+    let start_at = at("2026-11-25T00:00:00Z");
+    let on_day = || CampaignCommandKind::Schedule { start_at };
+    drafted().when(on_day()).then_rejects(CampaignRejection::NotApproved);
+    started().when(on_day()).then_rejects(CampaignRejection::Started);
+    let past = CampaignCommandKind::Schedule { start_at: at(NOW) };
+    approved().when(past).then_rejects(field("start_at", "must be in the future"));
+    let waiting = approved().and(on_day());
+    assert_eq!(waiting.state.starts_itself_at(), Some(start_at));
+    waiting.clone().when(on_day()).then_only_answers(CampaignAnswer::Unchanged);
+    assert_eq!(waiting.clone().and(CampaignCommandKind::Start).state.starts_itself_at(), None);
+    assert_eq!(waiting.and(CampaignCommandKind::End).state.starts_itself_at(), None);
+}
+
+#[test]
+fn a_campaign_whose_window_is_over_does_not_start() {
+    let ends_at = Some(at("2026-11-23T00:00:00Z"));
+    let short = nothing().and(draft(Terms { ends_at, ..terms() })).by("bob").and(approve());
+    let over = || CampaignRejection::WindowOver(at("2026-11-23T00:00:00Z"));
+    let late = CampaignCommandKind::Schedule { start_at: at("2026-11-23T00:00:00Z") };
+    short.clone().when(late).then_rejects(over());
+    short.at(at("2026-11-23T00:00:00Z")).when(CampaignCommandKind::Start).then_rejects(over());
+}
