@@ -32,6 +32,7 @@ pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
     assert_eq!(summary.findings, Vec::<String>::new());
     let mut decided = HashSet::new();
     let mut epochs: HashMap<(CampaignId, Epoch), EpochSeen> = HashMap::new();
+    let mut spent: HashMap<CampaignId, Spent> = HashMap::new();
     for stored in events {
         match decode(stored).unwrap() {
             LedgerEvent::Account(AccountEvent::TransactionEvaluated { line, draws, .. }) => {
@@ -40,7 +41,7 @@ pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
                     epochs
                         .get_mut(&(draw.campaign_id.clone(), draw.epoch))
                         .expect("nothing draws in an epoch that was not scheduled")
-                        .check(&draw, stored);
+                        .check(&draw, spent.entry(draw.campaign_id.clone()).or_default(), stored);
                 }
             }
             LedgerEvent::Campaign(CampaignEvent::EpochScheduled {
@@ -50,13 +51,14 @@ pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
                 prize_table,
                 table_hash,
                 beacon_spec,
+                inventory,
                 ..
             }) => {
                 let campaign: CampaignId = stored.stream.id.parse().unwrap();
                 let seed = seeds.open(&campaign, epoch, &sealed_seed).unwrap();
                 assert_eq!(commitment, draw::commitment(&campaign, epoch, &table_hash, &beacon_spec, &seed));
                 let key = draw::epoch_key(&seed, &Digest([0; 32]), &campaign, epoch);
-                epochs.insert((campaign, epoch), EpochSeen::new(key, prize_table));
+                epochs.insert((campaign, epoch), EpochSeen::new(key, prize_table, inventory));
             }
             LedgerEvent::Campaign(CampaignEvent::EpochOpened { epoch, budget_cap_minor, .. }) => {
                 let campaign: CampaignId = stored.stream.id.parse().unwrap();
@@ -70,26 +72,40 @@ pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
 struct EpochSeen {
     key: EpochKey,
     table: PrizeTable,
+    inventory: BTreeMap<String, u64>,
     cap_minor: Option<i64>,
     mask: u32,
 }
 
+/// What a campaign's draws so far have won.
+#[derive(Default)]
+struct Spent {
+    minor: i64,
+    wins: BTreeMap<String, u64>,
+}
+
 impl EpochSeen {
-    fn new(key: EpochKey, table: PrizeTable) -> EpochSeen {
-        EpochSeen { key, table, cap_minor: None, mask: 0 }
+    fn new(key: EpochKey, table: PrizeTable, inventory: BTreeMap<String, u64>) -> EpochSeen {
+        EpochSeen { key, table, inventory, cap_minor: None, mask: 0 }
     }
 
-    fn check(&mut self, draw: &Draw, stored: &StoredEvent) {
+    fn check(&mut self, draw: &Draw, spent: &mut Spent, stored: &StoredEvent) {
         let place = stored.position;
         assert_eq!(draw::roll(&self.key, &draw.entry_id).r, draw.r, "r at {place}");
         assert_eq!(self.table.tier(draw.r, draw.tier_mask), draw.tier.map(|t| t as usize), "tier at {place}");
-        assert_eq!(self.table.mask(draw.budget_left_minor), draw.tier_mask, "mask at {place}");
+        let cap_minor = self.cap_minor.expect("nothing draws before the epoch opens");
+        assert_eq!(draw.budget_left_minor, (cap_minor - spent.minor).max(0), "what is left at {place}");
+        let sold_out =
+            self.table.sold_out(&self.inventory, |tier| spent.wins.get(tier).copied().unwrap_or(0));
+        assert_eq!(self.table.mask(draw.budget_left_minor) | sold_out, draw.tier_mask, "mask at {place}");
         assert_eq!(self.mask & !draw.tier_mask, 0, "the mask shrank at {place}");
         self.mask = draw.tier_mask;
-        let cap_minor = self.cap_minor.expect("nothing draws before the epoch opens");
-        assert!(draw.budget_left_minor <= cap_minor, "more is left than the cap at {place}");
         let amount = draw.amount.map_or(0, Money::minor);
         assert!(amount <= draw.budget_left_minor, "over budget at {place}");
+        if let (Some(tier), Some(amount)) = (draw.tier, draw.amount) {
+            spent.minor += amount.minor();
+            *spent.wins.entry(self.table.tiers[tier as usize].name.clone()).or_default() += 1;
+        }
     }
 }
 
@@ -110,7 +126,8 @@ pub(crate) fn agrees(events: &[StoredEvent], key: TransactionKey, receipt: &Rece
     let named = match &event {
         AccountEvent::TransactionEvaluated { line, outcome, draws, .. } => {
             if receipt.result == RowResult::Accepted {
-                assert_eq!(receipt.won, draws.first().and_then(|d| d.amount), "at {n}");
+                let won = draws.iter().filter_map(|d| d.amount).reduce(|a, b| a.checked_add(b).unwrap());
+                assert_eq!(receipt.won, won, "at {n}");
                 assert_eq!(receipt.won.is_some(), *outcome == Outcome::Won, "at {n}");
             } else {
                 assert_eq!(receipt.result, RowResult::Duplicate, "at {n}");

@@ -87,7 +87,21 @@ async fn history(world: &World, seed: u64) {
     let batch_max = [1, 12, 5_000][dice.below(3)];
     let log = SimulatedLog::new();
     let node = start(world, &log, batch_max).await;
-    node.run(terms(|terms| terms["budget"]["minor"] = json!(3_000))).await;
+    node.run(terms(|terms| {
+        terms["budget"]["minor"] = json!(3_000);
+        terms["inventory"] = json!({ "small": 4 });
+    }))
+    .await;
+    // A second one draws besides, from a budget of its own.
+    if dice.one_in(2) {
+        node.run(terms(|terms| {
+            terms["campaign_id"] = json!("besides");
+            terms["stackable"] = json!(true);
+            terms["budget"]["minor"] = json!(1_500);
+            terms["inventory"] = json!({ "big": 1 });
+        }))
+        .await;
+    }
     let mut node = Some(node);
     plan(&log, dice);
     let mut acknowledged: Vec<(Value, Result<Receipt, RowError>)> = Vec::new();

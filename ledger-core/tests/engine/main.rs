@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "test code in helpers: a panic is its verdict")]
 
 mod budget;
+mod campaigns;
 mod check;
 mod dedup;
 mod epochs;
