@@ -74,7 +74,9 @@ pub async fn post_transactions(
 
     let name = feed.subject.as_ref().map_or("unnamed", AccountId::as_str);
     let context = Context::new(&format!("feed:{name}"), id.as_str(), id.as_str());
-    let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(|error| refused(&error))?;
+    let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(|error| {
+        unwritable(&error, "part of this request may have been taken, send all of it again")
+    })?;
     let results = answers.into_iter().map(report).collect();
     Ok(Json(Answer { results }).into_response())
 }
@@ -145,7 +147,8 @@ fn unreadable(error: BodyError) -> Problem {
     Problem::new(status, error.to_string())
 }
 
-fn refused(error: &SubmitError) -> Problem {
+/// The ledger could not write; `advice` says what may have been done and what to do now.
+pub(crate) fn unwritable(error: &SubmitError, advice: &str) -> Problem {
     match error {
         SubmitError::Full => Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -154,10 +157,10 @@ fn refused(error: &SubmitError) -> Problem {
         .retry_after(1),
         SubmitError::Unavailable | SubmitError::NotWriter => {
             // Logged where it is handled; a feed is only told to come back.
-            tracing::warn!(error = error as &dyn std::error::Error, "transactions could not be taken");
+            tracing::warn!(error = error as &dyn std::error::Error, "a request could not be taken");
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the ledger cannot write just now; part of this request may have been taken, send all of it again",
+                format!("the ledger cannot write just now; {advice}"),
             )
             .retry_after(2)
         }

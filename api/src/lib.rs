@@ -2,11 +2,12 @@
 //! pages that a load balancer and Prometheus read.
 //!
 //! [`router`] puts it together. [`auth`] says who calls, [`problem`] how a request is refused, [`intake`] takes
-//! transactions in, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
+//! transactions in, [`campaigns`] commands campaigns, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
 //! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
 //! answers in its place while there is no ledger to serve.
 
 pub mod auth;
+pub mod campaigns;
 pub mod front;
 pub mod graphql;
 pub mod health;
@@ -26,6 +27,7 @@ use projections::runner::Progress;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::auth::Verifier;
+use crate::campaigns::CommandCampaigns;
 use crate::graphql::{ApiSchema, OpenDetails};
 use crate::intake::TakeRows;
 use crate::problem::Problem;
@@ -39,6 +41,8 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// Where transactions go; in a running service the ledger's [`Intake`](ledger_core::steps::intake::Intake).
     pub intake: Arc<dyn TakeRows>,
+    /// Where commands to campaigns go; in a running service the ledger.
+    pub campaigns: Arc<dyn CommandCampaigns>,
     /// Whether the writer's last append went well.
     pub writer_healthy: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The log, for the event history and for readiness.
@@ -63,6 +67,8 @@ pub fn router(state: ApiState) -> Router {
     let schema: ApiSchema = graphql::schema(&state);
     let routes = Router::new()
         .route("/v1/transactions", post(intake::post_transactions))
+        .route("/v1/campaigns", post(campaigns::create))
+        .route("/v1/campaigns/{id}/{action}", post(campaigns::act))
         .route("/graphql", get(graphql::http::get).post(graphql::http::post).layer(axum::Extension(schema)))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -1,6 +1,8 @@
 //! The router as a client meets it. The ledger behind the intake is a stub; tokens, log and read models are
 //! real.
 
+mod campaigns;
+
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -95,6 +97,7 @@ fn house(graphiql: bool) -> House {
         verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), crate::auth::AUDIENCE).unwrap()),
         clock: Arc::new(ManualClock::at(now())),
         intake: Arc::clone(&intake) as Arc<dyn TakeRows>,
+        campaigns: Arc::new(campaigns::InMemory::default()),
         writer_healthy: Arc::new(|| true),
         log: Arc::clone(&log) as Arc<dyn EventLog>,
         read,

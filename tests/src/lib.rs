@@ -90,7 +90,7 @@ impl Home {
     pub fn start_campaign(&self, id: &str, yaml: &str) {
         let file = self.write(&format!("{id}.yaml"), yaml);
         self.run(&["campaign", "create", text(&file)]).expect_code(0);
-        self.run(&["campaign", "approve", id]).expect_code(0);
+        self.run(&["campaign", "approve", id, "--by", "approver"]).expect_code(0);
         self.run(&["campaign", "start", id]).expect_code(0);
     }
 

@@ -145,19 +145,27 @@ fn campaign_events_keep_their_json() {
     let epoch = day();
     let terms = terms();
     let events = vec![
-        CampaignEvent::CampaignDrafted { version: 1, terms: terms.clone() },
-        CampaignEvent::CampaignApproved { version: 1 },
-        CampaignEvent::CampaignStarted { started_at: at(0) },
-        CampaignEvent::CampaignPaused { paused_at: at(1), reason: "storm".into() },
-        CampaignEvent::CampaignResumed { resumed_at: at(2) },
-        CampaignEvent::CampaignRevised { version: 2, terms: terms.clone() },
-        CampaignEvent::CampaignEnded { ended_at: at(3) },
+        CampaignEvent::CampaignDrafted { version: 1, terms: terms.clone(), by: by() },
+        CampaignEvent::CampaignApproved { version: 1, by: by() },
+        CampaignEvent::CampaignScheduled { version: 1, start_at: at(0) },
+        CampaignEvent::CampaignStarted { started_at: at(0), version: 1 },
+        CampaignEvent::CampaignPaused { paused_at: at(1), reason: "storm".into(), version: 1 },
+        CampaignEvent::CampaignResumed { resumed_at: at(2), version: 1 },
+        CampaignEvent::CampaignRevised { version: 2, terms: terms.clone(), by: by() },
+        CampaignEvent::CampaignEnded { ended_at: at(3), version: 2 },
+        CampaignEvent::FundingProposed { amount: gbp(50_000), reference: "po-1".into(), by: by() },
         CampaignEvent::BudgetFunded {
             amount: gbp(100_000),
             funded_minor: 100_000,
+            reference: "po-1".into(),
             posting: Posting::funding(&terms.campaign_id, gbp(100_000)),
         },
-        CampaignEvent::BudgetSpent { spent_minor: 62, reversed_minor: 0 },
+        CampaignEvent::BudgetSpent {
+            spent_minor: 62,
+            reversed_minor: 0,
+            tier_wins: [("jackpot".to_owned(), 1)].into(),
+        },
+        CampaignEvent::BudgetAlerted { percent: 50, spent_minor: 50_000, funded_minor: 100_000 },
         CampaignEvent::EpochScheduled {
             epoch,
             opens_at: epoch.opens_at(),
@@ -169,6 +177,8 @@ fn campaign_events_keep_their_json() {
             prize_table: terms.prize_table,
             beacon_spec: "none".into(),
             at_once: true,
+            version: 1,
+            inventory: [("jackpot".to_owned(), 3)].into(),
         },
         CampaignEvent::EpochOpened {
             epoch,
@@ -176,7 +186,15 @@ fn campaign_events_keep_their_json() {
             beacon: Digest([0; 32]),
             budget_cap_minor: 100_000,
         },
+        CampaignEvent::SeedOpened { epoch, purpose: "draw".into() },
         CampaignEvent::EpochHalted { epoch, reason: "suspicion".into() },
+        CampaignEvent::EpochResumptionProposed { epoch, reason: "a false alarm".into(), by: by() },
+        CampaignEvent::EpochResumed {
+            epoch,
+            reason: "checked".into(),
+            proposed_by: by(),
+            by: "operator:bob".into(),
+        },
         CampaignEvent::EpochClosed {
             epoch,
             draws: 2,
@@ -187,4 +205,17 @@ fn campaign_events_keep_their_json() {
         CampaignEvent::EpochRevealed { epoch, seed: Digest([5; 32]) },
     ];
     insta::assert_json_snapshot!(events);
+}
+
+fn by() -> String {
+    "operator:alice".into()
+}
+
+/// What the first version wrote. Never edit these files: no log can be.
+#[test]
+fn events_of_older_versions_are_still_read() {
+    let account = include_str!("../data/events/account.1.json");
+    let campaign = include_str!("../data/events/campaign.1.json");
+    assert_eq!(serde_json::from_str::<Vec<AccountEvent>>(account).unwrap().len(), 17);
+    assert_eq!(serde_json::from_str::<Vec<CampaignEvent>>(campaign).unwrap().len(), 14);
 }

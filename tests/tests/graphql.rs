@@ -395,7 +395,11 @@ fn campaign_commands_say_what_is_wrong() {
     assert!(other.stderr.contains("sure"), "{}", other.stderr);
 
     // The whole life, each step safe to repeat.
-    for action in ["approve", "start", "pause", "resume", "end"] {
+    let alone = home.run(&["campaign", "approve", "sure"]).expect_code(3);
+    assert!(alone.stderr.contains("somebody else has to approve it"), "{}", alone.stderr);
+    let approve = ["campaign", "approve", "sure", "--by", "bob", "--version", "1"];
+    assert_eq!(home.run(&approve).expect_code(0).stdout, "sure: done\n");
+    for action in ["start", "pause", "resume", "end"] {
         let done = home.run(&["campaign", action, "sure"]).expect_code(0);
         assert_eq!(done.stdout, "sure: done\n", "{action}");
         let again = home.run(&["campaign", action, "sure"]).expect_code(0);

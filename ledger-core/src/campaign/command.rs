@@ -149,6 +149,17 @@ pub enum CampaignAnswer {
     Unchanged,
 }
 
+impl CampaignAnswer {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CampaignAnswer::Done => "done",
+            CampaignAnswer::Proposed => "proposed",
+            CampaignAnswer::Unchanged => "unchanged",
+        }
+    }
+}
+
 /// A command that is refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CampaignRejection {

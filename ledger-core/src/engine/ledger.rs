@@ -84,7 +84,8 @@ impl Context {
         Context { metadata: map.to_string().into_bytes().into(), actor: actor.into() }
     }
 
-    pub(super) fn actor(&self) -> Arc<str> {
+    /// Who asks.
+    pub fn actor(&self) -> Arc<str> {
         Arc::clone(&self.actor)
     }
 

@@ -93,7 +93,7 @@ pub fn campaigns(
 }
 
 /// The terms of one version, in force or not. Never change.
-pub fn terms(conn: &Connection, id: &CampaignId, version: u32) -> Result<Option<Terms>, ProjectionError> {
+pub fn terms_of(conn: &Connection, id: &CampaignId, version: u32) -> Result<Option<Terms>, ProjectionError> {
     let found = conn.row(
         "SELECT terms FROM campaign_versions WHERE campaign_id = ?1 AND version = ?2",
         &values![id.as_str(), version],

@@ -1,5 +1,7 @@
 //! What becomes of a campaign and its epochs, in sentences.
 
+use std::collections::BTreeMap;
+
 use std::sync::Arc;
 
 use ledger_core::time::Timestamp;
@@ -87,7 +89,7 @@ fn every_version_of_the_terms_stays() {
         log.campaign([revised(), approved_by(2, "bob")]);
         let store = followed(place, log, 100);
         let name = |version| {
-            let terms = store.query(|conn| super::terms(conn, &campaign_id(), version)).unwrap();
+            let terms = store.query(|conn| terms_of(conn, &campaign_id(), version));
             terms.map(|terms| terms.name)
         };
         assert_eq!([name(1), name(2), name(3)], [Some("Coffee".into()), Some("Tea".into()), None]);

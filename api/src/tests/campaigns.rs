@@ -1,0 +1,136 @@
+//! Campaigns over HTTP. The rules are the real ones, in memory; the engine is not here.
+
+use ledger_core::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
+use ledger_core::ids::CampaignId;
+
+use super::*;
+use crate::campaigns::CommandCampaigns;
+
+/// One campaign without a log.
+#[derive(Default)]
+pub(super) struct InMemory(Mutex<(Campaign, Vec<String>)>);
+
+#[async_trait::async_trait]
+impl CommandCampaigns for InMemory {
+    async fn command(
+        &self,
+        _: CampaignId,
+        kind: CampaignCommandKind,
+        context: Context,
+    ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError> {
+        use cqrs_es::Aggregate as _;
+        let by = context.actor();
+        let mut held = self.0.lock().unwrap();
+        let decided = held.0.decide(now(), &by, &kind).map(|(events, answer)| {
+            events.into_iter().for_each(|event| held.0.apply(event));
+            answer
+        });
+        held.1.push(by.to_string());
+        Ok(decided)
+    }
+}
+
+fn terms() -> Value {
+    json!({
+        "campaign_id": "autumn", "name": "Autumn", "time_zone": "Europe/London",
+        "starts_at": "2026-01-01T00:00:00Z",
+        "prize_table": { "currency": "GBP", "tiers": [
+            { "name": "fiver", "odds_ppb": 1_000_000, "prize": { "fixed": 500 } },
+        ] },
+        "budget": { "minor": 100_000, "currency": "GBP" },
+        "funding_limit_minor": 1_000,
+    })
+}
+
+impl House {
+    /// The status and the answer of a POST by this person.
+    async fn command(&self, who: &str, path: &str, body: Value) -> (u16, Value) {
+        let token = self.token(Some(who), "campaigns:write");
+        let request = Request::post(format!("/v1/campaigns{path}"))
+            .header(header::AUTHORIZATION, &token)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(if body.is_null() { String::new() } else { body.to_string() }))
+            .unwrap();
+        let response = self.send(request).await;
+        (response.status().as_u16(), read(response).await)
+    }
+}
+
+fn result(word: &str) -> (u16, Value) {
+    (200, json!({ "campaign_id": "autumn", "result": word }))
+}
+
+#[tokio::test]
+async fn a_campaign_lives_from_its_draft_to_its_end() {
+    let house = house(false);
+    let halt = json!({ "epoch": "2026-11-22", "reason": "odd" });
+    let amount = json!({ "minor": 1_001, "currency": "GBP" });
+    let fund = json!({ "amount": amount, "reference": "po-1" });
+    let mut revised = terms();
+    revised["name"] = json!("Late autumn");
+    let steps = [
+        ("alice", "", terms(), "done"),
+        ("alice", "", terms(), "unchanged"),
+        ("bob", "/autumn/approve", json!({ "version": 1 }), "done"),
+        ("alice", "/autumn/schedule", json!({ "start_at": "2099-01-01T00:00:00Z" }), "done"),
+        ("alice", "/autumn/start", Value::Null, "done"),
+        ("alice", "/autumn/pause", json!({ "reason": "checks" }), "done"),
+        ("alice", "/autumn/resume", json!({}), "done"),
+        ("alice", "/autumn/revise", revised, "done"),
+        ("bob", "/autumn/approve", json!({}), "done"),
+        ("alice", "/autumn/fund", fund.clone(), "proposed"),
+        ("bob", "/autumn/approve-funding", json!({ "reference": "po-1" }), "done"),
+        ("alice", "/autumn/fund", fund, "unchanged"),
+        ("alice", "/autumn/end", Value::Null, "done"),
+    ];
+    for (who, path, body, word) in steps {
+        assert_eq!(house.command(who, path, body).await, result(word), "{path} by {who}");
+    }
+    let (status, problem) = house.command("alice", "/autumn/halt-epoch", halt).await;
+    assert_eq!((status, problem["detail"].as_str()), (409, Some("epoch 2026-11-22 is not scheduled")));
+}
+
+#[tokio::test]
+async fn what_is_refused_says_why() {
+    let house = house(false);
+    let detail = async |who, path, body| {
+        let (status, problem) = house.command(who, path, body).await;
+        (status, problem["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    let unknown = (404, "there is no such campaign".to_owned());
+    assert_eq!(detail("alice", "/autumn/start", Value::Null).await, unknown);
+    let mut broken = terms();
+    broken["prize_table"]["tiers"][0]["odds_ppb"] = json!(0);
+    let odds = (422, "prize_table.tiers[0].odds_ppb: must be 1 to 1000000000".to_owned());
+    assert_eq!(detail("alice", "", broken).await, odds);
+    let mut unreadable = terms();
+    unreadable["grace"] = json!(1);
+    let (status, text) = detail("alice", "", unreadable).await;
+    assert!(status == 422 && text.contains("unknown field `grace`"), "{status} {text}");
+    house.command("alice", "", terms()).await;
+    let own = "version 1 was written by operator:alice; somebody else has to approve it";
+    assert_eq!(detail("alice", "/autumn/approve", Value::Null).await, (403, own.to_owned()));
+    let (status, text) = detail("bob", "/autumn/approve", json!({ "versoin": 1 })).await;
+    assert!(status == 422 && text.contains("unknown field `versoin`"), "{status} {text}");
+    let missing = (404, "a campaign has no such action".to_owned());
+    assert_eq!(detail("bob", "/autumn/destroy", Value::Null).await, missing);
+    assert_eq!(detail("bob", "/autumn/create", terms()).await, missing);
+    let early = (409, "the campaign has not been approved".to_owned());
+    assert_eq!(detail("bob", "/autumn/start", Value::Null).await, early);
+}
+
+#[tokio::test]
+async fn only_a_named_person_with_the_scope_may_command() {
+    let house = house(false);
+    let send = async |token: String| {
+        let request = Request::post("/v1/campaigns/autumn/start")
+            .header(header::AUTHORIZATION, &token)
+            .body(Body::empty())
+            .unwrap();
+        house.send(request).await.status().as_u16()
+    };
+    assert_eq!(send(house.token(Some("alice"), "transactions:write audit:read ops")).await, 403);
+    assert_eq!(send(house.token(None, "campaigns:write")).await, 403);
+    assert_eq!(send("Bearer nonsense".into()).await, 401);
+    assert_eq!(send(house.token(Some("alice"), "campaigns:write")).await, 404);
+}
