@@ -163,7 +163,9 @@ impl RewardAccount {
 
     /// What rules about repetition ask for. Both memories are bounded, and come from events alone.
     fn remember_purchase(&mut self, line: &Line) {
-        if self.booked.len() == BOOKED_MAX && self.booked.front().is_some_and(|first| *first <= line.booked_at) {
+        if self.booked.len() == BOOKED_MAX
+            && self.booked.front().is_some_and(|first| *first <= line.booked_at)
+        {
             self.booked.pop_front();
         }
         // Full of later ones: there is no place for it.

@@ -45,7 +45,8 @@ impl Cipher {
         let start = out.len();
         out.extend_from_slice(text);
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.seals.seal_in_place_separate_tag(nonce, Aad::from(associated_data), &mut out[start..])?;
+        let tag =
+            self.seals.seal_in_place_separate_tag(nonce, Aad::from(associated_data), &mut out[start..])?;
         out.extend_from_slice(tag.as_ref());
         Ok(())
     }

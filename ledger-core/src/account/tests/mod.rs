@@ -2,6 +2,7 @@
 //! GBP 12.50 on the 22nd; the campaign `autumn` always pays GBP 5.00 unless a test says otherwise.
 
 mod histories;
+mod named;
 mod repeats;
 mod rewards;
 mod rules;

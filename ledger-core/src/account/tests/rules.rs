@@ -62,7 +62,8 @@ fn the_line_that_opens_an_account_was_bought_before_enrolment() {
 
 #[test]
 fn an_excluded_customer_wins_nothing_until_reinstated() {
-    let excluded = given([opened()]).and(CommandKind::Exclude { kind: Exclusion::Staff, reason: "staff".into() });
+    let excluded =
+        given([opened()]).and(CommandKind::Exclude { kind: Exclusion::Staff, reason: "staff".into() });
     let line = || evaluate(purchase("t1"), offer());
     excluded.clone().when(line()).then_declines(&[RuleCode::AccountExcluded]);
     let reinstated = excluded.and(CommandKind::Reinstate { reason: "left".into() });
@@ -93,7 +94,8 @@ fn categories_are_admitted_by_inclusive_ranges_and_keep_their_zeros() {
     for code in ["0041", "4200", "5810", "5815", ""] {
         declines(mcc(code), allowed(), &[RuleCode::MccNotAllowed]);
     }
-    let denied = || offer_with(ShortRules { mcc_denied: vec!["0700-0763".parse().unwrap()], ..ShortRules::default() });
+    let denied =
+        || offer_with(ShortRules { mcc_denied: vec!["0700-0763".parse().unwrap()], ..ShortRules::default() });
     declines(mcc("0763"), denied(), &[RuleCode::MccDenied]);
     admits(mcc("7630"), denied());
     admits(mcc(""), denied());
@@ -116,7 +118,11 @@ fn merchants_are_admitted_by_id() {
 #[test]
 fn bounds_of_the_amount_are_inclusive() {
     let bounds = || {
-        offer_with(ShortRules { amount_min_minor: Some(10_00), amount_max_minor: Some(20_00), ..ShortRules::default() })
+        offer_with(ShortRules {
+            amount_min_minor: Some(10_00),
+            amount_max_minor: Some(20_00),
+            ..ShortRules::default()
+        })
     };
     let costing = |minor| line("t1", Status::Booked, minor);
     declines(costing(9_99), bounds(), &[RuleCode::AmountTooSmall]);
@@ -157,7 +163,8 @@ fn every_rule_that_fails_is_reported_in_order() {
         RuleCode::NoEpoch,
     ];
     assert!(failed.is_sorted());
-    let excluded = given([opened()]).and(CommandKind::Exclude { kind: Exclusion::Staff, reason: "staff".into() });
+    let excluded =
+        given([opened()]).and(CommandKind::Exclude { kind: Exclusion::Staff, reason: "staff".into() });
     excluded.when(evaluate(line, offer)).then_declines(&failed);
 }
 

@@ -210,7 +210,9 @@ impl RuleCode {
             RuleCode::TooLate => "recorded after the epoch's grace was over",
             RuleCode::NoEpoch => "booked on a day before the campaign's first scheduled epoch",
             RuleCode::EpochHalted => "the epoch of the booking day is halted",
-            RuleCode::RuleError => "the expression of the rule before this one failed: see the alarm of that time",
+            RuleCode::RuleError => {
+                "the expression of the rule before this one failed: see the alarm of that time"
+            }
             RuleCode::Named(_) => "a rule of this campaign's terms; they are not at hand",
         }
     }

@@ -84,12 +84,26 @@ pub struct CompiledRules {
 
 enum Check {
     /// `allowed`: one of them; else none of them.
-    Merchant { ids: HashSet<String>, allowed: bool, missing: bool },
-    Mcc { ranges: Vec<MccRange>, allowed: bool, missing: bool },
-    Country { countries: HashSet<String>, allowed: bool, missing: bool },
+    Merchant {
+        ids: HashSet<String>,
+        allowed: bool,
+        missing: bool,
+    },
+    Mcc {
+        ranges: Vec<MccRange>,
+        allowed: bool,
+        missing: bool,
+    },
+    Country {
+        countries: HashSet<String>,
+        allowed: bool,
+        missing: bool,
+    },
     AmountMin(i64),
     AmountMax(i64),
-    FirstPurchase { missing: bool },
+    FirstPurchase {
+        missing: bool,
+    },
     Weekdays([bool; 7]),
     Hours([bool; 24]),
     WinsMax(Period, u32),
@@ -187,9 +201,8 @@ impl Check {
             Check::Country { countries, allowed, missing } => merchant.is_none_or(|merchant| {
                 merchant.country.map_or(*missing, |country| countries.contains(country) == *allowed)
             }),
-            Check::FirstPurchase { missing } => merchant.is_none_or(|merchant| {
-                merchant.id.map_or(*missing, |_| !subject.history.knows_merchant())
-            }),
+            Check::FirstPurchase { missing } => merchant
+                .is_none_or(|merchant| merchant.id.map_or(*missing, |_| !subject.history.knows_merchant())),
             Check::AmountMin(min) => !subject.in_currency || subject.amount.minor() >= *min,
             Check::AmountMax(max) => !subject.in_currency || subject.amount.minor() <= *max,
             Check::Weekdays(days) => days[local.weekday],
@@ -327,9 +340,7 @@ impl VariableResolver for CelFacts<'_> {
             "merchant_id" => text(merchant.id),
             "mcc" => owned(merchant.mcc.map(|mcc| mcc.to_string()).unwrap_or_default()),
             "country" => text(merchant.country),
-            "first_purchase_at_merchant" => {
-                truth(merchant.id.is_some() && !subject.history.knows_merchant())
-            }
+            "first_purchase_at_merchant" => truth(merchant.id.is_some() && !subject.history.knows_merchant()),
             "day" => owned(local.day.to_string()),
             "weekday" => position(local.weekday + 1),
             "hour" => position(local.hour),

@@ -16,8 +16,10 @@ use super::compiled::CelFacts;
 pub(super) const SOURCE_MAX: usize = 1_000;
 /// Elements of a list.
 const LIST_MAX: usize = 100;
-/// Brackets in brackets, and operators under operators.
+/// Operators under operators.
 const DEPTH_MAX: usize = 24;
+/// Enough for any text of [`SOURCE_MAX`] characters, unoptimised too; only what is touched is ever there.
+const PARSER_STACK: usize = 256 << 20;
 
 /// The operators and functions there are. No macros, no regular expressions, nothing that knows a clock.
 const CALLS: [&str; 20] = [
@@ -69,20 +71,20 @@ pub(super) struct Failed;
 impl Expression {
     /// Compiles, and refuses whatever is not in [`CALLS`] or beyond the bounds.
     pub(super) fn compile(source: &str) -> Result<Expression, ExpressionError> {
-        let bounds = |message: String| ExpressionError { line: 1, column: 1, message };
+        let refused = |message: String| Err(ExpressionError { line: 1, column: 1, message });
         if source.chars().count() > SOURCE_MAX {
-            return Err(bounds(format!("an expression has at most {SOURCE_MAX} characters")));
+            return refused(format!("an expression has at most {SOURCE_MAX} characters"));
         }
-        // Before the parser, whose own recursion it bounds.
-        if brackets(source) > DEPTH_MAX {
-            return Err(bounds(format!("at most {DEPTH_MAX} brackets in each other")));
-        }
-        let compiled = catch_unwind(|| ENV.compile(source));
-        let program = match compiled {
-            Ok(Ok(program)) => program,
-            Ok(Err(errors)) => return Err(first(&errors)),
-            Err(_) => return Err(bounds("no expression".into())),
-        };
+        // The parser recurses as deep as the text nests, before anybody can look how deep that is.
+        let roomy = std::thread::Builder::new().name("expression".into()).stack_size(PARSER_STACK);
+        std::thread::scope(|scope| match roomy.spawn_scoped(scope, || Expression::parse(source)) {
+            Ok(parsed) => parsed.join().unwrap_or_else(|_| refused("the parser fails on it".into())),
+            Err(_) => refused("there is no thread to parse it on".into()),
+        })
+    }
+
+    fn parse(source: &str) -> Result<Expression, ExpressionError> {
+        let program = ENV.compile(source).map_err(|errors| first(&errors))?;
         look(program.expression(), 0).map_err(|(id, message)| {
             let offset = program.source_info().offset_for(id).map_or(0, |(start, _)| start as usize);
             let (line, column) = place(source, offset);
@@ -99,10 +101,7 @@ impl Expression {
         if answer.is_err() {
             metrics::counter!("rule_errors_total", "rule" => code.to_owned()).increment(1);
             if !self.alarmed.swap(true, Ordering::Relaxed) {
-                tracing::error!(
-                    rule = code,
-                    "a campaign's expression fails; lines it fails on are declined"
-                );
+                tracing::error!(rule = code, "a campaign's expression fails; lines it fails on are declined");
             }
         }
         answer
@@ -170,20 +169,6 @@ fn look(node: &IdedExpr, depth: usize) -> Result<(), Fault> {
             refuse("only operators, numbers, texts and lists are available".into())
         }
     }
-}
-
-/// The deepest nesting of brackets; those in texts count too, which errs on the safe side.
-fn brackets(source: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for character in source.chars() {
-        match character {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }
 
 fn first(errors: &ParseErrors) -> ExpressionError {

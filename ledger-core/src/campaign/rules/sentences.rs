@@ -68,7 +68,9 @@ impl Rule {
             Condition::TransactionsMax(most) => {
                 format!("more than {} transactions in {} hours", most.count, most.hours)
             }
-            Condition::Cel(source) => format!("not true: {}", source.split_whitespace().collect::<Vec<_>>().join(" ")),
+            Condition::Cel(source) => {
+                format!("not true: {}", source.split_whitespace().collect::<Vec<_>>().join(" "))
+            }
         };
         said.into()
     }

@@ -22,7 +22,8 @@ const EXPRESSIONS_MAX: usize = 16;
 const LIST_MAX: usize = 10_000;
 /// Transactions that an account remembers, and the longest window they are counted in.
 const VELOCITY_COUNT_MAX: u32 = 64;
-const _: () = assert!(VELOCITY_COUNT_MAX as usize <= BOOKED_MAX, "an account remembers what a rule may count");
+const _: () =
+    assert!(VELOCITY_COUNT_MAX as usize <= BOOKED_MAX, "an account remembers what a rule may count");
 const VELOCITY_HOURS_MAX: u32 = 168;
 /// Characters of a code and of a sentence.
 const CODE_MAX: usize = 48;
@@ -62,7 +63,10 @@ impl ShortRules {
 
 fn named(rules: &[Rule]) -> Result<(), TermsError> {
     if rules.len() > RULES_MAX {
-        return Err(fault(format!("rules[{RULES_MAX}]"), format!("a campaign has at most {RULES_MAX} rules")));
+        return Err(fault(
+            format!("rules[{RULES_MAX}]"),
+            format!("a campaign has at most {RULES_MAX} rules"),
+        ));
     }
     let mut codes = HashSet::new();
     let mut expressions = 0;
@@ -103,7 +107,9 @@ fn named(rules: &[Rule]) -> Result<(), TermsError> {
 fn code(code: &RuleCode) -> Result<(), &'static str> {
     let word = code.as_str();
     let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if word.len() > CODE_MAX || !word.starts_with(|c: char| c.is_ascii_lowercase()) || !word.chars().all(snake)
+    if word.len() > CODE_MAX
+        || !word.starts_with(|c: char| c.is_ascii_lowercase())
+        || !word.chars().all(snake)
     {
         return Err("must be a word such as no_gambling: at most 48 lower-case letters, digits and _");
     }
@@ -115,7 +121,11 @@ fn code(code: &RuleCode) -> Result<(), &'static str> {
 
 fn said(sentence: &str) -> Result<(), &'static str> {
     let fits = !sentence.trim().is_empty() && sentence.chars().count() <= SENTENCE_MAX;
-    if fits && sentence.chars().all(is_printable) { Ok(()) } else { Err("must be 1 to 300 printable characters") }
+    if fits && sentence.chars().all(is_printable) {
+        Ok(())
+    } else {
+        Err("must be 1 to 300 printable characters")
+    }
 }
 
 /// What is wrong, and where under the condition's key.

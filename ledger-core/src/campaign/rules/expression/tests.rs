@@ -71,7 +71,8 @@ fn every_fact_has_the_type_and_value_an_author_expects() {
     let (subject, context_of) = (coffee(), context);
     let facts = CelFacts::new(&subject);
     for name in CelFacts::NAMES {
-        let expression = Expression::compile(&format!("{name} == {name}")).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let expression =
+            Expression::compile(&format!("{name} == {name}")).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(expression.attempt(&context_of(&facts)), Ok(true), "{name}");
     }
 }
@@ -85,13 +86,13 @@ fn what_is_not_true_declines_under_its_own_code() {
 fn what_cannot_be_answered_declines_and_says_so() {
     let both = [RuleCode::from("only_this"), RuleCode::RuleError];
     for source in [
-        "1 / wins_today == 1",                 // an error
-        "amount_minor == 1250 && 1 / 0 == 1",  // one that depends on the line
-        "amount_minor + 1",                    // no truth
-        "'yes'",                               // no truth either
-        "amount_minor > 'a'",                  // no such comparison
+        "1 / wins_today == 1",                    // an error
+        "amount_minor == 1250 && 1 / 0 == 1",     // one that depends on the line
+        "amount_minor + 1",                       // no truth
+        "'yes'",                                  // no truth either
+        "amount_minor > 'a'",                     // no such comparison
         "9223372036854775807 + amount_minor > 0", // beyond 64 bits
-        "[1, 2].exists(x, x == 1)",            // does not compile: as if an old log had it
+        "[1, 2].exists(x, x == 1)",               // does not compile: as if an old log had it
         "amount_minor >",
         "",
     ] {
@@ -132,14 +133,14 @@ fn an_expression_is_bounded_in_length_depth_and_lists() {
     let list = |n: usize| format!("amount_minor in [{}]", vec!["1"; n].join(","));
     assert_eq!(refusal(&list(100)), "");
     assert!(refusal(&list(101)).contains("at most 100 elements"));
-    let brackets = |n: usize| format!("{}true{}", "(".repeat(n), ")".repeat(n));
-    assert_eq!(refusal(&brackets(24)), "");
-    assert!(refusal(&brackets(25)).contains("at most 24 brackets"));
+    let nots = |n: usize| format!("{}true{}", "!(".repeat(n), ")".repeat(n));
+    assert_eq!(refusal(&nots(24)), "");
+    assert!(refusal(&nots(25)).contains("at most 24 operators"));
     let sum = |n: usize| format!("0 < {}", vec!["1"; n].join("+"));
     assert_eq!(refusal(&sum(20)), "");
     assert!(refusal(&sum(40)).contains("at most 24 operators"));
     assert!(refusal(&format!("true || {}true", "!".repeat(1_000))).contains("at most 1000 characters"));
-    // Whatever fits into the length ends with an answer or a refusal, on the stack of a test.
+    // Whatever fits into the length ends with an answer or a refusal, whatever nests.
     for nested in ["true ? ", "!", "-", "(", "[", "1+", "true||", "a.", "a?b:"] {
         let _ = Expression::compile(&nested.repeat(990 / nested.len()));
     }
@@ -147,6 +148,8 @@ fn an_expression_is_bounded_in_length_depth_and_lists() {
 
 #[test]
 fn a_refusal_says_where_in_the_expression() {
-    assert!(refusal("amount_minor > 5\n  && nonsense").starts_with("line 2, column 6: there is no `nonsense`"));
+    assert!(
+        refusal("amount_minor > 5\n  && nonsense").starts_with("line 2, column 6: there is no `nonsense`")
+    );
     assert!(refusal("amount_minor >").starts_with("line 1, column 15: "), "{}", refusal("amount_minor >"));
 }
