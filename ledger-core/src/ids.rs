@@ -171,6 +171,11 @@ hash_id! {
     Fingerprint, 16
 }
 hash_id! {
+    /// A merchant as one customer's lines know it: a hash under the account's own key, first 8 bytes. It tells a
+    /// merchant seen again, links no two customers, and means nothing once the key is destroyed.
+    MerchantTag, 8
+}
+hash_id! {
     /// A SHA-256 digest.
     Digest, 32
 }

@@ -285,7 +285,11 @@ mod tests {
     #[test]
     fn a_closed_account_stays_closed_when_it_is_reinstated() {
         on_both(|place| {
-            let excluded = AccountEvent::AccountExcluded { excluded_at: at(1), reason: "staff".into() };
+            let excluded = AccountEvent::AccountExcluded {
+                excluded_at: at(1),
+                kind: Exclusion::Staff,
+                reason: "staff".into(),
+            };
             let reinstated = AccountEvent::AccountReinstated { reinstated_at: at(2), reason: "left".into() };
             let closed = AccountEvent::AccountClosed { closed_at: at(2), reason: "moved".into() };
             let erased = AccountEvent::PersonalDataErased { erased_at: at(3) };

@@ -85,6 +85,7 @@ pub(crate) fn line(id: &str) -> Line {
         fingerprint: Fingerprint([0; 16]),
         details: Some(Sealed::from_text(format!("sealed {id}"))),
         pending_transaction_id: None,
+        merchant: None,
     }
 }
 

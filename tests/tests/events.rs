@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::{Considered, DeferReason, Line, Outcome};
+use ledger_core::account::event::{Considered, DeferReason, Exclusion, Line, Outcome};
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::terms::{RuleCode, Terms};
 use ledger_core::draw::{Algorithm, Draw};
@@ -33,6 +33,7 @@ fn line() -> Line {
         fingerprint: Fingerprint([7; 16]),
         details: Some(Sealed::from_text("c2VhbGVk")),
         pending_transaction_id: Some("pending-1".parse().unwrap()),
+        merchant: None,
     }
 }
 
@@ -77,7 +78,7 @@ fn account_events_keep_their_json() {
     let events = vec![
         AccountEvent::AccountOpened { enrolled_at: at(0) },
         AccountEvent::AccountClosed { closed_at: at(1), reason: reason() },
-        AccountEvent::AccountExcluded { excluded_at: at(1), reason: reason() },
+        AccountEvent::AccountExcluded { excluded_at: at(1), kind: Exclusion::Other, reason: reason() },
         AccountEvent::AccountReinstated { reinstated_at: at(2), reason: reason() },
         AccountEvent::TransactionNoted { line: line() },
         AccountEvent::TransactionDeferred { line: line(), reason: DeferReason::EpochNotOpen },

@@ -9,13 +9,13 @@ use cqrs_es::{AggregateContext as _, AggregateError, EventStore as _};
 use ledger_core::account::command::{
     EpochOffer, EvaluateTransaction, Facts, Offer, PreparedTransaction, Standing,
 };
-use ledger_core::account::event::Line;
+use ledger_core::account::event::{Exclusion, Line};
 use ledger_core::account::{AccountCommand, CommandKind, RewardAccount};
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::{self, Seed};
 use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, Settings};
-use ledger_core::ids::{AccountId, Digest, EntryId, Fingerprint, TransactionKey};
+use ledger_core::ids::{AccountId, Digest, EntryId, Fingerprint, MerchantTag, TransactionKey};
 use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::{EventLog, Position, StreamId};
 use ledger_core::money::{Currency, Money};
@@ -95,6 +95,7 @@ fn command(account: &AccountId, step: &Step, offer: &Offer) -> CommandKind {
                 fingerprint: Fingerprint([*n; 16]),
                 details: Some(Sealed::from_text("c2VhbGVk")),
                 pending_transaction_id: (*n % 7 == 0).then(|| id(n + 1)),
+                merchant: Some(MerchantTag([*n % 3; 8])),
             };
             let facts = Facts {
                 amount: Personal::new(Money::new(*minor, Currency::from_code("GBP").unwrap()).unwrap()),
@@ -102,6 +103,7 @@ fn command(account: &AccountId, step: &Step, offer: &Offer) -> CommandKind {
                 has_merchant: true,
                 merchant_id: Some(Personal::new("m_42".into())),
                 mcc: Some(Personal::new(Mcc::parse(mcc).unwrap())),
+                country: None,
                 refund: false,
             };
             let key = TransactionKey::of(&line.source, &line.transaction_id);
@@ -131,7 +133,7 @@ fn command(account: &AccountId, step: &Step, offer: &Offer) -> CommandKind {
         }
         Step::OfAccount { what } => match what {
             0..4 => CommandKind::Open,
-            4..10 => CommandKind::Exclude { reason: reason() },
+            4..10 => CommandKind::Exclude { kind: Exclusion::Other, reason: reason() },
             10..19 => CommandKind::Reinstate { reason: reason() },
             _ => CommandKind::Close { reason: reason() },
         },

@@ -180,8 +180,8 @@ fn declined(considered: &[Considered], staff: bool) -> Vec<Reason> {
     let mut reasons = Vec::new();
     for campaign in considered {
         for rule in &campaign.failed {
-            if staff || told.insert(*rule) {
-                reasons.push(rule_reason(*rule, campaign, staff));
+            if staff || told.insert(rule.clone()) {
+                reasons.push(rule_reason(rule.clone(), campaign, staff));
             }
         }
     }

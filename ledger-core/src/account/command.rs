@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use compact_str::CompactString;
 
-use crate::account::event::{DeferReason, Line, Outcome};
+use crate::account::event::{DeferReason, Exclusion, Line, Outcome};
 use crate::campaign::terms::Terms;
 use crate::draw::{EpochKey, PrizeTable};
 use crate::ids::{AccountId, Digest, EntryId, Fingerprint, PayoutReference, TransactionKey};
@@ -43,6 +43,8 @@ pub struct Facts {
     pub merchant_id: Option<Personal<CompactString>>,
     /// Its category.
     pub mcc: Option<Personal<Mcc>>,
+    /// Its country, two letters.
+    pub country: Option<Personal<CompactString>>,
     /// Whether the line gives a purchase back.
     pub refund: bool,
 }
@@ -124,6 +126,8 @@ pub enum CommandKind {
     },
     /// Keep out of draws.
     Exclude {
+        /// Why, in one word.
+        kind: Exclusion,
         /// Why, in the operator's words.
         reason: String,
     },

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::terms::RuleCode;
 use crate::draw::Draw;
-use crate::ids::{CampaignId, EntryId, Fingerprint, PayoutReference, Source, TransactionId};
+use crate::ids::{CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, Source, TransactionId};
 use crate::money::Money;
 use crate::posting::Posting;
 use crate::seal::Sealed;
@@ -29,6 +29,30 @@ pub struct Line {
     /// The id it had while pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_transaction_id: Option<TransactionId>,
+    /// Where the purchase was made, as a hash that means nothing outside this account; see [`MerchantTag`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merchant: Option<MerchantTag>,
+}
+
+/// Why a customer takes part in no draw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exclusion {
+    /// Works for the operator: staff never win.
+    Staff,
+    /// Has asked to be kept from games of chance.
+    SelfExcluded,
+    /// Does not want to take part.
+    OptedOut,
+    /// As the reason says; all exclusions before there were kinds.
+    #[default]
+    Other,
+}
+
+impl Exclusion {
+    fn is_other(&self) -> bool {
+        *self == Exclusion::Other
+    }
 }
 
 /// How a booked line was decided.
@@ -82,10 +106,13 @@ pub enum AccountEvent {
         /// Why, in the operator's words. Never personal details.
         reason: String,
     },
-    /// Lines are recorded but enter no draw (staff, self-excluded).
+    /// Lines are recorded but enter no draw, of no campaign.
     AccountExcluded {
         /// When.
         excluded_at: Timestamp,
+        /// Why, in one word.
+        #[serde(default, skip_serializing_if = "Exclusion::is_other")]
+        kind: Exclusion,
         /// Why, in the operator's words.
         reason: String,
     },

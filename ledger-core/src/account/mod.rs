@@ -41,7 +41,7 @@ impl RewardAccount {
             }
             CommandKind::ReverseReward { entry_id, reason } => self.reverse(now, *entry_id, reason),
             CommandKind::Close { reason } => self.close(now, reason),
-            CommandKind::Exclude { reason } => self.exclude(now, reason),
+            CommandKind::Exclude { kind, reason } => self.exclude(now, *kind, reason),
             CommandKind::Reinstate { reason } => self.reinstate(now, reason),
         }
     }
@@ -60,9 +60,10 @@ impl RewardAccount {
         self.change(self.closed, || AccountEvent::AccountClosed { closed_at: now, reason: reason.into() })
     }
 
-    fn exclude(&self, now: Timestamp, reason: &str) -> Decision {
+    fn exclude(&self, now: Timestamp, kind: event::Exclusion, reason: &str) -> Decision {
         self.change(self.excluded, || AccountEvent::AccountExcluded {
             excluded_at: now,
+            kind,
             reason: reason.into(),
         })
     }

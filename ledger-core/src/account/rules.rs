@@ -1,14 +1,20 @@
 //! Whether one campaign admits one line. Every rule that fails is reported, not only the first.
 
+use chrono::NaiveDate;
+use compact_str::CompactString;
+
 use crate::account::command::{EpochOffer, Facts, Offer, PreparedTransaction, Standing};
+use crate::account::event::Line;
 use crate::account::state::RewardAccount;
-use crate::campaign::terms::{EligibleFrom, MccRange, RuleCode, Rules, Terms};
+use crate::campaign::rules::{History, MerchantFacts, RuleCode, Subject, Won};
+use crate::campaign::terms::{EligibleFrom, Terms};
+use crate::ids::CampaignId;
 use crate::time::Timestamp;
-use crate::transaction::{Direction, Mcc};
+use crate::transaction::{Direction, Personal};
 
 impl RewardAccount {
-    /// The rules of `offer` that `transaction` fails, in order of [`RuleCode`]. An epoch that will open is
-    /// no failure.
+    /// The rules of `offer` that `transaction` fails: our own checks, the campaign's rules in their order, the
+    /// epoch. An epoch that will open is no failure.
     pub(super) fn failed_rules(
         &self,
         now: Timestamp,
@@ -35,53 +41,81 @@ impl RewardAccount {
             rule(booked_at < enrolled_at, RuleCode::BeforeEnrolment);
         }
         rule(self.excluded, RuleCode::AccountExcluded);
-        line_rules(&transaction.facts, terms, &mut rule);
-        if let Some(most) = terms.rules.wins_per_day {
-            let day = booked_at.to_utc().with_timezone(&terms.time_zone).date_naive();
-            rule(self.wins_on(&terms.campaign_id, day) >= most, RuleCode::WinsPerDay);
-        }
+        line_checks(&transaction.facts, terms, &mut rule);
+        self.named_rules(now, transaction, terms, &mut failed);
+        let mut rule = |code: RuleCode| failed.push(code);
         match offer.epoch {
-            EpochOffer::Never => rule(true, RuleCode::NoEpoch),
-            EpochOffer::Halted => rule(true, RuleCode::EpochHalted),
-            EpochOffer::TooLate => rule(true, RuleCode::TooLate),
+            EpochOffer::Never => rule(RuleCode::NoEpoch),
+            EpochOffer::Halted => rule(RuleCode::EpochHalted),
+            EpochOffer::TooLate => rule(RuleCode::TooLate),
             EpochOffer::NotOpen | EpochOffer::Open { .. } => {}
         }
         failed
     }
+
+    /// The campaign's own rules, in the order of its terms.
+    fn named_rules(
+        &self,
+        now: Timestamp,
+        transaction: &PreparedTransaction,
+        terms: &Terms,
+        failed: &mut Vec<RuleCode>,
+    ) {
+        let PreparedTransaction { line, facts, .. } = transaction;
+        let merchant = facts.has_merchant.then(|| MerchantFacts {
+            id: text(facts.merchant_id.as_ref()),
+            mcc: facts.mcc.as_ref().map(|mcc| *mcc.expose()),
+            country: text(facts.country.as_ref()),
+        });
+        let subject = Subject {
+            booked_at: line.booked_at,
+            // An account opened by this very line enrols now.
+            enrolled_at: self.enrolled_at.unwrap_or(now),
+            time_zone: terms.time_zone,
+            amount: *facts.amount.expose(),
+            in_currency: in_currency(facts, terms),
+            merchant,
+            history: &Past { account: self, campaign_id: &terms.campaign_id, line },
+        };
+        terms.rules.compiled().check(&subject, failed);
+    }
 }
 
-fn line_rules(facts: &Facts, terms: &Terms, rule: &mut impl FnMut(bool, RuleCode)) {
-    let Rules {
-        mcc_allowed,
-        mcc_denied,
-        merchants_allowed,
-        merchants_denied,
-        amount_min_minor,
-        amount_max_minor,
-        ..
-    } = &terms.rules;
+/// What every campaign asks of a line.
+fn line_checks(facts: &Facts, terms: &Terms, rule: &mut impl FnMut(bool, RuleCode)) {
     rule(facts.direction == Direction::Credit, RuleCode::CreditTransaction);
     rule(facts.refund, RuleCode::Refund);
-    let amount = facts.amount.expose();
-    let same_currency = amount.currency() == terms.prize_table.currency;
-    rule(!same_currency, RuleCode::CurrencyMismatch);
+    rule(!in_currency(facts, terms), RuleCode::CurrencyMismatch);
     rule(!facts.has_merchant, RuleCode::NoMerchant);
-    if facts.has_merchant {
-        let mcc = facts.mcc.as_ref().map(|m| *m.expose());
-        let merchant = facts.merchant_id.as_ref().map(|m| m.expose().as_str());
-        rule(mcc_allowed.as_ref().is_some_and(|ranges| !is_in(mcc, ranges)), RuleCode::MccNotAllowed);
-        rule(is_in(mcc, mcc_denied), RuleCode::MccDenied);
-        let allowed = |list: &std::collections::BTreeSet<String>| merchant.is_some_and(|m| list.contains(m));
-        rule(merchants_allowed.as_ref().is_some_and(|list| !allowed(list)), RuleCode::MerchantNotAllowed);
-        rule(allowed(merchants_denied), RuleCode::MerchantDenied);
-    }
-    // Bounds in another currency's minor units would compare pounds with yen.
-    if same_currency {
-        rule(amount_min_minor.is_some_and(|min| amount.minor() < min), RuleCode::AmountTooSmall);
-        rule(amount_max_minor.is_some_and(|max| amount.minor() > max), RuleCode::AmountTooLarge);
-    }
 }
 
-fn is_in(mcc: Option<Mcc>, ranges: &[MccRange]) -> bool {
-    mcc.is_some_and(|mcc| ranges.iter().any(|r| (r.first..=r.last).contains(&mcc.number())))
+fn text(text: Option<&Personal<CompactString>>) -> Option<&str> {
+    text.map(|text| text.expose().as_str())
+}
+
+fn in_currency(facts: &Facts, terms: &Terms) -> bool {
+    facts.amount.expose().currency() == terms.prize_table.currency
+}
+
+/// What this account remembers, as the rules of one campaign ask for it.
+struct Past<'a> {
+    account: &'a RewardAccount,
+    campaign_id: &'a CampaignId,
+    line: &'a Line,
+}
+
+impl History for Past<'_> {
+    fn won(&self, first: NaiveDate, last: NaiveDate) -> Won {
+        self.account.won_on(self.campaign_id, first, last)
+    }
+
+    fn transactions(&self, after: Timestamp, until: Timestamp) -> u32 {
+        let booked = &self.account.booked;
+        let upto = |time: Timestamp| booked.partition_point(|booked_at| *booked_at <= time);
+        u32::try_from(upto(until).saturating_sub(upto(after))).unwrap_or(u32::MAX)
+    }
+
+    fn knows_merchant(&self) -> bool {
+        self.line.merchant.is_some_and(|merchant| self.account.merchants.contains(&merchant))
+    }
 }

@@ -6,8 +6,9 @@ use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use crate::account::event::{AccountEvent, Line};
+use crate::campaign::rules::Won;
 use crate::draw::Draw;
-use crate::ids::{CampaignId, EntryId, Fingerprint, PayoutReference, TransactionKey};
+use crate::ids::{CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, TransactionKey};
 use crate::money::Money;
 use crate::time::Timestamp;
 
@@ -15,8 +16,14 @@ use crate::time::Timestamp;
 /// again, for display only: it decides nothing.
 pub const PENDING_MAX: usize = 256;
 
-/// Days for which wins per day are remembered: longer than any grace, after which nothing draws.
-const WIN_DAYS: i64 = 64;
+/// Days for which wins are remembered: a month, and any grace after it, after which nothing draws.
+const WIN_DAYS: i64 = 96;
+
+/// How many booking times an account remembers, the latest ones: what a rule can count within some hours.
+pub const BOOKED_MAX: usize = 64;
+
+/// How many merchants an account remembers; the one not seen for longest is forgotten first, and counts as new.
+pub const MERCHANTS_MAX: usize = 256;
 
 /// A reward account. `Default` is an account that has not been opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +41,11 @@ pub struct RewardAccount {
     /// Everything ever won.
     pub(super) rewards: BTreeMap<EntryId, Reward>,
     /// Wins per campaign and its local day.
-    pub(super) wins: BTreeMap<CampaignId, BTreeMap<NaiveDate, u32>>,
+    pub(super) wins: BTreeMap<CampaignId, BTreeMap<NaiveDate, Won>>,
+    /// Booking times of decided lines, in order.
+    pub(super) booked: VecDeque<Timestamp>,
+    /// Merchants of decided purchases, the latest last.
+    pub(super) merchants: VecDeque<MerchantTag>,
 }
 
 /// A pending line.
@@ -90,9 +101,10 @@ impl RewardAccount {
         self.rewards.iter()
     }
 
-    /// Wins on one local day of one campaign.
-    pub(super) fn wins_on(&self, campaign: &CampaignId, day: NaiveDate) -> u32 {
-        self.wins.get(campaign).and_then(|days| days.get(&day)).copied().unwrap_or(0)
+    /// Wins on the local days `first` to `last` of one campaign.
+    pub(super) fn won_on(&self, campaign: &CampaignId, first: NaiveDate, last: NaiveDate) -> Won {
+        let days = self.wins.get(campaign).into_iter().flat_map(|days| days.range(first..=last));
+        days.fold(Won::default(), |sum, (_, won)| sum.plus(won.wins, won.minor))
     }
 
     pub(super) fn pending(&self, key: TransactionKey) -> Option<&Pending> {
@@ -117,7 +129,10 @@ impl RewardAccount {
                 self.deferred.insert(key_of(&line), held);
                 self.link(&line);
             }
-            AccountEvent::TransactionEvaluated { line, draws, .. } => self.decided(&line, draws),
+            AccountEvent::TransactionEvaluated { line, draws, .. } => {
+                self.remember_purchase(&line);
+                self.decided(&line, draws);
+            }
             AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
                 let key = TransactionKey::of(&source, &transaction_id);
                 self.pending.retain(|p| p.key != key);
@@ -138,9 +153,36 @@ impl RewardAccount {
             }
             AccountEvent::CreditFailed { entry_id, .. } => self.reward(entry_id, |r| r.refused = true),
             AccountEvent::RewardReversed { entry_id, .. } => self.reward(entry_id, |r| r.reversed = true),
-            AccountEvent::PersonalDataErased { .. } => self.erased = true,
+            AccountEvent::PersonalDataErased { .. } => {
+                self.erased = true;
+                self.merchants.clear();
+            }
             AccountEvent::TransactionLinked { .. } => {}
         }
+    }
+
+    /// What rules about repetition ask for. Both memories are bounded, and come from events alone.
+    fn remember_purchase(&mut self, line: &Line) {
+        if self.booked.len() == BOOKED_MAX
+            && self.booked.front().is_some_and(|first| *first <= line.booked_at)
+        {
+            self.booked.pop_front();
+        }
+        // Full of later ones: there is no place for it.
+        if self.booked.len() < BOOKED_MAX {
+            let place = self.booked.partition_point(|booked_at| *booked_at <= line.booked_at);
+            self.booked.insert(place, line.booked_at);
+        }
+        let Some(merchant) = line.merchant.filter(|_| !self.erased) else { return };
+        if self.merchants.back() == Some(&merchant) {
+            return;
+        }
+        if let Some(seen) = self.merchants.iter().position(|known| *known == merchant) {
+            self.merchants.remove(seen);
+        } else if self.merchants.len() == MERCHANTS_MAX {
+            self.merchants.pop_front();
+        }
+        self.merchants.push_back(merchant);
     }
 
     fn decided(&mut self, line: &Line, draws: Vec<Draw>) {
@@ -161,7 +203,7 @@ impl RewardAccount {
         }
         for draw in draws {
             let Some(amount) = draw.amount else { continue };
-            self.count_win(&draw.campaign_id, draw.day);
+            self.count_win(&draw.campaign_id, draw.day, amount);
             let reward = Reward {
                 campaign_id: draw.campaign_id,
                 transaction_key: key,
@@ -193,9 +235,10 @@ impl RewardAccount {
         self.pending.push_back(Pending { key, fingerprint });
     }
 
-    fn count_win(&mut self, campaign: &CampaignId, day: NaiveDate) {
+    fn count_win(&mut self, campaign: &CampaignId, day: NaiveDate, amount: Money) {
         let days = self.wins.entry(campaign.clone()).or_default();
-        *days.entry(day).or_insert(0) += 1;
+        let won = days.entry(day).or_default();
+        *won = won.plus(1, amount.minor());
         let latest = *days.last_key_value().expect("one was just inserted").0;
         days.retain(|d, _| *d > latest - TimeDelta::days(WIN_DAYS));
     }

@@ -3,18 +3,31 @@
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 /// A key ready for use. The library wipes its schedule when it is dropped.
-pub(super) struct Cipher(LessSafeKey);
+pub(super) struct Cipher {
+    seals: LessSafeKey,
+    /// A key of its own for hashes, derived: no key has two uses.
+    tags: hmac::Key,
+}
 
 const TAG_LENGTH: usize = 16;
 
 impl Cipher {
     pub(super) fn new(key: &[u8; 32]) -> Cipher {
+        let derived = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"rewardhub/tag-1");
+        let tags = hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref());
         let key = UnboundKey::new(&AES_256_GCM_SIV, key).expect("the key has the algorithm's 32 bytes");
-        Cipher(LessSafeKey::new(key))
+        Cipher { seals: LessSafeKey::new(key), tags }
+    }
+
+    /// HMAC-SHA256 under a key derived from this one.
+    pub(super) fn tag(&self, text: &[u8]) -> [u8; 32] {
+        let tag = hmac::sign(&self.tags, text);
+        tag.as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
     }
 
     /// Appends `nonce ‖ ciphertext ‖ tag` to `out`. Fails where the system has no randomness.
@@ -32,7 +45,8 @@ impl Cipher {
         let start = out.len();
         out.extend_from_slice(text);
         let nonce = Nonce::assume_unique_for_key(nonce);
-        let tag = self.0.seal_in_place_separate_tag(nonce, Aad::from(associated_data), &mut out[start..])?;
+        let tag =
+            self.seals.seal_in_place_separate_tag(nonce, Aad::from(associated_data), &mut out[start..])?;
         out.extend_from_slice(tag.as_ref());
         Ok(())
     }
@@ -46,7 +60,7 @@ impl Cipher {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(Unspecified)?;
         let mut text = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let length = self.0.open_in_place(nonce, Aad::from(associated_data), &mut text)?.len();
+        let length = self.seals.open_in_place(nonce, Aad::from(associated_data), &mut text)?.len();
         text.truncate(length);
         Ok(text)
     }

@@ -14,7 +14,7 @@ use super::cipher::{Cipher, random_key};
 use super::store::{KeyStore, PostgresKeys, SqliteKeys};
 use super::{Details, KeyProvider, KeyProviderError, SealError, Sealed};
 use crate::draw::Seed;
-use crate::ids::{AccountId, CampaignId, Fingerprint, Source, TransactionId, push_lp};
+use crate::ids::{AccountId, CampaignId, Fingerprint, MerchantTag, Source, TransactionId, push_lp};
 use crate::postgres::Database;
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::{Direction, Transaction};
@@ -142,17 +142,37 @@ impl Keyring {
         transaction_id: &TransactionId,
         details: &Details,
     ) -> Result<Sealed, SealError> {
-        let cached = lock(&self.cache).get(account).cloned();
-        let cipher = match cached {
-            Some(cipher) => cipher,
-            None => match self.read_one(account)? {
-                Slot::Ready(cipher) => cipher,
-                Slot::Absent => return Err(SealError::NoKey(account.clone())),
-                Slot::Erased => return Err(SealError::Erased(account.clone())),
-            },
-        };
+        let cipher = self.cipher(account)?;
         let owner = format!("account:{account}");
         Sealed::seal(&cipher, [&owner, source.as_str(), transaction_id.as_str()], &details.to_bytes())
+    }
+
+    /// A hash of a merchant under the account's own key: nobody can tell from it who the merchant is, or that
+    /// two customers have been at the same one. Merchants' ids are those of their source.
+    pub fn merchant_tag(
+        &self,
+        account: &AccountId,
+        source: &Source,
+        merchant_id: &str,
+    ) -> Result<MerchantTag, SealError> {
+        let mut merchant = Zeroizing::new(Vec::with_capacity(256));
+        push_lp(&mut merchant, source.as_str().as_bytes());
+        push_lp(&mut merchant, merchant_id.as_bytes());
+        let tag = self.cipher(account)?.tag(&merchant);
+        Ok(MerchantTag(*tag.first_chunk().expect("HMAC-SHA256 has 32 bytes")))
+    }
+
+    /// The key to seal under.
+    fn cipher(&self, account: &AccountId) -> Result<Arc<Cipher>, SealError> {
+        let cached = lock(&self.cache).get(account).cloned();
+        match cached {
+            Some(cipher) => Ok(cipher),
+            None => match self.read_one(account)? {
+                Slot::Ready(cipher) => Ok(cipher),
+                Slot::Absent => Err(SealError::NoKey(account.clone())),
+                Slot::Erased => Err(SealError::Erased(account.clone())),
+            },
+        }
     }
 
     /// The details of a line, or `None` where the account's key has been destroyed. Asks the store each

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::account::command::{Facts, PreparedTransaction};
 use crate::account::event::Line;
 use crate::engine::{Context, Ledger, Receipt, SubmitError};
-use crate::ids::{AccountId, Source, TransactionKey};
+use crate::ids::{AccountId, MerchantTag, Source, TransactionKey};
 use crate::seal::{Details, Keyring, SealError};
 use crate::time::{Clock, Timestamp};
-use crate::transaction::{Code, Personal, RowError, Transaction, wire};
+use crate::transaction::{Code, Direction, Personal, RowError, Transaction, wire};
 
 /// The sources a feed may write for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,6 +173,7 @@ impl Intake {
             fingerprint: self.keyring.fingerprint(transaction),
             details: Some(sealed),
             pending_transaction_id: transaction.pending_transaction_id.clone(),
+            merchant: self.merchant_tag(transaction)?,
         };
         Ok(Ok(PreparedTransaction {
             account_id: account_id.clone(),
@@ -181,6 +182,14 @@ impl Intake {
             line,
             facts: facts(&details),
         }))
+    }
+
+    /// Marks a purchase, so that the account knows the merchant again without the log knowing him.
+    fn merchant_tag(&self, transaction: &Transaction) -> Result<Option<MerchantTag>, SealError> {
+        let is_purchase = transaction.direction == Direction::Debit && transaction.refund_of.is_none();
+        let merchant_id = transaction.merchant.as_ref().and_then(|merchant| merchant.id.as_ref());
+        let Some(id) = merchant_id.filter(|_| is_purchase) else { return Ok(None) };
+        self.keyring.merchant_tag(&transaction.account_id, &transaction.source, id.expose()).map(Some)
     }
 }
 
@@ -226,6 +235,9 @@ pub(super) fn facts(details: &Details) -> Facts {
             .and_then(|m| m.id.as_ref())
             .map(|id| Personal::new(id.expose().as_str().into())),
         mcc: merchant.and_then(|m| m.mcc.clone()),
+        country: merchant
+            .and_then(|m| m.country.as_ref())
+            .map(|country| Personal::new(country.expose().as_str().into())),
         refund: details.refund_of.is_some(),
     }
 }

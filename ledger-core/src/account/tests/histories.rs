@@ -48,7 +48,7 @@ fn command((what, which, attempt): Step, log: &Log) -> (Option<TransactionKey>, 
         14 => CommandKind::ReverseReward { entry_id, reason: reason() },
         15 => CommandKind::RecordNotification { entry_id },
         16 if which == 0 => CommandKind::Close { reason: reason() },
-        16 => CommandKind::Exclude { reason: reason() },
+        16 => CommandKind::Exclude { kind: Exclusion::Other, reason: reason() },
         _ => CommandKind::Reinstate { reason: reason() },
     };
     (None, kind)

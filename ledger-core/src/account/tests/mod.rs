@@ -2,6 +2,7 @@
 //! GBP 12.50 on the 22nd; the campaign `autumn` always pays GBP 5.00 unless a test says otherwise.
 
 mod histories;
+mod named;
 mod repeats;
 mod rewards;
 mod rules;
@@ -13,11 +14,11 @@ use std::collections::BTreeMap;
 use crate::account::command::{
     Answer, CommandKind, EpochOffer, EvaluateTransaction, Facts, Known, Offer, PreparedTransaction, Standing,
 };
-use crate::account::event::{AccountEvent, DeferReason, Line, Outcome};
+use crate::account::event::{AccountEvent, DeferReason, Exclusion, Line, Outcome};
 use crate::account::state::RewardAccount;
-use crate::campaign::terms::{EligibleFrom, RuleCode, Rules, Terms};
+use crate::campaign::terms::{EligibleFrom, RuleCode, Rules, ShortRules, Terms};
 use crate::draw::{self, Draw, EpochKey, Prize, PrizeTable, Seed, Tier};
-use crate::ids::{Digest, EntryId, Fingerprint, TransactionKey};
+use crate::ids::{Digest, EntryId, Fingerprint, MerchantTag, TransactionKey};
 use crate::log::Position;
 use crate::money::{BasisPoints, Currency, Money};
 use crate::testing::given::{Given, Then};
@@ -73,6 +74,7 @@ fn line(id: &str, status: Status, minor: i64) -> PreparedTransaction {
             fingerprint: Fingerprint(u128::try_from(minor).unwrap().to_be_bytes()),
             details: None,
             pending_transaction_id: None,
+            merchant: Some(MerchantTag([42; 8])),
         },
         facts: Facts {
             amount: Personal::new(gbp(minor)),
@@ -80,6 +82,7 @@ fn line(id: &str, status: Status, minor: i64) -> PreparedTransaction {
             has_merchant: true,
             merchant_id: Some(Personal::new("m_42".into())),
             mcc: Mcc::parse("5814").map(Personal::new),
+            country: Some(Personal::new("GB".into())),
             refund: false,
         },
     }
@@ -171,8 +174,8 @@ fn offer() -> Offer {
     offer_of(terms())
 }
 
-fn offer_with(rules: Rules) -> Offer {
-    offer_of(Terms { rules, ..terms() })
+fn offer_with(rules: impl Into<Rules>) -> Offer {
+    offer_of(Terms { rules: rules.into(), ..terms() })
 }
 
 fn offer_in(epoch: EpochOffer) -> Offer {

@@ -248,7 +248,7 @@ fn nothing_can_be_changed_about_an_unknown_account() {
     let reason = || "because".to_owned();
     for kind in [
         CommandKind::Close { reason: reason() },
-        CommandKind::Exclude { reason: reason() },
+        CommandKind::Exclude { kind: Exclusion::Other, reason: reason() },
         CommandKind::Reinstate { reason: reason() },
     ] {
         given([]).when(kind).then_rejects(Rejection::AccountUnknown);

@@ -62,7 +62,8 @@ fn the_line_that_opens_an_account_was_bought_before_enrolment() {
 
 #[test]
 fn an_excluded_customer_wins_nothing_until_reinstated() {
-    let excluded = given([opened()]).and(CommandKind::Exclude { reason: "staff".into() });
+    let excluded =
+        given([opened()]).and(CommandKind::Exclude { kind: Exclusion::Staff, reason: "staff".into() });
     let line = || evaluate(purchase("t1"), offer());
     excluded.clone().when(line()).then_declines(&[RuleCode::AccountExcluded]);
     let reinstated = excluded.and(CommandKind::Reinstate { reason: "left".into() });
@@ -82,9 +83,9 @@ fn only_purchases_from_a_merchant_in_the_campaigns_currency_take_part() {
 #[test]
 fn categories_are_admitted_by_inclusive_ranges_and_keep_their_zeros() {
     let allowed = || {
-        offer_with(Rules {
+        offer_with(ShortRules {
             mcc_allowed: Some(vec!["0042".parse().unwrap(), "5811-5814".parse().unwrap()]),
-            ..Rules::default()
+            ..ShortRules::default()
         })
     };
     for code in ["0042", "5811", "5812", "5814"] {
@@ -93,7 +94,8 @@ fn categories_are_admitted_by_inclusive_ranges_and_keep_their_zeros() {
     for code in ["0041", "4200", "5810", "5815", ""] {
         declines(mcc(code), allowed(), &[RuleCode::MccNotAllowed]);
     }
-    let denied = || offer_with(Rules { mcc_denied: vec!["0700-0763".parse().unwrap()], ..Rules::default() });
+    let denied =
+        || offer_with(ShortRules { mcc_denied: vec!["0700-0763".parse().unwrap()], ..ShortRules::default() });
     declines(mcc("0763"), denied(), &[RuleCode::MccDenied]);
     admits(mcc("7630"), denied());
     admits(mcc(""), denied());
@@ -102,12 +104,12 @@ fn categories_are_admitted_by_inclusive_ranges_and_keep_their_zeros() {
 #[test]
 fn merchants_are_admitted_by_id() {
     let list = |id: &str| [id.to_owned()].into();
-    let allowed = |id| offer_with(Rules { merchants_allowed: Some(list(id)), ..Rules::default() });
+    let allowed = |id| offer_with(ShortRules { merchants_allowed: Some(list(id)), ..ShortRules::default() });
     admits(purchase("t1"), allowed("m_42"));
     declines(purchase("t1"), allowed("m_1"), &[RuleCode::MerchantNotAllowed]);
     let nameless = || changed(|facts| facts.merchant_id = None);
     declines(nameless(), allowed("m_42"), &[RuleCode::MerchantNotAllowed]);
-    let denied = |id| offer_with(Rules { merchants_denied: list(id), ..Rules::default() });
+    let denied = |id| offer_with(ShortRules { merchants_denied: list(id), ..ShortRules::default() });
     declines(purchase("t1"), denied("m_42"), &[RuleCode::MerchantDenied]);
     admits(purchase("t1"), denied("m_1"));
     admits(nameless(), denied("m_42"));
@@ -116,7 +118,11 @@ fn merchants_are_admitted_by_id() {
 #[test]
 fn bounds_of_the_amount_are_inclusive() {
     let bounds = || {
-        offer_with(Rules { amount_min_minor: Some(10_00), amount_max_minor: Some(20_00), ..Rules::default() })
+        offer_with(ShortRules {
+            amount_min_minor: Some(10_00),
+            amount_max_minor: Some(20_00),
+            ..ShortRules::default()
+        })
     };
     let costing = |minor| line("t1", Status::Booked, minor);
     declines(costing(9_99), bounds(), &[RuleCode::AmountTooSmall]);
@@ -130,7 +136,7 @@ fn every_rule_that_fails_is_reported_in_order() {
     let mut line = purchase_at("2026-09-01T00:00:00Z");
     line.facts.direction = Direction::Credit;
     line.facts.refund = true;
-    let rules = Rules {
+    let rules = ShortRules {
         mcc_allowed: Some(vec![]),
         mcc_denied: vec!["5814".parse().unwrap()],
         merchants_allowed: Some([].into()),
@@ -157,7 +163,8 @@ fn every_rule_that_fails_is_reported_in_order() {
         RuleCode::NoEpoch,
     ];
     assert!(failed.is_sorted());
-    let excluded = given([opened()]).and(CommandKind::Exclude { reason: "staff".into() });
+    let excluded =
+        given([opened()]).and(CommandKind::Exclude { kind: Exclusion::Staff, reason: "staff".into() });
     excluded.when(evaluate(line, offer)).then_declines(&failed);
 }
 
@@ -167,7 +174,7 @@ fn wins_per_day_count_the_campaigns_local_days_on_both_sides_of_summer_time() {
     let once_a_day = || {
         offer_of(Terms {
             eligible_from: EligibleFrom::CampaignStart,
-            rules: Rules { wins_per_day: Some(1), ..Rules::default() },
+            rules: ShortRules { wins_per_day: Some(1), ..ShortRules::default() }.into(),
             ..terms()
         })
     };
@@ -183,7 +190,8 @@ fn wins_per_day_count_the_campaigns_local_days_on_both_sides_of_summer_time() {
     too_many("2026-10-24T22:59:59Z").then_answers(won(5_00));
     let next_day = too_many("2026-10-26T00:00:00Z");
     assert_eq!(next_day.draw().day.to_string(), "2026-10-26");
-    assert_eq!(winner.state.wins_on(&"autumn".parse().unwrap(), "2026-10-25".parse().unwrap()), 1);
+    let day = "2026-10-25".parse().unwrap();
+    assert_eq!(winner.state.won_on(&"autumn".parse().unwrap(), day, day).wins, 1);
 }
 
 #[test]

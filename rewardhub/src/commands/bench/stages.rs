@@ -60,6 +60,7 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
             fingerprint,
             details: Some(sealed?),
             pending_transaction_id: None,
+            merchant: None,
         };
         prepared.push(Arc::new(PreparedTransaction {
             account_id: transaction.account_id.clone(),
@@ -123,6 +124,7 @@ fn facts(transaction: &Transaction) -> Facts {
             .and_then(|m| m.id.as_ref())
             .map(|id| Personal::new(id.expose().as_str().into())),
         mcc: merchant.and_then(|m| m.mcc.clone()),
+        country: None,
         refund: transaction.refund_of.is_some(),
     }
 }

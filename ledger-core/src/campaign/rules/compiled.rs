@@ -1,0 +1,360 @@
+//! Rules ready to evaluate: sorted ranges and sets instead of lists, programs instead of texts. All rules that
+//! fail are named, in the order of the terms.
+
+use std::collections::HashSet;
+
+use cel::common::types::{CelBool, CelInt, CelString};
+use cel::common::value::CowVal;
+use cel::context::VariableResolver;
+use chrono::{Datelike, NaiveDate, TimeDelta, Timelike};
+use serde::{Deserialize, Serialize};
+
+use super::condition::{Condition, HourRange, Missing, Velocity};
+use super::expression::{self, Expression};
+use super::{MccRange, Rule, RuleCode};
+use crate::money::Money;
+use crate::time::{DAY_MICROS, Timestamp};
+use crate::transaction::Mcc;
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// What an account remembers that rules ask for. A port of the campaign, so that it knows no accounts.
+pub trait History: Sync {
+    /// Wins in the campaign on its local days `first` to `last`.
+    fn won(&self, first: NaiveDate, last: NaiveDate) -> Won;
+
+    /// Lines decided before this one that were booked after `after` and until `until`.
+    fn transactions(&self, after: Timestamp, until: Timestamp) -> u32;
+
+    /// Whether a purchase at this line's merchant has been decided before.
+    fn knows_merchant(&self) -> bool;
+}
+
+/// Wins, and what they came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Won {
+    /// How many.
+    pub wins: u32,
+    /// Minor units.
+    pub minor: i64,
+}
+
+impl Won {
+    /// With more wins. Beyond what a number holds it stays there: every limit is reached.
+    #[must_use]
+    pub fn plus(self, wins: u32, minor: i64) -> Won {
+        Won { wins: self.wins.saturating_add(wins), minor: self.minor.saturating_add(minor) }
+    }
+}
+
+/// What rules look at: one line of one customer, as one campaign sees it.
+pub struct Subject<'a> {
+    /// The bank's booking time.
+    pub booked_at: Timestamp,
+    /// When the customer enrolled.
+    pub enrolled_at: Timestamp,
+    /// The campaign's time zone.
+    pub time_zone: chrono_tz::Tz,
+    /// The line's amount.
+    pub amount: Money,
+    /// Whether that is in the campaign's currency: bounds in another would compare pounds with yen.
+    pub in_currency: bool,
+    /// Who was paid.
+    pub merchant: Option<MerchantFacts<'a>>,
+    /// What went before.
+    pub history: &'a dyn History,
+}
+
+/// Who was paid, as far as the line says.
+#[derive(Clone, Copy, Default)]
+pub struct MerchantFacts<'a> {
+    /// The feed's id of the merchant.
+    pub id: Option<&'a str>,
+    /// Its category.
+    pub mcc: Option<Mcc>,
+    /// Its country, two letters.
+    pub country: Option<&'a str>,
+}
+
+/// The rules of one version of a campaign's terms, compiled.
+pub struct CompiledRules {
+    rules: Vec<(RuleCode, Check)>,
+    has_expressions: bool,
+}
+
+enum Check {
+    /// `allowed`: one of them; else none of them.
+    Merchant {
+        ids: HashSet<String>,
+        allowed: bool,
+        missing: bool,
+    },
+    Mcc {
+        ranges: Vec<MccRange>,
+        allowed: bool,
+        missing: bool,
+    },
+    Country {
+        countries: HashSet<String>,
+        allowed: bool,
+        missing: bool,
+    },
+    AmountMin(i64),
+    AmountMax(i64),
+    FirstPurchase {
+        missing: bool,
+    },
+    Weekdays([bool; 7]),
+    Hours([bool; 24]),
+    WinsMax(Period, u32),
+    WonMax(Period, i64),
+    AgeMin(u32),
+    TransactionsMax(Velocity),
+    Cel(Expression),
+    /// An expression of an old log that is none any more: it fails every line.
+    Broken,
+}
+
+#[derive(Clone, Copy)]
+enum Period {
+    Day,
+    Week,
+    Month,
+}
+
+impl CompiledRules {
+    /// Compiles rules, whose validity is their campaign's business: what cannot be compiled never passes.
+    pub fn new(rules: &[Rule]) -> CompiledRules {
+        let rules: Vec<_> = rules.iter().map(|rule| (rule.code.clone(), Check::of(rule))).collect();
+        let has_expressions = rules.iter().any(|(_, check)| matches!(check, Check::Cel(_)));
+        CompiledRules { rules, has_expressions }
+    }
+
+    /// Adds the code of every rule that the line fails, in order; after an expression that could not be
+    /// evaluated, [`RuleCode::RuleError`].
+    pub fn check(&self, subject: &Subject<'_>, failed: &mut Vec<RuleCode>) {
+        if self.rules.is_empty() {
+            return;
+        }
+        let local = Local::of(subject);
+        let facts = CelFacts { subject, local };
+        let context = self.has_expressions.then(|| expression::context(&facts));
+        for (code, check) in &self.rules {
+            let passes = match (check, &context) {
+                (Check::Cel(expression), Some(context)) => expression.is_true(code.as_str(), context),
+                (Check::Cel(_) | Check::Broken, _) => Err(expression::Failed),
+                (check, _) => Ok(check.passes(subject, local)),
+            };
+            if passes == Ok(true) {
+                continue;
+            }
+            failed.push(code.clone());
+            if passes.is_err() {
+                failed.push(RuleCode::RuleError);
+            }
+        }
+    }
+}
+
+impl Check {
+    fn of(rule: &Rule) -> Check {
+        let missing = rule.missing.or_else(|| rule.condition.missing()) == Some(Missing::Pass);
+        let merchant = |ids: &[String], allowed| Check::Merchant { ids: set(ids), allowed, missing };
+        let mcc = |list: &[MccRange], allowed| Check::Mcc { ranges: sorted(list), allowed, missing };
+        let country = |list: &[String], allowed| Check::Country { countries: set(list), allowed, missing };
+        match &rule.condition {
+            Condition::MerchantsAllowed(ids) => merchant(ids, true),
+            Condition::MerchantsDenied(ids) => merchant(ids, false),
+            Condition::MccAllowed(ranges) => mcc(ranges, true),
+            Condition::MccDenied(ranges) => mcc(ranges, false),
+            Condition::CountriesAllowed(countries) => country(countries, true),
+            Condition::CountriesDenied(countries) => country(countries, false),
+            Condition::AmountMinMinor(minor) => Check::AmountMin(*minor),
+            Condition::AmountMaxMinor(minor) => Check::AmountMax(*minor),
+            Condition::FirstPurchaseAtMerchant(_) => Check::FirstPurchase { missing },
+            Condition::Weekdays(days) => {
+                Check::Weekdays(std::array::from_fn(|day| days.iter().any(|d| *d as usize == day)))
+            }
+            Condition::Hours(ranges) => {
+                Check::Hours(std::array::from_fn(|hour| ranges.iter().any(|range| holds(*range, hour))))
+            }
+            Condition::WinsPerDay(most) => Check::WinsMax(Period::Day, *most),
+            Condition::WinsPerWeek(most) => Check::WinsMax(Period::Week, *most),
+            Condition::WinsPerMonth(most) => Check::WinsMax(Period::Month, *most),
+            Condition::WonMinorPerDay(most) => Check::WonMax(Period::Day, *most),
+            Condition::WonMinorPerWeek(most) => Check::WonMax(Period::Week, *most),
+            Condition::WonMinorPerMonth(most) => Check::WonMax(Period::Month, *most),
+            Condition::AccountAgeDaysMin(days) => Check::AgeMin(*days),
+            Condition::TransactionsMax(velocity) => Check::TransactionsMax(*velocity),
+            Condition::Cel(source) => Expression::compile(source).map_or(Check::Broken, Check::Cel),
+        }
+    }
+
+    /// Rules about the merchant are not asked of a line without one: `no_merchant` has said it.
+    fn passes(&self, subject: &Subject<'_>, local: Local) -> bool {
+        let merchant = subject.merchant.as_ref();
+        match self {
+            Check::Merchant { ids, allowed, missing } => merchant
+                .is_none_or(|merchant| merchant.id.map_or(*missing, |id| ids.contains(id) == *allowed)),
+            Check::Mcc { ranges, allowed, missing } => merchant
+                .is_none_or(|merchant| merchant.mcc.map_or(*missing, |mcc| is_in(mcc, ranges) == *allowed)),
+            Check::Country { countries, allowed, missing } => merchant.is_none_or(|merchant| {
+                merchant.country.map_or(*missing, |country| countries.contains(country) == *allowed)
+            }),
+            Check::FirstPurchase { missing } => merchant
+                .is_none_or(|merchant| merchant.id.map_or(*missing, |_| !subject.history.knows_merchant())),
+            Check::AmountMin(min) => !subject.in_currency || subject.amount.minor() >= *min,
+            Check::AmountMax(max) => !subject.in_currency || subject.amount.minor() <= *max,
+            Check::Weekdays(days) => days[local.weekday],
+            Check::Hours(hours) => hours[local.hour],
+            Check::WinsMax(period, most) => subject.won(local, *period).wins < *most,
+            Check::WonMax(period, most) => subject.won(local, *period).minor < *most,
+            Check::AgeMin(days) => subject.age_days() >= i64::from(*days),
+            Check::TransactionsMax(most) => subject.transactions(most.hours) <= most.count,
+            Check::Cel(_) | Check::Broken => false,
+        }
+    }
+}
+
+fn set(texts: &[String]) -> HashSet<String> {
+    texts.iter().cloned().collect()
+}
+
+/// In order and without overlaps, for a binary search.
+fn sorted(ranges: &[MccRange]) -> Vec<MccRange> {
+    let mut sorted = ranges.to_vec();
+    sorted.sort_by_key(|range| range.first);
+    let mut apart: Vec<MccRange> = Vec::with_capacity(sorted.len());
+    for range in sorted {
+        match apart.last_mut() {
+            Some(last) if range.first <= last.last => last.last = last.last.max(range.last),
+            _ => apart.push(range),
+        }
+    }
+    apart
+}
+
+fn is_in(mcc: Mcc, ranges: &[MccRange]) -> bool {
+    let after = ranges.partition_point(|range| range.first <= mcc.number());
+    after.checked_sub(1).is_some_and(|index| mcc.number() <= ranges[index].last)
+}
+
+fn holds(range: HourRange, hour: usize) -> bool {
+    let (from, to) = (usize::from(range.from), usize::from(range.to));
+    if from < to { (from..to).contains(&hour) } else { hour >= from || hour < to }
+}
+
+/// The booking time on the campaign's clocks.
+#[derive(Clone, Copy)]
+struct Local {
+    day: NaiveDate,
+    /// 0 is Monday.
+    weekday: usize,
+    hour: usize,
+}
+
+impl Local {
+    fn of(subject: &Subject<'_>) -> Local {
+        let time = subject.booked_at.to_utc().with_timezone(&subject.time_zone);
+        let weekday = time.weekday().num_days_from_monday() as usize;
+        Local { day: time.date_naive(), weekday, hour: time.hour() as usize }
+    }
+}
+
+impl Subject<'_> {
+    fn won(&self, local: Local, period: Period) -> Won {
+        let day = local.day;
+        // The ends of the calendar are no booking days, but a total function needs an answer there too.
+        let shifted = |days: i64| day.checked_add_signed(TimeDelta::days(days)).unwrap_or(day);
+        let (before, after) = match period {
+            Period::Day => (0, 0),
+            Period::Week => (i64::from(day.weekday().num_days_from_monday()), 6),
+            Period::Month => (i64::from(day.day0()), i64::from(day.num_days_in_month()) - 1),
+        };
+        let (first, last) = (shifted(-before), shifted(after - before));
+        self.history.won(first, last)
+    }
+
+    /// Whole days of 24 hours; none for a line booked before enrolment.
+    fn age_days(&self) -> i64 {
+        (self.booked_at.micros() - self.enrolled_at.micros()).max(0) / DAY_MICROS
+    }
+
+    /// This line included.
+    fn transactions(&self, hours: u32) -> u32 {
+        let after = self.booked_at.plus_micros(-i64::from(hours) * HOUR_MICROS);
+        self.history.transactions(after, self.booked_at).saturating_add(1)
+    }
+}
+
+/// The facts by the names that expressions use. A text that the line lacks is empty.
+pub(super) struct CelFacts<'a> {
+    subject: &'a Subject<'a>,
+    local: Local,
+}
+
+impl<'a> CelFacts<'a> {
+    /// The facts there are.
+    pub(super) const NAMES: [&'static str; 20] = [
+        "amount_minor",
+        "currency",
+        "has_merchant",
+        "merchant_id",
+        "mcc",
+        "country",
+        "first_purchase_at_merchant",
+        "day",
+        "weekday",
+        "hour",
+        "account_age_days",
+        "wins_today",
+        "wins_this_week",
+        "wins_this_month",
+        "won_minor_today",
+        "won_minor_this_week",
+        "won_minor_this_month",
+        "transactions_last_hour",
+        "transactions_last_day",
+        "transactions_last_week",
+    ];
+
+    /// The facts of this line.
+    pub(super) fn new(subject: &'a Subject<'a>) -> CelFacts<'a> {
+        CelFacts { subject, local: Local::of(subject) }
+    }
+}
+
+impl VariableResolver for CelFacts<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        let CelFacts { subject, local } = self;
+        let text = |text: Option<&'b str>| Some(CowVal::owned(CelString::from(text.unwrap_or_default())));
+        let owned = |text: String| Some(CowVal::owned(CelString::from(text)));
+        let number = |number: i64| Some(CowVal::owned(CelInt::from(number)));
+        let truth = |truth: bool| Some(CowVal::owned(CelBool::from(truth)));
+        let position = |position: usize| number(i64::try_from(position).unwrap_or(i64::MAX));
+        let merchant = subject.merchant.unwrap_or_default();
+        match name {
+            "amount_minor" => number(subject.amount.minor()),
+            "currency" => text(Some(subject.amount.currency().code())),
+            "has_merchant" => truth(subject.merchant.is_some()),
+            "merchant_id" => text(merchant.id),
+            "mcc" => owned(merchant.mcc.map(|mcc| mcc.to_string()).unwrap_or_default()),
+            "country" => text(merchant.country),
+            "first_purchase_at_merchant" => truth(merchant.id.is_some() && !subject.history.knows_merchant()),
+            "day" => owned(local.day.to_string()),
+            "weekday" => position(local.weekday + 1),
+            "hour" => position(local.hour),
+            "account_age_days" => number(subject.age_days()),
+            "wins_today" => number(subject.won(*local, Period::Day).wins.into()),
+            "wins_this_week" => number(subject.won(*local, Period::Week).wins.into()),
+            "wins_this_month" => number(subject.won(*local, Period::Month).wins.into()),
+            "won_minor_today" => number(subject.won(*local, Period::Day).minor),
+            "won_minor_this_week" => number(subject.won(*local, Period::Week).minor),
+            "won_minor_this_month" => number(subject.won(*local, Period::Month).minor),
+            "transactions_last_hour" => number(subject.transactions(1).into()),
+            "transactions_last_day" => number(subject.transactions(24).into()),
+            "transactions_last_week" => number(subject.transactions(168).into()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! CEL: an expression over the facts of one line that must be true. Compiled once, evaluated without a clock,
+//! without loops and without regular expressions: the same facts always give the same answer.
+//!
+//! An expression that fails, whatever the reason, never lets a line pass, and is an alarm.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
+use cel::{Context, Env, ParseErrors, Program, Value};
+
+use super::compiled::CelFacts;
+
+/// Characters of an expression.
+pub(super) const SOURCE_MAX: usize = 1_000;
+/// Elements of a list.
+const LIST_MAX: usize = 100;
+/// Operators under operators.
+const DEPTH_MAX: usize = 24;
+/// Enough for any text of [`SOURCE_MAX`] characters, unoptimised too; only what is touched is ever there.
+const PARSER_STACK: usize = 256 << 20;
+
+/// The operators and functions there are. No macros, no regular expressions, nothing that knows a clock.
+const CALLS: [&str; 20] = [
+    operators::CONDITIONAL,
+    operators::LOGICAL_AND,
+    operators::LOGICAL_OR,
+    operators::LOGICAL_NOT,
+    operators::SUBSTRACT,
+    operators::ADD,
+    operators::MULTIPLY,
+    operators::DIVIDE,
+    operators::MODULO,
+    operators::EQUALS,
+    operators::NOT_EQUALS,
+    operators::GREATER_EQUALS,
+    operators::LESS_EQUALS,
+    operators::GREATER,
+    operators::LESS,
+    operators::NEGATE,
+    operators::IN,
+    "startsWith",
+    "endsWith",
+    "contains",
+];
+
+/// CEL's own operators; its macros (`all`, `exists`, `exists_one`, `map`, `filter`, `has`) are never added.
+static ENV: LazyLock<Arc<Env>> =
+    LazyLock::new(|| Arc::new(Env::default().with_optional_support(false).with_stdlib()));
+
+/// A compiled expression.
+pub(super) struct Expression {
+    program: Program,
+    alarmed: AtomicBool,
+}
+
+/// Why an expression cannot be used, and where in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub(super) struct ExpressionError {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) message: String,
+}
+
+/// It failed: no answer, and the line does not pass.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failed;
+
+impl Expression {
+    /// Compiles, and refuses whatever is not in [`CALLS`] or beyond the bounds.
+    pub(super) fn compile(source: &str) -> Result<Expression, ExpressionError> {
+        let refused = |message: String| Err(ExpressionError { line: 1, column: 1, message });
+        if source.chars().count() > SOURCE_MAX {
+            return refused(format!("an expression has at most {SOURCE_MAX} characters"));
+        }
+        // The parser recurses as deep as the text nests, before anybody can look how deep that is.
+        let roomy = std::thread::Builder::new().name("expression".into()).stack_size(PARSER_STACK);
+        std::thread::scope(|scope| match roomy.spawn_scoped(scope, || Expression::parse(source)) {
+            Ok(parsed) => parsed.join().unwrap_or_else(|_| refused("the parser fails on it".into())),
+            Err(_) => refused("there is no thread to parse it on".into()),
+        })
+    }
+
+    fn parse(source: &str) -> Result<Expression, ExpressionError> {
+        let program = ENV.compile(source).map_err(|errors| first(&errors))?;
+        look(program.expression(), 0).map_err(|(id, message)| {
+            let offset = program.source_info().offset_for(id).map_or(0, |(start, _)| start as usize);
+            let (line, column) = place(source, offset);
+            ExpressionError { line, column, message }
+        })?;
+        Ok(Expression { program, alarmed: AtomicBool::new(false) })
+    }
+
+    /// Whether it is true of these facts. The first failure of a version of the terms is logged, each is
+    /// counted; neither says what the facts were.
+    pub(super) fn is_true(&self, code: &str, context: &Context<'_, '_>) -> Result<bool, Failed> {
+        let answer = guarded(|| self.evaluate(context).ok());
+        let answer = answer.ok_or(Failed);
+        if answer.is_err() {
+            metrics::counter!("rule_errors_total", "rule" => code.to_owned()).increment(1);
+            if !self.alarmed.swap(true, Ordering::Relaxed) {
+                tracing::error!(rule = code, "a campaign's expression fails; lines it fails on are declined");
+            }
+        }
+        answer
+    }
+
+    /// Evaluates it once for an author, who may read what went wrong.
+    pub(super) fn attempt(&self, context: &Context<'_, '_>) -> Result<bool, String> {
+        guarded(|| Some(self.evaluate(context))).unwrap_or_else(|| Err("it fails".into()))
+    }
+
+    fn evaluate(&self, context: &Context<'_, '_>) -> Result<bool, String> {
+        match self.program.execute(context) {
+            Ok(Value::Bool(answer)) => Ok(answer),
+            Ok(other) => Err(format!("expected true or false, it gives {}", other.type_of())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// A panic inside the interpreter is a failure like any other: it must not take the batch along.
+fn guarded<T>(evaluate: impl FnOnce() -> Option<T>) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or(None)
+}
+
+/// What expressions are evaluated against.
+pub(super) fn context<'v>(facts: &'v CelFacts<'_>) -> Context<'v, 'v> {
+    let mut context = Context::with_env(Arc::clone(&ENV));
+    context.set_variable_resolver(facts);
+    context
+}
+
+type Fault = (u64, String);
+
+fn look(node: &IdedExpr, depth: usize) -> Result<(), Fault> {
+    let refuse = |message: String| Err((node.id, message));
+    if depth > DEPTH_MAX {
+        return refuse(format!("at most {DEPTH_MAX} operators under each other"));
+    }
+    match &node.expr {
+        Expr::Call(call) => {
+            if !CALLS.contains(&call.func_name.as_str()) {
+                return refuse(format!(
+                    "`{}` is not available; there are operators, in, startsWith, endsWith and contains",
+                    call.func_name
+                ));
+            }
+            call.target.iter().try_for_each(|target| look(target, depth + 1))?;
+            call.args.iter().try_for_each(|argument| look(argument, depth + 1))
+        }
+        Expr::Ident(name) if CelFacts::NAMES.contains(&name.as_str()) => Ok(()),
+        Expr::Ident(name) => {
+            refuse(format!("there is no `{name}`; there are {}", CelFacts::NAMES.join(", ")))
+        }
+        Expr::List(list) if list.elements.len() > LIST_MAX => {
+            refuse(format!("a list has at most {LIST_MAX} elements"))
+        }
+        Expr::List(list) => list.elements.iter().try_for_each(|element| look(element, depth + 1)),
+        Expr::Literal(LiteralValue::Double(_)) => refuse("amounts are whole numbers of minor units".into()),
+        Expr::Literal(LiteralValue::Boolean(_) | LiteralValue::Int(_) | LiteralValue::String(_)) => Ok(()),
+        Expr::Literal(LiteralValue::Bytes(_) | LiteralValue::Null | LiteralValue::UInt(_)) => {
+            refuse("expected a number, a text, true or false".into())
+        }
+        Expr::Select(select) => refuse(format!("facts have no fields: no `.{}`", select.field)),
+        Expr::Unspecified | Expr::Comprehension(_) | Expr::Map(_) | Expr::Struct(_) => {
+            refuse("only operators, numbers, texts and lists are available".into())
+        }
+    }
+}
+
+fn first(errors: &ParseErrors) -> ExpressionError {
+    let Some(error) = errors.errors.first() else {
+        return ExpressionError { line: 1, column: 1, message: "no expression".into() };
+    };
+    let number = |n: isize| usize::try_from(n).unwrap_or(1).max(1);
+    ExpressionError { line: number(error.pos.0), column: number(error.pos.1), message: error.msg.clone() }
+}
+
+/// Line and column, from 1, of a byte.
+fn place(source: &str, offset: usize) -> (usize, usize) {
+    let before = source.get(..offset).unwrap_or(source);
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! What is wrong with rules, and in which field. Types have refused what cannot be read; this refuses what
+//! can be read and makes no sense.
+
+use std::collections::HashSet;
+
+use chrono::NaiveDate;
+
+use super::compiled::{CelFacts, History, MerchantFacts, Subject, Won};
+use super::expression::{self, Expression};
+use super::{Condition, Form, Rule, RuleCode, Rules, ShortRules};
+use crate::account::state::BOOKED_MAX;
+use crate::campaign::terms::TermsError;
+use crate::ids::{check_id, is_printable};
+use crate::money::{Currency, Money};
+use crate::time::{DAY_MICROS, Timestamp};
+use crate::transaction::Mcc;
+
+/// Rules of one campaign, and expressions among them: what a decision may cost is bounded.
+const RULES_MAX: usize = 64;
+const EXPRESSIONS_MAX: usize = 16;
+/// Entries of one list.
+const LIST_MAX: usize = 10_000;
+/// Transactions that an account remembers, and the longest window they are counted in.
+const VELOCITY_COUNT_MAX: u32 = 64;
+const _: () =
+    assert!(VELOCITY_COUNT_MAX as usize <= BOOKED_MAX, "an account remembers what a rule may count");
+const VELOCITY_HOURS_MAX: u32 = 168;
+/// Characters of a code and of a sentence.
+const CODE_MAX: usize = 48;
+const SENTENCE_MAX: usize = 300;
+
+fn fault(field: String, message: impl Into<String>) -> TermsError {
+    TermsError { field, message: message.into() }
+}
+
+impl Rules {
+    /// Checks what the types do not.
+    pub(in crate::campaign) fn validate(&self) -> Result<(), TermsError> {
+        match &self.form {
+            Form::Short(short) => short.validate(),
+            Form::Named(rules) => named(rules),
+        }
+    }
+}
+
+impl ShortRules {
+    fn validate(&self) -> Result<(), TermsError> {
+        let fail = |field: &str, message: &str| Err(fault(format!("rules.{field}"), message));
+        if self.amount_min_minor.is_some_and(|min| min < 0) {
+            return fail("amount_min_minor", "must not be negative");
+        }
+        if let (Some(min), Some(max)) = (self.amount_min_minor, self.amount_max_minor)
+            && min > max
+        {
+            return fail("amount_max_minor", "must be at least amount_min_minor");
+        }
+        if self.wins_per_day == Some(0) {
+            return fail("wins_per_day", "must be at least 1; to stop wins, pause the campaign");
+        }
+        Ok(())
+    }
+}
+
+fn named(rules: &[Rule]) -> Result<(), TermsError> {
+    if rules.len() > RULES_MAX {
+        return Err(fault(
+            format!("rules[{RULES_MAX}]"),
+            format!("a campaign has at most {RULES_MAX} rules"),
+        ));
+    }
+    let mut codes = HashSet::new();
+    let mut expressions = 0;
+    let least = rules.iter().filter_map(|rule| match rule.condition {
+        Condition::AmountMinMinor(min) => Some(min),
+        _ => None,
+    });
+    let least = least.max();
+    for (index, rule) in rules.iter().enumerate() {
+        let path = |field: &str| format!("rules[{index}].{field}");
+        code(&rule.code).map_err(|message| fault(path("code"), message))?;
+        if !codes.insert(&rule.code) {
+            return Err(fault(path("code"), format!("another rule is called {} too", rule.code)));
+        }
+        for (field, sentence) in [("customer", &rule.customer), ("staff", &rule.staff)] {
+            sentence.as_deref().map_or(Ok(()), said).map_err(|message| fault(path(field), message))?;
+        }
+        if rule.missing.is_some() && rule.condition.missing().is_none() {
+            let kind = rule.condition.kind();
+            return Err(fault(path("missing"), format!("{kind} is about nothing that can be missing")));
+        }
+        expressions += usize::from(matches!(rule.condition, Condition::Cel(_)));
+        if expressions > EXPRESSIONS_MAX {
+            return Err(fault(path("cel"), format!("a campaign has at most {EXPRESSIONS_MAX} expressions")));
+        }
+        if let Condition::AmountMaxMinor(max) = rule.condition
+            && least.is_some_and(|min| min > max)
+        {
+            return Err(fault(path("amount_max_minor"), "must be at least amount_min_minor"));
+        }
+        let kind = rule.condition.kind();
+        condition(&rule.condition)
+            .map_err(|(place, message)| fault(path(&format!("{kind}{place}")), message))?;
+    }
+    Ok(())
+}
+
+fn code(code: &RuleCode) -> Result<(), &'static str> {
+    let word = code.as_str();
+    let snake = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if word.len() > CODE_MAX
+        || !word.starts_with(|c: char| c.is_ascii_lowercase())
+        || !word.chars().all(snake)
+    {
+        return Err("must be a word such as no_gambling: at most 48 lower-case letters, digits and _");
+    }
+    if code.is_reserved() {
+        return Err("is the code of a check that every campaign makes; choose another word");
+    }
+    Ok(())
+}
+
+fn said(sentence: &str) -> Result<(), &'static str> {
+    let fits = !sentence.trim().is_empty() && sentence.chars().count() <= SENTENCE_MAX;
+    if fits && sentence.chars().all(is_printable) {
+        Ok(())
+    } else {
+        Err("must be 1 to 300 printable characters")
+    }
+}
+
+/// What is wrong, and where under the condition's key.
+type Fault = (String, String);
+
+fn condition(condition: &Condition) -> Result<(), Fault> {
+    let here = |message: &str| Err((String::new(), message.to_owned()));
+    match condition {
+        Condition::MerchantsAllowed(ids) | Condition::MerchantsDenied(ids) => {
+            list(ids, |id| check_id(id).is_ok(), "expected a merchant's id, 1 to 128 printable characters")
+        }
+        Condition::MccAllowed(ranges) | Condition::MccDenied(ranges) => list(ranges, |_| true, ""),
+        Condition::CountriesAllowed(countries) | Condition::CountriesDenied(countries) => {
+            let is_country = |c: &String| c.len() == 2 && c.bytes().all(|b| b.is_ascii_uppercase());
+            list(countries, is_country, "expected a country of two capital letters such as \"GB\"")
+        }
+        Condition::Weekdays(days) => list(days, |_| true, ""),
+        Condition::Hours(ranges) => list(ranges, |_| true, ""),
+        Condition::AmountMinMinor(minor) if *minor < 0 => here("must not be negative"),
+        Condition::AmountMaxMinor(minor) if *minor < 1 => here("must be above zero"),
+        Condition::FirstPurchaseAtMerchant(false) => here("must be true; leave the rule out otherwise"),
+        Condition::WinsPerDay(0) | Condition::WinsPerWeek(0) | Condition::WinsPerMonth(0) => {
+            here("must be at least 1; to stop wins, pause the campaign")
+        }
+        Condition::WonMinorPerDay(minor)
+        | Condition::WonMinorPerWeek(minor)
+        | Condition::WonMinorPerMonth(minor)
+            if *minor < 1 =>
+        {
+            here("must be at least 1; to stop wins, pause the campaign")
+        }
+        Condition::TransactionsMax(most) if !(1..=VELOCITY_COUNT_MAX).contains(&most.count) => {
+            Err((".count".into(), format!("must be from 1 to {VELOCITY_COUNT_MAX}")))
+        }
+        Condition::TransactionsMax(most) if !(1..=VELOCITY_HOURS_MAX).contains(&most.hours) => {
+            Err((".hours".into(), format!("must be from 1 to {VELOCITY_HOURS_MAX}")))
+        }
+        Condition::Cel(source) => expression(source).map_err(|message| (String::new(), message)),
+        Condition::AmountMinMinor(_)
+        | Condition::AmountMaxMinor(_)
+        | Condition::FirstPurchaseAtMerchant(true)
+        | Condition::WinsPerDay(_)
+        | Condition::WinsPerWeek(_)
+        | Condition::WinsPerMonth(_)
+        | Condition::WonMinorPerDay(_)
+        | Condition::WonMinorPerWeek(_)
+        | Condition::WonMinorPerMonth(_)
+        | Condition::AccountAgeDaysMin(_)
+        | Condition::TransactionsMax(_) => Ok(()),
+    }
+}
+
+fn list<T>(list: &[T], is_good: impl Fn(&T) -> bool, expected: &str) -> Result<(), Fault> {
+    if list.is_empty() {
+        return Err((String::new(), "must not be empty; leave the rule out to ask nothing".into()));
+    }
+    if list.len() > LIST_MAX {
+        return Err((format!("[{LIST_MAX}]"), format!("a list has at most {LIST_MAX} entries")));
+    }
+    match list.iter().position(|entry| !is_good(entry)) {
+        Some(index) => Err((format!("[{index}]"), expected.into())),
+        None => Ok(()),
+    }
+}
+
+/// Compiles it, and asks it of two customers: one with everything, one with nothing. What gives no answer for
+/// one of them would decline that customer for ever.
+fn expression(source: &str) -> Result<(), String> {
+    let expression = Expression::compile(source).map_err(|error| error.to_string())?;
+    let rich = MerchantFacts { id: Some("m_1"), mcc: Mcc::parse("5411"), country: Some("GB") };
+    for (who, merchant, history) in [
+        ("a line of a known merchant", Some(rich), &Sample { much: true }),
+        ("a first line without a merchant", None, &Sample { much: false }),
+    ] {
+        let booked_at = Timestamp::from_micros(20_000 * DAY_MICROS);
+        let currency = Currency::from_code("GBP").expect("ISO 4217 has the pound");
+        let subject = Subject {
+            booked_at,
+            enrolled_at: booked_at,
+            time_zone: chrono_tz::UTC,
+            amount: Money::new(1_250, currency).expect("it is not negative"),
+            in_currency: true,
+            merchant,
+            history,
+        };
+        let facts = CelFacts::new(&subject);
+        expression.attempt(&expression::context(&facts)).map_err(|why| format!("for {who}: {why}"))?;
+    }
+    Ok(())
+}
+
+struct Sample {
+    much: bool,
+}
+
+impl History for Sample {
+    fn won(&self, _: NaiveDate, _: NaiveDate) -> Won {
+        if self.much { Won { wins: 2, minor: 1_000 } } else { Won::default() }
+    }
+    fn transactions(&self, _: Timestamp, _: Timestamp) -> u32 {
+        if self.much { 7 } else { 0 }
+    }
+    fn knows_merchant(&self) -> bool {
+        self.much
+    }
+}
