@@ -32,5 +32,7 @@ pub mod steps;
 
 pub mod audit;
 
+pub mod backtest;
+
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

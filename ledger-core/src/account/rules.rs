@@ -62,22 +62,41 @@ impl RewardAccount {
         failed: &mut Vec<RuleCode>,
     ) {
         let PreparedTransaction { line, facts, .. } = transaction;
-        let merchant = facts.has_merchant.then(|| MerchantFacts {
-            id: text(facts.merchant_id.as_ref()),
-            mcc: facts.mcc.as_ref().map(|mcc| *mcc.expose()),
-            country: text(facts.country.as_ref()),
-        });
         let subject = Subject {
             booked_at: line.booked_at,
             // An account opened by this very line enrols now.
             enrolled_at: self.enrolled_at.unwrap_or(now),
             time_zone: terms.time_zone,
             amount: *facts.amount.expose(),
-            in_currency: in_currency(facts, terms),
-            merchant,
-            history: &Past { account: self, campaign_id: &terms.campaign_id, line },
+            in_currency: facts.in_currency_of(terms),
+            merchant: facts.merchant(),
+            history: &self.past(&terms.campaign_id, line),
         };
         terms.rules.compiled().check(&subject, failed);
+    }
+
+    /// What rules may ask of the past when this line comes.
+    pub(crate) fn past<'a>(&'a self, campaign_id: &'a CampaignId, line: &'a Line) -> impl History + 'a {
+        Past { account: self, campaign_id, line }
+    }
+
+    pub(crate) fn enrolled_at(&self) -> Option<Timestamp> {
+        self.enrolled_at
+    }
+}
+
+impl Facts {
+    /// Who was paid.
+    pub(crate) fn merchant(&self) -> Option<MerchantFacts<'_>> {
+        self.has_merchant.then(|| MerchantFacts {
+            id: text(self.merchant_id.as_ref()),
+            mcc: self.mcc.as_ref().map(|mcc| *mcc.expose()),
+            country: text(self.country.as_ref()),
+        })
+    }
+
+    pub(crate) fn in_currency_of(&self, terms: &Terms) -> bool {
+        self.amount.expose().currency() == terms.prize_table.currency
     }
 }
 
@@ -85,16 +104,12 @@ impl RewardAccount {
 fn line_checks(facts: &Facts, terms: &Terms, rule: &mut impl FnMut(bool, RuleCode)) {
     rule(facts.direction == Direction::Credit, RuleCode::CreditTransaction);
     rule(facts.refund, RuleCode::Refund);
-    rule(!in_currency(facts, terms), RuleCode::CurrencyMismatch);
+    rule(!facts.in_currency_of(terms), RuleCode::CurrencyMismatch);
     rule(!facts.has_merchant, RuleCode::NoMerchant);
 }
 
 fn text(text: Option<&Personal<CompactString>>) -> Option<&str> {
     text.map(|text| text.expose().as_str())
-}
-
-fn in_currency(facts: &Facts, terms: &Terms) -> bool {
-    facts.amount.expose().currency() == terms.prize_table.currency
 }
 
 /// What this account remembers, as the rules of one campaign ask for it.

@@ -78,11 +78,11 @@ pub struct MerchantFacts<'a> {
 
 /// The rules of one version of a campaign's terms, compiled.
 pub struct CompiledRules {
-    rules: Vec<(RuleCode, Check)>,
+    pub(super) rules: Vec<(RuleCode, Check)>,
     has_expressions: bool,
 }
 
-enum Check {
+pub(super) enum Check {
     /// `allowed`: one of them; else none of them.
     Merchant {
         ids: HashSet<String>,
@@ -116,7 +116,7 @@ enum Check {
 }
 
 #[derive(Clone, Copy)]
-enum Period {
+pub(super) enum Period {
     Day,
     Week,
     Month,
@@ -133,13 +133,23 @@ impl CompiledRules {
     /// Adds the code of every rule that the line fails, in order; after an expression that could not be
     /// evaluated, [`RuleCode::RuleError`].
     pub fn check(&self, subject: &Subject<'_>, failed: &mut Vec<RuleCode>) {
+        self.check_those(subject, failed, |_| true);
+    }
+
+    /// The same of some rules.
+    pub(super) fn check_those(
+        &self,
+        subject: &Subject<'_>,
+        failed: &mut Vec<RuleCode>,
+        those: impl Fn(&Check) -> bool,
+    ) {
         if self.rules.is_empty() {
             return;
         }
         let local = Local::of(subject);
         let facts = CelFacts { subject, local };
         let context = self.has_expressions.then(|| expression::context(&facts));
-        for (code, check) in &self.rules {
+        for (code, check) in self.rules.iter().filter(|(_, check)| those(check)) {
             let passes = match (check, &context) {
                 (Check::Cel(expression), Some(context)) => expression.is_true(code.as_str(), context),
                 (Check::Cel(_) | Check::Broken, _) => Err(expression::Failed),

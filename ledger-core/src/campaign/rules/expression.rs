@@ -45,6 +45,16 @@ const CALLS: [&str; 20] = [
     "contains",
 ];
 
+/// The facts about wins.
+pub(super) const LOOK_AT_WINS: [&str; 6] = [
+    "wins_today",
+    "wins_this_week",
+    "wins_this_month",
+    "won_minor_today",
+    "won_minor_this_week",
+    "won_minor_this_month",
+];
+
 /// CEL's own operators; its macros (`all`, `exists`, `exists_one`, `map`, `filter`, `has`) are never added.
 static ENV: LazyLock<Arc<Env>> =
     LazyLock::new(|| Arc::new(Env::default().with_optional_support(false).with_stdlib()));
@@ -91,6 +101,11 @@ impl Expression {
             ExpressionError { line, column, message }
         })?;
         Ok(Expression { program, alarmed: AtomicBool::new(false) })
+    }
+
+    /// Whether it asks for this fact.
+    pub(super) fn mentions(&self, fact: &str) -> bool {
+        self.program.references().variables().contains(&fact)
     }
 
     /// Whether it is true of these facts. The first failure of a version of the terms is logged, each is

@@ -13,6 +13,7 @@ mod mcc;
 mod sentences;
 mod short;
 mod validate;
+mod wins;
 
 pub use code::RuleCode;
 pub use compiled::{CompiledRules, History, MerchantFacts, Subject, Won};
