@@ -1,11 +1,12 @@
 //! How events become lines.
 //!
-//! A page's writes are put off and go to the tables kind by kind, so that on PostgreSQL those of a kind are a few
+//! A page's writes are put off. On PostgreSQL they go to the tables kind by kind, so that those of a kind are a few
 //! statements, however the kinds take turns in the log. Writes about different names may change places; those
 //! about one name keep their order: what would overtake another of its name goes with the next *wave* of kinds.
+//! On SQLite they go in the order of the log, which appends rows by position.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Considered, DeferReason, Line, Outcome};
@@ -25,9 +26,10 @@ pub(super) const THIS: Projection = Projection::Transactions;
 /// Writes of a page that wait for their turn.
 #[derive(Default)]
 pub(crate) struct Transactions<'r> {
-    staged: BTreeMap<Slot, Vec<Write<'r>>>,
-    /// Where a name was touched last.
-    last: HashMap<Name<'r>, Slot>,
+    /// As the log has them.
+    staged: Vec<Write<'r>>,
+    /// Which of them touched a name last.
+    last: HashMap<Name<'r>, usize>,
     /// What the aliases among the staged writes stand for.
     aliases: HashMap<Name<'r>, &'r TransactionId>,
 }
@@ -50,6 +52,7 @@ enum Kind {
 }
 
 struct Write<'r> {
+    slot: Slot,
     values: Vec<Value<'r>>,
     /// What is wrong if it does not write exactly one row, if that is wrong.
     otherwise: Option<Contradiction>,
@@ -155,10 +158,23 @@ impl<'r> Transactions<'r> {
     /// found before an alias.
     fn add_alias(&mut self, source: &'r Source, alias: &'r TransactionId, booked_as: &'r TransactionId) {
         let name = (source, Cow::Borrowed(alias));
-        self.stage(Kind::GiveWay, [name.clone()], values![source.as_str(), alias.as_str()].into(), None);
+        self.give_way(source, alias);
         let values = values![source.as_str(), alias.as_str(), booked_as.as_str()];
         self.stage(Kind::AddAlias, [name.clone()], values.into(), None);
         self.aliases.insert(name, booked_as);
+    }
+
+    /// A note that would be deleted next is not written: whatever row it finds or makes, the delete leaves the same.
+    fn give_way(&mut self, source: &'r Source, id: &'r TransactionId) {
+        let name = (source, Cow::Borrowed(id));
+        let values = values![source.as_str(), id.as_str()].into();
+        let last = self.last.get(&name).map(|last| &mut self.staged[*last]);
+        match last {
+            Some(write) if write.slot.1 == Kind::Note => {
+                *write = Write { slot: (write.slot.0, Kind::GiveWay), values, otherwise: None };
+            }
+            Some(_) | None => self.stage(Kind::GiveWay, [name], values, None),
+        }
     }
 
     /// Touches the line that goes by this id, and the one that it is an alias of.
@@ -198,26 +214,27 @@ impl<'r> Transactions<'r> {
         values: Vec<Value<'r>>,
         otherwise: Option<Contradiction>,
     ) {
-        let last = names.clone().into_iter().filter_map(|name| self.last.get(&name)).max();
-        let wave = match last {
-            Some((wave, before)) if *before < kind => *wave,
+        let last = names.clone().into_iter().filter_map(|name| self.last.get(&name));
+        let wave = match last.map(|last| self.staged[*last].slot).max() {
+            Some((wave, before)) if before < kind => wave,
             Some((wave, _)) => wave + 1,
             None => 0,
         };
-        let slot = (wave, kind);
-        self.last.extend(names.into_iter().map(|name| (name, slot)));
-        self.staged.entry(slot).or_default().push(Write { values, otherwise });
+        self.last.extend(names.into_iter().map(|name| (name, self.staged.len())));
+        self.staged.push(Write { slot: (wave, kind), values, otherwise });
     }
 
     fn write_staged(&mut self, conn: &Connection) -> Result<(), ProjectionError> {
         self.last.clear();
         self.aliases.clear();
-        for ((_, kind), writes) in std::mem::take(&mut self.staged) {
-            for Write { values, otherwise } in writes {
-                match otherwise {
-                    Some(wrong) => conn.write_one(kind.sql(), &values, wrong)?,
-                    None => conn.write(kind.sql(), &values)?,
-                }
+        let mut staged = std::mem::take(&mut self.staged);
+        if conn.groups_writes() {
+            staged.sort_by_key(|write| write.slot);
+        }
+        for Write { slot: (_, kind), values, otherwise } in staged {
+            match otherwise {
+                Some(wrong) => conn.write_one(kind.sql(), &values, wrong)?,
+                None => conn.write(kind.sql(), &values)?,
             }
         }
         Ok(())
