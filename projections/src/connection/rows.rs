@@ -41,12 +41,12 @@ impl Rows {
         }
         let (into, rest) = named.strip_prefix("INSERT ")?.split_once(')')?;
         let (_, columns) = into.split_once('(')?;
-        let (sources, rest) = match rest.trim_start().strip_prefix("VALUES (") {
-            Some(rest) => rest.split_once(')')?,
-            None => {
-                let rest = rest.trim_start().strip_prefix("SELECT ")?;
-                rest.split_at_checked(rest.find("WHERE ")?)?
-            }
+        let rest = rest.trim_start();
+        let (sources, rest) = if let Some(rest) = rest.strip_prefix("VALUES (") {
+            rest.split_once(')')?
+        } else {
+            let rest = rest.strip_prefix("SELECT ")?;
+            rest.split_at(rest.find("WHERE ")?)
         };
         let mut many =
             format!("INSERT {into}) SELECT {} FROM {rows} {}", sources.trim_end(), rest.trim_start());
