@@ -171,6 +171,23 @@ fn a_line_pending_and_booked_and_removed_is_removed_under_both_names_whatever_th
 }
 
 #[test]
+fn a_removal_by_the_old_name_is_not_overtaken_by_the_decision_after_it() {
+    on_both(|place| {
+        let waits = Line { pending_transaction_id: Some(tx("p1")), ..line("t1") };
+        let waits = AccountEvent::TransactionDeferred { line: waits, reason: DeferReason::EpochNotOpen };
+        let log = TestLog::with_campaign();
+        log.account("a", [noted("p1"), waits, removed("p1"), lost("t1")]);
+        let log = Arc::new(log);
+        for page in PAGES {
+            let store = place.store();
+            store.follow(&log, page).unwrap();
+            let row = find(&store, "p1").unwrap();
+            assert_eq!((row.status, row.removed_at), (TransactionStatus::Booked, None));
+        }
+    });
+}
+
+#[test]
 fn an_erasure_keeps_its_place_among_writes_that_are_put_off() {
     on_both(|place| {
         let erased = AccountEvent::PersonalDataErased { erased_at: at(1) };
