@@ -133,7 +133,7 @@ struct Sums {
     reversed: i64,
 }
 
-impl Fold for Accounts {
+impl Fold<'_> for Accounts {
     fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
         let event = match &record.event {
             LedgerEvent::Account(event) => event,
@@ -230,6 +230,7 @@ fn set(
 
 #[cfg(test)]
 mod tests {
+    use ledger_core::account::event::Exclusion;
     use std::sync::Arc;
 
     use super::*;

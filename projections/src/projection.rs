@@ -84,11 +84,11 @@ impl Projection {
         }
     }
 
-    fn fold(self) -> Box<dyn Fold> {
+    fn fold<'r>(self) -> Box<dyn Fold<'r> + 'r> {
         match self {
             Projection::Account => Box::new(account::Accounts::default()),
             Projection::Rewards => Box::new(rewards::Rewards),
-            Projection::Transactions => Box::new(transactions::Transactions),
+            Projection::Transactions => Box::new(transactions::Transactions::default()),
             Projection::Campaigns => Box::new(campaigns::Campaigns::default()),
             Projection::TrialBalance => Box::new(trial_balance::TrialBalances::default()),
         }
@@ -156,10 +156,10 @@ impl Record {
     }
 }
 
-/// One projection over one batch. It lives as long as the transaction and may gather sums: a row that a
-/// thousand events of a batch add to is written once, by `flush`.
-pub(crate) trait Fold {
-    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError>;
+/// One projection over one batch. It lives as long as the transaction and may gather sums, or writes of one
+/// kind: a row that a thousand events of a batch add to is written once, by `flush`.
+pub(crate) trait Fold<'r> {
+    fn apply(&mut self, conn: &Connection, record: &'r Record) -> Result<(), ProjectionError>;
 
     /// Writes what was gathered. `position` is the last record's.
     fn flush(&mut self, conn: &Connection, position: Position) -> Result<(), ProjectionError> {

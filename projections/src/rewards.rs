@@ -159,7 +159,7 @@ fn read(row: &Row) -> Result<RewardRow, ProjectionError> {
 /// Writes every reward at once: wins are few.
 pub(crate) struct Rewards;
 
-impl Fold for Rewards {
+impl Fold<'_> for Rewards {
     fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
         let event = match &record.event {
             LedgerEvent::Account(event) => event,

@@ -107,7 +107,7 @@ struct Sums {
     credits: i64,
 }
 
-impl Fold for TrialBalances {
+impl Fold<'_> for TrialBalances {
     fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
         // `posting` names every event that makes none.
         let posting = match &record.event {

@@ -7,11 +7,13 @@
 //!
 //! Nothing here can pay, tell or record: it has no ledger, no rail, no notifier and no log, only lines and terms.
 
+mod past;
 mod plan;
 mod run;
 mod summary;
 
-pub use plan::{PastLine, Plan, Skipped};
+pub use past::PastLine;
+pub use plan::{Plan, Skipped};
 pub use run::{Run, Scratch};
 pub use summary::{Quantiles, Summary};
 

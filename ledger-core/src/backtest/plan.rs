@@ -17,15 +17,8 @@ use crate::ids::{AccountId, Digest, TransactionKey};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
+use super::past::PastLine;
 use super::run::{Moment, local_day};
-
-/// One transaction of the past.
-pub struct PastLine {
-    /// The line, its facts in the clear. Its details need not be sealed: they are not looked at.
-    pub transaction: PreparedTransaction,
-    /// When the customer enrolled. `None`: with his first line here, so that each of them counts.
-    pub enrolled_at: Option<Timestamp>,
-}
 
 /// Lines that take no part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]

@@ -63,6 +63,11 @@ struct Customer {
 impl Plan {
     /// Draws under one seed; with the same seed any number of times the same, whatever else is run.
     pub fn run(&self, seed: u64, scratch: &mut Scratch) -> Run {
+        self.run_with(scratch, |line| number(seed, line))
+    }
+
+    /// The same with the numbers of each line from elsewhere.
+    pub(super) fn run_with(&self, scratch: &mut Scratch, number: impl Fn(u32) -> u32) -> Run {
         scratch.customers.clear();
         scratch.customers.resize(self.customers, Customer::default());
         scratch.won.clear();
@@ -84,7 +89,7 @@ impl Plan {
                 continue;
             }
             run.draws += 1;
-            let r = number(seed, entry.line);
+            let r = number(entry.line);
             // Most numbers are beyond all tiers.
             let tier = if r < odds_ppb { table.tier(r, mask) } else { None };
             let won = tier.map(|tier| (tier, self.prize_minor(tier, entry))).filter(|(_, minor)| *minor > 0);

@@ -150,7 +150,7 @@ struct Spent {
     reversed: i64,
 }
 
-impl Fold for Campaigns {
+impl Fold<'_> for Campaigns {
     fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
         match &record.event {
             LedgerEvent::Campaign(event) => self.campaign(conn, record, event),

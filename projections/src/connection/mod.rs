@@ -90,6 +90,11 @@ impl Connection {
         }
     }
 
+    /// Whether writes of one kind cost less one after another than between others.
+    pub(crate) fn groups_writes(&self) -> bool {
+        matches!(self.0, Kind::Postgres(_))
+    }
+
     /// The names of a query's columns.
     pub(crate) fn columns(&self, sql: &str) -> Result<Vec<String>, ProjectionError> {
         match &self.0 {

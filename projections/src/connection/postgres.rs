@@ -1,7 +1,7 @@
 //! Statements on PostgreSQL: sent without waiting, answered in order.
 //!
 //! A write is sent and its answer looked at when somebody needs to know: before a read's own answer, before a
-//! commit. Writes of one `INSERT` one after another become one statement ([`rows`]). One advisory lock, held
+//! commit. Writes of one `INSERT` or `DELETE` one after another become one statement ([`rows`]). One advisory lock, held
 //! to the end of a writing transaction, does what `BEGIN IMMEDIATE` does on SQLite, also between processes.
 
 use std::cell::RefCell;
@@ -25,9 +25,11 @@ use crate::error::{Contradiction, ProjectionError};
 const WRITE: &str = "BEGIN; SELECT pg_advisory_xact_lock(1381454413)";
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// A crash of the server may lose the last transactions, but rows and checkpoints together, so the runner applies
-/// those events again. Plans made while the tables are small would scan them, and be kept.
+/// those events again. Plans made while the tables are small would scan or sort all of them, and be kept: every
+/// row is to be looked up by its key.
 const WRITER: &str = "SET search_path = read_models; SET synchronous_commit = off; \
-     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off";
+     SET plan_cache_mode = force_generic_plan; \
+     SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 const READER: &str = "SET search_path = read_models; SET default_transaction_read_only = on";
 /// Statements whose answers nobody has looked at yet.
 const UNSETTLED_MAX: usize = 256;
@@ -44,7 +46,7 @@ pub(super) struct Session {
 /// A statement as the server knows it.
 pub(super) struct Prepared {
     pub(super) one: Statement,
-    /// The same for many rows at once, if it is an `INSERT` of values.
+    /// The same for many rows at once, if there is one.
     pub(super) rows: Option<Rows>,
     columns: Arc<[Box<str>]>,
 }

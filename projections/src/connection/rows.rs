@@ -1,4 +1,4 @@
-//! Writes of one `INSERT` one after another, as one statement of arrays: what a statement costs the server, the
+//! Writes of one `INSERT` or `DELETE` one after another, as one statement of arrays: what a statement costs the server, the
 //! driver and the wire is paid once for hundreds of rows.
 
 use std::collections::HashSet;
@@ -16,7 +16,7 @@ use crate::error::{Contradiction, ProjectionError};
 /// Rows of one statement at most.
 const ROWS_MAX: usize = 500;
 
-/// An `INSERT` of many rows.
+/// A write of many rows.
 pub(super) struct Rows {
     pub(super) statement: Statement,
     /// Which values name a row: those of the columns in `ON CONFLICT (…)`. None without that clause.
@@ -24,36 +24,41 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// `INSERT INTO t (a, b) VALUES (?1, 'x') ON CONFLICT (a) …` for arrays of parameters of these types, which
-    /// answers the keys of the rows it wrote; and which parameters those are. `None` for any other statement.
+    /// The same for arrays of parameters of these types; and for an `INSERT`, which then answers the keys of the
+    /// rows it wrote, which parameters those are. `None` for other statements than:
+    ///
+    /// - `INSERT INTO t (a, b) VALUES (?1, 'x') ON CONFLICT (a) …`
+    /// - `INSERT INTO t (a, b) SELECT ?1, 'x' WHERE … ON CONFLICT (a) …`
+    /// - `DELETE FROM t WHERE a = ?1`
     pub(super) fn sql(sql: &str, types: &[Type]) -> Option<(String, Vec<usize>)> {
-        let (insert, rest) = sql.split_once(" VALUES (")?;
-        let (values, conflict) = rest.split_once(')')?;
-        let (_, columns) = insert.split_once('(')?;
-        let columns: Vec<&str> = columns.trim_end_matches(')').split(',').map(str::trim).collect();
-        let sources: Vec<&str> = values.split(',').map(str::trim).collect();
         let arrays: Vec<String> = (1..).zip(types).map(|(n, ty)| format!("${n}::{ty}[]")).collect();
         let names: Vec<String> = (1..=types.len()).map(|n| format!("v{n}")).collect();
-        let mut many = format!(
-            "{insert} SELECT {} FROM unnest({}) AS v ({}){conflict}",
-            values.replace('?', "v"),
-            arrays.join(", "),
-            names.join(", ")
-        );
-        let key = match conflict.split_once("ON CONFLICT (") {
-            None => vec![],
-            Some((_, key)) => {
-                let (key, _) = key.split_once(')')?;
-                many.push_str(" RETURNING ");
-                many.push_str(key);
-                let parameter = |name: &str| {
-                    let column = columns.iter().position(|column| *column == name.trim())?;
-                    sources.get(column)?.strip_prefix('?')?.parse::<usize>().ok()?.checked_sub(1)
-                };
-                key.split(',').map(parameter).collect::<Option<Vec<_>>>()?
-            }
+        let rows = format!("unnest({}) AS v ({})", arrays.join(", "), names.join(", "));
+        let named = sql.replace('?', "v");
+        if named.starts_with("DELETE ") {
+            let (delete, condition) = named.split_once(" WHERE ")?;
+            return Some((format!("{delete} USING {rows} WHERE {condition}"), vec![]));
+        }
+        let (into, rest) = named.strip_prefix("INSERT ")?.split_once(')')?;
+        let (_, columns) = into.split_once('(')?;
+        let rest = rest.trim_start();
+        let (sources, rest) = if let Some(rest) = rest.strip_prefix("VALUES (") {
+            rest.split_once(')')?
+        } else {
+            let rest = rest.strip_prefix("SELECT ")?;
+            rest.split_at(rest.find("WHERE ")?)
         };
-        Some((many, key))
+        let mut many =
+            format!("INSERT {into}) SELECT {} FROM {rows} {}", sources.trim_end(), rest.trim_start());
+        let Some((_, key)) = rest.split_once("ON CONFLICT (") else { return Some((many, vec![])) };
+        let (key, _) = key.split_once(')')?;
+        many.push_str(" RETURNING ");
+        many.push_str(key);
+        let parameter = |name: &str| {
+            let column = columns.split(',').position(|column| column.trim() == name.trim())?;
+            sources.split(',').nth(column)?.trim().strip_prefix('v')?.parse::<usize>().ok()?.checked_sub(1)
+        };
+        Some((many, key.split(',').map(parameter).collect::<Option<Vec<_>>>()?))
     }
 }
 
@@ -128,6 +133,28 @@ mod tests {
              AS v (v1, v2, v3) ON CONFLICT (d, a) DO UPDATE SET b = excluded.b RETURNING d, a"
         );
         assert_eq!(key, [2, 0]);
+    }
+
+    #[test]
+    fn an_insert_with_a_condition_keeps_it_for_each_row() {
+        let one = "INSERT INTO t (a, b) SELECT ?1, 'x'\n WHERE NOT EXISTS (SELECT 1 FROM u WHERE u.a = ?1)\n \
+                   ON CONFLICT (a) DO NOTHING";
+        let (many, key) = Rows::sql(one, &[Type::INT8]).unwrap();
+        assert_eq!(
+            many,
+            "INSERT INTO t (a, b) SELECT v1, 'x' FROM unnest($1::int8[]) AS v (v1) \
+             WHERE NOT EXISTS (SELECT 1 FROM u WHERE u.a = v1)\n ON CONFLICT (a) DO NOTHING RETURNING a"
+        );
+        assert_eq!(key, [0]);
+    }
+
+    #[test]
+    fn a_delete_names_its_rows_and_other_statements_stay_alone() {
+        let types = [Type::INT8, Type::TEXT];
+        let many = "DELETE FROM t USING unnest($1::int8[], $2::text[]) AS v (v1, v2) WHERE a = v1 AND b = v2";
+        let none: Vec<usize> = vec![];
+        assert_eq!(Rows::sql("DELETE FROM t WHERE a = ?1 AND b = ?2", &types), Some((many.into(), none)));
+        assert_eq!(Rows::sql("DELETE FROM t", &[]), None);
         assert_eq!(Rows::sql("UPDATE t SET a = ?1", &types[..1]), None);
     }
 }

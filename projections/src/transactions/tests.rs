@@ -1,8 +1,16 @@
 //! What becomes of a line, in sentences.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ledger_core::account::AccountEvent;
+use ledger_core::account::event::Line;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::fold::THIS;
 use super::*;
+use crate::connection::Value;
 use crate::error::Contradiction;
 use crate::fixtures::*;
 
@@ -129,6 +137,127 @@ fn a_line_decided_twice_is_a_fault_that_names_the_second_time() {
             let failed = place.store().follow(&log, batch);
             assert!(matches!(failed, Err(ProjectionError::Contradiction(c)) if c == second), "{failed:?}");
         }
+    });
+}
+
+/// Every page size: all in one page, each event in its own, and some of both.
+const PAGES: [usize; 3] = [100, 1, 2];
+
+#[test]
+fn a_line_pending_and_booked_and_removed_is_removed_under_both_names_whatever_the_pages_are() {
+    on_both(|place| {
+        let log = TestLog::with_campaign();
+        // Kinds take turns, and so do lines.
+        for n in 0..3 {
+            let (pending, id) = (format!("p{n}"), format!("t{n}"));
+            log.account("a", [noted(&pending), booked_from(&pending, &id), removed(&pending)]);
+        }
+        log.account("a", [noted("p1"), noted("p3"), lost("t4"), removed("p3"), noted("p3")]);
+        let log = Arc::new(log);
+        for page in PAGES {
+            let store = place.store();
+            store.follow(&log, page).unwrap();
+            for n in 0..3 {
+                let row = find(&store, &format!("p{n}")).unwrap();
+                assert_eq!(row, find(&store, &format!("t{n}")).unwrap());
+                assert_eq!((row.status, row.outcome), (TransactionStatus::Removed, Some(Outcome::Lost)));
+                assert_eq!(row.position, Position(8 + 3 * n));
+            }
+            let again = find(&store, "p3").unwrap();
+            assert_eq!((again.status, again.removed_at), (TransactionStatus::Pending, None));
+            assert_eq!(listed(&store), ["t4", "p3", "t2", "t1", "t0"]);
+        }
+    });
+}
+
+#[test]
+fn a_removal_by_the_old_name_is_not_overtaken_by_the_decision_after_it() {
+    on_both(|place| {
+        let waits = Line { pending_transaction_id: Some(tx("p1")), ..line("t1") };
+        let waits = AccountEvent::TransactionDeferred { line: waits, reason: DeferReason::EpochNotOpen };
+        let log = TestLog::with_campaign();
+        log.account("a", [noted("p1"), waits, removed("p1"), lost("t1")]);
+        let log = Arc::new(log);
+        for page in PAGES {
+            let store = place.store();
+            store.follow(&log, page).unwrap();
+            let row = find(&store, "p1").unwrap();
+            assert_eq!((row.status, row.removed_at), (TransactionStatus::Booked, None));
+        }
+    });
+}
+
+#[test]
+fn an_erasure_keeps_its_place_among_writes_that_are_put_off() {
+    on_both(|place| {
+        let erased = AccountEvent::PersonalDataErased { erased_at: at(1) };
+        let store = place.after([noted("t1"), lost("t2"), erased, lost("t3"), lost("t1")]);
+        let details = |id| find(&store, id).unwrap().details.is_some();
+        assert_eq!(["t1", "t2", "t3"].map(details), [true, false, true]);
+    });
+}
+
+/// An event about one of four ids in one of two accounts' streams.
+fn about_a_line() -> impl Strategy<Value = (&'static str, AccountEvent)> {
+    let id = || prop::sample::select(vec!["w", "x", "y", "z"]);
+    let event = prop_oneof![
+        4 => id().prop_map(noted),
+        2 => id().prop_map(|id| deferred(id, DeferReason::EpochNotOpen)),
+        3 => id().prop_map(lost),
+        3 => (id(), id()).prop_map(|(pending, id)| booked_from(pending, id)),
+        2 => (id(), id()).prop_map(|(id, linked_to)| AccountEvent::TransactionLinked {
+            source: source(),
+            transaction_id: tx(id),
+            linked_to: tx(linked_to),
+        }),
+        4 => id().prop_map(removed),
+        1 => Just(AccountEvent::PersonalDataErased { erased_at: at(1) }),
+    ];
+    (prop::sample::select(vec!["a", "a", "b"]), event)
+}
+
+/// What no ledger writes is left out: a decided line is not decided again or deferred.
+fn consistent(history: Vec<(&'static str, AccountEvent)>) -> Arc<TestLog> {
+    let log = TestLog::with_campaign();
+    let mut decided = BTreeSet::new();
+    for (account, event) in history {
+        let fits = match &event {
+            AccountEvent::TransactionEvaluated { line, .. } => decided.insert(line.transaction_id.clone()),
+            AccountEvent::TransactionDeferred { line, .. } => !decided.contains(&line.transaction_id),
+            _ => true,
+        };
+        if fits {
+            log.account(account, [event]);
+        }
+    }
+    Arc::new(log)
+}
+
+fn all_rows(store: &TestStore) -> Vec<Vec<Value<'static>>> {
+    store.query(|conn| {
+        let mut rows = conn.rows("SELECT * FROM transactions ORDER BY position", &[])?;
+        rows.extend(conn.rows("SELECT * FROM transaction_aliases ORDER BY source, transaction_id", &[])?);
+        Ok(rows.into_iter().map(Row::into_values).collect())
+    })
+}
+
+#[test]
+fn the_pages_of_a_history_do_not_show_in_its_lines() {
+    on_both(|place| {
+        let histories = prop::collection::vec(about_a_line(), 20..60);
+        let mut runner =
+            TestRunner::new(Config { cases: 16, failure_persistence: None, ..Config::default() });
+        let same = runner.run(&histories, |history| {
+            let log = consistent(history);
+            let lines = |page| {
+                let store = place.store();
+                store.follow(&log, page).unwrap();
+                all_rows(&store)
+            };
+            prop_assert!(lines(100) == lines(1));
+            Ok(())
+        });
+        same.unwrap();
     });
 }
 

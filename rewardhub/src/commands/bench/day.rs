@@ -37,7 +37,6 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours) -> anyhow::Result<Valu
     let bytes = ours.log_bytes().await?;
     ensure!(accepted == TRANSACTIONS as u64, "{accepted} of {TRANSACTIONS} transactions were accepted");
 
-    let each = |after: u64, before: u64| after.saturating_sub(before) / TRANSACTIONS as u64;
     Ok(json!({
         "transactions": TRANSACTIONS,
         "seconds": seconds(elapsed),
@@ -46,9 +45,6 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours) -> anyhow::Result<Valu
             "ours": micros_each(own, TRANSACTIONS),
             "server": (!server.is_empty()).then(|| micros_each(theirs, TRANSACTIONS)),
         },
-        "log_bytes_per_transaction": {
-            "table": each(bytes.table, bytes_before.table),
-            "indexes": each(bytes.indexes, bytes_before.indexes),
-        },
+        "log_bytes_per_transaction": bytes.each(bytes_before, TRANSACTIONS),
     }))
 }

@@ -26,7 +26,7 @@ pub(super) enum Place {
     Postgres(Box<Database>),
 }
 
-/// What a log's events take on the disk.
+/// What tables take on the disk.
 #[derive(Clone, Copy, Serialize)]
 pub(super) struct Bytes {
     pub(super) table: u64,
@@ -66,14 +66,26 @@ impl Place {
                 connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
                 Ok(Bytes { table: std::fs::metadata(folder.log())?.len(), indexes: 0 })
             }
-            Place::Postgres(database) => {
-                let sizes = "SELECT pg_table_size('ledger.events'), pg_indexes_size('ledger.events')";
-                let row = database.connect().await?.query_one(sizes, &[]).await?;
-                Ok(Bytes {
-                    table: u64::try_from(row.get::<_, i64>(0))?,
-                    indexes: u64::try_from(row.get::<_, i64>(1))?,
-                })
-            }
+            Place::Postgres(database) => Bytes::in_postgres(database, "ledger.events").await,
         }
+    }
+}
+
+impl Bytes {
+    /// Of all tables of these names: `schema.table`, with the wildcards of `LIKE`.
+    pub(super) async fn in_postgres(database: &Database, tables: &str) -> anyhow::Result<Bytes> {
+        let sizes = "SELECT sum(pg_table_size(oid))::bigint, sum(pg_indexes_size(oid))::bigint FROM pg_class
+             WHERE relkind = 'r' AND relnamespace::regnamespace || '.' || relname LIKE $1";
+        let row = database.connect().await?.query_one(sizes, &[&tables]).await?;
+        Ok(Bytes {
+            table: u64::try_from(row.get::<_, i64>(0))?,
+            indexes: u64::try_from(row.get::<_, i64>(1))?,
+        })
+    }
+
+    /// What has come since, for each of `count`.
+    pub(super) fn each(self, before: Bytes, count: usize) -> Bytes {
+        let each = |after: u64, before: u64| after.saturating_sub(before) / count.max(1) as u64;
+        Bytes { table: each(self.table, before.table), indexes: each(self.indexes, before.indexes) }
     }
 }

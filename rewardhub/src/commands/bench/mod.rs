@@ -1,15 +1,18 @@
 //! `rewardhub bench`: how fast the ledger is beside the plain crates and beside the database alone, in one run.
 //!
-//! Every case is durable, with accounts opened beforehand and no steps or projections running. The cases take
-//! turns round by round, since machines drift; shown are medians of the rounds and the median of their ratios.
+//! Every case is durable, with accounts opened beforehand and, but for the part `beside`, no steps or projections
+//! running. The cases take turns round by round, since machines drift; shown are medians of the rounds and the median of their ratios.
 //! Temporary files are where `TMPDIR` says.
 
 mod bank;
+mod beside;
+mod brief;
 mod cala;
 mod day;
 mod figures;
 mod growth;
 mod home;
+mod long;
 mod machine;
 mod memory;
 mod open_loop;
@@ -17,9 +20,12 @@ mod ours;
 mod plain;
 mod postgres;
 mod raw;
+mod rebuilt;
 mod replay;
 mod running;
+mod served;
 mod server;
+mod speeds;
 mod sqlite;
 mod stages;
 
@@ -37,6 +43,9 @@ pub struct Arguments {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+    /// Measure this part alone, of those on PostgreSQL; may be given several times.
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
     /// The log to measure.
     #[arg(long, value_enum, default_value_t = Log::Sqlite)]
     log: Log,
@@ -64,10 +73,45 @@ enum Log {
     Postgres,
 }
 
+/// What can be measured by itself on PostgreSQL.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// Throughput beside postgres-es and bare inserts, with histories, repeats and a cold cache.
+    Speeds,
+    /// History read, replayed and checked.
+    Replay,
+    /// Single requests on a schedule.
+    Latency,
+    /// The brief's load and its spike; without this flag not with --quick.
+    Brief,
+    /// The brief's day from a file.
+    Day,
+    /// Where the time of one transaction goes.
+    Stages,
+    /// With steps and projections running on the same database, and what that takes on the disk.
+    Beside,
+    /// The read models made anew.
+    Rebuild,
+    /// Accounts with very long histories.
+    Long,
+    /// One log that grows.
+    Growth,
+}
+
+impl Arguments {
+    fn wants(&self, part: Part) -> bool {
+        if self.only.is_empty() { part != Part::Brief || !self.quick } else { self.only.contains(&part) }
+    }
+}
+
 /// Sizes of a request, and of the raw limit's batches.
 const CHUNKS: [usize; 2] = [1_000, 5_000];
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    anyhow::ensure!(
+        arguments.only.is_empty() || arguments.log == Log::Postgres,
+        "--only names parts of --log postgres"
+    );
     let report = match arguments.log {
         Log::Sqlite => sqlite::measure(&arguments).await?,
         Log::Postgres => postgres::run(&arguments).await?,

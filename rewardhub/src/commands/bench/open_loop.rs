@@ -1,12 +1,18 @@
 //! Latency under a given load: requests of one line on a schedule that waits for no answer. A request's time
 //! counts from when it was due, not from when it was sent, so a stall is felt by all that were due during it.
+//!
+//! The disk is at rest before each case. What earlier cases wrote without waiting is still on its way to the disk
+//! then, and while it is, one `fdatasync` of the log in some thousands takes a tenth of a second; the case would
+//! measure those before it. So `sync` is called first, which ends when nothing is left to be written.
 
 #![expect(clippy::float_arithmetic, reason = "a schedule is seconds and rates, not money")]
 
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context as _, ensure};
 use ledger_core::engine::{Context, SubmitError};
 use ledger_core::steps::intake::Sources;
 use serde::Serialize;
@@ -72,6 +78,7 @@ enum End {
 
 async fn run(ours: &mut Ours, ramp: &Ramp) -> anyhow::Result<Value> {
     let rows = ours.rows(ramp.count())?;
+    rest().await?;
     let waiting = Arc::new(AtomicUsize::new(0));
     let (ended, mut ends) = mpsc::unbounded_channel();
     let (began, mut backlog_max) = (Instant::now(), 0);
@@ -119,6 +126,14 @@ async fn run(ours: &mut Ours, ramp: &Ramp) -> anyhow::Result<Value> {
         "backlog_max": backlog_max,
         "drain_seconds": seconds(drain),
     }))
+}
+
+/// Waits until all files of the machine are on its disks.
+async fn rest() -> anyhow::Result<()> {
+    let ended = tokio::task::spawn_blocking(|| Command::new("sync").status()).await?;
+    let ended = ended.context("cannot run sync")?;
+    ensure!(ended.success(), "sync ended with {ended}");
+    Ok(())
 }
 
 #[cfg(test)]

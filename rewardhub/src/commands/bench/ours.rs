@@ -10,7 +10,9 @@ use ledger_core::campaign::terms::Terms;
 use ledger_core::engine::{Context, Ledger, Settings, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::log::Position;
-use ledger_core::steps::intake::Sources;
+use ledger_core::seal::Keyring;
+use ledger_core::steps::intake::{Intake, Sources};
+use ledger_core::time::Timestamp;
 use tempfile::TempDir;
 
 use super::bank::Bank;
@@ -21,6 +23,8 @@ use crate::folder::Folder;
 
 /// Requests that are under way at once.
 pub(super) const IN_FLIGHT: usize = 8;
+/// Lines in memory at once while histories are made.
+const HISTORY_BLOCK: usize = 50_000;
 /// Accounts opened at once.
 const OPENINGS: usize = 4_096;
 const CAMPAIGN: &str = include_str!("../../../../campaign.example.yaml");
@@ -48,15 +52,7 @@ impl Ours {
         let folder = Folder::create(temporary.path())?;
         let place = home.place().await?;
         let engine = Running::start(place.log(&folder).await?, &folder, settings()).await?;
-        let terms = terms()?;
-        let id = terms.campaign_id.clone();
-        for (by, kind) in [
-            ("bench", CampaignCommandKind::Draft(Box::new(terms))),
-            ("bench-approver", CampaignCommandKind::Approve { version: None }),
-            ("bench", CampaignCommandKind::Start),
-        ] {
-            command(&engine.ledger, &id, kind, by).await?;
-        }
+        start_campaign(&engine.ledger).await?;
         let bank = Bank::open("cus", accounts)?;
         let ours = Ours { engine, bank, place, folder, temporary };
         ours.enrol(&ours.bank).await?;
@@ -65,12 +61,20 @@ impl Ours {
 
     /// Opens the accounts of all its customers.
     pub(super) async fn enrol(&self, bank: &Bank) -> anyhow::Result<()> {
-        let accounts = bank.accounts()?;
-        let ids: Vec<&AccountId> = accounts.iter().collect();
-        for some in ids.chunks(10_000) {
-            self.engine.keyring.ensure(some, self.engine.clock.now())?;
+        enrol(&self.engine.ledger, &self.engine.keyring, bank, self.engine.clock.now()).await
+    }
+
+    /// Opens the accounts of all its customers and gives each about so many events: lines go to customers by
+    /// chance.
+    pub(super) async fn enrol_with_history(&self, bank: &mut Bank, events: usize) -> anyhow::Result<()> {
+        self.enrol(bank).await?;
+        let mut missing = bank.accounts()?.len() * events;
+        while missing > 0 {
+            let rows = bank.rows(missing.min(HISTORY_BLOCK), self.engine.clock.now())?;
+            self.take(&rows, 5_000).await?;
+            missing -= rows.len();
         }
-        open_accounts(&self.engine.ledger, accounts.into_iter()).await
+        Ok(())
     }
 
     /// The bank's next lines.
@@ -85,19 +89,7 @@ impl Ours {
 
     /// Takes all rows in, `chunk` in a request.
     pub(super) async fn take(&self, rows: &[Vec<u8>], chunk: usize) -> anyhow::Result<Taken> {
-        let began = Instant::now();
-        let requests = rows.chunks(chunk).map(|rows| async move {
-            let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
-            let began = Instant::now();
-            let answers =
-                self.engine.intake.take(&rows, &Sources::All, Context::new("bench", "bench", "")).await?;
-            let elapsed = began.elapsed();
-            let refused = answers.into_iter().find_map(|answer| answer.outcome.err());
-            ensure!(refused.is_none(), "a row was refused: {refused:?}");
-            Ok(elapsed)
-        });
-        let chunks = futures::stream::iter(requests).buffer_unordered(IN_FLIGHT).try_collect().await?;
-        Ok(Taken { elapsed: began.elapsed(), chunks })
+        take(&self.engine.intake, rows, chunk).await
     }
 
     /// Stops and starts on the same log: no account is in memory.
@@ -121,6 +113,51 @@ impl Ours {
     pub(super) async fn close(self) -> anyhow::Result<()> {
         self.engine.stop().await
     }
+}
+
+/// Takes all rows in, `chunk` in a request.
+pub(super) async fn take(intake: &Intake, rows: &[Vec<u8>], chunk: usize) -> anyhow::Result<Taken> {
+    let began = Instant::now();
+    let requests = rows.chunks(chunk).map(|rows| async move {
+        let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+        let began = Instant::now();
+        let answers = intake.take(&rows, &Sources::All, Context::new("bench", "bench", "")).await?;
+        let elapsed = began.elapsed();
+        let refused = answers.into_iter().find_map(|answer| answer.outcome.err());
+        ensure!(refused.is_none(), "a row was refused: {refused:?}");
+        Ok(elapsed)
+    });
+    let chunks = futures::stream::iter(requests).buffer_unordered(IN_FLIGHT).try_collect().await?;
+    Ok(Taken { elapsed: began.elapsed(), chunks })
+}
+
+/// The example campaign, running.
+pub(super) async fn start_campaign(ledger: &Ledger) -> anyhow::Result<()> {
+    let terms = terms()?;
+    let id = terms.campaign_id.clone();
+    for (by, kind) in [
+        ("bench", CampaignCommandKind::Draft(Box::new(terms))),
+        ("bench-approver", CampaignCommandKind::Approve { version: None }),
+        ("bench", CampaignCommandKind::Start),
+    ] {
+        command(ledger, &id, kind, by).await?;
+    }
+    Ok(())
+}
+
+/// Opens the accounts of all customers of a bank.
+pub(super) async fn enrol(
+    ledger: &Ledger,
+    keyring: &Keyring,
+    bank: &Bank,
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let accounts = bank.accounts()?;
+    let ids: Vec<&AccountId> = accounts.iter().collect();
+    for some in ids.chunks(10_000) {
+        keyring.ensure(some, now)?;
+    }
+    open_accounts(ledger, accounts.into_iter()).await
 }
 
 /// The same holder each time, so that a new start need not wait for the lease of the last one.

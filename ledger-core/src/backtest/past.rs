@@ -1,0 +1,65 @@
+//! Transactions of the past, from a file or from the log.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use crate::account::command::PreparedTransaction;
+use crate::account::event::Line;
+use crate::ids::{AccountId, Fingerprint, MerchantTag, TransactionKey};
+use crate::seal::Details;
+use crate::steps::intake::facts;
+use crate::time::Timestamp;
+use crate::transaction::{Status, Transaction};
+
+/// One transaction of the past.
+pub struct PastLine {
+    /// The line, its facts in the clear. Its details need not be sealed: they are not looked at.
+    pub transaction: PreparedTransaction,
+    /// When the customer enrolled. `None`: with his first line here, so that each of them counts.
+    pub enrolled_at: Option<Timestamp>,
+}
+
+impl PastLine {
+    /// One that was read from a file. Nothing of it leaves the process, so nothing is sealed or keyed.
+    pub fn read(transaction: &Transaction) -> PastLine {
+        let Transaction { account_id, source, transaction_id, .. } = transaction;
+        let merchant_id = transaction.merchant.as_ref().and_then(|merchant| merchant.id.as_ref());
+        let tag = |id: &str| {
+            // Tells the merchants of one account apart within this process.
+            let hasher = BuildHasherDefault::<DefaultHasher>::default();
+            MerchantTag(hasher.hash_one((account_id.as_str(), source.as_str(), id)).to_be_bytes())
+        };
+        let line = Line {
+            source: source.clone(),
+            transaction_id: transaction_id.clone(),
+            booked_at: transaction.booked_at,
+            fingerprint: Fingerprint([0; 16]),
+            details: None,
+            pending_transaction_id: transaction.pending_transaction_id.clone(),
+            merchant: merchant_id.map(|id| tag(id.expose())),
+        };
+        PastLine::of(account_id, transaction.status, line, &Details::of(transaction), None)
+    }
+
+    /// One that the log has.
+    pub fn recorded(
+        account_id: &AccountId,
+        line: Line,
+        details: &Details,
+        enrolled_at: Option<Timestamp>,
+    ) -> PastLine {
+        PastLine::of(account_id, Status::Booked, line, details, enrolled_at)
+    }
+
+    fn of(
+        account_id: &AccountId,
+        status: Status,
+        line: Line,
+        details: &Details,
+        enrolled_at: Option<Timestamp>,
+    ) -> PastLine {
+        let key = TransactionKey::of(&line.source, &line.transaction_id);
+        let facts = facts(details);
+        let transaction = PreparedTransaction { account_id: account_id.clone(), key, status, line, facts };
+        PastLine { transaction, enrolled_at }
+    }
+}

@@ -1,0 +1,65 @@
+//! A ledger as `serve` has it: log, keys, checkpoints and read models in a database of their own.
+
+use std::sync::Arc;
+
+use adapters::sandbox::Misbehaviour;
+use ledger_core::engine::Settings;
+use ledger_core::postgres::Database;
+use tempfile::TempDir;
+
+use super::bank::Bank;
+use super::ours::{enrol, start_campaign};
+use super::server::Server;
+use crate::config::{self, Config};
+use crate::node::{Engine, Node};
+use crate::secret::Secret;
+use crate::stores::{self, Stores};
+
+/// The writer alone, with a running campaign and open accounts.
+pub(super) struct Written {
+    pub(super) engine: Engine,
+    pub(super) database: Database,
+    /// Of the root key and the rail's books; gone with us.
+    folder: TempDir,
+}
+
+/// The same with steps and projections on it.
+pub(super) struct Served {
+    pub(super) node: Node,
+    pub(super) database: Database,
+    _folder: TempDir,
+}
+
+impl Written {
+    pub(super) async fn open(server: &Server, bank: &Bank) -> anyhow::Result<Written> {
+        let folder = tempfile::tempdir()?;
+        let arguments = config::Arguments {
+            data: Some(folder.path().into()),
+            log: Some(Secret::from(server.ledger_database().await?)),
+            file: None,
+        };
+        let config = Config::from_sources(&arguments, |_| None)?;
+        let stores = Arc::new(Stores::open(&config, "bench").await?);
+        let engine =
+            Engine::start(&stores, &Settings { open_enrolment: true, ..Settings::default() }).await?;
+        start_campaign(&engine.ledger).await?;
+        enrol(&engine.ledger, &engine.keyring, bank, engine.clock.now()).await?;
+        Ok(Written { engine, database: stores::database(&config)?, folder })
+    }
+
+    /// With a rail that always pays at once.
+    pub(super) async fn serve(self) -> anyhow::Result<Served> {
+        let node = Node::start(self.engine, Misbehaviour::none()).await?;
+        Ok(Served { node, database: self.database, _folder: self.folder })
+    }
+
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        self.engine.stop().await
+    }
+}
+
+impl Served {
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        self.node.stop().await
+    }
+}
