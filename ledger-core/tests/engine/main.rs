@@ -8,6 +8,7 @@
 mod budget;
 mod check;
 mod dedup;
+mod draws;
 mod epochs;
 mod faults;
 mod queue;
