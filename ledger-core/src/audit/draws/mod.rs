@@ -108,18 +108,17 @@ impl<'a> DrawAudit<'a> {
         }
     }
 
-    /// Follows the log to its end; `also` reads along.
+    /// Follows the log to its end; `also` reads along (without what does not decode).
     pub async fn run(
         &mut self,
         log: &dyn EventLog,
-        mut also: impl FnMut(&StoredEvent, &LedgerEvent),
+        mut also: impl FnMut(&StoredEvent, Option<&LedgerEvent>),
     ) -> Result<(), LogError> {
         loop {
             let page = log.read_after(self.position, PAGE).await?;
             for stored in &page {
-                if let Some(event) = self.take(stored) {
-                    also(stored, &event);
-                }
+                let event = self.take(stored);
+                also(stored, event.as_ref());
             }
             if page.is_empty() {
                 return Ok(());
