@@ -235,7 +235,7 @@ class Check:
         self.seeds, self.details, self.findings = seeds, details, findings
         self.campaigns, self.streams = {}, {}
         self.drawn, self.keys, self.won = set(), set(), {}
-        self.last_time = 0
+        self.last_position = self.last_time = 0
         self.counts = dict(events=0, draws=0, rederived=0, waiting_for_reveal=0, shares_checked=0, shares_bounded=0)
         self.qualification = Qualification(self.campaigns, findings)
 
@@ -256,7 +256,8 @@ class Check:
 
     def link(self, place, event):
         """Positions and versions have no holes, time does not go back, every hash fits, every line is decided once."""
-        self.findings.compare(place, "position", self.counts["events"], event["position"])
+        self.findings.compare(place, "position", self.last_position + 1, event["position"])
+        self.last_position = event["position"]
         stream = event["aggregate_type"], event["aggregate_id"]
         sequence, previous = self.streams.get(stream, (0, bytes(32)))
         self.findings.compare(place, "sequence", sequence + 1, event["sequence"])
@@ -326,7 +327,9 @@ class Check:
     # --- lines --------------------------------------------------------------------------------------------------
 
     def decision(self, place, event, fact):
-        details = self.details.of(event["position"])
+        details, state = self.details.of(event["position"])
+        if state == "damaged":
+            self.findings.add(place, "details", "what opens under its account's key", state)
         won = any(draw.get("amount") for draw in fact.get("draws", []))
         expected = ("won" if won else "lost") if fact.get("draws") else "declined"
         self.findings.compare(place, "outcome", expected, fact["outcome"])
@@ -436,9 +439,12 @@ class Details:
         self.next = json.loads(line) if line else None
 
     def of(self, position):
+        """One line's details and how they were found; a line that is not among them has none of its own."""
         while self.next and self.next["position"] < position:
             self.advance()
-        return self.next["details"] if self.next and self.next["position"] == position else None
+        if self.next and self.next["position"] == position:
+            return self.next["details"], self.next["state"]
+        return None, "absent"
 
 
 def check(bundle, seeds_file):

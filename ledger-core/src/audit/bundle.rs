@@ -61,10 +61,12 @@ impl<'e> EventLine<'e> {
     }
 }
 
-/// What the rules look at of one line; `null` where its details were erased.
+/// What the rules look at of one line.
 #[derive(Serialize)]
 pub struct DetailsLine<'d> {
     position: u64,
+    /// `disclosed`, `erased` with the account's key, or `damaged`: it does not open, which is the auditor's finding.
+    state: &'static str,
     details: Option<Disclosed<'d>>,
 }
 
@@ -84,8 +86,14 @@ struct DisclosedMerchant<'d> {
 }
 
 impl<'d> DetailsLine<'d> {
+    /// Of a line decided at this event whose details do not open.
+    pub fn damaged(stored: &StoredEvent) -> DetailsLine<'d> {
+        DetailsLine { position: stored.position.0, state: "damaged", details: None }
+    }
+
     /// Of the line decided at this event.
     pub fn of(stored: &StoredEvent, details: Option<&'d Details>) -> DetailsLine<'d> {
+        let state = if details.is_some() { "disclosed" } else { "erased" };
         let details = details.map(|details| Disclosed {
             amount_minor: details.amount.expose().minor(),
             currency: details.amount.expose().currency().code(),
@@ -96,7 +104,7 @@ impl<'d> DetailsLine<'d> {
             }),
             refund: details.refund_of.is_some(),
         });
-        DetailsLine { position: stored.position.0, details }
+        DetailsLine { position: stored.position.0, state, details }
     }
 }
 

@@ -12,7 +12,7 @@ use ledger_core::audit::bundle::{DetailsLine, EventLine, FORMAT, Lines, Manifest
 use ledger_core::ids::{AccountId, Digest};
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, Position, StoredEvent};
-use ledger_core::seal::Keyring;
+use ledger_core::seal::{Keyring, SealError};
 
 use super::{keys, report};
 use crate::commands::Ended;
@@ -93,9 +93,17 @@ fn disclose(stored: &StoredEvent, keyring: &Keyring, to: &mut Lines<BufWriter<Fi
         return Ok(());
     }
     let account: AccountId = stored.stream.id.parse()?;
-    let details = keys::details(keyring, &account, &line)
-        .with_context(|| format!("opening the details at {}", stored.position))?;
-    Ok(to.add(&DetailsLine::of(stored, details.as_ref()))?)
+    match keys::details(keyring, &account, &line) {
+        Ok(details) => to.add(&DetailsLine::of(stored, details.as_ref()))?,
+        Err(SealError::Damaged | SealError::UnknownVersion(_) | SealError::NoKey(_)) => {
+            to.add(&DetailsLine::damaged(stored))?;
+        }
+        Err(error) => {
+            let doing = format!("opening the details at {}", stored.position);
+            return Err(anyhow::Error::new(error).context(doing));
+        }
+    }
+    Ok(())
 }
 
 async fn write_seeds(
