@@ -211,6 +211,9 @@ async fn both_implementations_derive_every_draw_again() {
     assert_eq!(half.count(), 0, "no half bundle is left");
 }
 
+/// The check that fails, which draw is changed, and how.
+type Case<'a> = (&'a str, &'a dyn Fn(&Value) -> bool, fn(&mut Value));
+
 #[tokio::test(flavor = "multi_thread")]
 async fn both_implementations_find_what_a_chain_made_to_fit_would_hide() {
     let home = Home::new();
@@ -223,8 +226,7 @@ async fn both_implementations_find_what_a_chain_made_to_fit_would_hide() {
     let lost = |draw: &Value| draw["tier"].is_null();
     let won = |draw: &Value| draw["tier"] == 0;
     let share = |draw: &Value| draw["tier"] == 2;
-    type Change = fn(&mut Value);
-    let cases: [(&str, &dyn Fn(&Value) -> bool, Change); 7] = [
+    let cases: [Case<'_>; 7] = [
         ("r", &lost, |draw| draw["r"] = json!(draw["r"].as_u64().unwrap() - 1)),
         ("tier", &won, |draw| draw["tier"] = json!(1)),
         ("amount", &won, |draw| draw["amount"]["minor"] = json!(2_001)),

@@ -151,32 +151,32 @@ pub struct FileSum {
 pub struct Lines<W: Write> {
     to: W,
     hash: Context,
-    line: Vec<u8>,
+    buffer: Vec<u8>,
     bytes: u64,
-    lines: u64,
+    count: u64,
 }
 
 impl<W: Write> Lines<W> {
     /// Writes to `to`.
     pub fn new(to: W) -> Lines<W> {
-        Lines { to, hash: Context::new(&SHA256), line: Vec::new(), bytes: 0, lines: 0 }
+        Lines { to, hash: Context::new(&SHA256), buffer: Vec::new(), bytes: 0, count: 0 }
     }
 
     /// Adds one line.
     pub fn add(&mut self, line: &impl Serialize) -> io::Result<()> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, line)?;
-        self.line.push(b'\n');
-        self.hash.update(&self.line);
-        self.bytes += self.line.len() as u64;
-        self.lines += 1;
-        self.to.write_all(&self.line)
+        self.buffer.clear();
+        serde_json::to_writer(&mut self.buffer, line)?;
+        self.buffer.push(b'\n');
+        self.hash.update(&self.buffer);
+        self.bytes += self.buffer.len() as u64;
+        self.count += 1;
+        self.to.write_all(&self.buffer)
     }
 
     /// What was written, and where to.
     pub fn finish(self) -> (W, FileSum) {
         let hash = self.hash.finish();
         let sha256 = Digest(hash.as_ref().try_into().expect("SHA-256 has 32 bytes"));
-        (self.to, FileSum { bytes: self.bytes, lines: self.lines, sha256 })
+        (self.to, FileSum { bytes: self.bytes, lines: self.count, sha256 })
     }
 }

@@ -94,16 +94,15 @@ impl Book {
         let expected = match prize {
             None => Ok(None),
             Some(Prize::Fixed { fixed }) => Ok(Money::new(*fixed, table.currency).ok()),
-            Some(share @ Prize::Share { max, .. }) => match disclosed(drawn, details, &place, findings) {
-                Some(amount) => {
+            Some(share @ Prize::Share { max, .. }) => {
+                if let Some(amount) = disclosed(drawn, details, &place, findings) {
                     counts.shares_checked += 1;
                     Ok(Some(share.amount(amount)).filter(|amount| !amount.is_zero()))
-                }
-                None => {
+                } else {
                     counts.shares_bounded += 1;
                     Err(*max)
                 }
-            },
+            }
         };
         match expected {
             Ok(expected) => findings.compare(&place, "amount", money(expected), money(draw.amount)),

@@ -39,6 +39,7 @@ impl Place {
     }
 }
 
+/// All that was found so far.
 #[derive(Default)]
 pub(super) struct Findings {
     pub(super) kept: Vec<Finding>,
@@ -46,6 +47,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
+    #[expect(clippy::needless_pass_by_value, reason = "callers give texts, numbers and references alike")]
     pub(super) fn add(
         &mut self,
         place: &Place,

@@ -17,6 +17,9 @@ const PAGE: usize = 2_000;
 #[derive(Default)]
 pub struct Seeds {
     known: BTreeMap<(CampaignId, Epoch), Seed>,
+    /// Committed to; no draw needs them yet.
+    scheduled: BTreeMap<(CampaignId, Epoch), Sealed>,
+    /// Of epochs that have opened.
     sealed: BTreeMap<(CampaignId, Epoch), Sealed>,
 }
 
@@ -28,7 +31,7 @@ pub enum SeedsError {
     Log(#[from] LogError),
     /// A sealed seed does not open under this draw key.
     #[error("opening the seed of campaign {0}, epoch {1}")]
-    Seal(CampaignId, Epoch, #[source] SealError),
+    Seal(CampaignId, Epoch, #[source] Box<SealError>),
 }
 
 impl Seeds {
@@ -41,7 +44,9 @@ impl Seeds {
                 let events = log.read_stream_after(&stream, after, PAGE).await?;
                 let Some(last) = events.last() else { break };
                 after = last.position;
-                events.iter().for_each(|stored| seeds.take(stored));
+                for stored in &events {
+                    seeds.take(stored);
+                }
             }
         }
         Ok(seeds)
@@ -50,24 +55,28 @@ impl Seeds {
     /// Takes what one event says of seeds.
     pub fn take(&mut self, stored: &StoredEvent) {
         let Ok(campaign) = CampaignId::parse(&stored.stream.id) else { return };
-        if let Ok(LedgerEvent::Campaign(event)) = decode(stored) {
-            if let CampaignEvent::EpochScheduled { epoch, sealed_seed, .. } = event {
-                self.sealed.insert((campaign, epoch), sealed_seed);
-            } else if let CampaignEvent::EpochRevealed { epoch, seed } = event {
-                self.sealed.remove(&(campaign.clone(), epoch));
-                self.known.insert((campaign, epoch), Seed::new(seed.0));
+        let Ok(LedgerEvent::Campaign(event)) = decode(stored) else { return };
+        if let CampaignEvent::EpochScheduled { epoch, sealed_seed, .. } = event {
+            self.scheduled.insert((campaign, epoch), sealed_seed);
+        } else if let CampaignEvent::EpochOpened { epoch, .. } = event {
+            let name = (campaign, epoch);
+            if let Some(sealed) = self.scheduled.remove(&name) {
+                self.sealed.insert(name, sealed);
             }
+        } else if let CampaignEvent::EpochRevealed { epoch, seed } = event {
+            self.sealed.remove(&(campaign.clone(), epoch));
+            self.known.insert((campaign, epoch), Seed::new(seed.0));
         }
     }
 
-    /// Opens the seeds that are not revealed yet, and gives them: whoever sees them can predict what is still to be
-    /// drawn in their epochs.
+    /// Opens the seeds of epochs that draw and are not revealed yet, and names them: whoever sees one can predict what
+    /// is still to be drawn with it. Those of days to come stay sealed; no draw needs them.
     pub fn open(&mut self, vault: &dyn SeedVault) -> Result<Vec<(CampaignId, Epoch)>, SeedsError> {
         let mut opened = Vec::with_capacity(self.sealed.len());
         while let Some(((campaign, epoch), sealed)) = self.sealed.pop_first() {
             let seed = vault
                 .open(&campaign, epoch, &sealed)
-                .map_err(|error| SeedsError::Seal(campaign.clone(), epoch, error))?;
+                .map_err(|error| SeedsError::Seal(campaign.clone(), epoch, Box::new(error)))?;
             opened.push((campaign.clone(), epoch));
             self.known.insert((campaign, epoch), seed);
         }

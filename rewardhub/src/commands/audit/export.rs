@@ -118,6 +118,10 @@ async fn write_seeds(
         let seed = seeds.get(campaign_id, *epoch).context("a seed that was just opened")?;
         lines.add(&SeedLine { campaign_id, epoch: *epoch, seed: Digest(*seed.expose()) })?;
     }
+    eprintln!(
+        "seeds.ndjson: whoever reads it can predict the draws still to come in {} epochs",
+        opened.len()
+    );
     finish(lines, "seeds.ndjson", manifest)
 }
 

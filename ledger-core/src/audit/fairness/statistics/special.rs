@@ -48,6 +48,7 @@ pub(super) fn beta_regularized(x: f64, a: f64, b: f64) -> f64 {
     }
 }
 
+#[expect(clippy::many_single_char_names, reason = "the names of the formula")]
 fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
     let mut c = 1.0;
     let mut d = 1.0 / away_from_zero(1.0 - (a + b) * x / (a + 1.0));
@@ -90,6 +91,7 @@ fn gamma_series(a: f64, x: f64) -> f64 {
     f64::NAN
 }
 
+#[expect(clippy::many_single_char_names, reason = "the names of the formula")]
 fn gamma_fraction(a: f64, x: f64) -> f64 {
     let mut b = x + 1.0 - a;
     let mut c = 1.0 / TINY;
