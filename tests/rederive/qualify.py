@@ -4,11 +4,7 @@ What each campaign's terms say is checked for every decided line: a rule that fa
 Rules that need details are left out where those are not disclosed or were erased; rules this file does not know are counted.
 """
 from datetime import date, datetime, timedelta, timezone
-
-try:
-    from zoneinfo import ZoneInfo
-except ImportError:  # before 3.9
-    ZoneInfo = None
+from zoneinfo import ZoneInfo
 
 CLEAR = {
     "before_campaign", "after_campaign", "campaign_paused", "before_enrolment", "account_excluded", "too_late", "no_epoch",

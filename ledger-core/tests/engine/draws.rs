@@ -49,7 +49,9 @@ async fn history() -> History {
 impl History {
     fn audit(&self, events: &[StoredEvent], open_seeds: bool, disclose: bool) -> Report {
         let mut seeds = Seeds::default();
-        events.iter().for_each(|stored| seeds.take(stored));
+        for stored in events {
+            seeds.take(stored);
+        }
         if open_seeds {
             seeds.open(&*self.world.seeds).unwrap();
         }

@@ -102,3 +102,6 @@ impl Fairness {
         self.only.as_ref().is_none_or(|only| only == campaign)
     }
 }
+
+#[cfg(test)]
+mod tests;

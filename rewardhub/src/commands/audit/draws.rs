@@ -5,10 +5,9 @@ use std::time::Instant;
 use ledger_core::account::event::Line;
 use ledger_core::audit::draws::{DrawAudit, OpenDetails};
 use ledger_core::ids::AccountId;
-use ledger_core::log::LogError;
 use serde_json::json;
 
-use super::{keys, report};
+use super::{keys, report, unreadable};
 use crate::commands::Ended;
 use crate::config::Config;
 use crate::stores::read_only_log;
@@ -23,13 +22,8 @@ pub(super) async fn run(config: &Config, open_seeds: bool, disclose: bool) -> an
         None => Ok(None),
     };
     let mut audit = DrawAudit::new(seeds, disclose.then_some(&open as &OpenDetails<'_>));
-    match audit.run(&*log, |_, _| {}).await {
-        Ok(()) => {}
-        // What cannot be read to its end is no fault of ours but what an audit is to find.
-        Err(error @ LogError::Damaged(_)) => {
-            return report(&json!({ "holds": false, "unreadable": error.to_string() }), false);
-        }
-        Err(error) => return Err(error.into()),
+    if let Err(error) = audit.run(&*log, |_, _| {}).await {
+        return unreadable(error);
     }
     let found = audit.finish();
     let mut value = serde_json::to_value(&found)?;

@@ -7,7 +7,7 @@ use ledger_core::audit::draws::DrawAudit;
 use ledger_core::audit::fairness::{Fairness, page};
 use ledger_core::ids::CampaignId;
 
-use super::{keys, report};
+use super::{keys, report, unreadable};
 use crate::commands::Ended;
 use crate::config::Config;
 use crate::stores::read_only_log;
@@ -23,7 +23,9 @@ pub(super) async fn run(
     let (seeds, _) = keys::seeds(&*log, keyring.as_ref()).await?;
     let mut audit = DrawAudit::new(seeds, None);
     let mut fairness = Fairness::of(campaign.cloned());
-    audit.run(&*log, |stored, event| fairness.take(stored, event)).await?;
+    if let Err(error) = audit.run(&*log, |stored, event| fairness.take(stored, event)).await {
+        return unreadable(error);
+    }
     let found = fairness.finish(audit.finish());
     if let Some(campaign) = campaign
         && !found.campaigns.contains_key(campaign)

@@ -6,11 +6,14 @@ mod fairness;
 mod keys;
 mod replay;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 use ledger_core::ids::CampaignId;
+use ledger_core::log::LogError;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::commands::{At, Ended};
 
@@ -75,6 +78,15 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
 
 /// Prints a report, and says by the exit code whether all holds.
 fn report(report: &impl Serialize, holds: bool) -> anyhow::Result<Ended> {
-    println!("{}", serde_json::to_string_pretty(report)?);
+    // Reports are long: whoever reads only their beginning closes the pipe, which is no bug of ours.
+    writeln!(std::io::stdout().lock(), "{}", serde_json::to_string_pretty(report)?)?;
     Ok(if holds { Ended::Fine } else { Ended::Failed })
+}
+
+/// A log that cannot be read to its end is no fault of ours but what an audit is to find.
+fn unreadable(error: LogError) -> anyhow::Result<Ended> {
+    match error {
+        LogError::Damaged(_) => report(&json!({ "holds": false, "unreadable": error.to_string() }), false),
+        error => Err(error.into()),
+    }
 }
