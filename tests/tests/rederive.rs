@@ -307,6 +307,32 @@ async fn a_bundle_that_was_touched_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_kill_leaves_no_half_bundle() {
+    let home = Home::new();
+    three_days(&home).await;
+    let mut milliseconds = 20;
+    let out = loop {
+        let out = home.file(&format!("killed-{milliseconds}"));
+        let mut command = rewardhub_tests::process::command();
+        command.args(["audit", "export", "--disclose", "--out", text(&out)]).arg("--data").arg(home.data());
+        let mut running = rewardhub_tests::process::spawn(command);
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        running.signal("KILL");
+        running.wait();
+        running.finish();
+        if out.exists() {
+            break out;
+        }
+        milliseconds += milliseconds / 2;
+    };
+    // What has the bundle's name is whole; what the kills left has another.
+    rederive(&["check", text(&out)]).expect_code(0);
+    let entries = std::fs::read_dir(home.data().parent().unwrap()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    assert!(names.filter(|name| name.starts_with(".killed-")).count() > 0, "no kill came while it wrote");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fairness_is_reported_for_people_to_sign() {
     let home = Home::new();
     three_days(&home).await;

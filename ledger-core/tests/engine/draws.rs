@@ -278,6 +278,25 @@ async fn the_books_of_budget_and_epoch_are_derived_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_paid_was_won_and_is_paid_once() {
+    let history = history().await;
+    let n = first(&history.events, "RewardIssued");
+    let mut events = history.events.clone();
+    events.insert(n + 1, events[n].clone());
+    rehash(&mut events);
+    let report = history.audit(&events, false, false);
+    assert_eq!(
+        (checks(&report), report.findings[0].position.clone()),
+        (vec!["issued_once"], format!("0:{}", n + 2))
+    );
+
+    // A loser's reward, complete with its posting.
+    let (_, lost) = history.draw(|draw| draw.tier.is_none());
+    let report = history.tampered(n, |event| event["RewardIssued"]["entry_id"] = json!(lost.entry_id));
+    assert_eq!(named(&report, n, &lost, "won").found, "RewardIssued");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_day_not_yet_revealed_is_checked_with_its_seed_opened() {
     let history = history().await;
     let n = history.events.iter().rposition(|e| &*e.event_type == "TransactionEvaluated").unwrap();
