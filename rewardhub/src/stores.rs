@@ -120,6 +120,25 @@ pub async fn read_only_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>>
     })
 }
 
+/// The keys, to open what is sealed: beside whoever writes them. Makes none.
+pub fn existing_keyring(config: &Config) -> anyhow::Result<Keyring> {
+    match &config.log {
+        LogPlace::Embedded => {
+            let folder = Folder::existing(&config.data)?;
+            let provider = Arc::new(FileKeyProvider::open(&folder.root_key())?);
+            Ok(Keyring::open_read_only(&folder.keys(), provider)?)
+        }
+        LogPlace::Postgres(_) => {
+            let database = database(config)?;
+            if !Keyring::is_in(&database)? {
+                bail!("{} has no keys", database.address());
+            }
+            let folder = Folder::create(&config.data)?;
+            Ok(Keyring::open_postgres(database.clone(), root_key(&folder, &database)?)?)
+        }
+    }
+}
+
 /// The database that the configuration names.
 pub fn database(config: &Config) -> anyhow::Result<Database> {
     match &config.log {

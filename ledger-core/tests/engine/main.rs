@@ -9,6 +9,7 @@ mod budget;
 mod campaigns;
 mod check;
 mod dedup;
+mod draws;
 mod epochs;
 mod faults;
 mod queue;

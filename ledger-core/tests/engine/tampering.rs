@@ -54,12 +54,12 @@ fn mentions(finding: &str, place: &str) -> bool {
         .any(|(at, _)| !finding[at + place.len()..].starts_with(|c: char| c.is_ascii_digit()))
 }
 
-fn first(events: &[StoredEvent], event_type: &str) -> usize {
+pub(crate) fn first(events: &[StoredEvent], event_type: &str) -> usize {
     events.iter().position(|event| &*event.event_type == event_type).unwrap()
 }
 
 /// Makes the chain of each stream fit again, as somebody with access to the store could.
-fn rehash(events: &mut [StoredEvent]) {
+pub(crate) fn rehash(events: &mut [StoredEvent]) {
     let mut tips = std::collections::HashMap::new();
     for (n, event) in (1..).zip(events) {
         event.position = Position(n);

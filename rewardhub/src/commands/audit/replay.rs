@@ -1,51 +1,33 @@
 //! `rewardhub audit replay`: state, balances and hashes recomputed from the log alone and compared with the
-//! read models and the snapshots. Reads only; works beside a running sandbox.
+//! read models and the snapshots.
 
 use std::time::Instant;
 
-use clap::Subcommand;
 use ledger_core::audit::replay::Replay;
 use ledger_core::engine::check_snapshots;
 use ledger_core::log::LogError;
 use projections::rebuild::{Selection, compare};
 use serde_json::json;
 
-use crate::commands::{At, Ended};
+use super::report;
+use crate::commands::Ended;
+use crate::config::Config;
 use crate::stores::{existing_read_models, read_only_log};
 
-#[derive(clap::Args)]
-pub struct Arguments {
-    #[command(subcommand)]
-    check: Check,
-}
-
-#[derive(Subcommand)]
-enum Check {
-    /// Recompute state, balances and hashes from the log and compare them with the read models.
-    Replay {
-        #[command(flatten)]
-        at: At,
-    },
-}
-
-pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let Check::Replay { at } = arguments.check;
-    let config = at.config()?;
-    let log = read_only_log(&config).await?;
+pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
+    let log = read_only_log(config).await?;
     let began = Instant::now();
     let summary = match Replay::run(&*log, |_| {}).await {
         Ok(replay) => replay.finish(),
         // What cannot be read to its end is no fault of ours but what an audit is to find.
         Err(error @ LogError::Damaged(_)) => {
-            let report =
-                json!({ "holds": false, "replay": { "findings": [error.to_string()], "findings_total": 1 } });
-            println!("{}", serde_json::to_string_pretty(&report)?);
-            return Ok(Ended::Failed);
+            let findings = json!({ "findings": [error.to_string()], "findings_total": 1 });
+            return report(&json!({ "holds": false, "replay": findings }), false);
         }
         Err(error) => return Err(error.into()),
     };
     let seconds = began.elapsed().as_secs_f64();
-    let read_models = match existing_read_models(&config).await? {
+    let read_models = match existing_read_models(config).await? {
         Some(read) => compare(&*log, &read, Selection::All, |_, _| {}).await?,
         None => vec![],
     };
@@ -57,10 +39,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let (checked, findings) = check_snapshots(&*log).await?;
     let snapshots: Vec<String> = findings.iter().map(|f| format!("{} at {}", f.stream, f.sequence)).collect();
     let holds = summary.findings_total == 0 && differing == 0 && findings.is_empty();
-    let report = json!({
+    let whole = json!({
         "holds": holds, "replay": summary, "read_models": read_models,
         "snapshots": { "checked": checked, "differing": snapshots }, "seconds": seconds,
     });
-    println!("{}", serde_json::to_string_pretty(&report)?);
-    Ok(if holds { Ended::Fine } else { Ended::Failed })
+    report(&whole, holds)
 }

@@ -1,0 +1,61 @@
+//! An e-process: evidence against the configured odds that may be looked at every day, or after every draw.
+//!
+//! Under honest odds its value is a martingale that starts at 1 and never falls below 0, so by Ville's inequality
+//! (J. Ville, *Étude critique de la notion de collectif*, 1939) the chance that it ever reaches 100 is at most 1 %, however
+//! often one looks and whenever one stops. It is the wealth of somebody who bets against the odds (G. Shafer, *Testing by
+//! betting*, JRSS A 184, 2021; I. Waudby-Smith and A. Ramdas, *Estimating means of bounded random variables by betting*,
+//! JRSS B 86, 2024), spread over all alternatives at once as in Robbins' mixture (H. Robbins, *Statistical methods
+//! related to the law of the iterated logarithm*, 1970): here a Beta distribution around the odds, so that odds too high
+//! and too low are found alike.
+
+use std::collections::BTreeMap;
+
+use super::special::ln_beta;
+
+/// Reached once, it is an alarm: in fair draws that happens in at most 1 of 100 campaigns, ever.
+pub const ALARM: f64 = 100.0;
+
+/// The bets are spread over true odds about this far (one standard deviation) from the configured ones.
+const SPREAD: f64 = 0.1;
+
+/// Draws and wins by the odds in force. A mask that leaves other odds has bets of its own, and wealths multiply: which
+/// odds are in force is known before each draw.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    by_odds: BTreeMap<u32, Count>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    draws: u64,
+    wins: u64,
+}
+
+impl Evidence {
+    /// Takes draws made at these odds (parts per 10^9) and how many of them won.
+    pub fn observe(&mut self, odds_ppb: u32, draws: u64, wins: u64) {
+        let count = self.by_odds.entry(odds_ppb).or_default();
+        count.draws += draws;
+        count.wins += wins;
+    }
+
+    /// The natural logarithm of the e-process now; infinite where something impossible happened.
+    pub fn ln_e(&self) -> f64 {
+        self.by_odds.iter().map(|(odds_ppb, count)| count.ln_e(*odds_ppb)).sum()
+    }
+}
+
+impl Count {
+    /// `ln ∫ q^k (1−q)^(n−k) / (p^k (1−p)^(n−k)) dBeta(q; a, b)`.
+    fn ln_e(self, odds_ppb: u32) -> f64 {
+        let (wins, losses) = (self.wins as f64, (self.draws - self.wins) as f64);
+        let p = f64::from(odds_ppb) / 1e9;
+        if odds_ppb == 0 || odds_ppb >= crate::draw::ODDS_WHOLE_PPB {
+            let impossible = if odds_ppb == 0 { wins } else { losses };
+            return if impossible > 0.0 { f64::INFINITY } else { 0.0 };
+        }
+        let weight = ((1.0 - p) / p).max(p / (1.0 - p)) / (SPREAD * SPREAD);
+        let (a, b) = (p * weight, (1.0 - p) * weight);
+        ln_beta(a + wins, b + losses) - ln_beta(a, b) - wins * p.ln() - losses * (-p).ln_1p()
+    }
+}

@@ -1,0 +1,32 @@
+//! `rewardhub audit draws`: every draw derived again from the log alone.
+
+use std::time::Instant;
+
+use ledger_core::account::event::Line;
+use ledger_core::audit::draws::{DrawAudit, OpenDetails};
+use ledger_core::ids::AccountId;
+use serde_json::json;
+
+use super::{keys, report, unreadable};
+use crate::commands::Ended;
+use crate::config::Config;
+use crate::stores::read_only_log;
+
+pub(super) async fn run(config: &Config, open_seeds: bool, disclose: bool) -> anyhow::Result<Ended> {
+    let log = read_only_log(config).await?;
+    let keyring = keys::keyring(config, open_seeds || disclose)?;
+    let (seeds, _) = keys::seeds(&*log, keyring.as_ref().filter(|_| open_seeds)).await?;
+    let began = Instant::now();
+    let open = |account: &AccountId, line: &Line| match &keyring {
+        Some(keyring) => keys::details(keyring, account, line),
+        None => Ok(None),
+    };
+    let mut audit = DrawAudit::new(seeds, disclose.then_some(&open as &OpenDetails<'_>));
+    if let Err(error) = audit.run(&*log, |_, _| {}).await {
+        return unreadable(error);
+    }
+    let found = audit.finish();
+    let mut value = serde_json::to_value(&found)?;
+    value["seconds"] = json!(began.elapsed().as_secs_f64());
+    report(&value, found.holds)
+}

@@ -1,0 +1,40 @@
+//! `rewardhub audit fairness`: what was won beside what the odds promised.
+
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use ledger_core::audit::draws::DrawAudit;
+use ledger_core::audit::fairness::{Fairness, page};
+use ledger_core::ids::CampaignId;
+
+use super::{keys, report, unreadable};
+use crate::commands::Ended;
+use crate::config::Config;
+use crate::stores::read_only_log;
+
+pub(super) async fn run(
+    config: &Config,
+    html: Option<&Path>,
+    campaign: Option<&CampaignId>,
+    open_seeds: bool,
+) -> anyhow::Result<Ended> {
+    let log = read_only_log(config).await?;
+    let keyring = keys::keyring(config, open_seeds)?;
+    let (seeds, _) = keys::seeds(&*log, keyring.as_ref()).await?;
+    let mut audit = DrawAudit::new(seeds, None);
+    let mut fairness = Fairness::of(campaign.cloned());
+    if let Err(error) = audit.run(&*log, |stored, event| fairness.take(stored, event)).await {
+        return unreadable(error);
+    }
+    let found = fairness.finish(audit.finish());
+    if let Some(campaign) = campaign
+        && !found.campaigns.contains_key(campaign)
+    {
+        bail!("campaign {campaign} has never scheduled a draw");
+    }
+    if let Some(file) = html {
+        let page = page::page(&found);
+        std::fs::write(file, page).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    report(&found, found.holds)
+}

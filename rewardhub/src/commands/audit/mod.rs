@@ -1,0 +1,92 @@
+//! `rewardhub audit …`: what the log says, checked from the log alone. Reads only; works beside a running sandbox.
+
+mod draws;
+mod export;
+mod fairness;
+mod keys;
+mod replay;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use ledger_core::ids::CampaignId;
+use ledger_core::log::LogError;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::commands::{At, Ended};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    at: At,
+    #[command(subcommand)]
+    check: Check,
+}
+
+#[derive(Subcommand)]
+enum Check {
+    /// Recompute state, balances and hashes from the log and compare them with the read models.
+    Replay,
+    /// Derive every draw again: seeds, numbers, tiers, masks, prizes, budgets; each entry drawn once.
+    Draws {
+        /// Open the seeds of epochs not yet revealed; needs the keys. Who sees them can predict draws.
+        #[arg(long)]
+        open_seeds: bool,
+        /// Open sealed details to check share prizes too; needs the keys.
+        #[arg(long)]
+        disclose: bool,
+    },
+    /// Compare what was won with the odds: intervals, uniformity, evidence day by day. Fails on an alarm.
+    Fairness {
+        /// Also write a page to read and sign.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Only this campaign.
+        #[arg(long, value_name = "ID")]
+        campaign: Option<CampaignId>,
+        /// Open the seeds of epochs not yet revealed; needs the keys. Who sees them can predict draws.
+        #[arg(long)]
+        open_seeds: bool,
+    },
+    /// Write the audit bundle, with which others check all of it without our code.
+    Export {
+        /// A folder that does not exist yet.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Add what the rules look at of each line (no names, no bank accounts); needs the keys.
+        #[arg(long)]
+        disclose: bool,
+        /// Add the seeds of epochs not yet revealed; needs the keys. Who sees them can predict draws.
+        #[arg(long)]
+        open_seeds: bool,
+    },
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let config = arguments.at.config()?;
+    match arguments.check {
+        Check::Replay => replay::run(&config).await,
+        Check::Draws { open_seeds, disclose } => draws::run(&config, open_seeds, disclose).await,
+        Check::Fairness { html, campaign, open_seeds } => {
+            fairness::run(&config, html.as_deref(), campaign.as_ref(), open_seeds).await
+        }
+        Check::Export { out, disclose, open_seeds } => export::run(&config, &out, disclose, open_seeds).await,
+    }
+}
+
+/// Prints a report, and says by the exit code whether all holds.
+fn report(report: &impl Serialize, holds: bool) -> anyhow::Result<Ended> {
+    // Reports are long: whoever reads only their beginning closes the pipe, which is no bug of ours.
+    writeln!(std::io::stdout().lock(), "{}", serde_json::to_string_pretty(report)?)?;
+    Ok(if holds { Ended::Fine } else { Ended::Failed })
+}
+
+/// A log that cannot be read to its end is no fault of ours but what an audit is to find.
+fn unreadable(error: LogError) -> anyhow::Result<Ended> {
+    match error {
+        LogError::Damaged(_) => report(&json!({ "holds": false, "unreadable": error.to_string() }), false),
+        error => Err(error.into()),
+    }
+}
