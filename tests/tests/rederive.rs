@@ -72,12 +72,13 @@ async fn three_days(home: &Home) {
         "budget": { "minor": 15_000, "currency": "GBP" }, "grace_days": 0,
     });
     let terms = serde_json::from_value(terms).unwrap();
-    for kind in [
-        CampaignCommandKind::Draft(Box::new(terms)),
-        CampaignCommandKind::Approve,
-        CampaignCommandKind::Start,
+    for (by, kind) in [
+        ("alice", CampaignCommandKind::Draft(Box::new(terms))),
+        ("bob", CampaignCommandKind::Approve { version: None }),
+        ("alice", CampaignCommandKind::Start),
     ] {
-        ledger.campaign("everyday".parse().unwrap(), kind, context()).await.unwrap().unwrap();
+        let context = Context::new(by, "", "");
+        ledger.campaign("everyday".parse().unwrap(), kind, context).await.unwrap().unwrap();
     }
     let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock) as _, true);
     let mix = Mix { removed_ppm: 10_000, refund_ppm: 20_000, ..Mix::default() };

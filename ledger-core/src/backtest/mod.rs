@@ -15,7 +15,7 @@ mod summary;
 pub use past::PastLine;
 pub use plan::{Plan, Skipped};
 pub use run::{Run, Scratch};
-pub use summary::{Quantiles, Summary};
+pub use summary::{DaySummary, Quantiles, Summary};
 
 #[cfg(test)]
 mod tests;

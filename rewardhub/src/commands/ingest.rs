@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::commands::{At, Ended};
 use crate::node::Engine;
 
-mod lines;
+pub(super) mod lines;
 mod target;
 
 use lines::{Chunk, Lines};

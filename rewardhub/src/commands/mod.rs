@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod audit;
+mod backtest;
 #[cfg(feature = "bench")]
 mod bench;
 mod campaign;
@@ -41,6 +42,8 @@ pub enum Command {
     Ingest(ingest::Arguments),
     /// Create, approve, start, pause, resume, fund, end or show a campaign.
     Campaign(campaign::Arguments),
+    /// What a campaign would have cost over past transactions, under many seeds.
+    Backtest(backtest::Arguments),
     /// Check the ledger from its log alone. Exit code 0 only if all holds.
     Audit(audit::Arguments),
     /// Build a read model anew from the log.
@@ -63,6 +66,7 @@ impl Command {
             Command::Migrate(arguments) => block_on(migrate::run(arguments)),
             Command::Ingest(arguments) => block_on(ingest::run(arguments)),
             Command::Campaign(arguments) => block_on(campaign::run(arguments)),
+            Command::Backtest(arguments) => block_on(backtest::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
             Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
             #[cfg(feature = "bench")]

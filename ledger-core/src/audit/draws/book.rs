@@ -28,6 +28,8 @@ pub(super) struct Book {
     funded_minor: i128,
     /// All wins so far, in order of the log.
     pub(super) spent_minor: i128,
+    /// Wins so far by the name of their tier.
+    tier_wins: BTreeMap<String, u64>,
     /// Reversals that gave back to the budget.
     reversed_minor: i128,
     /// Of these, what `BudgetSpent` has recorded: this much counts for epochs that open.
@@ -43,6 +45,8 @@ pub(super) struct EpochBook {
     pub(super) table: Arc<PrizeTable>,
     pub(super) table_hash: Digest,
     beacon_spec: String,
+    /// The most wins of a tier over the campaign's life, by its name.
+    inventory: BTreeMap<String, u64>,
     pub(super) seals_at: Timestamp,
     /// What it may bring the campaign's spend to; `None` before it opens.
     pub(super) cap_minor: Option<i128>,
@@ -99,8 +103,8 @@ impl Book {
     ) {
         let place = Place::of(stored, None);
         match event {
-            CampaignEvent::CampaignDrafted { version, terms }
-            | CampaignEvent::CampaignRevised { version, terms } => {
+            CampaignEvent::CampaignDrafted { version, terms, .. }
+            | CampaignEvent::CampaignRevised { version, terms, .. } => {
                 self.tables.insert(terms.prize_table.hash());
                 self.terms.insert(*version, Arc::new(terms.clone()));
             }
@@ -108,7 +112,11 @@ impl Book {
                 self.funded_minor += i128::from(amount.minor());
                 findings.compare(&place, "funded_minor", self.funded_minor, i128::from(*funded_minor));
             }
-            CampaignEvent::BudgetSpent { spent_minor, reversed_minor } => {
+            CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins } => {
+                for (tier, wins) in tier_wins {
+                    let expected = self.tier_wins.get(tier).copied().unwrap_or(0);
+                    findings.compare(&place, "tier_wins", expected, *wins);
+                }
                 findings.compare(&place, "spent_minor", self.spent_minor, i128::from(*spent_minor));
                 findings.compare(&place, "reversed_minor", self.reversed_minor, i128::from(*reversed_minor));
                 self.reversed_recorded_minor = self.reversed_minor;
@@ -143,6 +151,14 @@ impl Book {
                     book.halted = true;
                 }
             }
+            CampaignEvent::EpochResumed { epoch, proposed_by, by, .. } => {
+                if proposed_by == by {
+                    findings.add(&place, "resumed", "two people", by);
+                }
+                if let Some(book) = self.epoch(*epoch, &place, findings) {
+                    book.halted = false;
+                }
+            }
             CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root } => {
                 let Some(book) = self.epoch(*epoch, &place, findings) else { return };
                 if stored.recorded_at < book.seals_at {
@@ -166,6 +182,11 @@ impl Book {
                 }
             }
             CampaignEvent::CampaignApproved { .. }
+            | CampaignEvent::CampaignScheduled { .. }
+            | CampaignEvent::FundingProposed { .. }
+            | CampaignEvent::BudgetAlerted { .. }
+            | CampaignEvent::SeedOpened { .. }
+            | CampaignEvent::EpochResumptionProposed { .. }
             | CampaignEvent::CampaignStarted { .. }
             | CampaignEvent::CampaignPaused { .. }
             | CampaignEvent::CampaignResumed { .. }
@@ -188,8 +209,11 @@ impl Book {
         if self.spent_minor > cap_minor {
             findings.add(&drawn.place(), "budget", format!("at most {cap_minor} won"), self.spent_minor);
         }
-        if let Some(epoch) = self.epochs.get_mut(&drawn.draw.epoch) {
-            epoch.count(drawn.draw);
+        let Some(epoch) = self.epochs.get_mut(&drawn.draw.epoch) else { return };
+        epoch.count(drawn.draw);
+        let tier = drawn.draw.tier.filter(|_| drawn.draw.amount.is_some());
+        if let Some(tier) = tier.and_then(|tier| epoch.table.tiers.get(tier as usize)) {
+            *self.tier_wins.entry(tier.name.clone()).or_default() += 1;
         }
     }
 
@@ -206,13 +230,11 @@ impl Book {
         book
     }
 
-    /// The tiers that may not be won: those that what is left cannot cover.
-    ///
-    /// An inventory (most wins of a tier over the campaign's life) is a second reason to mask a tier: when
-    /// `EpochScheduled` carries one, its limits and the wins per tier name so far enter here and nowhere else.
-    #[expect(clippy::unused_self, reason = "the wins so far will be the campaign's")]
+    /// The tiers that may not be won: those that what is left cannot cover, and those of which there are no more.
     pub(super) fn mask(&self, epoch: &EpochBook, left_minor: i128) -> u32 {
-        epoch.table.mask(i64::try_from(left_minor).unwrap_or(i64::MAX))
+        let wins = |tier: &str| self.tier_wins.get(tier).copied().unwrap_or(0);
+        let left_minor = i64::try_from(left_minor).unwrap_or(i64::MAX);
+        epoch.table.mask(left_minor) | epoch.table.sold_out(&epoch.inventory, wins)
     }
 
     /// What only the end can show: nothing is counted and then kept secret.
@@ -262,6 +284,7 @@ impl Book {
             prize_table,
             table_hash,
             beacon_spec,
+            inventory,
             ..
         } = event
         else {
@@ -281,6 +304,7 @@ impl Book {
             table: Arc::new(prize_table.clone()),
             table_hash: *table_hash,
             beacon_spec: beacon_spec.clone(),
+            inventory: inventory.clone(),
             seals_at: closes_at.plus_micros(i64::from(*grace_days) * DAY_MICROS),
             cap_minor: None,
             key: None,

@@ -7,7 +7,8 @@ use crate::log::{StoredEvent, StreamType};
 use crate::time::Timestamp;
 
 /// What a campaign records by itself, day by day. Whatever else is in its stream, somebody did.
-const ROUTINE: [&str; 5] = ["BudgetSpent", "EpochScheduled", "EpochOpened", "EpochClosed", "EpochRevealed"];
+const ROUTINE: [&str; 6] =
+    ["BudgetSpent", "BudgetAlerted", "EpochScheduled", "EpochOpened", "EpochClosed", "EpochRevealed"];
 /// What somebody did to an account. Reversals only where no bank took the line back.
 const OF_ACCOUNTS: [&str; 5] =
     ["AccountClosed", "AccountExcluded", "AccountReinstated", "PersonalDataErased", "RewardReversed"];

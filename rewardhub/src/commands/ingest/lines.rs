@@ -15,19 +15,19 @@ const CHUNK_BYTES: usize = 4 << 20;
 const LINE_BYTES: u64 = 64 << 10;
 
 /// Some rows and their line numbers, from 1.
-pub(super) struct Chunk {
-    pub(super) rows: Arc<Vec<Vec<u8>>>,
-    pub(super) lines: Vec<u64>,
+pub(in crate::commands) struct Chunk {
+    pub(in crate::commands) rows: Arc<Vec<Vec<u8>>>,
+    pub(in crate::commands) lines: Vec<u64>,
 }
 
 impl Chunk {
-    pub(super) fn first_line(&self) -> u64 {
+    pub(in crate::commands) fn first_line(&self) -> u64 {
         self.lines.first().copied().unwrap_or(0)
     }
 }
 
 /// A file or standard input, line by line.
-pub(super) struct Lines {
+pub(in crate::commands) struct Lines {
     reader: Box<dyn BufRead + Send>,
     line: u64,
     bytes: u64,
@@ -35,7 +35,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn open(path: &Path) -> anyhow::Result<Lines> {
+    pub(in crate::commands) fn open(path: &Path) -> anyhow::Result<Lines> {
         if path == Path::new("-") {
             return Ok(Lines::of(Box::new(BufReader::new(std::io::stdin())), None));
         }
@@ -50,16 +50,16 @@ impl Lines {
         Lines { reader, line: 0, bytes: 0, total }
     }
 
-    pub(super) fn bytes_total(&self) -> Option<u64> {
+    pub(in crate::commands) fn bytes_total(&self) -> Option<u64> {
         self.total
     }
 
-    pub(super) fn bytes_read(&self) -> u64 {
+    pub(in crate::commands) fn bytes_read(&self) -> u64 {
         self.bytes
     }
 
     /// The next rows; `None` at the end.
-    pub(super) fn next_chunk(&mut self) -> anyhow::Result<Option<Chunk>> {
+    pub(in crate::commands) fn next_chunk(&mut self) -> anyhow::Result<Option<Chunk>> {
         let (mut rows, mut lines, mut bytes) = (Vec::new(), Vec::new(), 0);
         while rows.len() < CHUNK_ROWS && bytes < CHUNK_BYTES {
             let Some(row) =

@@ -1,0 +1,133 @@
+//! `rewardhub backtest`: what a campaign would have cost over past transactions, under many seeds. Reads only.
+
+mod page;
+mod source;
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use ledger_core::backtest::{Plan, Run, Scratch, Summary};
+use serde::Serialize;
+
+use crate::commands::campaign::read_terms;
+use crate::commands::{At, Ended};
+
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("past").required(true).args(["transactions", "from_log"])))]
+pub struct Arguments {
+    /// The campaign's YAML or JSON file.
+    #[arg(long, value_name = "FILE")]
+    campaign: PathBuf,
+    /// Another one, over the same transactions with the same luck, beside it.
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Transactions as NDJSON, in the order in which they came; `-` for standard input.
+    #[arg(long, value_name = "FILE|-")]
+    transactions: Option<PathBuf>,
+    /// The transactions that the ledger has decided; needs its keys.
+    #[arg(long)]
+    from_log: bool,
+    /// How often the whole past is drawn.
+    #[arg(long, value_name = "N", default_value = "100")]
+    seeds: NonZeroUsize,
+    /// The first seed; the same gives the same.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    first_seed: u64,
+    /// Write a page with plots here, besides the JSON on standard output.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    at: At,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Report {
+    /// Where the transactions came from.
+    source: source::Origin,
+    seeds: usize,
+    first_seed: u64,
+    threads: usize,
+    /// For the rules, once per campaign, and for all draws.
+    seconds: Seconds,
+    campaigns: Vec<Summary>,
+}
+
+#[derive(Serialize)]
+struct Seconds {
+    read: f64,
+    rules: f64,
+    draws: f64,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let mut terms = vec![read_terms(&arguments.campaign)?];
+    if let Some(against) = &arguments.against {
+        terms.push(read_terms(against)?);
+    }
+    let began = Instant::now();
+    let past = match &arguments.transactions {
+        Some(file) => source::file(file)?,
+        None => source::log(&arguments.at.config()?).await?,
+    };
+    let read = began.elapsed();
+    let seeds = arguments.seeds.get();
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(seeds);
+    let report = tokio::task::spawn_blocking(move || {
+        let (mut rules, mut draws) = (Duration::ZERO, Duration::ZERO);
+        let mut campaigns = vec![];
+        for terms in &terms {
+            let began = Instant::now();
+            let plan = Plan::new(terms, past.lines());
+            rules += began.elapsed();
+            let began = Instant::now();
+            let runs = draw(&plan, seeds, arguments.first_seed, threads);
+            draws += began.elapsed();
+            campaigns.push(plan.summarise(&runs).context("no seeds")?);
+        }
+        let seconds =
+            Seconds { read: read.as_secs_f64(), rules: rules.as_secs_f64(), draws: draws.as_secs_f64() };
+        let (source, first_seed) = (past.origin, arguments.first_seed);
+        anyhow::Ok(Report { source, seeds, first_seed, threads, seconds, campaigns })
+    });
+    let report = report.await??;
+    if let Some(file) = &arguments.html {
+        std::fs::write(file, page::page(&report))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(Ended::Fine)
+}
+
+/// Every seed once, spread over threads; in order of the seeds.
+fn draw(plan: &Plan, seeds: usize, first_seed: u64, threads: usize) -> Vec<Run> {
+    let bar = ProgressBar::new(seeds as u64).with_style(
+        ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {eta} left").expect("a valid template"),
+    );
+    let next = AtomicU64::new(0);
+    let work = || {
+        let (mut scratch, mut runs) = (Scratch::default(), vec![]);
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= seeds as u64 {
+                return runs;
+            }
+            runs.push((number, plan.run(first_seed.wrapping_add(number), &mut scratch)));
+            bar.inc(1);
+        }
+    };
+    let mut runs: Vec<(u64, Run)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let join = |worker: std::thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().flat_map(join).collect()
+    });
+    bar.finish_and_clear();
+    runs.sort_by_key(|(number, _)| *number);
+    runs.into_iter().map(|(_, run)| run).collect()
+}

@@ -1,0 +1,139 @@
+//! Where past transactions come from: a file, or the ledger's own log.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use ledger_core::account::AccountEvent;
+use ledger_core::account::event::Line;
+use ledger_core::backtest::PastLine;
+use ledger_core::ids::AccountId;
+use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::log::{Position, StreamType};
+use ledger_core::seal::Details;
+use ledger_core::time::{Clock as _, SystemClock, Timestamp};
+use ledger_core::transaction::Transaction;
+use ledger_core::transaction::wire::parse_row;
+use serde::Serialize;
+
+use crate::commands::ingest::lines::Lines;
+use crate::config::Config;
+use crate::stores::{existing_keyring, read_only_log};
+
+/// Past transactions in memory.
+pub(super) struct Past {
+    pub(super) origin: Origin,
+    lines: Kept,
+}
+
+enum Kept {
+    Read(Vec<Transaction>),
+    Recorded(Vec<Recorded>),
+}
+
+struct Recorded {
+    account_id: AccountId,
+    line: Line,
+    details: Details,
+    enrolled_at: Option<Timestamp>,
+}
+
+/// Which ones.
+#[derive(Clone, Serialize)]
+pub(super) struct Origin {
+    /// `file` or `log`.
+    from: &'static str,
+    /// Rows or decided lines.
+    read: u64,
+    /// Rows that are no transactions; the first of them are told on stderr.
+    rejected: u64,
+    /// Lines whose customer has been erased, or that belong to another's account.
+    unreadable: u64,
+}
+
+/// Rejected rows told one by one.
+const TOLD_MAX: u64 = 10;
+const PAGE: usize = 10_000;
+
+impl Past {
+    /// All of them, in order.
+    pub(super) fn lines(&self) -> Box<dyn Iterator<Item = PastLine> + '_> {
+        match &self.lines {
+            Kept::Read(transactions) => Box::new(transactions.iter().map(PastLine::read)),
+            Kept::Recorded(lines) => Box::new(lines.iter().map(|recorded| {
+                let Recorded { account_id, line, details, enrolled_at } = recorded;
+                PastLine::recorded(account_id, line.clone(), details, *enrolled_at)
+            })),
+        }
+    }
+}
+
+/// Transactions from NDJSON. A row that is none is told with its line and passed over.
+pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
+    let now = SystemClock.now();
+    let mut lines = Lines::open(path)?;
+    let mut origin = Origin { from: "file", read: 0, rejected: 0, unreadable: 0 };
+    let mut transactions = vec![];
+    while let Some(chunk) = lines.next_chunk()? {
+        for (row, number) in chunk.rows.iter().zip(&chunk.lines) {
+            origin.read += 1;
+            match parse_row(row, now) {
+                Ok(transaction) => transactions.push(transaction),
+                Err(rejected) => {
+                    origin.rejected += 1;
+                    if origin.rejected <= TOLD_MAX {
+                        let error = rejected.error;
+                        eprintln!("line {number}: {}: {}", error.field, error.message);
+                    }
+                }
+            }
+        }
+    }
+    if transactions.is_empty() {
+        bail!("{}: no transactions", path.display());
+    }
+    Ok(Past { origin, lines: Kept::Read(transactions) })
+}
+
+/// Booked lines that the ledger has decided, with their details opened.
+pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
+    let keyring = existing_keyring(config).context("past transactions are sealed: their keys are needed")?;
+    let log = read_only_log(config).await?;
+    let mut origin = Origin { from: "log", read: 0, rejected: 0, unreadable: 0 };
+    let (mut lines, mut enrolled) = (vec![], HashMap::new());
+    let mut after = Position(0);
+    loop {
+        let page = log.read_after(after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = last.position;
+        for stored in &page {
+            if stored.stream.stream_type != StreamType::Account {
+                continue;
+            }
+            let LedgerEvent::Account(event) = decode(stored)? else { continue };
+            let account_id = AccountId::parse(&stored.stream.id)?;
+            match event {
+                AccountEvent::AccountOpened { enrolled_at } => drop(enrolled.insert(account_id, enrolled_at)),
+                AccountEvent::TransactionEvaluated { line, .. } => {
+                    origin.read += 1;
+                    let sealed = line.details.as_ref();
+                    let open = |sealed| {
+                        keyring.open_details(&account_id, &line.source, &line.transaction_id, sealed)
+                    };
+                    match sealed.map(open).transpose()?.flatten() {
+                        Some(details) => {
+                            let enrolled_at = enrolled.get(&account_id).copied();
+                            lines.push(Recorded { account_id, line, details, enrolled_at });
+                        }
+                        None => origin.unreadable += 1,
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    if lines.is_empty() {
+        bail!("the log has no transactions that can be opened");
+    }
+    Ok(Past { origin, lines: Kept::Recorded(lines) })
+}
