@@ -1,8 +1,8 @@
 //! Gamma and beta functions, as far as intervals and p-values need them.
 //!
-//! Why not a crate: statrs 0.18 ends its continued fraction of the incomplete beta after 140 terms, converged or not; a
-//! million draws need about a thousand (Numerical Recipes, 3rd ed., 6.4: O(√max(a, b))). Both fractions are
-//! evaluated by Lentz's method as given there.
+//! Three functions, so not a crate of them. A million draws need about √max(a, b), a thousand, terms of the incomplete beta's
+//! fraction (Numerical Recipes, 3rd ed., 6.4), so it goes on until it converges. Both fractions are evaluated by
+//! Lentz's method as given there.
 
 /// More than any counts of ours need; reached, the value would be wrong, so it is no value.
 const TERMS_MAX: u32 = 1_000_000;
