@@ -4,6 +4,7 @@ mod audit;
 #[cfg(feature = "bench")]
 mod bench;
 mod campaign;
+mod explain;
 mod ingest;
 mod migrate;
 mod rebuild;
@@ -43,6 +44,8 @@ pub enum Command {
     Campaign(campaign::Arguments),
     /// Check the ledger from its log alone. Exit code 0 only if all holds.
     Audit(audit::Arguments),
+    /// Say why a transaction won or did not, for the customer and for staff.
+    Explain(explain::Arguments),
     /// Build a read model anew from the log.
     Rebuild(rebuild::Arguments),
     /// Print a token of the sandbox's own issuer.
@@ -64,6 +67,7 @@ impl Command {
             Command::Ingest(arguments) => block_on(ingest::run(arguments)),
             Command::Campaign(arguments) => block_on(campaign::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
+            Command::Explain(arguments) => block_on(explain::run(arguments)),
             Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
             #[cfg(feature = "bench")]
             Command::Bench(arguments) => block_on(bench::run(arguments)),
