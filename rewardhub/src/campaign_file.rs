@@ -136,6 +136,9 @@ impl<'de> Visitor<'de> for Nodes {
 }
 
 #[cfg(test)]
+mod schema;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 

@@ -18,6 +18,7 @@ mod plain;
 mod postgres;
 mod raw;
 mod replay;
+mod rules;
 mod running;
 mod server;
 mod sqlite;
