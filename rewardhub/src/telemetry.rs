@@ -9,6 +9,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+/// A panic hook wraps the one before it: once is enough.
+static QUIETED: std::sync::Once = std::sync::Once::new();
+
 /// Renders all metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -20,8 +23,7 @@ pub fn logs(default: &str) -> anyhow::Result<()> {
     let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // A second command in the same process (tests) keeps the first one's logs.
     let _ = tracing_subscriber::registry().with(targets).with(format).try_init();
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(keep_expressions_quiet);
+    QUIETED.call_once(keep_expressions_quiet);
     Ok(())
 }
 

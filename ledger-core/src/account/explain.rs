@@ -201,14 +201,14 @@ fn winning_numbers(ranges: &[Range<'_>]) -> String {
     let open =
         list(false, |range| format!("{} to {} ({})", grouped(range.first), grouped(range.last), range.name));
     let taken_out = list(true, |range| range.name.to_owned());
-    let mut sentences = String::new();
+    let mut sentences = Vec::new();
     if !open.is_empty() {
-        sentences = format!(" Of the numbers below {}, {open} won.", grouped(ODDS_WHOLE_PPB));
+        sentences.push(format!(" Of the numbers below {}, {open} won.", grouped(ODDS_WHOLE_PPB)));
     }
     if !taken_out.is_empty() {
-        sentences.push_str(&format!(" Taken out before the draw, as no money was left for it: {taken_out}."));
+        sentences.push(format!(" Taken out before the draw, as no money was left for it: {taken_out}."));
     }
-    sentences
+    sentences.concat()
 }
 
 /// With commas, as people read long numbers.
