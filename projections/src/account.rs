@@ -287,7 +287,7 @@ mod tests {
         on_both(|place| {
             let excluded = AccountEvent::AccountExcluded {
                 excluded_at: at(1),
-                kind: Exclusion::Staff,
+                kind: ledger_core::account::event::Exclusion::Staff,
                 reason: "staff".into(),
             };
             let reinstated = AccountEvent::AccountReinstated { reinstated_at: at(2), reason: "left".into() };

@@ -407,7 +407,7 @@ fn campaign_commands_say_what_is_wrong() {
         home.run(&["campaign", "create", text(&file)])
     };
     let unknown = create("unknown.yaml", &yaml.replace("budget:", "colour: red\nbudget:")).expect_code(3);
-    for words in ["unknown.yaml", "colour", "line 10"] {
+    for words in ["unknown.yaml:10:1: ", "colour"] {
         assert!(unknown.stderr.contains(words), "{words}: {}", unknown.stderr);
     }
     let odds = create("odds.yaml", &yaml.replace("1000000000", "1000000001")).expect_code(3);
