@@ -230,7 +230,6 @@ fn set(
 
 #[cfg(test)]
 mod tests {
-    use ledger_core::account::event::Exclusion;
     use std::sync::Arc;
 
     use super::*;
@@ -288,7 +287,7 @@ mod tests {
         on_both(|place| {
             let excluded = AccountEvent::AccountExcluded {
                 excluded_at: at(1),
-                kind: Exclusion::Staff,
+                kind: ledger_core::account::event::Exclusion::Staff,
                 reason: "staff".into(),
             };
             let reinstated = AccountEvent::AccountReinstated { reinstated_at: at(2), reason: "left".into() };

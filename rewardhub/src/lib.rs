@@ -1,5 +1,6 @@
 //! The rewardhub command: configuration, telemetry, wiring. The only place that names concrete types.
 
+mod campaign_file;
 pub mod commands;
 pub mod config;
 pub mod folder;

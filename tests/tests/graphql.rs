@@ -294,6 +294,46 @@ fn paging_gives_each_transaction_once_and_in_order() {
     assert!(sandbox.ask(&token, deep, json!({}))["errors"].is_array());
 }
 
+/// In the words of the campaign's own rules, the same from GraphQL and from the command line.
+#[test]
+fn a_named_rule_is_explained_in_its_own_words() {
+    let home = Home::new();
+    let rules = "rules:\n  - { code: too_dear, customer: Only small treats take part., amount_max_minor: 1000 }\n  \
+                 - { code: new_merchant, first_purchase_at_merchant: true }\n";
+    home.start_campaign("sure", &(campaign("sure", CERTAIN, 250, 1_000_000) + rules));
+    let sandbox = home.serve();
+    let small = |id: &str| {
+        let mut row = purchase(id, "cus_a");
+        row["amount"]["minor"] = json!("300");
+        row
+    };
+    let answers = sandbox.send(&sandbox.feed(), &[purchase("dear", "cus_a"), small("small")]);
+    let answers = [answers, sandbox.send(&sandbox.feed(), &[purchase("both", "cus_a")])].concat();
+    let explained = |id: &str| home.run(&["explain", "acme-bank", id, "--json"]).expect_code(0).json();
+    let dear = explained("dear");
+    let staff = "sure version 1: amount.minor is above amount_max_minor 1000";
+    assert_eq!(dear["outcome"], "declined");
+    let expected =
+        json!([{ "code": "too_dear", "customer": "Only small treats take part.", "staff": staff }]);
+    assert_eq!(dear["reasons"], expected);
+    // The merchant is known from the line that was declined.
+    assert_eq!(explained("small")["reasons"][0]["code"], "new_merchant");
+    let token = sandbox.auditor();
+    let asked = json!({ "id": "cus_a", "min": answers[2]["position"] });
+    let account = sandbox.graphql(&token, REWARDS, asked)["rewardAccount"].take();
+    let lines = nodes(&account["transactions"]);
+    let both = lines.iter().find(|line| line["transactionId"] == "both").unwrap();
+    let reasons = both["decision"]["explanation"].as_array().unwrap();
+    let codes: Vec<_> = reasons.iter().map(|reason| reason["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["too_dear", "new_merchant"]);
+    assert_eq!(
+        (&reasons[0]["message"], &reasons[0]["detail"]),
+        (&json!("Only small treats take part."), &json!(staff))
+    );
+    let unknown = home.run(&["explain", "acme-bank", "nobody"]);
+    assert_eq!(unknown.code, 1);
+}
+
 #[test]
 fn declines_and_waiting_lines_are_explained() {
     let home = Home::new();
@@ -367,7 +407,7 @@ fn campaign_commands_say_what_is_wrong() {
         home.run(&["campaign", "create", text(&file)])
     };
     let unknown = create("unknown.yaml", &yaml.replace("budget:", "colour: red\nbudget:")).expect_code(3);
-    for words in ["unknown.yaml", "colour", "line 10"] {
+    for words in ["unknown.yaml:10:1: ", "colour"] {
         assert!(unknown.stderr.contains(words), "{words}: {}", unknown.stderr);
     }
     let odds = create("odds.yaml", &yaml.replace("1000000000", "1000000001")).expect_code(3);

@@ -1,17 +1,19 @@
 //! Transactions and how they were decided, explained in sentences.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, Error, ID, Object, SimpleObject};
-use ledger_core::account::event::{self, Considered, DeferReason};
-use ledger_core::campaign::terms::RuleCode;
+use ledger_core::account::event;
+use ledger_core::account::explain::{self, Recorded, Reference};
+use ledger_core::engine::reference;
 use ledger_core::ids::{Source, TransactionId};
+use projections::campaigns;
 use projections::transactions::{self, TransactionRow, TransactionStatus};
 
-use super::access::{caller, loaders, read};
+use super::access::{caller, loaders, read, state};
 use super::details::TransactionDetails;
 use super::draw::Draw;
+use super::error::fault;
 use super::node;
 use super::scalars::DateTime;
 use crate::auth::Scope;
@@ -125,8 +127,8 @@ impl Decision {
     }
 
     /// Why, in sentences.
-    async fn explanation(&self, ctx: &Context<'_>) -> Vec<Reason> {
-        explain(&self.row, self.outcome, caller(ctx).has(Scope::AuditRead))
+    async fn explanation(&self, ctx: &Context<'_>) -> Result<Vec<Reason>, Error> {
+        explain(ctx, &self.row).await
     }
 
     /// Every draw it entered.
@@ -146,114 +148,65 @@ pub(super) struct Reason {
     detail: Option<String>,
 }
 
-fn reason(code: &str, message: &str, detail: Option<String>) -> Reason {
-    Reason { code: code.into(), message: message.into(), detail }
-}
-
-fn explain(row: &TransactionRow, outcome: Outcome, staff: bool) -> Vec<Reason> {
-    let detail = |text: &str| staff.then(|| text.to_owned());
-    let mut reasons = match outcome {
-        Outcome::Won => {
-            vec![reason("won", "This purchase won.", detail("r fell into a tier that was not masked"))]
-        }
-        Outcome::Lost => vec![reason(
-            "lost",
-            "This purchase took part in the draw and did not win.",
-            detail("r fell into no tier, or into a masked one"),
-        )],
-        Outcome::Declined => declined(&row.considered, staff),
-        Outcome::Deferred | Outcome::Held => vec![waiting(row.defer_reason, staff)],
+/// The sentences, looked up in the version of the terms and the table that the decision records.
+async fn explain(ctx: &Context<'_>, row: &TransactionRow) -> Result<Vec<Reason>, Error> {
+    let recorded = Recorded {
+        outcome: row.outcome,
+        waits_for: row.defer_reason,
+        removed: row.status == TransactionStatus::Removed,
+        considered: &row.considered,
+        draws: &row.draws,
     };
-    if row.status == TransactionStatus::Removed {
-        reasons.push(reason(
-            "removed",
-            "Your bank has taken this transaction back.",
-            detail("the source reported the line as removed"),
-        ));
-    }
-    reasons
+    let mut known = known(ctx, row).await?;
+    reference::complete(&*state(ctx).log, &recorded, &mut known).await.map_err(|error| fault(&error))?;
+    let reasons = explain::explain(&recorded, &known);
+    Ok(present(reasons, caller(ctx).has(Scope::AuditRead)))
 }
 
-/// A customer hears each reason once; staff hear which campaign, under which version, gave it.
-fn declined(considered: &[Considered], staff: bool) -> Vec<Reason> {
-    let mut told = HashSet::new();
-    let mut reasons = Vec::new();
-    for campaign in considered {
-        for rule in &campaign.failed {
-            if staff || told.insert(rule.clone()) {
-                reasons.push(rule_reason(rule.clone(), campaign, staff));
-            }
+/// What the read models know: today's terms, and every table. Only older terms are looked for in the log.
+async fn known(ctx: &Context<'_>, row: &TransactionRow) -> Result<Reference, Error> {
+    let mut known = Reference::default();
+    for considered in &row.considered {
+        let id = &considered.campaign_id;
+        if let Some(campaign) = loaders(ctx).rows.load_one(id.clone()).await? {
+            known.terms.insert((id.clone(), campaign.version), campaign.terms.clone());
         }
     }
-    if considered.is_empty() {
-        let detail = staff.then(|| "no campaign had started when the line was recorded".into());
-        reasons.push(reason("no_campaign", "No campaign was running at the time.", detail));
+    for draw in &row.draws {
+        let (id, hash) = (draw.campaign_id.clone(), draw.table_hash);
+        let named = id.clone();
+        if let Some(table) = read(ctx, move |conn| campaigns::prize_table(conn, &named, &hash)).await? {
+            known.tables.insert((id, hash), table);
+        }
     }
-    reasons
+    Ok(known)
 }
 
-fn rule_reason(rule: RuleCode, campaign: &Considered, staff: bool) -> Reason {
-    let detail = staff.then(|| {
-        let Considered { campaign_id, campaign_version, .. } = campaign;
-        format!("{campaign_id} version {campaign_version}: {}", rule.staff())
-    });
-    reason(rule.as_str(), rule.customer(), detail)
-}
-
-fn waiting(why: Option<DeferReason>, staff: bool) -> Reason {
-    let (code, message, detail) = match why {
-        Some(DeferReason::EpochNotOpen) => (
-            "epoch_not_open",
-            "This purchase takes part as soon as the draw of its day opens.",
-            "booked ahead: the epoch of the booking day has not opened",
-        ),
-        Some(DeferReason::DrawsHalted) => (
-            "draws_halted",
-            "Draws are paused; this purchase takes part when they go on.",
-            "draws were switched off when the line was recorded",
-        ),
-        Some(DeferReason::Held) | None => (
-            "held",
-            "We are having a closer look at this transaction.",
-            "booked again after it was removed: needs a person's decision",
-        ),
+/// A customer hears each sentence once, and no detail; staff hear which campaign, under which version, gave it.
+fn present(reasons: Vec<explain::Reason>, staff: bool) -> Vec<Reason> {
+    let reasons = if staff { reasons } else { explain::for_customer(reasons) };
+    let reason = |explain::Reason { code, customer, staff: detail }| Reason {
+        code,
+        message: customer,
+        detail: staff.then_some(detail),
     };
-    reason(code, message, staff.then(|| detail.into()))
+    reasons.into_iter().map(reason).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn considered(id: &str, failed: &[RuleCode]) -> Considered {
-        Considered { campaign_id: id.parse().unwrap(), campaign_version: 2, failed: failed.to_vec() }
-    }
-
     #[test]
-    fn a_customer_hears_each_reason_once_and_no_detail() {
-        let both = [
-            considered("a", &[RuleCode::Refund, RuleCode::NoMerchant]),
-            considered("b", &[RuleCode::NoMerchant]),
-        ];
-        let reasons = declined(&both, false);
-        let codes: Vec<_> = reasons.iter().map(|r| r.code.as_str()).collect();
-        assert_eq!(codes, ["refund", "no_merchant"]);
-        assert_eq!(reasons[0].message, RuleCode::Refund.customer());
-        assert!(reasons.iter().all(|r| r.detail.is_none()));
-    }
-
-    #[test]
-    fn staff_hear_which_campaign_gave_which_reason() {
-        let both = [considered("a", &[RuleCode::NoMerchant]), considered("b", &[RuleCode::NoMerchant])];
-        let details: Vec<_> = declined(&both, true).into_iter().filter_map(|r| r.detail).collect();
-        assert_eq!(
-            details,
-            ["a version 2: the line has no merchant", "b version 2: the line has no merchant"]
-        );
-    }
-
-    #[test]
-    fn a_decline_without_any_campaign_is_explained_too() {
-        assert_eq!(declined(&[], false)[0].code, "no_campaign");
+    fn details_are_for_staff_and_a_customer_hears_each_sentence_once() {
+        let said = |staff: &str| explain::Reason {
+            code: "refund".into(),
+            customer: "Refunds do not take part.".into(),
+            staff: staff.into(),
+        };
+        let both = || vec![said("a version 1: refund_of is set"), said("b version 1: refund_of is set")];
+        assert_eq!(present(both(), true)[1].detail.as_deref(), Some("b version 1: refund_of is set"));
+        let customer = present(both(), false);
+        assert_eq!((customer.len(), customer[0].detail.as_deref()), (1, None));
     }
 }

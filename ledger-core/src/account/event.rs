@@ -50,6 +50,7 @@ pub enum Exclusion {
 }
 
 impl Exclusion {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
     fn is_other(&self) -> bool {
         *self == Exclusion::Other
     }

@@ -7,6 +7,7 @@
 pub mod command;
 mod evaluate;
 pub mod event;
+pub mod explain;
 mod reward;
 mod rules;
 pub mod state;

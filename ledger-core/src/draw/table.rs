@@ -226,7 +226,7 @@ fn check_name(name: &str) -> Result<(), String> {
     }
 }
 
-fn is_masked(tier_mask: u32, index: usize) -> bool {
+pub(crate) fn is_masked(tier_mask: u32, index: usize) -> bool {
     index < TIERS_MAX && tier_mask >> index & 1 == 1
 }
 

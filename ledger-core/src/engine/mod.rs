@@ -11,6 +11,7 @@ mod epochs;
 mod hydrate;
 mod ledger;
 mod lot;
+pub mod reference;
 mod snapshots;
 mod store;
 mod writer;

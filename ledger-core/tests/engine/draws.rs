@@ -33,7 +33,8 @@ async fn history() -> History {
         node.take(chunk).await;
     }
     node.take(&rows(0..120).iter().map(|row| with(row, "status", "removed")).collect::<Vec<_>>()).await;
-    node.campaign(&campaign_id(), CampaignCommandKind::Fund { amount: gbp(9_000) }).await;
+    node.campaign(&campaign_id(), CampaignCommandKind::Fund { amount: gbp(9_000), reference: "more".into() })
+        .await;
     world.clock.set(at("2026-11-23T08:00:00Z"));
     let today = |n| with(&row(&format!("day-{n}"), "anna"), "booked_at", "2026-11-23T07:00:00Z");
     node.take(&(0..60).map(today).collect::<Vec<_>>()).await;

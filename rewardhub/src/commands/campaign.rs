@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use ledger_core::campaign::terms::Terms;
 use ledger_core::campaign::{Campaign, CampaignAnswer, CampaignCommandKind};
 use ledger_core::engine::{Context, Ledger};
 use ledger_core::ids::CampaignId;
@@ -13,6 +12,7 @@ use ledger_core::log::StreamId;
 use ledger_core::log::decode::{LedgerEvent, decode};
 use serde_json::{Value, json};
 
+use crate::campaign_file::read_terms;
 use crate::commands::{At, Ended};
 use crate::config::Config;
 use crate::node::Engine;
@@ -229,19 +229,6 @@ pub(super) async fn command(
 ) -> anyhow::Result<CampaignAnswer> {
     let context = Context::new(&format!("operator:{by}"), "", "command line");
     ledger.campaign(id.clone(), kind, context).await?.with_context(|| format!("campaign {id}"))
-}
-
-/// Terms from a YAML or JSON file; an error names file, line and field.
-pub(super) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    parse_terms(&text).with_context(|| file.display().to_string())
-}
-
-/// Terms from YAML, of which JSON is a part.
-pub(super) fn parse_terms(text: &str) -> anyhow::Result<Terms> {
-    let terms: Terms = serde_saphyr::from_str(text).map_err(|e| anyhow::anyhow!("{e}"))?;
-    terms.validate()?;
-    Ok(terms)
 }
 
 async fn load(config: &Config, id: &CampaignId) -> anyhow::Result<(Campaign, u64)> {

@@ -5,6 +5,7 @@ mod backtest;
 #[cfg(feature = "bench")]
 mod bench;
 mod campaign;
+mod explain;
 mod ingest;
 mod migrate;
 mod rebuild;
@@ -46,6 +47,8 @@ pub enum Command {
     Backtest(backtest::Arguments),
     /// Check the ledger from its log alone. Exit code 0 only if all holds.
     Audit(audit::Arguments),
+    /// Say why a transaction won or did not, for the customer and for staff.
+    Explain(explain::Arguments),
     /// Build a read model anew from the log.
     Rebuild(rebuild::Arguments),
     /// Print a token of the sandbox's own issuer.
@@ -68,6 +71,7 @@ impl Command {
             Command::Campaign(arguments) => block_on(campaign::run(arguments)),
             Command::Backtest(arguments) => block_on(backtest::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
+            Command::Explain(arguments) => block_on(explain::run(arguments)),
             Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
             #[cfg(feature = "bench")]
             Command::Bench(arguments) => block_on(bench::run(arguments)),

@@ -18,7 +18,8 @@ use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::time::{Clock, SystemClock};
 use tokio::sync::watch;
 
-use crate::commands::campaign::{command, parse_terms};
+use crate::campaign_file::parse_terms;
+use crate::commands::campaign::command;
 use crate::commands::{Data, Ended, interrupted};
 use crate::folder::Folder;
 use crate::node::{ApiSettings, Engine, Failure, Node};
@@ -132,7 +133,7 @@ async fn start_campaign(engine: &Engine) -> anyhow::Result<()> {
     if !engine.log.stream_ids(StreamType::Campaign).await?.is_empty() {
         return Ok(());
     }
-    let terms = parse_terms(CAMPAIGN).context("campaign.example.yaml")?;
+    let terms = parse_terms("campaign.example.yaml", CAMPAIGN)?;
     let id = terms.campaign_id.clone();
     for (by, kind) in [
         ("sandbox", CampaignCommandKind::Draft(Box::new(terms))),

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::account::state::{BOOKED_MAX, MERCHANTS_MAX};
 
+#[expect(clippy::needless_pass_by_value, reason = "a rule reads better without references")]
 /// A campaign with one rule, called `it`, that asks nothing about enrolment.
 fn asking(condition: serde_json::Value) -> Offer {
     let mut rule = json!({ "code": "it" });

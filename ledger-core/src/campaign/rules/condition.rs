@@ -231,18 +231,12 @@ impl<'de> Visitor<'de> for RuleVisitor {
         use serde::de::Error;
         let (mut code, mut customer, mut staff, mut missing) = (None, None, None, None);
         let mut condition: Option<Condition> = None;
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            match key.as_ref() {
+        while let Some(Key(key)) = map.next_key()? {
+            match key.as_str() {
                 "code" => once(&mut code, "code", map.next_value::<RuleCode>()?)?,
                 "customer" => once(&mut customer, "customer", map.next_value()?)?,
                 "staff" => once(&mut staff, "staff", map.next_value()?)?,
                 "missing" => once(&mut missing, "missing", map.next_value()?)?,
-                kind if !Condition::KINDS.contains(&kind) => {
-                    let known = Condition::KINDS.join(", ");
-                    return Err(A::Error::custom(format_args!(
-                        "unknown field `{kind}`: a rule has code, customer, staff, missing, and one of {known}"
-                    )));
-                }
                 kind => {
                     if let Some(first) = &condition {
                         let first = first.kind();
@@ -258,6 +252,24 @@ impl<'de> Visitor<'de> for RuleVisitor {
         let condition =
             condition.ok_or_else(|| A::Error::custom(format_args!("rule {code} has no condition")))?;
         Ok(Rule { code, customer, staff, missing, condition })
+    }
+}
+
+/// A key that a rule may have. Refused where it stands, not where the rule begins.
+struct Key(String);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+        let key = String::deserialize(deserializer)?;
+        if ["code", "customer", "staff", "missing"].contains(&key.as_str())
+            || Condition::KINDS.contains(&key.as_str())
+        {
+            return Ok(Key(key));
+        }
+        let known = Condition::KINDS.join(", ");
+        Err(serde::de::Error::custom(format_args!(
+            "unknown field `{key}`: a rule has code, customer, staff, missing, and one of {known}"
+        )))
     }
 }
 

@@ -53,7 +53,7 @@ impl Default for Form {
 /// One named rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rule {
-    /// What the log says when it fails: a snake_case word, unique in the campaign.
+    /// What the log says when it fails: a `snake_case` word, unique in the campaign.
     pub code: RuleCode,
     /// What the customer is told; a sentence of ours where absent.
     #[serde(skip_serializing_if = "Option::is_none")]

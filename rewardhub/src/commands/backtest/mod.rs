@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use ledger_core::backtest::{Plan, Run, Scratch, Summary};
 use serde::Serialize;
 
-use crate::commands::campaign::read_terms;
+use crate::campaign_file::read_terms;
 use crate::commands::{At, Ended};
 
 #[derive(clap::Args)]

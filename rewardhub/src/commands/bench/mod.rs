@@ -22,6 +22,7 @@ mod postgres;
 mod raw;
 mod rebuilt;
 mod replay;
+mod rules;
 mod running;
 mod served;
 mod server;

@@ -18,7 +18,8 @@ use tempfile::TempDir;
 use super::bank::Bank;
 use super::home::{Bytes, Home, Place};
 use super::running::Running;
-use crate::commands::campaign::{command, parse_terms};
+use crate::campaign_file::parse_terms;
+use crate::commands::campaign::command;
 use crate::folder::Folder;
 
 /// Requests that are under way at once.
@@ -167,7 +168,7 @@ fn settings() -> Settings {
 
 /// The example campaign.
 pub(super) fn terms() -> anyhow::Result<Terms> {
-    parse_terms(CAMPAIGN).context("campaign.example.yaml")
+    parse_terms("campaign.example.yaml", CAMPAIGN)
 }
 
 pub(super) async fn open_accounts(

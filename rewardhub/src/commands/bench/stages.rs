@@ -82,6 +82,8 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
     }
     black_box(stages.time("serialise", || events.iter().map(serde_json::to_vec).collect::<Vec<_>>()));
 
+    stages.figures.extend(super::rules::measure()?.map(|(name, micros)| (name.to_owned(), json!(micros))));
+
     // The newest ones: the log begins with the accounts that were opened, whose events are far smaller.
     let after = Position(ours.position().0.saturating_sub(count as u64));
     let mut stored = ours.engine.log.read_after(after, count).await?;

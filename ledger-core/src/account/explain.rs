@@ -1,0 +1,223 @@
+//! "Why did I (not) win?", from the recorded decision alone: the same events give the same sentences, for ever.
+//!
+//! Every reason has two voices. The customer's names no other customer, no rule's innards and no odds he was not
+//! promised; the staff's names campaign, version and what to look up.
+
+use std::collections::HashMap;
+
+use crate::account::event::{Considered, DeferReason, Outcome};
+use crate::campaign::rules::RuleCode;
+use crate::campaign::terms::Terms;
+use crate::draw::{Draw, ODDS_WHOLE_PPB, PrizeTable, is_masked};
+use crate::ids::{CampaignId, Digest};
+
+/// A decision as it was recorded, or what a line waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    /// How the line was decided; `None` while it waits.
+    pub outcome: Option<Outcome>,
+    /// Why it waits.
+    pub waits_for: Option<DeferReason>,
+    /// The bank has taken it back.
+    pub removed: bool,
+    /// Every campaign considered.
+    pub considered: &'a [Considered],
+    /// Every draw it entered.
+    pub draws: &'a [Draw],
+}
+
+/// What the sentences are looked up in: terms by version, tables by hash. What is not in it is explained by
+/// codes and numbers alone.
+#[derive(Clone, Debug, Default)]
+pub struct Reference {
+    /// Versions of terms, which never change.
+    pub terms: HashMap<(CampaignId, u32), Terms>,
+    /// Tables drawn from.
+    pub tables: HashMap<(CampaignId, Digest), PrizeTable>,
+}
+
+/// One reason, in two voices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// A word for machines.
+    pub code: String,
+    /// A sentence for the customer.
+    pub customer: String,
+    /// A sentence for staff.
+    pub staff: String,
+}
+
+fn reason(code: &str, customer: impl Into<String>, staff: impl Into<String>) -> Reason {
+    Reason { code: code.into(), customer: customer.into(), staff: staff.into() }
+}
+
+/// Why the line came to what it came to; empty for one that has not been booked.
+pub fn explain(recorded: &Recorded<'_>, reference: &Reference) -> Vec<Reason> {
+    let mut reasons = match recorded.outcome {
+        Some(Outcome::Declined) => declined(recorded.considered, reference),
+        Some(Outcome::Won | Outcome::Lost) => {
+            recorded.draws.iter().map(|draw| drawn(draw, reference)).collect()
+        }
+        None => recorded.waits_for.map(waiting).into_iter().collect(),
+    };
+    if recorded.removed {
+        reasons.push(reason(
+            "removed",
+            "Your bank has taken this transaction back.",
+            "the source reported the line as removed",
+        ));
+    }
+    reasons
+}
+
+/// What a customer hears: every sentence once, however many campaigns say it.
+pub fn for_customer(mut reasons: Vec<Reason>) -> Vec<Reason> {
+    let mut told = std::collections::HashSet::new();
+    reasons.retain(|reason| told.insert((reason.code.clone(), reason.customer.clone())));
+    reasons
+}
+
+fn declined(considered: &[Considered], reference: &Reference) -> Vec<Reason> {
+    if considered.is_empty() {
+        return vec![reason(
+            "no_campaign",
+            "No campaign was running at the time.",
+            "no campaign had started when the line was recorded",
+        )];
+    }
+    let failed =
+        considered.iter().flat_map(|campaign| campaign.failed.iter().map(move |code| (campaign, code)));
+    failed.map(|(campaign, code)| rule(campaign, code, reference)).collect()
+}
+
+/// The sentences of the version of the terms that declined it, not of today's.
+fn rule(campaign: &Considered, code: &RuleCode, reference: &Reference) -> Reason {
+    let Considered { campaign_id, campaign_version, .. } = campaign;
+    let terms = reference.terms.get(&(campaign_id.clone(), *campaign_version));
+    let rule = terms.filter(|_| !code.is_reserved()).and_then(|terms| terms.rules.rule(code));
+    let (customer, staff) = match &rule {
+        Some(rule) => (rule.customer(), rule.staff()),
+        None => (code.customer(), code.staff().into()),
+    };
+    reason(code.as_str(), customer, format!("{campaign_id} version {campaign_version}: {staff}"))
+}
+
+fn waiting(why: DeferReason) -> Reason {
+    match why {
+        DeferReason::EpochNotOpen => reason(
+            "epoch_not_open",
+            "This purchase takes part as soon as the draw of its day opens.",
+            "booked ahead: the epoch of the booking day has not opened",
+        ),
+        DeferReason::DrawsHalted => reason(
+            "draws_halted",
+            "Draws are paused; this purchase takes part when they go on.",
+            "draws were switched off when the line was recorded",
+        ),
+        DeferReason::Held => reason(
+            "held",
+            "We are having a closer look at this transaction.",
+            "booked again after it was removed: needs a person's decision",
+        ),
+    }
+}
+
+fn drawn(draw: &Draw, reference: &Reference) -> Reason {
+    let Draw { campaign_id, campaign_version, epoch, r, tier_mask, .. } = draw;
+    let named = reference.terms.get(&(campaign_id.clone(), *campaign_version));
+    let campaign = named.map_or(campaign_id.as_str(), |terms| &terms.name);
+    let table = reference.tables.get(&(campaign_id.clone(), draw.table_hash));
+    let ranges = table.map(|table| ranges(table, *tier_mask)).unwrap_or_default();
+    let fell_into = ranges.iter().find(|range| range.first <= *r && *r <= range.last);
+    let place = format!("{campaign_id} version {campaign_version}, epoch {epoch}: r {r} of {ODDS_WHOLE_PPB}");
+    let mut staff = vec![place];
+    staff.extend(ranges.iter().map(Range::for_staff));
+    let number = grouped(*r);
+    let (code, customer) = match (draw.amount, draw.tier, fell_into) {
+        (Some(amount), _, fell_into) => {
+            let prize = fell_into.map(|range| format!(" ({})", range.name)).unwrap_or_default();
+            (
+                "won",
+                format!(
+                    "This purchase won {amount}{prize} in {campaign}: its number in the draw was {number}."
+                ),
+            )
+        }
+        (None, Some(_), _) => (
+            "lost",
+            format!(
+                "This purchase's number in the draw of {campaign}, {number}, wins a share of the purchase; of this \
+                 one, the share comes to less than the smallest coin."
+            ),
+        ),
+        (None, None, Some(range)) if range.masked => (
+            "lost",
+            format!(
+                "This purchase's number in the draw of {campaign} was {number}, which would have won {}. That prize \
+                 had been taken out before the draw: what was left for prizes could not cover it.",
+                range.name
+            ),
+        ),
+        (None, None, _) => (
+            "lost",
+            format!(
+                "This purchase took part in the draw of {campaign} and did not win: its number was {number}.{}",
+                winning_numbers(&ranges)
+            ),
+        ),
+    };
+    reason(code, customer, staff.join("; "))
+}
+
+/// The numbers of one tier, both ends included.
+struct Range<'a> {
+    name: &'a str,
+    first: u32,
+    last: u32,
+    masked: bool,
+}
+
+impl Range<'_> {
+    fn for_staff(&self) -> String {
+        let Range { name, first, last, masked } = self;
+        format!("{name} {first}-{last}{}", if *masked { " (masked)" } else { "" })
+    }
+}
+
+fn ranges(table: &PrizeTable, tier_mask: u32) -> Vec<Range<'_>> {
+    let mut before = 0_u32;
+    let tiers = table.tiers.iter().enumerate().map(|(index, tier)| {
+        let first = before;
+        before = before.saturating_add(tier.odds_ppb);
+        Range { name: &tier.name, first, last: before.saturating_sub(1), masked: is_masked(tier_mask, index) }
+    });
+    tiers.collect()
+}
+
+fn winning_numbers(ranges: &[Range<'_>]) -> String {
+    let list = |masked: bool, say: fn(&Range<'_>) -> String| {
+        ranges.iter().filter(|range| range.masked == masked).map(say).collect::<Vec<_>>().join(", ")
+    };
+    let open =
+        list(false, |range| format!("{} to {} ({})", grouped(range.first), grouped(range.last), range.name));
+    let taken_out = list(true, |range| range.name.to_owned());
+    let mut sentences = Vec::new();
+    if !open.is_empty() {
+        sentences.push(format!(" Of the numbers below {}, {open} won.", grouped(ODDS_WHOLE_PPB)));
+    }
+    if !taken_out.is_empty() {
+        sentences.push(format!(" Taken out before the draw, as no money was left for it: {taken_out}."));
+    }
+    sentences.concat()
+}
+
+/// With commas, as people read long numbers.
+fn grouped(number: u32) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|d| std::str::from_utf8(d).ok()).collect();
+    groups.join(",")
+}
+
+#[cfg(test)]
+mod tests;

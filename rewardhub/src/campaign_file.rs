@@ -1,0 +1,226 @@
+//! Campaign files: YAML, of which JSON is a part. Every error says where in the file it is: `file:line:column:`,
+//! then the field where it has one.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Context as _;
+use ledger_core::campaign::terms::{Terms, TermsError};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_saphyr::{Location, Spanned};
+
+/// Terms from a file.
+pub(crate) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    parse_terms(&file.display().to_string(), &text)
+}
+
+/// Terms from a text that errors call `name`.
+pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
+    let terms: Terms = serde_saphyr::from_str(text).map_err(|error| {
+        let place = error.location().map(Place::of);
+        // The first line says what; what follows would repeat the place and draw the file.
+        let said = error.without_snippet().to_string();
+        let said =
+            said.split(" at line ").next().unwrap_or(&said).lines().next().unwrap_or_default().to_owned();
+        anyhow::anyhow!("{}: {said}", at(name, place))
+    })?;
+    terms.validate().map_err(|error| {
+        let TermsError { field, message } = &error;
+        anyhow::anyhow!("{}: {field}: {message}", at(name, place_of(text, field)))
+    })?;
+    Ok(terms)
+}
+
+fn at(name: &str, place: Option<Place>) -> String {
+    place.map_or(name.to_owned(), |Place { line, column }| format!("{name}:{line}:{column}"))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    line: u64,
+    column: u64,
+}
+
+impl Place {
+    fn of(location: Location) -> Place {
+        Place { line: location.line(), column: location.column() }
+    }
+}
+
+/// Where a field such as `rules[1].mcc_allowed[0]` stands, or the nearest of what holds it.
+fn place_of(text: &str, field: &str) -> Option<Place> {
+    let root: Spanned<Node> = serde_saphyr::from_str(text).ok()?;
+    let mut place = Place::of(root.referenced);
+    let mut node = &root.value;
+    for step in field.split(['.', '[']).filter(|step| !step.is_empty()) {
+        let next = match node {
+            Node::Map(fields) => fields.iter().find(|(key, _)| key == step).map(|(_, value)| value),
+            Node::List(values) => {
+                step.trim_end_matches(']').parse().ok().and_then(|index: usize| values.get(index))
+            }
+            Node::Scalar => None,
+        };
+        let Some(next) = next else { break };
+        (place, node) = (Place::of(next.referenced), &next.value);
+    }
+    Some(place)
+}
+
+/// What a file holds, with the place of each value.
+enum Node {
+    Map(Vec<(String, Spanned<Node>)>),
+    List(Vec<Spanned<Node>>),
+    Scalar,
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(Nodes)
+    }
+}
+
+struct Nodes;
+
+impl<'de> Visitor<'de> for Nodes {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            fields.push(entry);
+        }
+        Ok(Node::Map(fields))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Node::List(values))
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Node::Scalar)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Node, E> {
+        Ok(Node::Scalar)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Node, E> {
+        Ok(Node::Scalar)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Node, E> {
+        Ok(Node::Scalar)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Node, E> {
+        Ok(Node::Scalar)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Node, E> {
+        Ok(Node::Scalar)
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Scalar)
+    }
+}
+
+#[cfg(test)]
+mod schema;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use ledger_core::campaign::rules::Condition;
+
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../campaign.example.yaml");
+
+    fn refused(text: &str) -> String {
+        parse_terms("autumn.yaml", text).unwrap_err().to_string()
+    }
+
+    /// The example with a change, and the line of the changed text.
+    fn changed(from: &str, to: &str) -> (String, usize) {
+        assert!(EXAMPLE.contains(from), "the example has no {from}");
+        let text = EXAMPLE.replacen(from, to, 1);
+        let line = text[..text.find(to).unwrap()].matches('\n').count() + 1;
+        (text, line)
+    }
+
+    #[test]
+    fn the_example_is_good_yaml_and_good_json() {
+        let terms = parse_terms("campaign.example.yaml", EXAMPLE).unwrap();
+        let json = serde_json::to_string_pretty(&terms).unwrap();
+        assert_eq!(parse_terms("campaign.json", &json).unwrap(), terms);
+    }
+
+    /// The rules that the example only shows are good rules too, and with the others they are all there are.
+    #[test]
+    fn the_example_shows_every_kind_of_rule() {
+        let shown = |line: &str| {
+            line.starts_with("  # - ") || line.starts_with("  #   ") && !line.starts_with("  #     ")
+        };
+        let lines = EXAMPLE
+            .lines()
+            .map(|line| if shown(line) { line.replacen("# ", "", 1) } else { line.to_owned() });
+        let terms = parse_terms("example", &lines.collect::<Vec<_>>().join("\n")).unwrap();
+        let kinds: BTreeSet<_> = terms.rules.named().iter().map(|rule| rule.condition.kind()).collect();
+        assert_eq!(kinds, Condition::KINDS.into());
+    }
+
+    #[test]
+    fn an_unreadable_value_is_placed_by_line_and_column() {
+        for (from, to, expected) in [
+            ("time_zone: Europe/London", "time_zone: Europe/Londn", "Londn"),
+            ("grace_days: 31", "grace_dayz: 31", "grace_dayz"),
+            ("\"7995\"", "\"79x5\"", "four digits"),
+            ("wins_per_day: 3", "wins_per_fortnight: 3", "wins_per_fortnight"),
+        ] {
+            let (text, line) = changed(from, to);
+            let said = refused(&text);
+            assert!(said.starts_with(&format!("autumn.yaml:{line}:")), "{said}, not in line {line}");
+            assert!(said.contains(expected) && !said.contains('\n'), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_makes_no_sense_is_placed_too() {
+        for (from, to, expected) in [
+            ("wins_per_day: 3", "wins_per_day: 0", "rules[2].wins_per_day: must be at least 1"),
+            ("odds_ppb: 20000 ", "odds_ppb: 0 ", "prize_table.tiers[0].odds_ppb: must be 1 to 1000000000"),
+            ("grace_days: 31", "grace_days: 61", "grace_days: must be at most 60"),
+        ] {
+            let (text, line) = changed(from, to);
+            let said = refused(&text);
+            assert!(said.starts_with(&format!("autumn.yaml:{line}:")), "{said}, not in line {line}");
+            assert!(said.contains(expected), "{said}");
+        }
+        let json = serde_json::to_string_pretty(&parse_terms("", EXAMPLE).unwrap()).unwrap();
+        let json = json.replace("\"grace_days\": 31", "\"grace_days\": 99");
+        let line = json[..json.find("\"grace_days\"").unwrap()].matches('\n').count() + 1;
+        assert!(refused(&json).starts_with(&format!("autumn.yaml:{line}:")), "{}", refused(&json));
+    }
+
+    #[test]
+    fn a_field_that_is_not_there_is_placed_at_what_should_hold_it() {
+        let list = "a: 1\nb:\n  - c: 2\n  - d: [5, 6]\n";
+        let place = |field| place_of(list, field).map(|Place { line, column }| (line, column));
+        assert_eq!(place("b[1].d[1]"), Some((4, 12)));
+        assert_eq!(place("b[1].e"), Some((4, 5)));
+        assert_eq!(place("b[7]"), Some((3, 3)));
+        assert_eq!(place("z"), Some((1, 1)));
+    }
+}

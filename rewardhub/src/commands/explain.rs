@@ -1,0 +1,175 @@
+//! `rewardhub explain`: why a transaction won or did not, in the customer's words and in ours, from the recorded
+//! decision alone. Reads only; works beside a running sandbox.
+
+use anyhow::{Context as _, bail};
+use ledger_core::account::AccountEvent;
+use ledger_core::account::event::{Considered, DeferReason, Line, Outcome};
+use ledger_core::account::explain::{Reason, Recorded, Reference, explain, for_customer};
+use ledger_core::draw::Draw;
+use ledger_core::engine::reference;
+use ledger_core::ids::{Source, TransactionId, TransactionKey};
+use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::log::{EventLog, Position, StreamId};
+use ledger_core::time::Timestamp;
+use serde_json::json;
+
+use crate::commands::{At, Ended};
+use crate::stores::read_only_log;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    at: At,
+    /// Who fed the transaction.
+    source: Source,
+    /// Its id there.
+    transaction_id: TransactionId,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let Arguments { at, source, transaction_id, json } = arguments;
+    let log = read_only_log(&at.config()?).await?;
+    let Some(decision) = Decision::find(&*log, &source, &transaction_id).await? else {
+        eprintln!(
+            "no booked transaction {transaction_id} of {source} is in this ledger; pending ones decide nothing"
+        );
+        return Ok(Ended::Failed);
+    };
+    let recorded = decision.recorded();
+    let mut known = Reference::default();
+    reference::complete(&*log, &recorded, &mut known).await?;
+    let reasons = explain(&recorded, &known);
+    if json {
+        println!("{}", serde_json::to_string_pretty(&decision.to_json(&reasons))?);
+    } else {
+        decision.print(reasons);
+    }
+    Ok(Ended::Fine)
+}
+
+/// How one line stands, from the events of its account.
+struct Decision {
+    account: StreamId,
+    position: Position,
+    source: Source,
+    transaction_id: TransactionId,
+    booked_at: Option<Timestamp>,
+    outcome: Option<Outcome>,
+    waits_for: Option<DeferReason>,
+    removed: bool,
+    considered: Vec<Considered>,
+    draws: Vec<Draw>,
+}
+
+impl Decision {
+    /// The event that carries the line's key, and whatever happened to the line after it.
+    async fn find(
+        log: &dyn EventLog,
+        source: &Source,
+        transaction_id: &TransactionId,
+    ) -> anyhow::Result<Option<Decision>> {
+        let found = log.find_transactions(&[TransactionKey::of(source, transaction_id)]).await?;
+        let Some(first) = found.into_iter().next() else { return Ok(None) };
+        let mut decision = Decision {
+            account: first.stream.clone(),
+            position: first.position,
+            source: source.clone(),
+            transaction_id: transaction_id.clone(),
+            booked_at: None,
+            outcome: None,
+            waits_for: None,
+            removed: false,
+            considered: vec![],
+            draws: vec![],
+        };
+        let mut page = vec![first];
+        while let Some(last) = page.last() {
+            let position = last.position;
+            for stored in &page {
+                match decode(stored)? {
+                    LedgerEvent::Account(event) => decision.apply(stored.position, event),
+                    LedgerEvent::Campaign(_) => bail!("a transaction's key stands in a campaign's stream"),
+                }
+            }
+            page = log
+                .read_stream_after(&decision.account, position, 1_000)
+                .await
+                .context("the account's events")?;
+        }
+        Ok(Some(decision))
+    }
+
+    fn apply(&mut self, position: Position, event: AccountEvent) {
+        let is_this =
+            |source: &Source, id: &TransactionId| *source == self.source && *id == self.transaction_id;
+        match event {
+            AccountEvent::TransactionDeferred { line, reason }
+                if is_this(&line.source, &line.transaction_id) =>
+            {
+                self.stands(position, &line);
+                self.waits_for = Some(reason);
+            }
+            AccountEvent::TransactionEvaluated { line, outcome, considered, draws }
+                if is_this(&line.source, &line.transaction_id) =>
+            {
+                self.stands(position, &line);
+                (self.outcome, self.considered, self.draws) = (Some(outcome), considered, draws);
+                self.waits_for = None;
+            }
+            AccountEvent::TransactionRemoved { source, transaction_id, .. }
+                if is_this(&source, &transaction_id) =>
+            {
+                self.removed = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn stands(&mut self, position: Position, line: &Line) {
+        (self.position, self.booked_at) = (position, Some(line.booked_at));
+    }
+
+    fn recorded(&self) -> Recorded<'_> {
+        let Decision { outcome, waits_for, removed, considered, draws, .. } = self;
+        Recorded { outcome: *outcome, waits_for: *waits_for, removed: *removed, considered, draws }
+    }
+
+    fn word(&self) -> &'static str {
+        match (self.outcome, self.waits_for) {
+            (Some(Outcome::Won), _) => "won",
+            (Some(Outcome::Lost), _) => "lost",
+            (Some(Outcome::Declined), _) => "declined",
+            (None, Some(DeferReason::Held)) => "held",
+            (None, Some(DeferReason::EpochNotOpen | DeferReason::DrawsHalted)) => "deferred",
+            (None, None) => "removed",
+        }
+    }
+
+    fn to_json(&self, reasons: &[Reason]) -> serde_json::Value {
+        let reasons: Vec<_> = reasons
+            .iter()
+            .map(|r| json!({ "code": r.code, "customer": r.customer, "staff": r.staff }))
+            .collect();
+        json!({
+            "source": self.source, "transaction_id": self.transaction_id, "account": self.account.id,
+            "booked_at": self.booked_at, "position": self.position.to_string(), "outcome": self.word(),
+            "removed": self.removed, "reasons": reasons, "considered": self.considered, "draws": self.draws,
+        })
+    }
+
+    fn print(&self, reasons: Vec<Reason>) {
+        println!("{} of {}: {}", self.transaction_id, self.source, self.word());
+        println!("{} at {}", self.account, self.position);
+        println!("\nFor staff");
+        for reason in &reasons {
+            println!("  {}: {}", reason.code, reason.staff);
+        }
+        println!("\nFor the customer");
+        for reason in for_customer(reasons) {
+            println!("  {}", reason.customer);
+        }
+    }
+}
