@@ -42,7 +42,7 @@ impl Campaign {
         done(vec![CampaignEvent::CampaignRevised { version, terms, by }])
     }
 
-    pub(super) fn approve(&self, by: &str, asked: Option<u32>) -> Decision {
+    pub(super) fn approve(&self, now: Timestamp, by: &str, asked: Option<u32>) -> Decision {
         let (version, author, _) = self.latest().ok_or(CampaignRejection::Unknown)?;
         if let Some(asked) = asked.filter(|asked| *asked != version) {
             return Err(CampaignRejection::NotTheLatest { asked, latest: version });
@@ -52,6 +52,10 @@ impl Campaign {
         }
         if author == by {
             return Err(CampaignRejection::AuthorCannotApprove { version, author: author.into() });
+        }
+        // It may have been written before the start, when more could be changed.
+        if let (true, Some(revision)) = (self.started, &self.revision) {
+            check_revision(now, self.known()?, &revision.terms)?;
         }
         done(vec![CampaignEvent::CampaignApproved { version, by: by.into() }])
     }

@@ -24,7 +24,7 @@ impl Campaign {
         match command {
             CampaignCommandKind::Draft(terms) => self.draft(by, terms),
             CampaignCommandKind::Revise(terms) => self.revise(now, by, terms),
-            CampaignCommandKind::Approve { version } => self.approve(by, *version),
+            CampaignCommandKind::Approve { version } => self.approve(now, by, *version),
             CampaignCommandKind::Schedule { start_at } => self.schedule(now, *start_at),
             CampaignCommandKind::Start => self.start(now),
             CampaignCommandKind::Pause { reason } => self.pause(now, reason),

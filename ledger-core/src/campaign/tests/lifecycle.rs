@@ -73,7 +73,12 @@ fn what_a_running_campaign_has_promised_stays() {
         started().when(revise(terms)).then_rejects(rejection);
     }
     let before = Terms { budget: gbp(200_000), ..terms() };
-    approved().when(revise(before)).then_answers(CampaignAnswer::Done);
+    let revised = approved().when(revise(before)).then_answers(CampaignAnswer::Done).accepted();
+    // Written before the start and approved after it, it is too late.
+    let fund_it = "cannot be revised once the campaign has started; fund it instead";
+    let started = revised.clone().and(CampaignCommandKind::Start);
+    started.by("bob").when(approve()).then_rejects(field("budget", fund_it));
+    revised.by("bob").when(approve()).then_answers(CampaignAnswer::Done);
 }
 
 #[test]
