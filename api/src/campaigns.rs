@@ -257,6 +257,7 @@ fn status(rejection: &CampaignRejection) -> StatusCode {
         | CampaignRejection::WindowOver(_)
         | CampaignRejection::OverBudget { .. }
         | CampaignRejection::OverInventory { .. }
+        | CampaignRejection::Beacon { .. }
         | CampaignRejection::EpochState { .. } => StatusCode::CONFLICT,
     }
 }

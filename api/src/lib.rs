@@ -3,6 +3,7 @@
 //!
 //! [`router`] puts it together. [`auth`] says who calls, [`problem`] how a request is refused, [`intake`] takes
 //! transactions in, [`campaigns`] commands campaigns, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
+//! [`proof`] is the page on which a customer recomputes his draw,
 //! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
 //! answers in its place while there is no ledger to serve.
 
@@ -14,6 +15,7 @@ pub mod health;
 pub mod intake;
 pub mod observe;
 pub mod problem;
+pub mod proof;
 
 use std::sync::Arc;
 
@@ -70,6 +72,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/campaigns", post(campaigns::create))
         .route("/v1/campaigns/{id}/{action}", post(campaigns::act))
         .route("/graphql", get(graphql::http::get).post(graphql::http::post).layer(axum::Extension(schema)))
+        .route("/proof", get(proof::get))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

@@ -179,6 +179,10 @@ hash_id! {
     /// A SHA-256 digest.
     Digest, 32
 }
+hash_id! {
+    /// A public beacon's signature of one round: a compressed point of BLS12-381's G1. Its SHA-256 is the randomness.
+    BeaconSignature, 48
+}
 
 impl TransactionKey {
     /// The key of the line that `source` calls `transaction_id`.

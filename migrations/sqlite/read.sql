@@ -135,6 +135,7 @@ CREATE TABLE epochs (
     at_once          INTEGER NOT NULL,
     opened_at        INTEGER,
     beacon           BLOB,
+    beacon_signature BLOB,
     budget_cap_minor INTEGER,
     halt_reason      TEXT,
     draws            INTEGER NOT NULL DEFAULT 0,

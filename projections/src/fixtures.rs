@@ -204,6 +204,7 @@ pub(crate) fn running_campaign() -> Vec<CampaignEvent> {
             opened_at: at(0),
             beacon: Digest([0; 32]),
             budget_cap_minor: 100_000,
+            beacon_signature: None,
         },
     ]
 }

@@ -1,6 +1,8 @@
 //! Between columns and values. A column that does not hold what was written there is a fault, not a default.
 
-use ledger_core::ids::{AccountId, CampaignId, Digest, EntryId, PayoutReference, Source, TransactionId};
+use ledger_core::ids::{
+    AccountId, BeaconSignature, CampaignId, Digest, EntryId, PayoutReference, Source, TransactionId,
+};
 use ledger_core::log::Position;
 use ledger_core::money::{Currency, Money};
 use ledger_core::seal::Sealed;
@@ -82,6 +84,7 @@ columns! {
     Sealed: text |t| Some(Sealed::from_text(t));
     Currency: text Currency::from_code;
     Digest: blob |b| b.try_into().ok().map(Digest);
+    BeaconSignature: blob |b| b.try_into().ok().map(BeaconSignature);
     EntryId: blob |b| b.try_into().ok().map(EntryId);
 }
 

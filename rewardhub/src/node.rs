@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapters::drand::DrandServer;
 use adapters::sandbox::rail::Payment;
 use adapters::sandbox::{Misbehaviour, RecordingNotifier, SandboxRail};
 use anyhow::Context as _;
@@ -10,6 +11,7 @@ use ledger_core::account::CommandKind;
 use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, SeedVault, Settings, Stopped, SubmitError};
 use ledger_core::log::EventLog;
 use ledger_core::seal::Keyring;
+use ledger_core::steps::beacon::Beacon;
 use ledger_core::steps::credit::Credit;
 use ledger_core::steps::intake::Intake;
 use ledger_core::steps::issue::Issue;
@@ -130,8 +132,12 @@ const NOTIFICATIONS: usize = 10_000;
 const CONFIRMATIONS: usize = 1_024;
 
 impl Node {
-    /// Starts steps and projections around an engine.
-    pub async fn start(engine: Engine, misbehaviour: Misbehaviour) -> anyhow::Result<Node> {
+    /// Starts steps and projections around an engine. `beacon_urls` are asked only for campaigns that wait for a beacon.
+    pub async fn start(
+        engine: Engine,
+        misbehaviour: Misbehaviour,
+        beacon_urls: &[String],
+    ) -> anyhow::Result<Node> {
         let stores = Arc::clone(&engine.stores);
         let rail = Arc::new(SandboxRail::open(&stores.rail(), misbehaviour, Arc::clone(&engine.clock))?);
         let notifier = Arc::new(RecordingNotifier::new(NOTIFICATIONS));
@@ -156,6 +162,12 @@ impl Node {
             Reveal::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.seeds)).run(stopping.clone());
         readers.spawn(async {
             reveal.await;
+            Ok(())
+        });
+        let sources = beacon_urls.iter().map(|url| Arc::new(DrandServer::new(url)) as _).collect();
+        let beacon = Beacon::new(ledger(), Arc::clone(&engine.log), sources).run(stopping.clone());
+        readers.spawn(async {
+            beacon.await;
             Ok(())
         });
         readers.spawn(confirmations(Arc::clone(&rail), ledger(), stopping.clone()));

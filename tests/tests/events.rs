@@ -7,7 +7,7 @@ use ledger_core::account::event::{Considered, DeferReason, Exclusion, Line, Outc
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::terms::{RuleCode, Terms};
 use ledger_core::draw::{Algorithm, Draw};
-use ledger_core::ids::{Digest, EntryId, Fingerprint};
+use ledger_core::ids::{BeaconSignature, Digest, EntryId, Fingerprint};
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
 use ledger_core::seal::Sealed;
@@ -186,6 +186,14 @@ fn campaign_events_keep_their_json() {
             opened_at: at(0),
             beacon: Digest([0; 32]),
             budget_cap_minor: 100_000,
+            beacon_signature: None,
+        },
+        CampaignEvent::EpochOpened {
+            epoch: epoch.next(),
+            opened_at: at(0),
+            beacon: Digest([6; 32]),
+            budget_cap_minor: 100_000,
+            beacon_signature: Some(BeaconSignature([7; 48])),
         },
         CampaignEvent::SeedOpened { epoch, purpose: "draw".into() },
         CampaignEvent::EpochHalted { epoch, reason: "suspicion".into() },

@@ -6,6 +6,7 @@ use async_graphql::{Context, Error, ID, Json, Object};
 use ledger_core::draw::{self, PrizeTable};
 use ledger_core::ids::{Source, TransactionId};
 use projections::campaigns::epochs::EpochRow;
+use projections::transactions::TransactionRow;
 
 use super::access::{self, loaders};
 use super::campaign::{self, Campaign};
@@ -38,17 +39,17 @@ impl DrawQuery {
         };
         let mut proofs = Vec::with_capacity(row.draws.len());
         for draw in &row.draws {
-            proofs.push(prove(ctx, draw).await?);
+            proofs.push(prove(ctx, &row, draw).await?);
         }
         Ok(proofs)
     }
 }
 
-async fn prove(ctx: &Context<'_>, draw: &draw::Draw) -> Result<DrawProof, Error> {
+async fn prove(ctx: &Context<'_>, line: &Arc<TransactionRow>, draw: &draw::Draw) -> Result<DrawProof, Error> {
     let name = EpochName(draw.campaign_id.clone(), draw.epoch);
     let epoch = present(loaders(ctx).rows.load_one(name).await?, "epoch of a draw")?;
     let table = table(ctx, draw).await?;
-    Ok(DrawProof { draw: draw.clone(), epoch, table })
+    Ok(DrawProof { line: Arc::clone(line), draw: draw.clone(), epoch, table })
 }
 
 async fn table(ctx: &Context<'_>, draw: &draw::Draw) -> Result<Arc<PrizeTable>, Error> {
@@ -117,6 +118,7 @@ impl Draw {
 
 /// A draw with what was committed to before it.
 pub(super) struct DrawProof {
+    line: Arc<TransactionRow>,
     draw: draw::Draw,
     epoch: Arc<EpochRow>,
     table: Arc<PrizeTable>,
@@ -124,6 +126,26 @@ pub(super) struct DrawProof {
 
 #[Object]
 impl DrawProof {
+    /// Who fed the transaction; with its id and the campaign's it makes the entry.
+    async fn source(&self) -> ID {
+        self.line.source.as_str().into()
+    }
+
+    /// The transaction's id within its source.
+    async fn transaction_id(&self) -> ID {
+        self.line.transaction_id.as_str().into()
+    }
+
+    /// In which campaign.
+    async fn campaign_id(&self) -> ID {
+        self.draw.campaign_id.as_str().into()
+    }
+
+    /// The procedure, `draw-1`.
+    async fn algorithm(&self) -> &'static str {
+        self.draw.algorithm.as_str()
+    }
+
     /// The draw.
     async fn draw(&self) -> Draw {
         Draw::new(self.draw.clone())
@@ -149,9 +171,24 @@ impl DrawProof {
         self.draw.tier_mask
     }
 
+    /// Words of the generator rejected before `r`, to keep it exactly uniform; nearly always 0.
+    async fn rejections(&self) -> u32 {
+        self.draw.rejections
+    }
+
     /// `none`, or a public beacon round.
     async fn beacon_spec(&self) -> &str {
         &self.epoch.beacon_spec
+    }
+
+    /// The round's randomness, 32 bytes in hex; zeros for `none`.
+    async fn beacon(&self) -> Option<String> {
+        self.epoch.beacon.map(|beacon| beacon.to_string())
+    }
+
+    /// The round's signature, 48 bytes in hex, whose SHA-256 the randomness is; null for `none`.
+    async fn beacon_signature(&self) -> Option<String> {
+        self.epoch.beacon_signature.map(|signature| signature.to_string())
     }
 
     /// The seed, 32 bytes in hex; null before the reveal.

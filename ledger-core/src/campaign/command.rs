@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::campaign::terms::{Terms, TermsError};
-use crate::ids::Digest;
+use crate::draw::beacon::BeaconError;
+use crate::ids::{BeaconSignature, Digest};
 use crate::money::Money;
 use crate::seal::Sealed;
 use crate::time::{Epoch, Timestamp};
@@ -90,8 +91,8 @@ pub enum CampaignCommandKind {
     OpenEpoch {
         /// The day.
         epoch: Epoch,
-        /// Public randomness; zeros for `none`.
-        beacon: Digest,
+        /// Of the beacon's round, whose randomness follows from it; none for `none`.
+        signature: Option<BeaconSignature>,
     },
     /// The engine has opened a seed.
     RecordSeedOpening {
@@ -233,6 +234,14 @@ pub enum CampaignRejection {
         tier: String,
         /// How many there are.
         most: u64,
+    },
+    /// Public randomness that is not what the epoch was committed to.
+    #[error("epoch {epoch} cannot be opened: {source}")]
+    Beacon {
+        /// The day.
+        epoch: Epoch,
+        /// What is wrong with it.
+        source: BeaconError,
     },
     /// Not scheduled, not open, or in a state that does not allow it.
     #[error("epoch {epoch} is {state}")]

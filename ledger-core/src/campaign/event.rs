@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::terms::Terms;
 use crate::draw::PrizeTable;
-use crate::ids::Digest;
+use crate::ids::{BeaconSignature, Digest};
 use crate::money::Money;
 use crate::posting::Posting;
 use crate::seal::Sealed;
@@ -168,6 +168,9 @@ pub enum CampaignEvent {
         /// Funded plus reversed when it opened: wins of this epoch happen only while the campaign's spend
         /// stays within it.
         budget_cap_minor: i64,
+        /// What the randomness is the SHA-256 of, so that anyone can check it offline; absent for `none`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beacon_signature: Option<BeaconSignature>,
     },
     /// The seed of a day was opened: whoever did could have foreseen its draws.
     SeedOpened {

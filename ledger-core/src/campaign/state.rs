@@ -75,6 +75,8 @@ pub struct EpochState {
     pub table_hash: Digest,
     /// Nothing draws at or after this time: the end of the grace.
     pub seals_at: Timestamp,
+    /// What it waits for before it opens.
+    pub beacon_spec: String,
     /// Public randomness, once open.
     pub beacon: Option<Digest>,
     /// Funded plus reversed when it opened.
@@ -223,6 +225,7 @@ impl Campaign {
                 sealed_seed,
                 prize_table,
                 table_hash,
+                beacon_spec,
                 inventory,
                 ..
             } => {
@@ -233,6 +236,7 @@ impl Campaign {
                     prize_table: self.shared_table(prize_table),
                     table_hash,
                     seals_at: closes_at.plus_micros(i64::from(grace_days) * DAY_MICROS),
+                    beacon_spec,
                     beacon: None,
                     budget_cap_minor: 0,
                     inventory,

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use super::rules::{Condition, MccRange, Rule, RuleCode, Rules, ShortRules};
+use crate::draw::beacon::{self, BeaconSpec};
 use crate::draw::{ODDS_WHOLE_PPB, PrizeTable};
 use crate::ids::CampaignId;
 use crate::money::Money;
-use crate::time::Timestamp;
+use crate::time::{Epoch, Timestamp};
 
 /// One version of a campaign's terms. Immutable once drafted; `campaign.example.yaml` shows the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +55,7 @@ pub struct Terms {
     /// Days between an epoch's close and its reveal in which late lines still draw, at most 60.
     #[serde(default = "default_grace_days")]
     pub grace_days: u32,
-    /// `none`, until public beacons are supported.
+    /// `none`, or `drand:quicknet`: epochs scheduled from now on wait for a public round of randomness.
     #[serde(default = "default_beacon")]
     pub beacon: String,
 }
@@ -68,7 +69,7 @@ fn default_grace_days() -> u32 {
 }
 
 fn default_beacon() -> String {
-    "none".into()
+    beacon::NONE.into()
 }
 
 /// From when a customer's lines count.
@@ -130,10 +131,16 @@ impl Terms {
         if self.grace_days > 60 {
             return fail("grace_days", "must be at most 60");
         }
-        if self.beacon != "none" {
-            return fail("beacon", "must be \"none\": public beacons are not supported yet");
+        if ![beacon::NONE, beacon::QUICKNET].contains(&self.beacon.as_str()) {
+            return fail("beacon", "must be \"none\" or \"drand:quicknet\"");
         }
         self.rules.validate()
+    }
+
+    /// What an epoch that is committed to at `now` waits for.
+    pub fn beacon_spec(&self, epoch: Epoch, now: Timestamp) -> BeaconSpec {
+        BeaconSpec::of(&self.beacon, epoch.opens_at(), now)
+            .expect("terms are validated when they are drafted")
     }
 
     fn has_tier(&self, name: &str) -> bool {

@@ -137,7 +137,7 @@ fn schedule() -> CampaignCommandKind {
 }
 
 fn open_of(epoch: Epoch) -> CampaignCommandKind {
-    CampaignCommandKind::OpenEpoch { epoch, beacon: Digest([0; 32]) }
+    CampaignCommandKind::OpenEpoch { epoch, signature: None }
 }
 
 fn open() -> CampaignCommandKind {

@@ -4,6 +4,7 @@
 //! All of it is pure: a seed committed to beforehand and ids that only the bank assigns go in, a number
 //! below 10^9 comes out. Odds are parts per 10^9, amounts minor units.
 
+pub mod beacon;
 mod odds;
 mod table;
 
@@ -63,6 +64,15 @@ pub enum Algorithm {
     /// This one.
     #[serde(rename = "draw-1")]
     Draw1,
+}
+
+impl Algorithm {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Algorithm::Draw1 => "draw-1",
+        }
+    }
 }
 
 /// 32 secret bytes behind one epoch's draws. Wiped when dropped, shown by nothing.

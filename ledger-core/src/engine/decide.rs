@@ -9,7 +9,7 @@ use crate::account::event::DeferReason;
 use crate::account::{Answer, CommandKind, Rejection};
 use crate::campaign::{CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
 use crate::draw;
-use crate::ids::{CampaignId, Digest, TransactionKey};
+use crate::ids::{CampaignId, TransactionKey};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
@@ -46,7 +46,7 @@ impl Writer {
             let kind = match due {
                 Due::Start => CampaignCommandKind::Start,
                 Due::Schedule(epoch) => self.schedule(&campaign, epoch)?,
-                Due::Open(epoch) => CampaignCommandKind::OpenEpoch { epoch, beacon: Digest([0; 32]) },
+                Due::Open(epoch) => CampaignCommandKind::OpenEpoch { epoch, signature: None },
             };
             self.campaign(&campaign, kind, &self.own.clone()).await?.map_err(|e| bug("what is due", &e))?;
         }
@@ -54,15 +54,16 @@ impl Writer {
     }
 
     fn schedule(&self, campaign: &CampaignId, epoch: Epoch) -> Result<CampaignCommandKind, Failed> {
-        let (table_hash, beacon) = {
+        let (table_hash, beacon_spec) = {
             let core = self.shared.lock();
             let terms = core.campaigns.get(campaign.as_str()).and_then(|slot| slot.state.terms());
             let (terms, _) = terms.ok_or(Failed::Unavailable)?;
-            (terms.prize_table.hash(), terms.beacon.clone())
+            // The same that the campaign will record: terms and time are the same.
+            (terms.prize_table.hash(), terms.beacon_spec(epoch, core.staging.now).to_string())
         };
         let (seed, sealed_seed) =
             self.seeds.create(campaign, epoch).map_err(|e| unavailable("create a seed", &e))?;
-        let commitment = draw::commitment(campaign, epoch, &table_hash, &beacon, &seed);
+        let commitment = draw::commitment(campaign, epoch, &table_hash, &beacon_spec, &seed);
         Ok(CampaignCommandKind::ScheduleEpoch { epoch, commitment, sealed_seed })
     }
 

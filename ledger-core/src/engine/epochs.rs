@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::account::command::{EpochOffer, Offer, Standing};
-use crate::campaign::state::{Campaign, EpochPhase};
+use crate::campaign::state::{Campaign, EpochPhase, EpochState};
 use crate::campaign::terms::Terms;
-use crate::draw::{self, EpochKey, PrizeTable, Seed};
+use crate::draw::{self, EpochKey, PrizeTable, Seed, beacon};
 use crate::ids::{CampaignId, Digest};
 use crate::seal::{KeyProviderError, Keyring, SealError, Sealed};
 use crate::time::{Epoch, Timestamp};
@@ -193,7 +193,8 @@ pub(super) enum Due {
     Start,
     /// Commit to a seed.
     Schedule(Epoch),
-    /// Let draws begin.
+    /// Let draws begin; never for one that waits for a beacon, which step *beacon* opens: the writer waits for no
+    /// network.
     Open(Epoch),
 }
 
@@ -222,11 +223,11 @@ pub(super) fn due(campaign: &Campaign, now: Timestamp) -> Vec<Due> {
     // An epoch is scheduled one day at a time, so each has its turn; a far-off start waits for its day.
     let schedule = std::iter::successors(Some(first.max(earliest)), |epoch| Some(epoch.next()))
         .take_while(|epoch| *epoch <= last_wanted && in_time(epoch));
-    let scheduled =
-        campaign.epochs().filter(|(_, e)| e.phase == EpochPhase::Scheduled).map(|(epoch, _)| epoch);
+    let waiting = |e: &EpochState| e.phase == EpochPhase::Scheduled && e.beacon_spec == beacon::NONE;
+    let scheduled = campaign.epochs().filter(|(_, e)| waiting(e)).map(|(epoch, _)| epoch);
     let schedule: Vec<Epoch> = schedule.collect();
-    let open: Vec<Epoch> =
-        scheduled.chain(schedule.iter().copied()).filter(|epoch| epoch.opens_at() <= now).collect();
+    let new = schedule.iter().copied().filter(|_| terms.beacon == beacon::NONE);
+    let open: Vec<Epoch> = scheduled.chain(new).filter(|epoch| epoch.opens_at() <= now).collect();
     let mut due: Vec<Due> = schedule.into_iter().map(Due::Schedule).collect();
     due.extend(open.into_iter().map(Due::Open));
     due

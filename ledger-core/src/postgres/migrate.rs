@@ -42,6 +42,12 @@ const MIGRATIONS: &[Migration] = &[
         // A program that does not keep the versions would leave gaps in them.
         needs: 5,
     },
+    Migration {
+        name: "0006_beacon_signature",
+        sql: include_str!("../../../migrations/postgres/0006_beacon_signature.sql"),
+        // A program that does not know beacons would draw without them.
+        needs: 6,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::ids::{AccountId, EntryId, PayoutReference};
+use crate::ids::{AccountId, BeaconSignature, EntryId, PayoutReference};
 use crate::money::Money;
 
 /// The key under which a rail pays at most once: `entry_id:attempt`.
@@ -91,4 +91,19 @@ pub struct NotifyError(pub String);
 pub trait Notifier: Send + Sync {
     /// Sends one message.
     async fn notify(&self, notification: &Notification) -> Result<(), NotifyError>;
+}
+
+/// The source could not be asked, or answered something else than a round.
+#[derive(Debug, thiserror::Error)]
+#[error("the beacon's source did not answer: {0}")]
+pub struct BeaconSourceError(pub String);
+
+/// Knows the rounds of drand's quicknet. Contract:
+/// - the signature of exactly the round that was asked for, or `None` while it is not there yet;
+/// - never trusted: whoever asks checks the signature;
+/// - answers or fails within some seconds; its name (`Display`) carries no secret.
+#[async_trait]
+pub trait BeaconSource: fmt::Display + Send + Sync {
+    /// The signature of a round.
+    async fn round(&self, round: u64) -> Result<Option<BeaconSignature>, BeaconSourceError>;
 }

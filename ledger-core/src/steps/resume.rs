@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::account::AccountEvent;
 use crate::account::command::PreparedTransaction;
 use crate::account::event::{DeferReason, Line};
+use crate::campaign::CampaignEvent;
 use crate::engine::{Context, Ledger, RowResult, SubmitError};
 use crate::ids::{AccountId, TransactionKey};
 use crate::log::StoredEvent;
@@ -23,6 +26,8 @@ pub struct Resume {
     ledger: Ledger,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
+    /// Counts the epochs that were seen to open.
+    opened: watch::Sender<u64>,
 }
 
 /// One line that waits.
@@ -34,11 +39,14 @@ pub struct Waiting {
 
 /// How often a waiting line looks at the clock, which may jump.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A day whose beacon is late keeps all its lines waiting: an opening wakes them, and they look by themselves ever less
+/// often, so that a hundred thousand of them do not keep the writer busy.
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(128);
 
 impl Resume {
     /// A step that commands this ledger.
     pub fn new(ledger: Ledger, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Resume {
-        Resume { ledger, keyring, clock }
+        Resume { ledger, keyring, clock, opened: watch::Sender::new(0) }
     }
 
     /// The line as it was brought; `None` once its details cannot be opened any more.
@@ -94,13 +102,21 @@ impl Step for Resume {
                 };
                 vec![Waiting { account_id, line, context: caused_by("step:resume", stored) }]
             }
+            LedgerEvent::Campaign(CampaignEvent::EpochOpened { .. }) => {
+                self.opened.send_modify(|opened| *opened += 1);
+                vec![]
+            }
             _ => vec![],
         }
     }
 
     async fn perform(&self, waiting: Waiting) -> Result<(), SubmitError> {
         let opens_at = Epoch::of(waiting.line.booked_at).opens_at();
+        let mut opened = self.opened.subscribe();
+        let mut pause = LOOK_AGAIN;
         loop {
+            // Before the look: what opens during it counts.
+            opened.mark_unchanged();
             while self.clock.now() < opens_at {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -111,7 +127,10 @@ impl Step for Resume {
             match persist(rows).await?.as_slice() {
                 // The campaign has not opened its epoch yet.
                 [Ok(receipt)] if receipt.result == RowResult::Deferred => {
-                    tokio::time::sleep(LOOK_AGAIN).await
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LOOK_AGAIN_MAX),
+                        _ = opened.changed() => {}
+                    }
                 }
                 _ => return Ok(()),
             }

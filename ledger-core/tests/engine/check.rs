@@ -6,9 +6,9 @@ use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Line, Outcome};
 use ledger_core::audit::replay::{Decoded, Replay, Summary};
 use ledger_core::campaign::CampaignEvent;
-use ledger_core::draw::{self, Draw, EpochKey, PrizeTable};
+use ledger_core::draw::{self, Draw, EpochKey, PrizeTable, Seed, beacon};
 use ledger_core::engine::{Receipt, RowResult, SeedVault};
-use ledger_core::ids::{CampaignId, Digest, EntryId, TransactionKey};
+use ledger_core::ids::{CampaignId, EntryId, TransactionKey};
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{Position, StoredEvent};
 use ledger_core::money::Money;
@@ -57,12 +57,21 @@ pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
                 let campaign: CampaignId = stored.stream.id.parse().unwrap();
                 let seed = seeds.open(&campaign, epoch, &sealed_seed).unwrap();
                 assert_eq!(commitment, draw::commitment(&campaign, epoch, &table_hash, &beacon_spec, &seed));
-                let key = draw::epoch_key(&seed, &Digest([0; 32]), &campaign, epoch);
-                epochs.insert((campaign, epoch), EpochSeen::new(key, prize_table, inventory));
+                let seen = EpochSeen::new(seed, beacon_spec, prize_table, inventory);
+                epochs.insert((campaign, epoch), seen);
             }
-            LedgerEvent::Campaign(CampaignEvent::EpochOpened { epoch, budget_cap_minor, .. }) => {
+            LedgerEvent::Campaign(CampaignEvent::EpochOpened {
+                epoch,
+                beacon,
+                budget_cap_minor,
+                beacon_signature,
+                ..
+            }) => {
                 let campaign: CampaignId = stored.stream.id.parse().unwrap();
-                epochs.get_mut(&(campaign, epoch)).unwrap().cap_minor = Some(budget_cap_minor);
+                let seen = epochs.get_mut(&(campaign.clone(), epoch)).unwrap();
+                assert_eq!(beacon::verify(&seen.beacon_spec, &beacon, beacon_signature.as_ref()), Ok(()));
+                seen.key = Some(draw::epoch_key(&seen.seed, &beacon, &campaign, epoch));
+                seen.cap_minor = Some(budget_cap_minor);
             }
             _ => {}
         }
@@ -70,7 +79,9 @@ pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
 }
 
 struct EpochSeen {
-    key: EpochKey,
+    seed: Seed,
+    beacon_spec: String,
+    key: Option<EpochKey>,
     table: PrizeTable,
     inventory: BTreeMap<String, u64>,
     cap_minor: Option<i64>,
@@ -85,13 +96,19 @@ struct Spent {
 }
 
 impl EpochSeen {
-    fn new(key: EpochKey, table: PrizeTable, inventory: BTreeMap<String, u64>) -> EpochSeen {
-        EpochSeen { key, table, inventory, cap_minor: None, mask: 0 }
+    fn new(
+        seed: Seed,
+        beacon_spec: String,
+        table: PrizeTable,
+        inventory: BTreeMap<String, u64>,
+    ) -> EpochSeen {
+        EpochSeen { seed, beacon_spec, key: None, table, inventory, cap_minor: None, mask: 0 }
     }
 
     fn check(&mut self, draw: &Draw, spent: &mut Spent, stored: &StoredEvent) {
         let place = stored.position;
-        assert_eq!(draw::roll(&self.key, &draw.entry_id).r, draw.r, "r at {place}");
+        let key = self.key.as_ref().expect("nothing draws before the epoch opens");
+        assert_eq!(draw::roll(key, &draw.entry_id).r, draw.r, "r at {place}");
         assert_eq!(self.table.tier(draw.r, draw.tier_mask), draw.tier.map(|t| t as usize), "tier at {place}");
         let cap_minor = self.cap_minor.expect("nothing draws before the epoch opens");
         assert_eq!(draw.budget_left_minor, (cap_minor - spent.minor).max(0), "what is left at {place}");

@@ -57,7 +57,12 @@ fn failed(events: &[StoredEvent], row: &serde_json::Value) -> Vec<RuleCode> {
 }
 
 /// Runs step *resume* until `done` holds of the log.
-async fn run_resume(world: &World, node: &Node, log: &SimulatedLog, done: impl Fn(&[StoredEvent]) -> bool) {
+pub(crate) async fn run_resume(
+    world: &World,
+    node: &Node,
+    log: &SimulatedLog,
+    done: impl Fn(&[StoredEvent]) -> bool,
+) {
     let resume = Resume::new(node.ledger.clone(), Arc::clone(&world.keyring), Arc::clone(&world.clock) as _);
     let checkpoints = Arc::new(Checkpoints::open(&world.folder.path().join("steps.db")).unwrap());
     let (stop, stopped) = watch::channel(false);

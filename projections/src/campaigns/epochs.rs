@@ -3,7 +3,7 @@
 //! While an epoch is open its totals are counted from decisions; `EpochClosed` puts its own in their place.
 
 use ledger_core::campaign::CampaignEvent;
-use ledger_core::ids::{CampaignId, Digest};
+use ledger_core::ids::{BeaconSignature, CampaignId, Digest};
 use ledger_core::log::Position;
 use ledger_core::time::{Epoch, Timestamp};
 
@@ -17,7 +17,7 @@ use crate::row;
 const NEVER_SCHEDULED: &str = "an epoch that was never scheduled";
 /// By name: `*` would change under a prepared statement when a migration adds a column.
 const COLUMNS: &str = "campaign_id, epoch, status, opens_at, closes_at, grace_days, commitment, table_hash, beacon_spec, \
-     at_once, opened_at, beacon, budget_cap_minor, halt_reason, draws, paid_minor, root, seed";
+     at_once, opened_at, beacon, beacon_signature, budget_cap_minor, halt_reason, draws, paid_minor, root, seed";
 
 row::words! {
     /// Where an epoch stands.
@@ -62,6 +62,8 @@ pub struct EpochRow {
     pub opened_at: Option<Timestamp>,
     /// The public randomness, once open.
     pub beacon: Option<Digest>,
+    /// What the randomness is the SHA-256 of; absent for `none`.
+    pub beacon_signature: Option<BeaconSignature>,
     /// What may be spent in it, in minor units, once open.
     pub budget_cap_minor: Option<i64>,
     /// Why it was halted, if ever.
@@ -121,6 +123,7 @@ fn read(conn: &Connection, row: &Row) -> Result<EpochRow, ProjectionError> {
         at_once: row.get("at_once")?,
         opened_at: row.get("opened_at")?,
         beacon: row.get("beacon")?,
+        beacon_signature: row.get("beacon_signature")?,
         budget_cap_minor: row.get("budget_cap_minor")?,
         halt_reason: row.get("halt_reason")?,
         draws: row.get("draws")?,
@@ -204,11 +207,21 @@ pub(super) fn apply(
                 *at_once,
             ],
         ),
-        CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor } => change(
-            "UPDATE epochs SET status = 'open', opened_at = ?3, beacon = ?4, budget_cap_minor = ?5
+        CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor, beacon_signature } => {
+            change(
+                "UPDATE epochs SET status = 'open', opened_at = ?3, beacon = ?4, budget_cap_minor = ?5,
+                 beacon_signature = ?6
              WHERE campaign_id = ?1 AND epoch = ?2",
-            &values![id, epoch.to_string(), *opened_at, beacon, *budget_cap_minor],
-        ),
+                &values![
+                    id,
+                    epoch.to_string(),
+                    *opened_at,
+                    beacon,
+                    *budget_cap_minor,
+                    beacon_signature.as_ref()
+                ],
+            )
+        }
         CampaignEvent::EpochHalted { epoch, reason } => change(
             "UPDATE epochs SET status = 'halted', halt_reason = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
             &values![id, epoch.to_string(), reason],

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use compact_str::CompactString;
-use ledger_core::ids::{Digest, EntryId};
+use ledger_core::ids::{BeaconSignature, Digest, EntryId};
 use ledger_core::log::Position;
 use ledger_core::seal::Sealed;
 use ledger_core::time::Timestamp;
@@ -139,6 +139,12 @@ impl<'a> From<&'a Sealed> for Value<'a> {
 impl<'a> From<&'a Digest> for Value<'a> {
     fn from(digest: &'a Digest) -> Self {
         Value::Blob(digest.0.as_slice().into())
+    }
+}
+
+impl<'a> From<&'a BeaconSignature> for Value<'a> {
+    fn from(signature: &'a BeaconSignature) -> Self {
+        Value::Blob(signature.0.as_slice().into())
     }
 }
 

@@ -8,6 +8,7 @@ mod campaign;
 mod explain;
 mod ingest;
 mod migrate;
+mod proof;
 mod rebuild;
 mod sandbox;
 mod serve;
@@ -49,6 +50,8 @@ pub enum Command {
     Audit(audit::Arguments),
     /// Say why a transaction won or did not, for the customer and for staff.
     Explain(explain::Arguments),
+    /// Print the proof of a transaction's draws, or write the page that recomputes it in a browser.
+    Proof(proof::Arguments),
     /// Build a read model anew from the log.
     Rebuild(rebuild::Arguments),
     /// Print a token of the sandbox's own issuer.
@@ -72,6 +75,7 @@ impl Command {
             Command::Backtest(arguments) => block_on(backtest::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
             Command::Explain(arguments) => block_on(explain::run(arguments)),
+            Command::Proof(arguments) => block_on(proof::run(arguments)),
             Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
             #[cfg(feature = "bench")]
             Command::Bench(arguments) => block_on(bench::run(arguments)),

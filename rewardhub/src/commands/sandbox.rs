@@ -72,7 +72,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let stores = Arc::new(Stores::embedded(&folder, lock)?);
     let settings = Settings { open_enrolment: true, ..Settings::default() };
     let engine = Engine::start(&stores, &settings).await?;
-    let mut node = Node::start(engine, Misbehaviour::usual().with_seed(arguments.seed)).await?;
+    let beacons = adapters::drand::PUBLIC.map(str::to_owned);
+    let mut node = Node::start(engine, Misbehaviour::usual().with_seed(arguments.seed), &beacons).await?;
     start_campaign(&node.engine).await?;
     let issuer = Arc::new(SandboxIssuer::open_or_create(&folder.issuer())?);
     let router = api::router(node.api_state(ApiSettings {

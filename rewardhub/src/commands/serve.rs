@@ -31,6 +31,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let mut config = arguments.at.config()?;
+    config.check_profile()?;
     // Unlike for the commands that write a folder of one's own.
     config.open_enrolment.get_or_insert(false);
     let verifier = Arc::new(verifier(&config)?);
@@ -95,7 +96,7 @@ async fn lead(config: &Config, front: &Front) -> anyhow::Result<Node> {
         }
         tokio::time::sleep(ASK_AGAIN).await;
     };
-    Node::start(engine, Misbehaviour::none()).await
+    Node::start(engine, Misbehaviour::none(), &config.beacon_urls).await
 }
 
 /// What we wait for, logged when it changes.

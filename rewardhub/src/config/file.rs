@@ -23,6 +23,8 @@ pub struct File {
     pub(super) ready: Option<Ready>,
     pub(super) tokens: Option<Tokens>,
     pub(super) payout: Value,
+    pub(super) beacon: Option<Beacon>,
+    pub(super) profile: Value,
     pub(super) shutdown_grace: Value,
 }
 
@@ -40,6 +42,12 @@ pub(super) struct Database {
 pub(super) struct Ready {
     pub(super) lag_max_events: Value,
     pub(super) lag_max: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Beacon {
+    pub(super) urls: Value,
 }
 
 #[derive(Default, Deserialize)]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use ledger_core::postgres::{self, Address};
 
 pub use file::File;
-use parse::{address, choice, duration, flag, folder, log, number, text};
+use parse::{address, choice, duration, flag, folder, log, number, text, urls};
 
 use crate::secret::Secret;
 
@@ -37,6 +37,10 @@ pub struct Config {
     pub ready: api::health::Bounds,
     /// Whose tokens are accepted; only a service needs to know.
     pub tokens: Option<Tokens>,
+    /// Servers of the public beacon, asked in turn; nobody is asked unless a campaign waits for it.
+    pub beacon_urls: Vec<String>,
+    /// Set where the profile is `production`: what in this configuration is not for production, refused by `serve`.
+    pub production: Option<Production>,
     /// How long requests and the writer may take to finish once told to stop.
     pub shutdown_grace: Duration,
 }
@@ -64,6 +68,13 @@ pub enum Tokens {
         /// A JSON Web Key Set.
         jwks: PathBuf,
     },
+}
+
+/// The profile `production`: what it asks for beyond settings that can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Production {
+    /// Where it was set.
+    source: String,
 }
 
 /// A setting that cannot be used: exit code 2.
@@ -241,6 +252,17 @@ impl Sources<'_> {
             lag_max: self.value("ready.lag_max", ready.lag_max, short, bounds.lag_max)?,
         };
         self.value("payout", file.payout, |text| choice(text, &[("sandbox", ())]), ())?;
+        let public = adapters::drand::PUBLIC.map(str::to_owned).to_vec();
+        let beacon_urls = self.value("beacon.urls", file.beacon.unwrap_or_default().urls, urls, public)?;
+        let profile = self.find("profile", file.profile)?;
+        let production = match &profile {
+            Some(given)
+                if given.parse(|text| choice(text, &[("standard", false), ("production", true)]))? =>
+            {
+                Some(Production { source: given.source.clone() })
+            }
+            _ => None,
+        };
         let grace = |text: &str| duration(text, Duration::ZERO, HOUR);
         Ok(Config {
             lease_ttl: self.value("lease_ttl", file.lease_ttl, ttl, Duration::from_secs(10))?,
@@ -251,6 +273,8 @@ impl Sources<'_> {
                 grace,
                 Duration::from_secs(20),
             )?,
+            beacon_urls,
+            production,
             tokens: self.tokens(tokens, listen)?,
             listen,
             data,
@@ -322,6 +346,29 @@ impl Sources<'_> {
                 Ok(Some(Tokens::Issuer { issuer, audience, jwks }))
             }
         }
+    }
+}
+
+impl Config {
+    /// Refuses what is for one machine and not for customers' money, all of it in one message.
+    ///
+    /// `enrolment: open` is not refused: until accounts can be opened in another way, a feed that is trusted to do so
+    /// is the only one. `serve` never has a GraphiQL with a token, so there is none to refuse.
+    pub fn check_profile(&self) -> Result<(), ConfigError> {
+        let Some(Production { source }) = &self.production else { return Ok(()) };
+        let mut why = vec![
+            "data: the root key is a file in the data folder, readable by whoever gets hold of the disk; needed is a \
+             key provider that keeps it elsewhere (a KMS), and there is none yet",
+            "payout: the sandbox rail pays nobody; needed is a real one, and there is none yet",
+        ];
+        if self.tokens == Some(Tokens::Sandbox) {
+            why.push(
+                "tokens.jwks: whoever can read the data folder can make the sandbox issuer's tokens; needed are \
+                 tokens.issuer and the file of its keys",
+            );
+        }
+        let why = format!("production is refused\n  {}", why.join("\n  "));
+        Err(ConfigError::Setting { setting: "profile", source_of_value: source.clone(), why })
     }
 }
 

@@ -64,3 +64,17 @@ pub(super) fn text(text: &str) -> Result<String, String> {
 pub(super) fn folder(path: &str) -> Result<PathBuf, String> {
     text(path).map(PathBuf::from)
 }
+
+/// Addresses separated by commas. `http` will do where signatures say whether an answer is right.
+pub(super) fn urls(list: &str) -> Result<Vec<String>, String> {
+    let urls: Vec<String> = list.split(',').map(|url| url.trim().to_owned()).collect();
+    let is_url = |url: &String| {
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        host.is_some_and(|host| !host.is_empty() && !host.contains(['@', ' ', '?', '#']))
+    };
+    if urls.iter().all(is_url) {
+        Ok(urls)
+    } else {
+        Err("must be addresses such as https://api.drand.sh, separated by commas, without passwords".into())
+    }
+}

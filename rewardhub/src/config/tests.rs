@@ -50,6 +50,9 @@ fn the_example_is_a_configuration_and_sets_every_setting() {
         "jwks:",
         "allow_sandbox_issuer:",
         "payout:",
+        "beacon:",
+        "urls:",
+        "profile:",
         "shutdown_grace:",
     ] {
         assert!(example.contains(setting), "{setting}");
@@ -111,6 +114,10 @@ fn a_bad_value_is_named_with_its_source() {
         ("\n\nlease_ttl: soon\n", "c.yaml:3: lease_ttl: must be a time from 2s to 1h, not \"soon\""),
         ("lease_ttl: 100ms\n", "c.yaml:1: lease_ttl: must be a time from 2s to 1h, not \"100ms\""),
         ("enrolment: all\n", "c.yaml:1: enrolment: must be listed or open, not \"all\""),
+        ("profile: prod\n", "c.yaml:1: profile: must be standard or production, not \"prod\""),
+        ("beacon: { urls: api.drand.sh }\n", "c.yaml:1: beacon.urls: must be addresses such as"),
+        ("beacon: { urls: 'https://u:s3cret@h' }\n", "c.yaml:1: beacon.urls: must be addresses such as"),
+        ("beacon:\n  urls: ''\n", "c.yaml:2: beacon.urls: must be addresses such as"),
         ("payout: real\n", "c.yaml:1: payout: must be sandbox, not \"real\""),
         (
             "database:\n  connections_max: 0\n",
@@ -148,4 +155,30 @@ fn a_bad_value_is_named_with_its_source() {
     assert!(refused.starts_with("REWARDHUB_LOG: log: must be") && !refused.contains("s3cret"), "{refused}");
     let missing = load(None, &[("REWARDHUB_CONFIG", "/no/such.yaml")]).unwrap_err();
     assert!(missing.starts_with("cannot read the configuration /no/such.yaml"), "{missing}");
+}
+
+#[test]
+fn the_beacon_is_asked_at_public_servers_unless_others_are_named() {
+    assert_eq!(from_file("").unwrap().beacon_urls, ["https://api.drand.sh", "https://drand.cloudflare.com"]);
+    let ours = load(None, &[("REWARDHUB_BEACON_URLS", "http://10.0.0.7:8080/drand, https://b")]).unwrap();
+    assert_eq!(ours.beacon_urls, ["http://10.0.0.7:8080/drand", "https://b"]);
+}
+
+#[test]
+fn production_refuses_what_is_for_one_machine_and_says_all_of_it() {
+    for standard in ["", "profile: standard\n"] {
+        assert_eq!(from_file(standard).unwrap().check_profile(), Ok(()));
+    }
+    let refused =
+        |file, variables: &[_]| load(Some(file), variables).unwrap().check_profile().unwrap_err().to_string();
+    let all = refused("tokens: { jwks: sandbox }\nprofile: production\n", &[]);
+    assert!(all.contains(".yaml:2: profile: production is refused"), "{all}");
+    for setting in
+        ["data: the root key is a file", "payout: the sandbox rail", "tokens.jwks: whoever can read"]
+    {
+        assert!(all.contains(&format!("\n  {setting}")), "{setting}: {all}");
+    }
+    let variable = [("REWARDHUB_PROFILE", "production")];
+    let fewer = refused("profile: standard\ntokens: { issuer: i, jwks: k }\n", &variable);
+    assert!(fewer.starts_with("REWARDHUB_PROFILE: profile: ") && !fewer.contains("tokens"), "{fewer}");
 }

@@ -20,6 +20,10 @@ fn what_cannot_be_used_is_named_with_its_source() {
         ("listen: 127.0.0.1:0\n", "tokens.jwks is not set"),
         ("log: postgres://app:s3cret@127.0.0.1\n", "c.yaml:1: log: not an address of the form"),
         ("log: postgres://app:s3cret@127.0.0.1/x\nlogg: 1\n", "c.yaml:2: "),
+        (
+            "tokens: { jwks: sandbox }\nlisten: 127.0.0.1:0\nprofile: production\n",
+            "c.yaml:3: profile: production is refused\n  data: the root key is a file",
+        ),
         ("tokens:\n  issuer: i\n  jwks: https://i/keys\n", "c.yaml:3: tokens.jwks: must be a file"),
     ] {
         let refused = home.run(&["serve", "--config", &yaml(content)]).expect_code(2);

@@ -131,15 +131,16 @@ impl Book {
                     self.epochs.insert(*epoch, book);
                 }
             }
-            CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor } => {
+            CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor, beacon_signature } => {
                 let cap_minor = self.funded_minor + self.reversed_recorded_minor;
                 findings.compare(&place, "budget_cap_minor", cap_minor, i128::from(*budget_cap_minor));
                 let Some(book) = self.epoch(*epoch, &place, findings) else { return };
                 if *opened_at < epoch.opens_at() || stored.recorded_at < epoch.opens_at() {
                     findings.add(&place, "opened_at", format!("from {} on", epoch.opens_at()), opened_at);
                 }
-                if book.beacon_spec == "none" {
-                    findings.compare(&place, "beacon", Digest([0; 32]), *beacon);
+                if let Err(error) = draw::beacon::verify(&book.beacon_spec, beacon, beacon_signature.as_ref())
+                {
+                    findings.add(&place, "beacon", &book.beacon_spec, error);
                 }
                 if book.cap_minor.replace(cap_minor).is_some() {
                     findings.add(&place, "epoch", format!("{epoch} opened once"), "opened again");

@@ -4,7 +4,8 @@ use super::{Decision, UNCHANGED, done};
 use crate::campaign::command::{CampaignAnswer, CampaignRejection, EpochTally};
 use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::{Campaign, EpochPhase};
-use crate::ids::Digest;
+use crate::draw::beacon::BeaconSpec;
+use crate::ids::{BeaconSignature, Digest};
 use crate::seal::Sealed;
 use crate::time::{DAY_MICROS, Epoch, Timestamp};
 
@@ -29,19 +30,33 @@ impl Campaign {
             sealed_seed: sealed_seed.clone(),
             prize_table: terms.prize_table.clone(),
             table_hash: terms.prize_table.hash(),
-            beacon_spec: terms.beacon.clone(),
+            beacon_spec: terms.beacon_spec(epoch, now).to_string(),
             at_once: epoch.opens_at() < now.plus_micros(DAY_MICROS),
             version: self.version,
             inventory: terms.inventory.clone(),
         }])
     }
 
-    pub(super) fn open_epoch(&self, now: Timestamp, epoch: Epoch, beacon: Digest) -> Decision {
+    /// The beacon is checked here although whoever brings it has checked it: this is the one place that no caller
+    /// can go around, it is pure, and it takes some milliseconds once for each epoch.
+    pub(super) fn open_epoch(
+        &self,
+        now: Timestamp,
+        epoch: Epoch,
+        signature: Option<BeaconSignature>,
+    ) -> Decision {
         let state = self.epoch_state(epoch)?;
         match state.phase {
             EpochPhase::Scheduled if now >= epoch.opens_at() => {
-                let budget_cap_minor = self.budget_cap()?;
-                done(vec![CampaignEvent::EpochOpened { epoch, opened_at: now, beacon, budget_cap_minor }])
+                let spec = state.beacon_spec.parse::<BeaconSpec>();
+                let beacon = spec.and_then(|spec| spec.randomness(signature.as_ref()));
+                done(vec![CampaignEvent::EpochOpened {
+                    epoch,
+                    opened_at: now,
+                    beacon: beacon.map_err(|source| CampaignRejection::Beacon { epoch, source })?,
+                    budget_cap_minor: self.budget_cap()?,
+                    beacon_signature: signature,
+                }])
             }
             EpochPhase::Scheduled => {
                 Err(CampaignRejection::EpochState { epoch, state: "not due to open yet" })

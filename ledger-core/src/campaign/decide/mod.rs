@@ -38,7 +38,7 @@ impl Campaign {
             CampaignCommandKind::ScheduleEpoch { epoch, commitment, sealed_seed } => {
                 self.schedule_epoch(now, *epoch, *commitment, sealed_seed)
             }
-            CampaignCommandKind::OpenEpoch { epoch, beacon } => self.open_epoch(now, *epoch, *beacon),
+            CampaignCommandKind::OpenEpoch { epoch, signature } => self.open_epoch(now, *epoch, *signature),
             CampaignCommandKind::RecordSeedOpening { epoch, purpose } => {
                 self.record_seed_opening(*epoch, purpose)
             }

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::campaign::state::EpochPhase;
+use crate::draw::beacon::{BeaconError, BeaconSpec};
+use crate::ids::BeaconSignature;
 
 #[test]
 fn an_epoch_is_committed_to_once() {
@@ -37,6 +39,7 @@ fn an_epoch_opens_on_its_day_with_what_the_budget_has_then() {
         opened_at: at("2026-11-22T00:00:00Z"),
         beacon: Digest([0; 32]),
         budget_cap_minor: 105_500,
+        beacon_signature: None,
     }]);
 }
 
@@ -136,4 +139,52 @@ fn an_epoch_halted_before_it_opened_still_has_to_open() {
     let resumed = scheduled().and(halt()).and(resume("one")).by("bob").and(resume("two"));
     assert_eq!(resumed.state.epoch(epoch()).unwrap().phase, EpochPhase::Scheduled);
     resumed.when(open()).then_answers(CampaignAnswer::Done);
+}
+
+/// What was recorded from the public beacon for this round.
+fn signature(round: u64) -> BeaconSignature {
+    let file: serde_json::Value =
+        serde_json::from_str(include_str!("../../../testdata/quicknet-rounds.json")).unwrap();
+    let rounds = file["rounds"].as_array().unwrap();
+    let recorded = rounds.iter().find(|r| r["round"] == round).unwrap();
+    serde_json::from_value(recorded["signature"].clone()).unwrap()
+}
+
+#[test]
+fn an_epoch_with_a_beacon_opens_with_that_round_and_nothing_else() {
+    let spec = BeaconSpec::Quicknet { round: 32_281_667 };
+    let round_time = spec.appears_at().unwrap();
+    let day = Epoch::of(round_time);
+    let terms = Terms { starts_at: day.opens_at(), beacon: "drand:quicknet".into(), ..terms() };
+    let started =
+        nothing().and(draft(terms)).by("bob").and(approve()).by("alice").and(CampaignCommandKind::Start);
+    let scheduled = started.at(round_time.plus_micros(-30_000_000)).and(schedule_of(day));
+    assert_eq!(scheduled.state.epoch(day).unwrap().beacon_spec, spec.to_string());
+    let open = |signature| CampaignCommandKind::OpenEpoch { epoch: day, signature };
+    let refused = |source| CampaignRejection::Beacon { epoch: day, source };
+    scheduled.clone().when(open(None)).then_rejects(refused(BeaconError::NoSignature));
+    scheduled.clone().when(open(Some(signature(1000)))).then_rejects(refused(BeaconError::WrongSignature));
+    let beacon = spec.randomness(Some(&signature(32_281_667))).unwrap();
+    scheduled.when(open(Some(signature(32_281_667)))).then([CampaignEvent::EpochOpened {
+        epoch: day,
+        opened_at: round_time.plus_micros(-30_000_000),
+        beacon,
+        budget_cap_minor: 100_000,
+        beacon_signature: Some(signature(32_281_667)),
+    }]);
+}
+
+#[test]
+fn an_epoch_without_a_beacon_opens_with_none() {
+    let refused = CampaignRejection::Beacon { epoch: epoch(), source: BeaconError::NoBeacon };
+    let kind = CampaignCommandKind::OpenEpoch { epoch: epoch(), signature: Some(signature(1000)) };
+    scheduled().when(kind).then_rejects(refused);
+}
+
+#[test]
+fn a_campaign_waits_for_no_beacon_or_for_quicknet() {
+    for (beacon, fine) in [("none", true), ("drand:quicknet", true), ("drand", false), ("", false)] {
+        let terms = Terms { beacon: beacon.into(), ..terms() };
+        assert_eq!(terms.validate().is_ok(), fine, "{beacon}");
+    }
 }

@@ -49,7 +49,7 @@ impl Written {
 
     /// With a rail that always pays at once.
     pub(super) async fn serve(self) -> anyhow::Result<Served> {
-        let node = Node::start(self.engine, Misbehaviour::none()).await?;
+        let node = Node::start(self.engine, Misbehaviour::none(), &[]).await?;
         Ok(Served { node, database: self.database, _folder: self.folder })
     }
 

@@ -1,0 +1,257 @@
+"use strict";
+// Recomputes one draw from its proof, as draw-1 says. Needs nothing but this file: in a browser it is part of the page,
+// and `node proof.js < proof.json` does the same on a command line (exit code 1 if anything differs).
+//
+// A proof is one element of GraphQL's `drawProof`; the whole answer is read as well.
+
+const T = "rewardhub/draw-1/"; // in front of everything that is hashed
+const ODDS_WHOLE = 1000000000n;
+const utf8 = new TextEncoder();
+
+// Bytes ---------------------------------------------------------------------------------------------------------------
+
+const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+function unhex(text, length, name) {
+  if (typeof text !== "string" || !/^[0-9a-f]*$/.test(text) || text.length !== 2 * length) {
+    throw new Error(`${name} is not ${length} bytes in hex`);
+  }
+  return Uint8Array.from({ length }, (_, i) => parseInt(text.slice(2 * i, 2 * i + 2), 16));
+}
+
+function concat(...parts) {
+  const bytes = parts.map((part) => (typeof part === "string" ? utf8.encode(part) : part));
+  const all = new Uint8Array(bytes.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of bytes) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+// Length as 4 bytes big-endian, then the bytes.
+function lp(part) {
+  const bytes = concat(part);
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, bytes.length);
+  return concat(length, bytes);
+}
+
+// RFC 8785: keys in the order of their UTF-16 units, everything else as JSON.stringify writes it.
+function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  const fields = Object.keys(value).sort();
+  return `{${fields.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
+}
+
+// draw-1 --------------------------------------------------------------------------------------------------------------
+
+const sha256 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", concat(...parts)));
+
+const tableHash = (table) => sha256(T, "prize-table", canonical(table));
+
+const entryId = (campaign, source, transaction) => sha256(T, "entry", lp(campaign), lp(source), lp(transaction));
+
+const commitment = (campaign, epoch, table, beaconSpec, seed) =>
+  sha256(T, "commit", lp(campaign), lp(epoch), lp(table), lp(beaconSpec), seed);
+
+async function epochKey(seed, beacon, campaign, epoch) {
+  const key = await crypto.subtle.importKey("raw", seed, "HKDF", false, ["deriveBits"]);
+  const info = concat(T, "key", lp(campaign), lp(epoch));
+  return new Uint8Array(await crypto.subtle.deriveBits({ name: "HKDF", hash: "SHA-256", salt: beacon, info }, key, 256));
+}
+
+async function drawSeed(key, entry) {
+  const hmac = await crypto.subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign("HMAC", hmac, concat(T, "draw", entry)));
+}
+
+// One block of ChaCha20 (20 rounds, 64-bit counter, nonce 0) as 16 words.
+function chacha20(key, counter) {
+  const view = new DataView(key.buffer, key.byteOffset, 32);
+  const start = [0x61707865, 0x3320646e, 0x79622d32, 0x6b206574];
+  for (let i = 0; i < 8; i++) start.push(view.getUint32(4 * i, true));
+  start.push(counter, 0, 0, 0);
+  const x = Uint32Array.from(start);
+  const turn = (word, bits) => (word << bits) | (word >>> (32 - bits));
+  const quarter = (a, b, c, d) => {
+    x[a] += x[b]; x[d] = turn(x[d] ^ x[a], 16);
+    x[c] += x[d]; x[b] = turn(x[b] ^ x[c], 12);
+    x[a] += x[b]; x[d] = turn(x[d] ^ x[a], 8);
+    x[c] += x[d]; x[b] = turn(x[b] ^ x[c], 7);
+  };
+  for (let round = 0; round < 10; round++) {
+    quarter(0, 4, 8, 12); quarter(1, 5, 9, 13); quarter(2, 6, 10, 14); quarter(3, 7, 11, 15);
+    quarter(0, 5, 10, 15); quarter(1, 6, 11, 12); quarter(2, 7, 8, 13); quarter(3, 4, 9, 14);
+  }
+  return x.map((word, i) => word + start[i]);
+}
+
+// A number below n, exactly uniform: words at or above the largest multiple of n are rejected.
+function below(seed, n) {
+  const zone = (1n << 64n) - ((1n << 64n) % n);
+  let rejections = 0;
+  for (let block = 0; ; block++) {
+    const words = chacha20(seed, block);
+    for (let i = 0; i < 16; i += 2) {
+      const word = (BigInt(words[i + 1]) << 32n) | BigInt(words[i]);
+      if (word < zone) return { value: word % n, rejections };
+      rejections++;
+    }
+  }
+}
+
+// The tier that r falls into; a masked tier's share is no prize.
+function tierOf(table, r, mask) {
+  let odds = 0;
+  for (const [index, tier] of table.tiers.entries()) {
+    odds += tier.odds_ppb;
+    if (r < odds) return (mask >>> index) & 1 ? null : tier;
+  }
+  return null;
+}
+
+// The steps -----------------------------------------------------------------------------------------------------------
+
+// What is inside of what was pasted: proofs of GraphQL's answer, one proof, or several.
+function proofsIn(json) {
+  const found = json?.data?.drawProof ?? json?.drawProof ?? json;
+  return Array.isArray(found) ? found : [found];
+}
+
+// Recomputes a proof. Each step is { name, state: "ok" | "differs" | "waits", says }.
+async function verify(proof) {
+  const steps = [];
+  const step = async (name, waits, check) => {
+    if (waits) return steps.push({ name, state: "waits", says: waits });
+    try {
+      const differs = await check();
+      steps.push({ name, state: differs ? "differs" : "ok", says: differs || DONE[name] });
+    } catch (error) {
+      steps.push({ name, state: "differs", says: error.message });
+    }
+  };
+  const same = (what, computed, stated) =>
+    computed === stated ? "" : `${what} comes out as ${computed}, the proof says ${stated}`;
+
+  const { source, transactionId, campaignId, prizeTable, beaconSpec } = proof;
+  const { epoch, entryId: entry, r, tier, amount } = proof.draw ?? {};
+  const reveal = proof.seed === null || proof.seed === undefined ? "waits for the reveal of the day's seed" : "";
+  let seed, beacon;
+
+  await step("algorithm", "", () => same("the procedure checked here", "draw-1", proof.algorithm));
+  await step("entry", "", async () => same("the entry", hex(await entryId(campaignId, source, transactionId)), entry));
+  await step("table", "", async () => same("the prize table's hash", hex(await tableHash(prizeTable)), proof.tableHash));
+  await step("beacon", "", async () => {
+    beacon = unhex(proof.beacon, 32, "beacon");
+    if (beaconSpec === "none") return same("no beacon", "00".repeat(32), proof.beacon);
+    const randomness = await sha256(unhex(proof.beaconSignature, 48, "beaconSignature"));
+    return same("the beacon's randomness", hex(randomness), proof.beacon);
+  });
+  await step("commitment", reveal, async () => {
+    seed = unhex(proof.seed, 32, "seed");
+    const table = unhex(proof.tableHash, 32, "tableHash");
+    return same("the commitment", hex(await commitment(campaignId, epoch, table, beaconSpec, seed)), proof.commitment);
+  });
+  await step("r", reveal, async () => {
+    const key = await epochKey(seed ?? unhex(proof.seed, 32, "seed"), beacon ?? unhex(proof.beacon, 32, "beacon"), campaignId, epoch);
+    const drawn = below(await drawSeed(key, unhex(entry, 32, "entryId")), ODDS_WHOLE);
+    return same("r", Number(drawn.value), r) || same("the number of words rejected", drawn.rejections, proof.rejections);
+  });
+  await step("tier", "", () => {
+    if (proof.tierMask >>> prizeTable.tiers.length) return "the mask names tiers that the table does not have";
+    return same("the tier", tierOf(prizeTable, r, proof.tierMask)?.name ?? null, tier ?? null);
+  });
+  await step("amount", "", () => {
+    const prize = prizeTable.tiers.find((t) => t.name === tier)?.prize;
+    const paid = amount ? BigInt(amount.minor) : 0n;
+    if (amount && amount.currency !== prizeTable.currency) return same("the currency", prizeTable.currency, amount.currency);
+    if (!prize) return same("the amount", 0n, paid);
+    if (prize.fixed !== undefined) return same("the amount", BigInt(prize.fixed), paid);
+    return paid >= 0n && paid <= BigInt(prize.max) ? "" : `the amount ${paid} is not within the prize's maximum ${prize.max}`;
+  });
+  return steps;
+}
+
+const DONE = {
+  algorithm: "The draw was made by draw-1.",
+  entry: "The entry is named by campaign, source and transaction alone.",
+  table: "The prize table is the one whose hash was committed to.",
+  beacon: "The public randomness is that of the beacon the day was committed to; its signature can be checked with any drand client.",
+  commitment: "The seed is the one that was committed to before the day began.",
+  r: "The number follows from seed, beacon and entry.",
+  tier: "The number falls into this tier, or into none. Whether a tier was rightly masked shows only in the whole log: an auditor checks that.",
+  amount: "The amount is that of the tier (of a share of the purchase only its maximum can be checked here).",
+};
+
+// In a browser --------------------------------------------------------------------------------------------------------
+
+function page() {
+  const element = (id) => document.getElementById(id);
+  const add = (parent, name, text, className) => {
+    const child = parent.appendChild(document.createElement(name));
+    child.textContent = text; // text only: a proof is somebody else's words
+    if (className) child.className = className;
+    return child;
+  };
+  const words = { ok: "ok", differs: "differs", waits: "waits" };
+  async function show(text) {
+    const results = element("results");
+    results.replaceChildren();
+    if (!globalThis.crypto?.subtle) {
+      return add(results, "p", "This browser computes hashes only on https pages or on a page saved to disk.", "differs");
+    }
+    let proofs;
+    try {
+      proofs = proofsIn(JSON.parse(text));
+    } catch (error) {
+      return add(results, "p", `This is no JSON: ${error.message}`, "differs");
+    }
+    if (proofs.length === 0) add(results, "p", "There is no proof in it: the transaction entered no draw.");
+    for (const proof of proofs) {
+      if (proof === null || typeof proof !== "object" || !proof.draw) {
+        add(results, "p", "This is no proof of a draw.", "differs");
+        continue;
+      }
+      const steps = await verify(proof);
+      const worst = ["differs", "waits", "ok"].find((state) => steps.some((step) => step.state === state));
+      const verdicts = {
+        ok: "All of it can be recomputed: this draw was made as promised.",
+        waits: "What can be checked before the reveal is right; the rest waits for the day's seed.",
+        differs: "Something differs: this draw was not made as this proof says.",
+      };
+      add(results, "h2", `${proof.source} / ${proof.transactionId} in ${proof.campaignId}, ${proof.draw.epoch}`);
+      add(results, "p", verdicts[worst], worst);
+      const table = results.appendChild(document.createElement("table"));
+      for (const step of steps) {
+        const row = table.appendChild(document.createElement("tr"));
+        add(row, "th", step.name);
+        add(row, "td", words[step.state], step.state);
+        add(row, "td", step.says);
+      }
+    }
+  }
+  element("check").addEventListener("click", () => show(element("input").value));
+  const embedded = element("proof").textContent.trim();
+  if (embedded) {
+    element("input").value = JSON.stringify(JSON.parse(embedded), null, 2);
+    show(embedded);
+  }
+}
+
+if (typeof document !== "undefined") {
+  page();
+} else if (typeof module !== "undefined") {
+  module.exports = { canonical, tableHash, entryId, commitment, epochKey, drawSeed, below, tierOf, proofsIn, verify, hex, unhex };
+  if (require.main === module) {
+    (async () => {
+      const proofs = proofsIn(JSON.parse(require("node:fs").readFileSync(0, "utf8")));
+      const all = [];
+      for (const proof of proofs) all.push(await verify(proof));
+      console.log(JSON.stringify(all, null, 2));
+      if (all.flat().some((step) => step.state === "differs")) process.exitCode = 1;
+    })();
+  }
+}

@@ -1,0 +1,222 @@
+//! Step *beacon*: an epoch that waits for public randomness opens once its round is there.
+//!
+//! The writer waits for no network, so this is a step. A source is not trusted: what it says is checked against the
+//! network's public key here, so that another source is asked when one lies, and by the campaign again. A round that
+//! is late defers draws and is asked for until it is there; no epoch ever opens without it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cqrs_es::Aggregate as _;
+use tokio::sync::watch;
+
+use crate::account::command::Standing;
+use crate::campaign::CampaignCommandKind;
+use crate::campaign::state::{Campaign, EpochPhase};
+use crate::draw::beacon::BeaconSpec;
+use crate::engine::{Context, Ledger, SubmitError};
+use crate::ids::{BeaconSignature, CampaignId};
+use crate::log::decode::{LedgerEvent, decode};
+use crate::log::{EventLog, LogError, Position, StreamId, StreamType};
+use crate::time::{Epoch, SECOND_MICROS, Timestamp};
+
+use super::ports::BeaconSource;
+
+/// How often epochs that are due are looked for: as often as there are rounds.
+const EVERY: Duration = Duration::from_secs(3);
+/// A round is there some seconds after its time; from then on it is late.
+const LATE_MICROS: i64 = 10 * SECOND_MICROS;
+/// How often a late round is told of again.
+const TELL_AGAIN_MICROS: i64 = 60 * SECOND_MICROS;
+const PAGE: usize = 2_000;
+
+/// Opens epochs that wait for a beacon.
+pub struct Beacon {
+    ledger: Ledger,
+    log: Arc<dyn EventLog>,
+    sources: Vec<Arc<dyn BeaconSource>>,
+    campaigns: BTreeMap<StreamId, Followed>,
+    /// When a late round was last told of.
+    told: BTreeMap<(CampaignId, Epoch), Timestamp>,
+}
+
+/// A campaign as the log has it up to a position.
+#[derive(Default)]
+struct Followed {
+    campaign: Campaign,
+    read: Position,
+}
+
+/// An epoch that should be open.
+struct Due {
+    campaign: CampaignId,
+    epoch: Epoch,
+    spec: BeaconSpec,
+    /// The later of its opening and its round.
+    since: Timestamp,
+}
+
+impl Due {
+    fn name(&self) -> (CampaignId, Epoch) {
+        (self.campaign.clone(), self.epoch)
+    }
+}
+
+/// Why nothing could be opened this time.
+#[derive(Debug, thiserror::Error)]
+pub enum BeaconStepError {
+    /// The log failed.
+    #[error("the log cannot be read")]
+    Log(#[from] LogError),
+    /// The ledger did not take the command.
+    #[error("the ledger did not answer")]
+    Ledger(#[from] SubmitError),
+}
+
+impl Beacon {
+    /// A step that commands this ledger and asks these sources, the first one first.
+    pub fn new(ledger: Ledger, log: Arc<dyn EventLog>, sources: Vec<Arc<dyn BeaconSource>>) -> Beacon {
+        Beacon { ledger, log, sources, campaigns: BTreeMap::new(), told: BTreeMap::new() }
+    }
+
+    /// Looks for due epochs until `stop` says so.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let looked = tokio::select! {
+                looked = self.open_due() => looked,
+                // A source that does not answer does not keep us.
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            match looked {
+                Ok(_) => {}
+                Err(BeaconStepError::Ledger(SubmitError::NotWriter)) => return,
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "epochs that wait for a beacon could not be opened; trying again"
+                ),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                changed = stop.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Opens every epoch whose round is there and tells how many these were.
+    pub async fn open_due(&mut self) -> Result<usize, BeaconStepError> {
+        self.follow().await?;
+        let waiting = self.waiting();
+        self.told.retain(|name, _| waiting.iter().any(|due| due.name() == *name));
+        if waiting.is_empty() {
+            return Ok(0);
+        }
+        // The engine's time, which never goes back and is what opening is decided by.
+        let now = self.ledger.tick().await?;
+        let (mut opened, mut late_micros) = (0, 0);
+        for due in waiting.iter().filter(|due| due.since <= now) {
+            if let Some(signature) = self.ask(due).await
+                && self.open(due, signature).await?
+            {
+                opened += 1;
+            } else {
+                late_micros = late_micros.max(now.micros() - due.since.micros());
+                self.tell_if_late(due, now);
+            }
+        }
+        let late_seconds = u32::try_from(late_micros / SECOND_MICROS).unwrap_or(u32::MAX);
+        metrics::gauge!("beacon_late_seconds").set(late_seconds);
+        Ok(opened)
+    }
+
+    /// Reads what campaigns have done since.
+    async fn follow(&mut self) -> Result<(), LogError> {
+        for stream in self.log.stream_ids(StreamType::Campaign).await? {
+            let followed = self.campaigns.entry(stream.clone()).or_default();
+            loop {
+                let events = self.log.read_stream_after(&stream, followed.read, PAGE).await?;
+                let full = events.len() == PAGE;
+                for stored in events {
+                    if let LedgerEvent::Campaign(event) = decode(&stored)? {
+                        followed.campaign.apply(event);
+                    }
+                    followed.read = stored.position;
+                }
+                if !full {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Epochs that only a beacon can open, of campaigns that go on.
+    fn waiting(&self) -> Vec<Due> {
+        let mut waiting = Vec::new();
+        for Followed { campaign, .. } in self.campaigns.values() {
+            let (Some((terms, _)), Some(Standing::Active | Standing::Paused)) =
+                (campaign.terms(), campaign.standing())
+            else {
+                continue;
+            };
+            for (epoch, state) in campaign.epochs().filter(|(_, e)| e.phase == EpochPhase::Scheduled) {
+                let spec = state.beacon_spec.parse::<BeaconSpec>().ok();
+                if let Some((spec, appears_at)) = spec.and_then(|spec| Some((spec, spec.appears_at()?))) {
+                    let campaign = terms.campaign_id.clone();
+                    waiting.push(Due { campaign, epoch, spec, since: appears_at.max(epoch.opens_at()) });
+                }
+            }
+        }
+        waiting
+    }
+
+    /// The first signature that is right.
+    async fn ask(&self, due: &Due) -> Option<BeaconSignature> {
+        let BeaconSpec::Quicknet { round } = due.spec else { return None };
+        for source in &self.sources {
+            match source.round(round).await {
+                Ok(Some(signature)) if due.spec.randomness(Some(&signature)).is_ok() => {
+                    return Some(signature);
+                }
+                Ok(Some(_)) => {
+                    tracing::error!(%source, round, "a beacon's signature is wrong and is not used");
+                    metrics::counter!("beacon_wrong_signatures_total").increment(1);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    %source,
+                    round,
+                    "a source of the beacon could not be asked"
+                ),
+            }
+        }
+        None
+    }
+
+    async fn open(&self, due: &Due, signature: BeaconSignature) -> Result<bool, BeaconStepError> {
+        let kind = CampaignCommandKind::OpenEpoch { epoch: due.epoch, signature: Some(signature) };
+        let context = Context::new("step:beacon", "", "");
+        match self.ledger.campaign(due.campaign.clone(), kind, context).await? {
+            Ok(_) => Ok(true),
+            Err(rejection) => {
+                let Due { campaign, epoch, .. } = due;
+                tracing::error!(%campaign, %epoch, %rejection, "an epoch could not be opened");
+                Ok(false)
+            }
+        }
+    }
+
+    fn tell_if_late(&mut self, due: &Due, now: Timestamp) {
+        let name = due.name();
+        let told =
+            self.told.get(&name).copied().unwrap_or(due.since.plus_micros(LATE_MICROS - TELL_AGAIN_MICROS));
+        if now < told.plus_micros(TELL_AGAIN_MICROS) {
+            return;
+        }
+        let Due { campaign, epoch, spec, since } = due;
+        let late_seconds = (now.micros() - since.micros()) / SECOND_MICROS;
+        tracing::warn!(%campaign, %epoch, beacon = %spec, late_seconds, "a beacon is late; its epoch's draws wait");
+        self.told.insert(name, now);
+    }
+}
