@@ -238,7 +238,7 @@ fn open_writer(path: &Path) -> Result<rusqlite::Connection, ProjectionError> {
 fn drop_tables(conn: &rusqlite::Connection) -> Result<(), ProjectionError> {
     let mut tables = conn.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
     let tables = tables.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-    Ok(conn.execute_batch(&tables.iter().map(|t| format!("DROP TABLE \"{t}\";")).collect::<String>())?)
+    Ok(tables.iter().try_for_each(|table| conn.execute_batch(&format!("DROP TABLE \"{table}\"")))?)
 }
 
 fn schema_version(conn: &rusqlite::Connection) -> Result<i64, ProjectionError> {

@@ -22,7 +22,9 @@ impl CommandCampaigns for InMemory {
         let by = context.actor();
         let mut held = self.0.lock().unwrap();
         let decided = held.0.decide(now(), &by, &kind).map(|(events, answer)| {
-            events.into_iter().for_each(|event| held.0.apply(event));
+            for event in events {
+                held.0.apply(event);
+            }
             answer
         });
         held.1.push(by.to_string());

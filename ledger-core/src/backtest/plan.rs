@@ -148,12 +148,11 @@ impl Pass {
             account.apply(AccountEvent::AccountOpened { enrolled_at: enrolled_at.unwrap_or(booked_at) });
             Customer { number: next, account, qualified: false, failed: BTreeSet::new() }
         });
-        let failed = decide(&mut customer.account, &self.offer, self.now, &transaction, |account| {
-            // As the account stood before it heard of the line.
-            let moment =
-                self.plan.wins_matter_days.map(|_| Moment::of(account, &transaction, &self.plan.terms));
-            moment.map(|moment| self.plan.moments.push(moment));
-        });
+        // As the account stands before it hears of the line.
+        if self.plan.wins_matter_days.is_some() {
+            self.plan.moments.push(Moment::of(&customer.account, &transaction, &self.plan.terms));
+        }
+        let failed = decide(&mut customer.account, &self.offer, self.now, &transaction);
         let (about_wins, others) = self.plan.terms.rules.compiled().split_by_wins(failed);
         for code in others.iter().collect::<BTreeSet<_>>() {
             *self.plan.declined.entry(code.clone()).or_default() += 1;
@@ -219,15 +218,13 @@ fn nothing_to_win(terms: Arc<Terms>) -> Offer {
     Offer { terms, version: 1, standing: Standing::Active, epoch }
 }
 
-/// What the account itself says of a line: the rules it fails. `before` sees the account as it was.
+/// What the account itself says of a line: the rules it fails.
 fn decide(
     account: &mut RewardAccount,
     offer: &Offer,
     now: Timestamp,
     transaction: &PreparedTransaction,
-    before: impl FnOnce(&RewardAccount),
 ) -> Vec<RuleCode> {
-    before(account);
     let evaluate = EvaluateTransaction {
         transaction: Arc::new(transaction.clone()),
         known: None,

@@ -17,7 +17,7 @@ use crate::transaction::Mcc;
 use super::plan::{Entry, Plan};
 
 /// What one seed came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Run {
     /// Lines that drew.
     pub draws: u64,
@@ -149,22 +149,6 @@ impl Plan {
         let moment = &self.moments[entry.moment as usize];
         let history = Simulated { moment, wins };
         self.terms.rules.compiled().wins_admit(&moment.subject(self.terms.time_zone, &history))
-    }
-}
-
-impl Default for Run {
-    fn default() -> Run {
-        Run {
-            draws: 0,
-            declined: 0,
-            wins: 0,
-            cost_minor: 0,
-            tiers: vec![],
-            by_day: vec![],
-            ran_out: None,
-            customers_by_wins: vec![],
-            customers_by_streak: vec![],
-        }
     }
 }
 

@@ -186,11 +186,13 @@ impl Campaign {
 
     pub(super) fn remember(&mut self, event: CampaignEvent) {
         match event {
-            CampaignEvent::CampaignDrafted { version, terms, by } => self.take_terms(version, terms, by),
             CampaignEvent::CampaignRevised { version, terms, by } if self.approved => {
                 self.revision = Some(Revision { version, terms: Arc::new(terms), by });
             }
-            CampaignEvent::CampaignRevised { version, terms, by } => self.take_terms(version, terms, by),
+            CampaignEvent::CampaignDrafted { version, terms, by }
+            | CampaignEvent::CampaignRevised { version, terms, by } => {
+                (self.version, self.terms, self.author) = (version, Some(Arc::new(terms)), by);
+            }
             CampaignEvent::CampaignApproved { .. } => {
                 if let Some(Revision { version, terms, by }) = self.revision.take() {
                     (self.version, self.terms, self.author) = (version, Some(terms), by);
@@ -266,10 +268,6 @@ impl Campaign {
                 self.change(epoch, |e| e.phase = EpochPhase::Revealed)
             }
         }
-    }
-
-    fn take_terms(&mut self, version: u32, terms: Terms, by: String) {
-        (self.version, self.terms, self.author) = (version, Some(Arc::new(terms)), by);
     }
 
     /// Epochs of one campaign nearly always share one table.

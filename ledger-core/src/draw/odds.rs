@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn the_cost_of_a_draw_is_exact_also_where_it_is_large() {
         let share = Prize::Share { share_bps: BasisPoints::new(500).unwrap(), max: 10_00 };
-        let everyday = table(&[(20_000, Prize::Fixed { fixed: 1_000_00 }), (50_000_000, share)]);
+        let everyday = table(&[(20_000, Prize::Fixed { fixed: 100_000 }), (50_000_000, share)]);
         assert_eq!(everyday.expected_cost_ppb(), 2_000_000_000 + 50_000_000_000);
         let large = table(&[(1_000_000_000, Prize::Fixed { fixed: 1 << 53 })]);
         assert_eq!(large.expected_cost_ppb(), (1 << 53) * 1_000_000_000);

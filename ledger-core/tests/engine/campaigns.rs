@@ -4,6 +4,7 @@ use ledger_core::account::AccountEvent;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignEvent};
 use ledger_core::log::StoredEvent;
+use ledger_core::money::Money;
 use serde_json::{Value, json};
 
 use crate::check::{account_events, campaign_events, draws, sound};
@@ -55,7 +56,7 @@ async fn a_line_enters_one_draw_and_every_stackable_one() {
         ]
     );
     let won = draws(&log.events()).take(2).filter_map(|draw| Some(draw.amount?.minor())).sum::<i64>();
-    assert_eq!(receipt.won.map_or(0, |won| won.minor()), won, "the receipt has the sum");
+    assert_eq!(receipt.won.map_or(0, Money::minor), won, "the receipt has the sum");
     sound(&log.events(), &*world.seeds);
 }
 
