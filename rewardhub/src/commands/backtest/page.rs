@@ -104,11 +104,10 @@ fn histogram(sorted: &[i64], amount: impl Fn(i64) -> String) -> String {
     let (Some(low), Some(high)) = (sorted.first().copied(), sorted.last().copied()) else {
         return String::new();
     };
-    let width = ((high - low) as f64 / BINS as f64).max(1.0);
-    let mut bins = vec![0_u32; BINS];
+    let mut bins = [0_u32; BINS];
     for value in sorted {
-        let bin = ((value - low) as f64 / width) as usize;
-        bins[bin.min(BINS - 1)] += 1;
+        let bin = i128::from(value - low) * BINS as i128 / (i128::from(high - low) + 1);
+        bins[usize::try_from(bin).map_or(0, |bin| bin.min(BINS - 1))] += 1;
     }
     let most = f64::from(bins.iter().copied().max().unwrap_or(1).max(1));
     let mut svg = open();
