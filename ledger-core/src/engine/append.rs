@@ -22,6 +22,8 @@ const RECOVERY_PAUSES: [Duration; 4] = [
 
 /// An append under way.
 pub(super) struct Append {
+    /// Where the log stands before it.
+    expected: Head,
     /// Where the log will stand.
     head: Head,
     began: Instant,
@@ -37,7 +39,8 @@ impl Writer {
         let batch = core.dispatch()?;
         let snapshots = snapshots::take(&mut core);
         drop(core);
-        let (head, began, log) = (batch.head_after(), Instant::now(), Arc::clone(&self.log));
+        let (expected, head) = (batch.expected, batch.head_after());
+        let (began, log) = (Instant::now(), Arc::clone(&self.log));
         let runtime = tokio::runtime::Handle::current();
         let task = tokio::task::spawn_blocking(move || {
             let result = runtime.block_on(log.append(&batch));
@@ -46,11 +49,11 @@ impl Writer {
                 .record(f64::from(u32::try_from(batch.events.len()).unwrap_or(u32::MAX)));
             result
         });
-        Some(Append { head, began, snapshots, task })
+        Some(Append { expected, head, began, snapshots, task })
     }
 
     pub(super) async fn settle(&mut self, append: Append) -> Result<(), Failed> {
-        let Append { head, began, snapshots, task } = append;
+        let Append { expected, head, began, snapshots, task } = append;
         let result = task.await.unwrap_or_else(|panic| {
             let (doing, transient, source) = ("append", true, Box::new(panic));
             Err(AppendError::Unknown(LogError::Store { doing, transient, source }))
@@ -67,6 +70,8 @@ impl Writer {
                     "keys that memory did not know are in the log; deciding again"
                 );
                 self.forget_undurable();
+                // Nothing was written, and the epoch is still ours: the next append follows what this one would have.
+                self.shared.lock().staging.head = expected;
                 self.probe(&keys).await.map_err(|e| unavailable("probe duplicate keys", &e))?;
                 return Err(Failed::Again);
             }
@@ -90,20 +95,24 @@ impl Writer {
 
     /// Answers that needed no append are ours to give only while we are the writer.
     pub(super) async fn keep_lease(&mut self) -> Result<(), Failed> {
+        match self.renew_lease().await {
+            Ok(()) => Ok(()),
+            Err(LogError::Fenced) => Err(self.fenced().await),
+            Err(error) => Err(unavailable("renew the lease", &error)),
+        }
+    }
+
+    /// Makes the lease last on, once a third of its time has passed.
+    pub(super) async fn renew_lease(&mut self) -> Result<(), LogError> {
         let asked = Instant::now();
         let Some(ttl) = self.log.lease_ttl() else { return Ok(()) };
         if asked.duration_since(self.renewed) < ttl / 3 {
             return Ok(());
         }
         let epoch = self.shared.lock().staging.head.epoch;
-        match self.log.renew(epoch).await {
-            Ok(()) => {
-                self.renewed = asked;
-                Ok(())
-            }
-            Err(LogError::Fenced) => Err(self.fenced().await),
-            Err(error) => Err(unavailable("renew the lease", &error)),
-        }
+        self.log.renew(epoch).await?;
+        self.renewed = asked;
+        Ok(())
     }
 
     /// The epoch has moved on: by another writer, or by a recovery of our own whose answer was lost.

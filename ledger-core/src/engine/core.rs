@@ -223,6 +223,8 @@ impl Core {
         {
             self.accounts.remove_lru();
         }
+        // Commands for campaigns that there are not leave nothing behind.
+        self.campaigns.retain(|_, slot| slot.version > 0);
         // A key that is forgotten too early is found by the append.
         while self.known.len() > keys_max {
             self.known.remove_lru();
@@ -301,5 +303,19 @@ impl Hosted for Campaign {
             tracing::warn!(%campaign, percent, spent_minor, funded_minor, "a campaign's budget is being used up");
             metrics::counter!("campaign_budget_alerts_total", "campaign" => campaign).increment(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_campaign_that_there_is_not_takes_no_memory_beyond_its_batch() {
+        let mut core = Core::new(500);
+        core.campaigns.insert("known".into(), Slot { version: 1, ..Slot::default() });
+        core.campaigns.insert("unknown".into(), Slot::default());
+        core.evict(1, 1);
+        assert_eq!(core.campaigns.keys().collect::<Vec<_>>(), ["known"]);
     }
 }

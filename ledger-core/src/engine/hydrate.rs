@@ -1,6 +1,6 @@
 //! Phase two of the loop: what memory lacks is read from the log before anything is decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::account::RewardAccount;
 use crate::account::command::{Known, PreparedTransaction};
@@ -13,11 +13,12 @@ use crate::transaction::Status;
 
 use super::core::{Core, Hosted, Slot};
 use super::lot::Work;
+use super::reading::Reading;
 use super::snapshots;
 use super::writer::Writer;
 
 impl Writer {
-    /// Reads accounts not in memory and probes keys not known, each in one query.
+    /// Reads accounts not in memory and probes keys not known, each in one query (see [`Writer::load`]).
     pub(super) async fn hydrate(&mut self, works: &[Work]) -> Result<(), LogError> {
         let (mut streams, mut keys) = (BTreeSet::new(), Vec::new());
         {
@@ -90,22 +91,22 @@ impl Writer {
         Ok(())
     }
 
+    /// In one query where the events of all streams fit into a page, as they mostly do.
     async fn load<A: Loaded>(&mut self, streams: &[StreamId]) -> Result<(), LogError> {
-        let mut slots: BTreeMap<StreamId, Slot<A>> =
-            streams.iter().map(|stream| (stream.clone(), Slot::default())).collect();
-        let Hydration { snapshots, events } = self.log.hydrate(streams, snapshots::CODE).await?;
-        let mut unfit = Vec::new();
+        let Hydration { snapshots, events } =
+            self.log.hydrate(streams, snapshots::CODE, self.page_events()).await?;
+        let mut reading = Reading::<A>::of(streams.iter().cloned());
         for snapshot in snapshots {
-            match Slot::restore(&snapshot) {
-                Some(slot) => drop(slots.insert(snapshot.stream, slot)),
-                None => unfit.push(snapshot.stream),
-            }
+            reading.restore(snapshot);
         }
-        unfit.extend(replay(&mut slots, events, &unfit)?);
+        self.read_on(&mut reading, events).await?;
+        let (mut slots, unfit) = reading.end();
         if !unfit.is_empty() {
             tracing::error!(streams = unfit.len(), "snapshots that do not fit their streams are not used");
-            slots.extend(unfit.iter().map(|stream| (stream.clone(), Slot::default())));
-            replay(&mut slots, self.log.load_streams(&unfit).await?, &[])?;
+            let mut again = Reading::<A>::of(unfit.into_iter());
+            let events = self.log.load_streams(&again.rest(), self.page_events()).await?;
+            self.read_on(&mut again, events).await?;
+            slots.extend(again.end().0);
         }
         let mut core = self.shared.lock();
         for (stream, slot) in slots {
@@ -113,38 +114,37 @@ impl Writer {
         }
         Ok(())
     }
-}
 
-/// Lets each slot follow its events. A snapshot's own event comes again and vouches for it: answers the streams
-/// whose snapshot it contradicts, or that lack it. `skip` are left alone.
-fn replay<A: Loaded>(
-    slots: &mut BTreeMap<StreamId, Slot<A>>,
-    events: Vec<StoredEvent>,
-    skip: &[StreamId],
-) -> Result<Vec<StreamId>, LogError> {
-    let mut unproven: BTreeSet<StreamId> =
-        slots.iter().filter(|(_, slot)| slot.version > 0).map(|(stream, _)| stream.clone()).collect();
-    let mut unfit = Vec::new();
-    for stored in events {
-        let damaged = || LogError::Damaged(format!("unasked {}", stored.stream));
-        let slot = slots.get_mut(&stored.stream).ok_or_else(damaged)?;
-        if skip.contains(&stored.stream) || unfit.contains(&stored.stream) {
-            continue;
-        }
-        if !unproven.contains(&stored.stream) {
-            slot.follow(&stored)?;
-        } else if stored.sequence == slot.version {
-            unproven.remove(&stored.stream);
-            if slot.hash != Some(stored.hash) {
-                unfit.push(stored.stream);
+    /// Follows a page and those behind it. However long that takes, no statement and no memory is asked for more
+    /// than a page, and the lease is kept.
+    async fn read_on<A: Loaded>(
+        &mut self,
+        reading: &mut Reading<A>,
+        mut page: Vec<StoredEvent>,
+    ) -> Result<(), LogError> {
+        loop {
+            let full = page.len() >= self.page_events();
+            reading.follow(page)?;
+            if !full {
+                return Ok(());
             }
-        } else if stored.sequence > slot.version {
-            unproven.remove(&stored.stream);
-            unfit.push(stored.stream);
+            match self.renew_lease().await {
+                // The next page tries again; what comes of it is decided by the append.
+                Err(error) if error.transient() => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the lease could not be renewed"
+                    );
+                }
+                renewed => renewed?,
+            }
+            page = self.log.load_streams(&reading.rest(), self.page_events()).await?;
         }
     }
-    unfit.extend(unproven);
-    Ok(unfit)
+
+    fn page_events(&self) -> usize {
+        self.settings.page_events.max(1)
+    }
 }
 
 impl<A: Loaded> Slot<A> {

@@ -46,6 +46,8 @@ pub struct Settings {
     pub keys_max: usize,
     /// Events of one stream between two snapshots of it: a hydration reads about as many, and one state.
     pub snapshot_every: u64,
+    /// Events read from the log at once, at most.
+    pub page_events: usize,
 }
 
 impl Default for Settings {
@@ -58,9 +60,13 @@ impl Default for Settings {
             accounts_max: 1_000_000,
             keys_max: 500_000,
             snapshot_every: 500,
+            page_events: PAGE_EVENTS,
         }
     }
 }
+
+/// Some 20 MB, and far more than a batch's cold accounts have since their snapshots.
+pub(super) const PAGE_EVENTS: usize = 20_000;
 
 /// Where and which process for people, and a number that no other start has.
 fn unique_holder() -> String {

@@ -11,6 +11,7 @@ mod epochs;
 mod hydrate;
 mod ledger;
 mod lot;
+mod reading;
 pub mod reference;
 mod snapshots;
 mod store;

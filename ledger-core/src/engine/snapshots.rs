@@ -16,6 +16,7 @@ use crate::ids::TransactionKey;
 use crate::log::{EventLog, LogError, Position, Snapshot, StreamId, StreamType};
 
 use super::core::{Core, Hosted, Slot};
+use super::ledger::PAGE_EVENTS;
 
 /// The fingerprint of the code that states belong to; see `build.rs`.
 pub(super) const CODE: &str = env!("STATE_CODE");
@@ -150,11 +151,15 @@ async fn equals<A: super::hydrate::Loaded>(
     snapshot: &Snapshot,
 ) -> Result<bool, LogError> {
     let mut slot = Slot::<A>::default();
-    for stored in log.load_streams(std::slice::from_ref(&snapshot.stream)).await? {
-        if stored.sequence > snapshot.sequence {
+    while slot.version < snapshot.sequence {
+        let rest = [(snapshot.stream.clone(), slot.version)];
+        let page = log.load_streams(&rest, PAGE_EVENTS).await?;
+        if page.is_empty() {
             break;
         }
-        slot.follow(&stored)?;
+        for stored in page.iter().take_while(|stored| stored.sequence <= snapshot.sequence) {
+            slot.follow(stored)?;
+        }
     }
     Ok(slot.snapshot(snapshot.stream.clone()).as_ref() == Some(snapshot))
 }

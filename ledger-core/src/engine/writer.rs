@@ -235,7 +235,15 @@ impl Writer {
             self.learn_head().await?;
         }
         self.begin();
-        self.hydrate(works).await.map_err(|e| unavailable("read what the batch needs", &e))?;
+        match self.hydrate(works).await {
+            Ok(()) => {}
+            // An append of the last batch may still be running: the head is learnt once it has ended.
+            Err(LogError::Fenced) => {
+                self.in_doubt = true;
+                return Err(Failed::Again);
+            }
+            Err(error) => return Err(unavailable("read what the batch needs", &error)),
+        }
         self.advance_epochs().await?;
         let mut outcomes = Vec::with_capacity(works.len());
         for work in works {

@@ -248,7 +248,7 @@ pub struct Snapshot {
 pub struct Hydration {
     /// For some of the streams, at most one each.
     pub snapshots: Vec<Snapshot>,
-    /// Each stream's events in order: from its snapshot's last event on, that one included, or all.
+    /// Stream by stream, each in order: from its snapshot's last event on, that one included, or from its first.
     pub events: Vec<StoredEvent>,
 }
 
@@ -311,11 +311,17 @@ pub trait EventLog: Send + Sync {
     /// Where the log stands.
     async fn head(&self) -> Result<Head, LogError>;
 
-    /// All events of these streams, each stream in order, streams in any order. Unknown streams have none.
-    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError>;
+    /// Up to `limit` events of these streams, each stream's after its sequence: the streams in this order, each in
+    /// its own. Fewer than `limit` are all there are; else the rest follows the last one. Unknown streams have none.
+    async fn load_streams(
+        &self,
+        streams: &[(StreamId, u64)],
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError>;
 
-    /// The same, with snapshots made by this `code` in the place of long beginnings.
-    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError>;
+    /// The same from the start, with snapshots made by this `code` in the place of long beginnings. The snapshots
+    /// are those of all the streams, also where their events are beyond `limit`.
+    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError>;
 
     /// Keeps these snapshots instead of earlier ones of their streams. May be called beside the writer.
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError>;

@@ -166,18 +166,25 @@ impl EventLog for SimulatedLog {
         Ok(self.read()?.head)
     }
 
-    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
+    async fn load_streams(
+        &self,
+        streams: &[(StreamId, u64)],
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
         let data = self.read()?;
-        Ok(streams.iter().flat_map(|stream| data.stream(stream)).cloned().collect())
+        let events = streams
+            .iter()
+            .flat_map(|(stream, after)| data.stream(stream).filter(move |event| event.sequence > *after));
+        Ok(events.take(limit).cloned().collect())
     }
 
-    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
+    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
         let data = self.read()?;
         let fitting = |stream| data.snapshots.get(stream).filter(|snapshot| snapshot.code == code);
         let snapshots: Vec<Snapshot> = streams.iter().filter_map(fitting).cloned().collect();
         let first = |stream| fitting(stream).map_or(1, |snapshot| snapshot.sequence);
         let from = |stream| data.stream(stream).filter(move |event| event.sequence >= first(stream));
-        Ok(Hydration { events: streams.iter().flat_map(from).cloned().collect(), snapshots })
+        Ok(Hydration { events: streams.iter().flat_map(from).take(limit).cloned().collect(), snapshots })
     }
 
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {

@@ -10,6 +10,7 @@ use ledger_core::transaction::Code;
 use serde_json::{Value, json};
 
 use crate::check::{sound, wins, won};
+use crate::tap::TapLog;
 use crate::world::{Dice, World, code, duplicate_of, place, row, rows, terms, with};
 
 fn tiny() -> Settings {
@@ -166,9 +167,15 @@ async fn a_key_that_memory_did_not_know_makes_a_duplicate_and_spares_its_neighbo
     let (mut node, log) = world.with(terms(|_| {})).await;
     let first = node.one(&row("tx-1", "anna")).await.unwrap();
     node.stop().await;
-    node = world.start(Arc::new(log.reopen())).await;
+    let tap = TapLog::new(Arc::new(log.reopen()));
+    node = world.start(Arc::clone(&tap) as _).await;
     log.faults().forget_keys(1);
     let answers = node.take(&[row("tx-0", "ben"), row("tx-1", "anna"), row("tx-2", "anna")]).await;
+    assert_eq!(
+        tap.calls(),
+        [1, 2, 0],
+        "the lease of the start, the append that was refused, the one that landed"
+    );
     assert_eq!(answers[1], duplicate_of(&first));
     assert_eq!(answers[0].as_ref().unwrap().result, RowResult::Accepted);
     assert_eq!(answers[2].as_ref().unwrap().result, RowResult::Accepted);

@@ -70,7 +70,13 @@ async fn start(world: &World, log: &SimulatedLog, batch_max: usize) -> Node {
             clock: Arc::clone(&world.clock) as _,
             seeds: Arc::clone(&world.seeds),
         };
-        let bounds = Settings { keys_max: 8, accounts_max: 2, snapshot_every: 3, ..Settings::default() };
+        let bounds = Settings {
+            keys_max: 8,
+            accounts_max: 2,
+            snapshot_every: 3,
+            page_events: 4,
+            ..Settings::default()
+        };
         let settings = Settings { open_enrolment: true, batch_max, ..bounds };
         let handle = Arc::clone(&parts.log);
         if let Ok((ledger, stopped)) = ledger_core::engine::Ledger::start(parts, settings).await {

@@ -78,7 +78,9 @@ async fn a_snapshot_that_does_not_fit_is_not_used() {
             damage(&mut snapshot);
             log.put_snapshot(snapshot);
         }
-        let node = world.start(Arc::new(log.reopen())).await;
+        // Found out in the midst of a page.
+        let settings = Settings { page_events: 3, ..Settings::default() };
+        let node = world.start_with(Arc::new(log.reopen()), settings).await;
         let decided = node.one(&row("tx-new", "anna")).await.unwrap();
         assert!(decided.position.is_some());
         for line in lines() {
@@ -92,7 +94,7 @@ async fn a_snapshot_that_does_not_fit_is_not_used() {
 async fn an_audit_finds_a_state_that_no_replay_gives() {
     let world = World::new();
     let log = written(&world).await;
-    let Hydration { snapshots, .. } = log.hydrate(&[anna()], &log.snapshots()[0].code).await.unwrap();
+    let Hydration { snapshots, .. } = log.hydrate(&[anna()], &log.snapshots()[0].code, 1).await.unwrap();
     let mut forged = snapshots[0].clone();
     let text = String::from_utf8(forged.state).unwrap();
     forged.state = text.replace("\"excluded\":false", "\"excluded\":true").into_bytes();

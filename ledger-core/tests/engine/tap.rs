@@ -1,8 +1,9 @@
 //! A log that passes everything on, remembers where one append ended and the next began, and can be made to
 //! wait or to panic.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ledger_core::ids::TransactionKey;
@@ -15,6 +16,9 @@ pub(crate) struct TapLog {
     inner: Arc<dyn EventLog>,
     appends: Mutex<Vec<Vec<StoredEvent>>>,
     hydrated: Mutex<Vec<StoredEvent>>,
+    pages: Mutex<Vec<usize>>,
+    calls: [AtomicUsize; 3],
+    lease_ttl: Option<Duration>,
     /// Appends wait while it is shut; how many are waiting.
     gate: Mutex<(bool, usize)>,
     moved: Condvar,
@@ -23,7 +27,15 @@ pub(crate) struct TapLog {
 
 impl TapLog {
     pub(crate) fn new(inner: Arc<dyn EventLog>) -> Arc<TapLog> {
+        TapLog::with_lease(inner, None)
+    }
+
+    /// With a lease of which the writer believes that it runs out.
+    pub(crate) fn with_lease(inner: Arc<dyn EventLog>, lease_ttl: Option<Duration>) -> Arc<TapLog> {
         Arc::new(TapLog {
+            lease_ttl,
+            pages: Mutex::default(),
+            calls: Default::default(),
             inner,
             appends: Mutex::default(),
             hydrated: Mutex::default(),
@@ -41,6 +53,16 @@ impl TapLog {
     /// The events that hydration has read.
     pub(crate) fn hydrated(&self) -> Vec<StoredEvent> {
         self.hydrated.lock().unwrap().clone()
+    }
+
+    /// The sizes of the pages that hydration has read.
+    pub(crate) fn pages(&self) -> Vec<usize> {
+        self.pages.lock().unwrap().clone()
+    }
+
+    /// How often the lease was taken, an append was tried, the lease was renewed.
+    pub(crate) fn calls(&self) -> [usize; 3] {
+        self.calls.each_ref().map(|count| count.load(Ordering::SeqCst))
     }
 
     pub(crate) fn shut(&self) {
@@ -75,11 +97,22 @@ impl TapLog {
 #[async_trait]
 impl EventLog for TapLog {
     async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+        self.calls[0].fetch_add(1, Ordering::SeqCst);
         self.inner.lease(holder, held).await
+    }
+
+    fn lease_ttl(&self) -> Option<Duration> {
+        self.lease_ttl
+    }
+
+    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+        self.calls[2].fetch_add(1, Ordering::SeqCst);
+        self.inner.renew(epoch).await
     }
 
     async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
         self.pass_gate();
+        self.calls[1].fetch_add(1, Ordering::SeqCst);
         let result = self.inner.append(batch).await;
         if result.is_ok() {
             self.appends.lock().unwrap().push(batch.events.clone());
@@ -92,12 +125,19 @@ impl EventLog for TapLog {
         self.inner.head().await
     }
 
-    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
-        self.inner.load_streams(streams).await
+    async fn load_streams(
+        &self,
+        streams: &[(StreamId, u64)],
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        let page = self.inner.load_streams(streams, limit).await?;
+        self.pages.lock().unwrap().push(page.len());
+        Ok(page)
     }
 
-    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
-        let hydration = self.inner.hydrate(streams, code).await?;
+    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
+        let hydration = self.inner.hydrate(streams, code, limit).await?;
+        self.pages.lock().unwrap().push(hydration.events.len());
         self.hydrated.lock().unwrap().extend(hydration.events.iter().cloned());
         Ok(hydration)
     }

@@ -231,17 +231,25 @@ pub(super) async fn command(
     ledger.campaign(id.clone(), kind, context).await?.with_context(|| format!("campaign {id}"))
 }
 
+/// Events read at once.
+const PAGE_EVENTS: usize = 10_000;
+
 async fn load(config: &Config, id: &CampaignId) -> anyhow::Result<(Campaign, u64)> {
     use cqrs_es::Aggregate as _;
     let log = read_only_log(config).await?;
     let (mut campaign, mut events) = (Campaign::default(), 0);
-    for stored in log.load_streams(&[StreamId::campaign(id)]).await? {
-        if let LedgerEvent::Campaign(event) = decode(&stored)? {
-            campaign.apply(event);
-            events += 1;
+    loop {
+        let page = log.load_streams(&[(StreamId::campaign(id), events)], PAGE_EVENTS).await?;
+        if page.is_empty() {
+            return Ok((campaign, events));
+        }
+        for stored in page {
+            if let LedgerEvent::Campaign(event) = decode(&stored)? {
+                campaign.apply(event);
+                events += 1;
+            }
         }
     }
-    Ok((campaign, events))
 }
 
 async fn show(config: &Config, id: &CampaignId) -> anyhow::Result<Ended> {

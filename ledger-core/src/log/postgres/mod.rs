@@ -59,8 +59,9 @@ struct Writer {
 /// The connection on which the writer looks up what it decides on.
 struct Lookup {
     client: Client,
-    load: Statement,
+    hydrate: Statement,
     snapshots: Statement,
+    load: Statement,
     find: Statement,
 }
 
@@ -91,13 +92,14 @@ impl PostgresLog {
         let mut guard = self.inner.lookup.lock().await;
         if guard.as_ref().is_none_or(|lookup| lookup.client.is_closed()) {
             let client = self.connect().await.map_err(store("connect to look up"))?;
-            let (load, snapshots, find) = tokio::try_join!(
+            let (hydrate, snapshots, load, find) = tokio::try_join!(
                 client.prepare(rows::HYDRATE),
                 client.prepare(rows::SNAPSHOTS),
+                client.prepare(rows::OF_STREAMS),
                 client.prepare(rows::OF_KEYS),
             )
             .map_err(failed("prepare the lookups"))?;
-            *guard = Some(Lookup { client, load, snapshots, find });
+            *guard = Some(Lookup { client, hydrate, snapshots, load, find });
         }
         Ok(MutexGuard::map(guard, |lookup| lookup.as_mut().expect("made above")))
     }
@@ -184,20 +186,29 @@ impl EventLog for PostgresLog {
         rows::head(rows.first().ok_or_else(|| LogError::Damaged("its head is missing".into()))?)
     }
 
-    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
-        let (types, ids) = rows::names(streams);
-        rows::events(&self.query(rows::OF_STREAMS, &[&types, &ids]).await?)
+    async fn load_streams(
+        &self,
+        streams: &[(StreamId, u64)],
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        let (types, ids) = rows::names(streams.iter().map(|(stream, _)| stream));
+        let after: Vec<i64> = streams.iter().map(|(_, after)| rows::integer(*after)).collect();
+        let parameters: [&(dyn ToSql + Sync); 4] = [&types, &ids, &after, &rows::limit(limit)];
+        let lookup = self.lookup().await?;
+        let events = lookup.client.query(&lookup.load, &parameters).await.map_err(failed("load streams"))?;
+        rows::events(&events)
     }
 
-    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
-        let (types, ids) = rows::names(streams);
+    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
+        let (types, ids) = rows::names(streams.iter());
         let lookup = self.lookup().await?;
         let client = &lookup.client;
         // Sent together, run in this order: a snapshot that moves on in between is later than the first event
         // read, never earlier.
-        let parameters: [&(dyn ToSql + Sync); 3] = [&types, &ids, &code];
+        let (limit, parameters) = (rows::limit(limit), [&types as &(dyn ToSql + Sync), &ids, &code]);
+        let bounded = [&types as &(dyn ToSql + Sync), &ids, &code, &limit];
         let (events, snapshots) = tokio::try_join!(
-            client.query(&lookup.load, &parameters),
+            client.query(&lookup.hydrate, &bounded),
             client.query(&lookup.snapshots, &parameters),
         )
         .map_err(failed("load streams"))?;

@@ -30,25 +30,27 @@ pub(super) const STREAM_AFTER: &str = concat!(
      ORDER BY sequence LIMIT $4"
 );
 
-/// One walk of the index for each stream, whatever the planner believes about the array.
+/// One walk of the index for each stream, whatever the planner believes about the array, in the array's order: the
+/// planner knows that ordinals rise, so nothing is sorted and the limit ends the walk.
 pub(super) const OF_STREAMS: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM UNNEST($1::text[], $2::text[]) AS s (type, id), LATERAL ( \
-         SELECT * FROM ledger.events WHERE aggregate_type = s.type AND aggregate_id = s.id ORDER BY sequence \
-     ) AS e"
+    " FROM UNNEST($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS s (type, id, after, place), LATERAL ( \
+         SELECT * FROM ledger.events WHERE aggregate_type = s.type AND aggregate_id = s.id AND sequence > s.after \
+         ORDER BY sequence LIMIT $4 \
+     ) AS e ORDER BY s.place LIMIT $4"
 );
 
 /// The same from each stream's snapshot on, the snapshot's own event included: its hash vouches for the snapshot.
 pub(super) const HYDRATE: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM UNNEST($1::text[], $2::text[]) AS s (type, id), LATERAL ( \
+    " FROM UNNEST($1::text[], $2::text[]) WITH ORDINALITY AS s (type, id, place), LATERAL ( \
          SELECT * FROM ledger.events WHERE aggregate_type = s.type AND aggregate_id = s.id \
              AND sequence >= coalesce((SELECT sequence FROM ledger.snapshots \
                  WHERE aggregate_type = s.type AND aggregate_id = s.id AND code = $3), 1) \
-         ORDER BY sequence \
-     ) AS e"
+         ORDER BY sequence LIMIT $4 \
+     ) AS e ORDER BY s.place LIMIT $4"
 );
 
 pub(super) const SNAPSHOTS: &str = "SELECT n.aggregate_type, n.aggregate_id, n.sequence, n.hash, n.code, n.state \
@@ -95,8 +97,8 @@ fn unsigned(row: &Row, column: usize) -> Result<u64, LogError> {
     u64::try_from(number).map_err(|e| unreadable("a number", &e))
 }
 
-pub(super) fn names(streams: &[StreamId]) -> (Vec<&'static str>, Vec<&str>) {
-    streams.iter().map(|stream| (stream.stream_type.as_str(), stream.id.as_str())).unzip()
+pub(super) fn names<'a>(streams: impl Iterator<Item = &'a StreamId>) -> (Vec<&'static str>, Vec<&'a str>) {
+    streams.map(|stream| (stream.stream_type.as_str(), stream.id.as_str())).unzip()
 }
 
 pub(super) fn events(rows: &[Row]) -> Result<Vec<StoredEvent>, LogError> {

@@ -176,6 +176,25 @@ async fn a_recovery_waits_for_an_append_that_still_runs() {
     assert!(recovery.await.unwrap().unwrap().epoch > epoch);
 }
 
+/// A page costs what it holds: a sort would read all that lies behind it first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_streams_is_read_without_sorting_what_lies_behind_it() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.database().await.unwrap();
+    let (log, ..) = written(&url).await;
+    let client = log.connect().await.unwrap();
+    for (sql, third) in [(rows::OF_STREAMS, "'{0,0}'"), (rows::HYDRATE, "'code'")] {
+        client.batch_execute(&format!("PREPARE page AS {sql}")).await.unwrap();
+        let explain = format!("EXPLAIN EXECUTE page ('{{account,account}}', '{{b,a}}', {third}, 10)");
+        let plan = client.query(&explain, &[]).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get(0)).collect();
+        let plan = plan.join("\n");
+        assert!(plan.contains("Index Scan using events_stream"), "{plan}");
+        assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{plan}");
+        client.batch_execute("DEALLOCATE page").await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_es_cannot_write_into_our_history() {
     let cluster = Cluster::shared().await;

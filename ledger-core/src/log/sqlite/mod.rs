@@ -147,12 +147,16 @@ impl EventLog for SqliteLog {
         self.read(rows::read_head).await
     }
 
-    async fn load_streams(&self, streams: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
-        rows::load_streams(&lock(&self.inner.lookup), streams)
+    async fn load_streams(
+        &self,
+        streams: &[(StreamId, u64)],
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        rows::load_streams(&lock(&self.inner.lookup), streams, limit)
     }
 
-    async fn hydrate(&self, streams: &[StreamId], code: &str) -> Result<Hydration, LogError> {
-        rows::hydrate(&lock(&self.inner.lookup), streams, code)
+    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
+        rows::hydrate(&lock(&self.inner.lookup), streams, code, limit)
     }
 
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {

@@ -26,9 +26,6 @@ const OF_STREAM: &str = select_events!(
     "WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence >= ?3 ORDER BY sequence LIMIT ?4"
 );
 
-/// SQLite's `LIMIT` for "all".
-const ALL: i64 = -1;
-
 /// Where the log stands.
 pub(super) fn read_head(connection: &Connection) -> Result<Head, LogError> {
     let query = "SELECT epoch, position, recorded_at FROM head WHERE \"partition\" = 0";
@@ -110,27 +107,30 @@ fn first_sequence_after(
     Ok(first)
 }
 
-/// Whole streams, one after the other.
+/// Streams one after the other, each after its sequence.
 pub(super) fn load_streams(
     connection: &Connection,
-    streams: &[StreamId],
+    streams: &[(StreamId, u64)],
+    limit: usize,
 ) -> Result<Vec<StoredEvent>, LogError> {
     in_snapshot(connection, || {
         let mut events = Vec::new();
         let mut statement = connection.prepare_cached(OF_STREAM).map_err(store("load streams"))?;
-        for stream in streams {
-            let all = params![stream.stream_type.as_str(), stream.id.as_str(), 1, ALL];
-            collect(&mut statement, all, &mut events)?;
+        for (stream, after) in streams {
+            let (first, left) = (integer(after.saturating_add(1)), limit_of(limit - events.len()));
+            let range = params![stream.stream_type.as_str(), stream.id.as_str(), first, left];
+            collect(&mut statement, range, &mut events)?;
         }
         Ok(events)
     })
 }
 
-/// Each stream from its snapshot's last event on, or whole.
+/// Each stream from its snapshot's last event on, or from its first.
 pub(super) fn hydrate(
     connection: &Connection,
     streams: &[StreamId],
     code: &str,
+    limit: usize,
 ) -> Result<Hydration, LogError> {
     in_snapshot(connection, || {
         let mut hydration = Hydration::default();
@@ -138,7 +138,8 @@ pub(super) fn hydrate(
         for stream in streams {
             let snapshot = snapshot(connection, stream, code).map_err(store("load a snapshot"))?;
             let first = snapshot.as_ref().map_or(1, |snapshot| integer(snapshot.sequence));
-            let from = params![stream.stream_type.as_str(), stream.id.as_str(), first, ALL];
+            let left = limit_of(limit - hydration.events.len());
+            let from = params![stream.stream_type.as_str(), stream.id.as_str(), first, left];
             collect(&mut statement, from, &mut hydration.events)?;
             hydration.snapshots.extend(snapshot);
         }

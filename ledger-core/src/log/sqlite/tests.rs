@@ -138,7 +138,7 @@ async fn an_audit_reads_beside_a_running_writer_and_changes_nothing() {
     let (running, events) = written(&folder).await;
     let audit = SqliteLog::open_read_only(&path).unwrap();
     assert_eq!(audit.read_after(Position(0), 9).await.unwrap(), events);
-    assert_eq!(audit.load_streams(&[stream("a")]).await.unwrap(), events);
+    assert_eq!(audit.load_streams(&[(stream("a"), 0)], 9).await.unwrap(), events);
     assert!(audit.lease("audit", None).await.is_err());
     let batch = History::default().batch(1, Vec::new());
     assert!(matches!(audit.append(&batch).await, Err(AppendError::Unknown(_))));

@@ -14,8 +14,8 @@ pub(super) async fn an_empty_log_is_empty(place: &impl Place) {
     assert_eq!(log.head().await.unwrap(), Head::default());
     assert_eq!(all(&log).await, []);
     assert_eq!(log.read_stream_after(&stream("a"), Position(0), 9).await.unwrap(), []);
-    assert_eq!(log.load_streams(&[stream("a")]).await.unwrap(), []);
-    assert_eq!(log.load_streams(&[]).await.unwrap(), []);
+    assert_eq!(log.load_streams(&[(stream("a"), 0)], 9).await.unwrap(), []);
+    assert_eq!(log.load_streams(&[], 9).await.unwrap(), []);
     assert_eq!(log.stream_ids(StreamType::Account).await.unwrap(), []);
     assert_eq!(log.find_transactions(&[TransactionKey([0; 16])]).await.unwrap(), []);
     let head = lease(&log).await;
@@ -43,7 +43,7 @@ pub(super) async fn what_is_appended_is_read_back_to_the_byte(place: &impl Place
     log.append(&batch).await.unwrap();
 
     assert_eq!(all(&log).await, events);
-    assert_eq!(log.load_streams(&[campaign]).await.unwrap(), [events[8].clone()]);
+    assert_eq!(log.load_streams(&[(campaign, 0)], 9).await.unwrap(), [events[8].clone()]);
     let expected = Head { epoch, position: Position(9), recorded_at: Some(history.recorded_at) };
     assert_eq!(log.head().await.unwrap(), expected);
     assert_eq!(batch.head_after(), expected);
@@ -97,17 +97,20 @@ pub(super) async fn a_stream_is_read_page_by_page(place: &impl Place) {
     }
 }
 
-pub(super) async fn streams_are_loaded_whole(place: &impl Place) {
+pub(super) async fn streams_are_loaded_in_order_and_page_by_page(place: &impl Place) {
     let log = place.open().await;
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
-    let events = write(&log, epoch, &mut history, &["a", "b", "a", "c", "b"]).await;
-    let mut loaded = log.load_streams(&[stream("b"), stream("nobody"), stream("a")]).await.unwrap();
-    // Within a stream the order is promised; among streams it is not.
-    loaded.sort_by(|x, y| x.stream.cmp(&y.stream));
-    assert_eq!(loaded, [0, 2, 1, 4].map(|index: usize| events[index].clone()));
+    let events = write(&log, epoch, &mut history, &["a", "b", "a", "c", "b", "a", "b"]).await;
+    let asked = [("b", 0), ("nobody", 0), ("c", 1), ("a", 1)].map(|(id, after)| (stream(id), after));
+    for (limit, places) in
+        [(9, &[1, 4, 6, 2, 5][..]), (5, &[1, 4, 6, 2, 5]), (4, &[1, 4, 6, 2]), (2, &[1, 4]), (0, &[])]
+    {
+        let expected: Vec<_> = places.iter().map(|&place: &usize| events[place].clone()).collect();
+        assert_eq!(log.load_streams(&asked, limit).await.unwrap(), expected, "up to {limit}");
+    }
     let same_id = StreamId { stream_type: StreamType::Campaign, id: "a".into() };
-    assert_eq!(log.load_streams(&[same_id]).await.unwrap(), [], "a campaign is no account");
+    assert_eq!(log.load_streams(&[(same_id, 0)], 9).await.unwrap(), [], "a campaign is no account");
 }
 
 pub(super) async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
@@ -186,7 +189,7 @@ pub(super) async fn streams_are_hydrated_from_their_snapshots(place: &impl Place
     };
     let both = [stream("a"), stream("b"), stream("nobody")];
     let hydrate = async |code: &str| {
-        let mut hydration = log.hydrate(&both, code).await.unwrap();
+        let mut hydration = log.hydrate(&both, code, 9).await.unwrap();
         hydration.events.sort_by_key(|event| event.position);
         hydration
     };
@@ -198,6 +201,9 @@ pub(super) async fn streams_are_hydrated_from_their_snapshots(place: &impl Place
     let shorter = Hydration { snapshots: vec![second.clone()], events: written[1..].to_vec() };
     assert_eq!(hydrate("v1").await, shorter, "from the snapshot's own event on");
     assert_eq!(hydrate("v2").await, whole, "other code does not know the state");
+    let page = log.hydrate(&[stream("b"), stream("a")], "v1", 3).await.unwrap();
+    let places = [1, 4, 2].map(|place: usize| written[place].clone());
+    assert_eq!((page.events, page.snapshots), (places.to_vec(), vec![second.clone()]), "a page of it");
 
     log.save_snapshots(&[snapshot(&written[0], "v1")]).await.unwrap();
     assert_eq!(hydrate("v1").await, shorter, "an older one never takes the place of a newer one");
@@ -212,5 +218,6 @@ pub(super) async fn streams_are_hydrated_from_their_snapshots(place: &impl Place
     assert_eq!(log.snapshots_after("v1", None, 9).await.unwrap(), []);
     assert_eq!(latest, Hydration { snapshots: vec![third, of_b], events: written[3..].to_vec() });
     assert_eq!(hydrate("v1").await, whole, "what is left is of other code");
-    assert_eq!(log.load_streams(&both).await.unwrap().len(), 5, "loading knows no snapshots");
+    let all = both.map(|stream| (stream, 0));
+    assert_eq!(log.load_streams(&all, 9).await.unwrap().len(), 5, "loading knows no snapshots");
 }

@@ -213,7 +213,7 @@ pub(super) async fn a_big_batch_lands_whole(place: &impl Place) {
     let events: Vec<_> = (0..10_000).map(|n| history.keyed(&of(n), u128::from(n))).collect();
     log.append(&history.batch(epoch, events.clone())).await.unwrap();
     assert_eq!(log.read_after(Position(0), 20_000).await.unwrap(), events);
-    assert_eq!(log.load_streams(&[of(5)]).await.unwrap().len(), 11);
+    assert_eq!(log.load_streams(&[(of(5), 0)], usize::MAX).await.unwrap().len(), 11);
     let keys: Vec<_> = events.iter().filter_map(|event| event.transaction_key).collect();
     assert_eq!(log.find_transactions(&keys).await.unwrap().len(), 10_000);
 }

@@ -1,0 +1,83 @@
+//! Streams that are being read, page by page: where each stands, and which snapshots turned out not to fit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use crate::log::{LogError, Snapshot, StoredEvent, StreamId};
+
+use super::core::Slot;
+use super::hydrate::Loaded;
+
+/// The slots of some streams on their way to the streams' ends. Pages come in the order of the streams.
+pub(super) struct Reading<A: Loaded> {
+    slots: BTreeMap<StreamId, Slot<A>>,
+    /// With a snapshot whose own event has not come yet.
+    unproven: BTreeSet<StreamId>,
+    /// With a snapshot that contradicts its stream.
+    unfit: BTreeSet<StreamId>,
+    /// The last event: all before it, in this order of streams, has been read.
+    last: Option<(StreamId, u64)>,
+}
+
+impl<A: Loaded> Reading<A> {
+    /// At the beginning of each.
+    pub(super) fn of(streams: impl Iterator<Item = StreamId>) -> Reading<A> {
+        let slots = streams.map(|stream| (stream, Slot::default())).collect();
+        Reading { slots, unproven: BTreeSet::new(), unfit: BTreeSet::new(), last: None }
+    }
+
+    /// Puts a snapshot in the place of its stream's beginning.
+    pub(super) fn restore(&mut self, snapshot: Snapshot) {
+        let fate = match Slot::restore(&snapshot) {
+            Some(slot) => {
+                self.slots.insert(snapshot.stream.clone(), slot);
+                &mut self.unproven
+            }
+            None => &mut self.unfit,
+        };
+        fate.insert(snapshot.stream);
+    }
+
+    /// Lets each slot follow its events. A snapshot's own event comes again and vouches for it.
+    pub(super) fn follow(&mut self, events: Vec<StoredEvent>) -> Result<(), LogError> {
+        if let Some(last) = events.last() {
+            self.last = Some((last.stream.clone(), last.sequence));
+        }
+        for stored in events {
+            let damaged = || LogError::Damaged(format!("unasked {}", stored.stream));
+            let slot = self.slots.get_mut(&stored.stream).ok_or_else(damaged)?;
+            if self.unfit.contains(&stored.stream) {
+                continue;
+            }
+            if !self.unproven.contains(&stored.stream) {
+                slot.follow(&stored)?;
+            } else if stored.sequence >= slot.version {
+                self.unproven.remove(&stored.stream);
+                if stored.sequence > slot.version || slot.hash != Some(stored.hash) {
+                    self.unfit.insert(stored.stream);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is still to be read, and after which of each stream's events.
+    pub(super) fn rest(&self) -> Vec<(StreamId, u64)> {
+        let from = self.last.as_ref().map_or(Bound::Unbounded, |(stream, _)| Bound::Included(stream));
+        let slots = self.slots.range::<StreamId, _>((from, Bound::Unbounded));
+        let after = |(stream, slot): (&StreamId, &Slot<A>)| match &self.last {
+            _ if self.unfit.contains(stream) => None,
+            Some((last, sequence)) if last == stream => Some((stream.clone(), *sequence)),
+            _ => Some((stream.clone(), slot.version.saturating_sub(1))),
+        };
+        slots.filter_map(after).collect()
+    }
+
+    /// The slots at their streams' ends, but for those whose snapshots do not fit: these are to be read again, from
+    /// the first event.
+    pub(super) fn end(mut self) -> (BTreeMap<StreamId, Slot<A>>, BTreeSet<StreamId>) {
+        self.unfit.append(&mut self.unproven);
+        self.slots.retain(|stream, _| !self.unfit.contains(stream));
+        (self.slots, self.unfit)
+    }
+}
