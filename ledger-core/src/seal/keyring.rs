@@ -223,10 +223,16 @@ impl Keyring {
     }
 
     fn with_own_keys(store: Box<dyn KeyStore>, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
+        let mut missing = Vec::new();
         for name in [INDEX_KEY, DRAW_KEY] {
-            if store.named(name)?.is_none() {
-                store.create_named(name, &provider.wrap_key(&*new_key()?, &named_data(name))?)?;
+            match store.named(name)? {
+                // Beside a key of another root key none of ours may come.
+                Some(wrapped) => drop(unwrap_named(&*store, &*provider, name, &wrapped)?),
+                None => missing.push((name, provider.wrap_key(&*new_key()?, &named_data(name))?)),
             }
+        }
+        if !missing.is_empty() {
+            store.create_named(&missing)?;
         }
         Keyring::assemble(store, provider)
     }
@@ -235,10 +241,7 @@ impl Keyring {
         let named = |name| {
             let wrapped = store.named(name)?;
             let wrapped = wrapped.ok_or_else(|| SealError::NoNamedKey { place: store.place(), name })?;
-            provider.unwrap_key(&wrapped, &named_data(name)).map_err(|error| match error {
-                KeyProviderError::NotOurs => SealError::WrongRootKey { place: store.place() },
-                error => SealError::Provider(error),
-            })
+            unwrap_named(&*store, &*provider, name, &wrapped)
         };
         let index_key = hmac::Key::new(hmac::HMAC_SHA256, &*named(INDEX_KEY)?);
         let draw_key = Cipher::new(&*named(DRAW_KEY)?);
@@ -320,6 +323,18 @@ fn account_data(account: &AccountId) -> Vec<u8> {
 
 fn named_data(name: &str) -> Vec<u8> {
     format!("rewardhub/key-1/named:{name}").into_bytes()
+}
+
+fn unwrap_named(
+    store: &dyn KeyStore,
+    provider: &dyn KeyProvider,
+    name: &str,
+    wrapped: &[u8],
+) -> Result<Zeroizing<[u8; 32]>, SealError> {
+    provider.unwrap_key(wrapped, &named_data(name)).map_err(|error| match error {
+        KeyProviderError::NotOurs => SealError::WrongRootKey { place: store.place() },
+        error => SealError::Provider(error),
+    })
 }
 
 /// A panic elsewhere leaves nothing half done here: a cache entry is whole.

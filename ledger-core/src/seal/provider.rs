@@ -82,7 +82,10 @@ impl From<Unspecified> for KeyProviderError {
 }
 
 /// A root key of 32 bytes in a file that only its owner can read.
-pub struct FileKeyProvider(Cipher);
+pub struct FileKeyProvider {
+    cipher: Cipher,
+    made: bool,
+}
 
 impl std::fmt::Debug for FileKeyProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -95,8 +98,8 @@ impl FileKeyProvider {
     pub fn open_or_create(path: &Path) -> Result<FileKeyProvider, KeyProviderError> {
         match FileKeyProvider::open(path) {
             Err(KeyProviderError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                create(path)?;
-                FileKeyProvider::open(path)
+                let made = create(path)?;
+                Ok(FileKeyProvider { made, ..FileKeyProvider::open(path)? })
             }
             result => result,
         }
@@ -116,14 +119,19 @@ impl FileKeyProvider {
             <[u8; 32]>::try_from(bytes.as_slice())
                 .map_err(|_| KeyProviderError::WrongLength { path: path.to_owned(), length: bytes.len() })?,
         );
-        Ok(FileKeyProvider(Cipher::new(&key)))
+        Ok(FileKeyProvider { cipher: Cipher::new(&key), made: false })
+    }
+
+    /// Whether this made the file: nobody else can have wrapped anything under it before.
+    pub fn was_made(&self) -> bool {
+        self.made
     }
 }
 
 impl KeyProvider for FileKeyProvider {
     fn wrap_key(&self, key: &[u8; 32], associated_data: &[u8]) -> Result<Vec<u8>, KeyProviderError> {
         let mut wrapped = Vec::new();
-        self.0.seal(associated_data, key, &mut wrapped)?;
+        self.cipher.seal(associated_data, key, &mut wrapped)?;
         Ok(wrapped)
     }
 
@@ -132,14 +140,14 @@ impl KeyProvider for FileKeyProvider {
         wrapped: &[u8],
         associated_data: &[u8],
     ) -> Result<Zeroizing<[u8; 32]>, KeyProviderError> {
-        let key = self.0.open(associated_data, wrapped).map_err(|_| KeyProviderError::NotOurs)?;
+        let key = self.cipher.open(associated_data, wrapped).map_err(|_| KeyProviderError::NotOurs)?;
         key.as_slice().try_into().map(Zeroizing::new).map_err(|_| KeyProviderError::NotOurs)
     }
 }
 
 /// Writes the key beside its place and links it there: the link is atomic and refuses to replace, so of
-/// two processes one key wins and no reader ever sees half of it.
-fn create(path: &Path) -> Result<(), KeyProviderError> {
+/// two processes one key wins and no reader ever sees half of it. Whether it was this one.
+fn create(path: &Path) -> Result<bool, KeyProviderError> {
     let key = random_key()?;
     let mut suffix = [0; 8];
     aws_lc_rs::rand::fill(&mut suffix)?;
@@ -148,23 +156,23 @@ fn create(path: &Path) -> Result<(), KeyProviderError> {
     let beside = PathBuf::from(beside);
     let placed = place(path, &beside, &key);
     let removed = fs::remove_file(&beside);
-    placed.and(removed).map_err(|source| KeyProviderError::File {
+    placed.and_then(|made| removed.map(|()| made)).map_err(|source| KeyProviderError::File {
         doing: "creating",
         path: path.to_owned(),
         source,
     })
 }
 
-fn place(path: &Path, beside: &Path, key: &[u8; 32]) -> io::Result<()> {
+fn place(path: &Path, beside: &Path, key: &[u8; 32]) -> io::Result<bool> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
     file.write_all(key)?;
     file.sync_all()?;
-    match fs::hard_link(beside, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        result => result?,
-    }
+    let made = match fs::hard_link(beside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        result => result.map(|()| true)?,
+    };
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder)?.sync_all().map(|()| made)
 }
 
 #[cfg(test)]
@@ -217,6 +225,7 @@ mod tests {
                 (0..8).map(|_| scope.spawn(|| FileKeyProvider::open_or_create(&path).unwrap())).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
+        assert_eq!(providers.iter().filter(|provider| provider.was_made()).count(), 1, "by one of them");
         let wrapped = providers[0].wrap_key(&[9; 32], b"").unwrap();
         assert!(providers.iter().all(|provider| provider.unwrap_key(&wrapped, b"").is_ok()));
     }

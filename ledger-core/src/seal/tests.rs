@@ -12,6 +12,8 @@ use crate::testing::Cluster;
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::{Direction, Mcc, Merchant, Personal, Status, Transaction};
 
+mod race;
+
 const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 const IBAN: &str = "GB29NWBK60161331926819";
 
@@ -293,9 +295,10 @@ fn keeps_the_first_key(store: &dyn KeyStore) {
     assert_eq!(store.create(&[(&a, vec![4]), (&b, vec![5])], NOW).unwrap(), [vec![], vec![2]]);
     let c = account("c");
     assert_eq!(store.wrapped(&[&c, &b, &a]).unwrap(), [None, Some(vec![2]), Some(vec![])]);
-    store.create_named("n", &[6]).unwrap();
-    store.create_named("n", &[7]).unwrap();
-    assert_eq!((store.named("n").unwrap(), store.named("m").unwrap()), (Some(vec![6]), None));
+    store.create_named(&[("n", vec![6])]).unwrap();
+    store.create_named(&[("o", vec![8]), ("n", vec![7])]).unwrap();
+    let named = ["n", "o", "m"].map(|name| store.named(name).unwrap());
+    assert_eq!(named, [Some(vec![6]), Some(vec![8]), None]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,8 +28,8 @@ pub(super) trait KeyStore: Send + Sync {
     /// One of our own keys.
     fn named(&self, name: &str) -> Result<Option<Vec<u8>>, SealError>;
 
-    /// Makes one of our own keys where it is missing.
-    fn create_named(&self, name: &str, wrapped: &[u8]) -> Result<(), SealError>;
+    /// Makes those of our own keys that are missing. Of two who make the same ones at once, one makes them all.
+    fn create_named(&self, keys: &[(&str, Vec<u8>)]) -> Result<(), SealError>;
 
     /// Where this is, for people.
     fn place(&self) -> String;

@@ -78,10 +78,14 @@ impl KeyStore for PostgresKeys {
         Ok(row.map(|row| row.get(0)))
     }
 
-    fn create_named(&self, name: &str, wrapped: &[u8]) -> Result<(), SealError> {
-        let insert = "INSERT INTO keys.named_keys (name, wrapped) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    fn create_named(&self, keys: &[(&str, Vec<u8>)]) -> Result<(), SealError> {
+        // One statement, in one order: who comes second waits at the first key, and finds them all there.
+        const INSERT: &str = "INSERT INTO keys.named_keys (name, wrapped) \
+             SELECT * FROM UNNEST($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING";
+        let (names, wrapped): (Vec<&str>, Vec<&[u8]>) =
+            keys.iter().map(|(name, wrapped)| (*name, wrapped.as_slice())).unzip();
         let made = self
-            .wait("creating our own keys", async |client| client.execute(insert, &[&name, &wrapped]).await);
+            .wait("creating our own keys", async |client| client.execute(INSERT, &[&names, &wrapped]).await);
         made.map(|_| ())
     }
 

@@ -102,10 +102,15 @@ impl KeyStore for SqliteKeys {
         found.map_err(fault("reading our own keys", &self.path))
     }
 
-    fn create_named(&self, name: &str, wrapped: &[u8]) -> Result<(), SealError> {
-        let insert = "INSERT OR IGNORE INTO named_keys (name, wrapped) VALUES (?1, ?2)";
-        let made = self.writer()?.execute(insert, params![name, wrapped]);
-        made.map(|_| ()).map_err(fault("creating our own keys", &self.path))
+    fn create_named(&self, keys: &[(&str, Vec<u8>)]) -> Result<(), SealError> {
+        let fault = fault("creating our own keys", &self.path);
+        let mut writer = self.writer()?;
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fault)?;
+        for (name, wrapped) in keys {
+            let insert = "INSERT OR IGNORE INTO named_keys (name, wrapped) VALUES (?1, ?2)";
+            transaction.execute(insert, params![name, wrapped]).map_err(&fault)?;
+        }
+        transaction.commit().map_err(&fault)
     }
 
     fn place(&self) -> String {
