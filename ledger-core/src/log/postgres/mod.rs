@@ -69,10 +69,7 @@ impl PostgresLog {
     /// Opens the log of this database, if it has the schema this program needs.
     pub async fn open(database: Database, options: PostgresOptions) -> Result<PostgresLog, LogError> {
         let client = database.pooled().await.map_err(store("connect"))?;
-        postgres::check(&client).await.map_err(|error| match error {
-            SchemaError::Failed(fault) => store("read the schema's version")(fault),
-            refused => LogError::Store { doing: "open", transient: false, source: Box::new(refused) },
-        })?;
+        check_schema(&client).await?;
         let inner = Inner { database, options, writer: Mutex::default(), lookup: Mutex::default() };
         Ok(PostgresLog { inner: Arc::new(inner) })
     }
@@ -128,14 +125,22 @@ impl EventLog for PostgresLog {
         const TAKE: &str = "UPDATE ledger.head SET epoch = epoch + 1, holder = $1, \
              leased_until = clock_timestamp() + make_interval(secs => $2) \
              WHERE partition = 0 AND (leased_until < clock_timestamp() OR holder = $1) \
-             RETURNING epoch, position, recorded_at, (SELECT coalesce(max(position), 0) FROM ledger.events)";
+             RETURNING epoch, position, recorded_at";
         const RECOVER: &str = "UPDATE ledger.head SET epoch = epoch + 1, holder = $1, \
              leased_until = clock_timestamp() + make_interval(secs => $2) \
              WHERE partition = 0 AND (epoch = $3 OR (epoch > $3 AND holder = $1)) \
-             RETURNING epoch, position, recorded_at, (SELECT coalesce(max(position), 0) FROM ledger.events)";
+             RETURNING epoch, position, recorded_at";
+        // A statement of its own, which sees head and events of one moment. The update may have waited for an append,
+        // and of that its own snapshot sees the head alone.
+        const COMPARE: &str = "SELECT position, (SELECT coalesce(max(position), 0) FROM ledger.events) \
+             FROM ledger.head WHERE partition = 0";
         let failed = || failed("take the lease");
         let writer = self.writer().await?;
         let ttl = self.ttl_seconds();
+        if held.is_none() {
+            // A standby may have waited for weeks, in which somebody has migrated.
+            check_schema(&writer.client).await?;
+        }
         let row = match held {
             None => writer.client.query_opt(TAKE, &[&holder, &ttl]).await,
             Some(epoch) => writer.client.query_opt(RECOVER, &[&holder, &ttl, &rows::integer(epoch)]).await,
@@ -148,12 +153,10 @@ impl EventLog for PostgresLog {
             return Err(LogError::Held { holder: holder.map_err(failed())?.get(0) });
         };
         let head = rows::head(&row)?;
-        let last = rows::position(&row, 3)?;
-        if last != head.position {
-            return Err(LogError::Damaged(format!(
-                "its head is at {}, its last event at {last}",
-                head.position
-            )));
+        let row = writer.client.query_one(COMPARE, &[]).await.map_err(failed())?;
+        let (at, last) = (rows::position(&row, 0)?, rows::position(&row, 1)?);
+        if last != at {
+            return Err(LogError::Damaged(format!("its head is at {at}, its last event at {last}")));
         }
         Ok(head)
     }
@@ -270,6 +273,14 @@ impl PostgresLog {
         let touched = writer.client.execute(sql, &parameters).await.map_err(failed("renew the lease"))?;
         if touched == 1 { Ok(()) } else { Err(LogError::Fenced) }
     }
+}
+
+/// Refuses a schema that this program does not know.
+async fn check_schema(client: &Client) -> Result<(), LogError> {
+    postgres::check(client).await.map_err(|error| match error {
+        SchemaError::Failed(fault) => store("read the schema's version")(fault),
+        refused => LogError::Store { doing: "use the schema", transient: false, source: Box::new(refused) },
+    })
 }
 
 /// What a failed call was for.

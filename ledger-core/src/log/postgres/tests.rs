@@ -70,6 +70,14 @@ async fn the_runtime_role_is_enough_to_run_and_too_little_to_change_history() {
     owner.batch_execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'p'")).await.unwrap();
     assert_eq!(postgres::migrate(owner, Some(&role)).await.unwrap(), Vec::<&str>::new());
     postgres::migrate(owner, Some(&role)).await.expect("the second run changes nothing");
+    // Tables that come later are granted by a migration that does not name the role.
+    owner
+        .batch_execute(&format!("REVOKE ALL ON ALL TABLES IN SCHEMA read_models FROM {role}"))
+        .await
+        .unwrap();
+    postgres::migrate(owner, None).await.unwrap();
+    let granted = "SELECT has_table_privilege($1, 'read_models.epochs', 'SELECT, INSERT, UPDATE, DELETE')";
+    assert!(owner.query_one(granted, &[&role]).await.unwrap().get::<_, bool>(0));
 
     let address = url.split_once('@').unwrap().1;
     let runtime_url = format!("postgres://{role}:p@{address}");
@@ -97,22 +105,32 @@ async fn the_runtime_role_is_enough_to_run_and_too_little_to_change_history() {
 async fn a_schema_that_is_not_ours_is_refused_with_what_to_do() {
     let cluster = Cluster::shared().await;
     let url = cluster.empty_database().await.unwrap();
+    let why = |refused: LogError| {
+        assert!(!refused.transient());
+        std::error::Error::source(&refused).unwrap().to_string()
+    };
     let refusal = async || {
         let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
-        let refused = PostgresLog::open(database, PostgresOptions::default()).await.err().unwrap();
-        std::error::Error::source(&refused).unwrap().to_string()
+        why(PostgresLog::open(database, PostgresOptions::default()).await.err().unwrap())
     };
     assert!(refusal().await.contains("run `rewardhub migrate`"), "{}", refusal().await);
     let mut owner = client(&url).await;
     assert_eq!(postgres::migrate(&mut owner, None).await.unwrap()[0], "0001_log");
-    open(&url).await;
+    let waiting = open(&url).await;
     let newer = "INSERT INTO rewardhub.migrations VALUES (900, '0900_later', '', $1, now())";
     owner.execute(newer, &[&1]).await.unwrap();
     open(&url).await;
+    let epoch = waiting.lease("old", None).await.unwrap().epoch;
+    waiting.release(epoch).await.unwrap();
     owner.execute("UPDATE rewardhub.migrations SET needs = 900 WHERE number = 900", &[]).await.unwrap();
     assert!(refusal().await.contains("needs a program that knows 900"), "{}", refusal().await);
+    assert!(refusal().await.contains("run a newer release"), "{}", refusal().await);
+    let late = why(waiting.lease("old", None).await.unwrap_err());
+    assert_eq!(late, refusal().await, "also where it was opened before the migration");
+    assert_eq!(waiting.head().await.unwrap().epoch, epoch, "it has not taken the lease");
     owner.execute("UPDATE rewardhub.migrations SET digest = 'x' WHERE number = 1", &[]).await.unwrap();
     assert!(refusal().await.contains("0001_log"), "{}", refusal().await);
+    assert!(refusal().await.contains("run the release"), "{}", refusal().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -177,6 +195,39 @@ async fn a_recovery_waits_for_an_append_that_still_runs() {
 }
 
 /// A page costs what it holds: a sort would read all that lies behind it first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_waits_for_an_append_sees_all_of_it() {
+    let cluster = Cluster::shared().await;
+    let url = cluster.database().await.unwrap();
+    let (log, mut history, mut epoch, _) = written(&url).await;
+    let watcher = client(&url).await;
+    // The same writer recovers, or another takes over; each time from one that was given up on and then lands.
+    for (holder, recovers) in [("test", true), ("another", false)] {
+        log.release(epoch).await.unwrap();
+        let slow = open(&url).await;
+        let writer = slow.writer().await.unwrap();
+        let event = history.event(&stream("b"));
+        let batch = history.batch(epoch, vec![event]);
+        writer.client.batch_execute("BEGIN").await.unwrap();
+        append::append(&writer, &batch, 0.0).await.unwrap();
+        let held = recovers.then_some(epoch);
+        let taking = tokio::spawn({
+            let log = log.clone();
+            async move { log.lease(holder, held).await }
+        });
+        let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+             AND wait_event_type = 'Lock'";
+        while watcher.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            assert!(!taking.is_finished(), "{holder}: it must not answer before the append has ended");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        writer.client.batch_execute("COMMIT").await.unwrap();
+        let head = taking.await.unwrap().unwrap();
+        assert_eq!(head, Head { epoch: head.epoch, ..batch.head_after() }, "{holder}");
+        epoch = head.epoch;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_streams_is_read_without_sorting_what_lies_behind_it() {
     let cluster = Cluster::shared().await;
