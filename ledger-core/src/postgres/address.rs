@@ -69,7 +69,11 @@ impl FromStr for Address {
             Some("verify-full") => true,
             Some("disable") => false,
             Some(other) => return Err(AddressError::SslMode(other.into())),
-            None => !config.get_hosts().iter().all(is_local),
+            // Where there is a `hostaddr`, that is where the connection goes, whatever the host is called.
+            None => {
+                let elsewhere = config.get_hostaddrs().iter().any(|ip| !ip.is_loopback());
+                elsewhere || !config.get_hosts().iter().all(is_local)
+            }
         };
         let tls = if verify { Some(MakeRustlsConnect::new(trust(root)?)) } else { None };
         config.ssl_mode(if verify { SslMode::Require } else { SslMode::Disable });
@@ -177,6 +181,9 @@ mod tests {
         assert!(verified("postgres://a@db.example/x"));
         assert!(!verified("postgres://a@db.example/x?sslmode=disable"));
         assert!(verified("postgres://a@localhost/x?sslmode=verify-full"));
+        assert!(verified("postgres://a@localhost/x?hostaddr=203.0.113.7"), "it goes there");
+        assert!(verified("postgres://a@localhost,localhost/x?hostaddr=127.0.0.1,203.0.113.7"));
+        assert!(!verified("postgres://a@localhost/x?hostaddr=127.0.0.1"));
     }
 
     #[test]

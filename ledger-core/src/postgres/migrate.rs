@@ -66,7 +66,8 @@ pub enum SchemaError {
     },
     /// A newer program has contracted it.
     #[error(
-        "the database has schema {found}, which needs a program that knows {needs}; this one knows {known}"
+        "the database has schema {found}, which needs a program that knows {needs}; this one knows {known}: run a newer \
+         release of rewardhub"
     )]
     Newer {
         /// Migrations applied.
@@ -77,7 +78,10 @@ pub enum SchemaError {
         known: i32,
     },
     /// A migration was edited after it had been applied, or belongs to something else.
-    #[error("migration {0} in the database is not the one this program knows")]
+    #[error(
+        "migration {0} in the database is not the one this program knows: run the release of rewardhub that applied \
+         it, or name an empty database and run `rewardhub migrate`"
+    )]
     Changed(String),
     /// The role has no place in an identifier.
     #[error("not a role: {0:?}")]
@@ -150,8 +154,9 @@ pub async fn check(client: &Client) -> Result<(), SchemaError> {
     }
 }
 
-/// Applies what is missing, all or nothing, and grants the runtime role what a running service needs; answers
-/// the names of what was applied. Running it again changes nothing.
+/// Applies what is missing, all or nothing, and grants the runtime role what a running service needs, and again those
+/// roles that it was granted to before: tables may have come since. Answers the names of what was applied. Running it
+/// again changes nothing.
 pub async fn migrate(
     client: &mut Client,
     runtime_role: Option<&str>,
@@ -184,8 +189,21 @@ pub async fn migrate(
     if let Some(role) = runtime_role {
         transaction.batch_execute(&grants(role)?).await?;
     }
+    for role in runtime_roles(transaction.client()).await? {
+        // What is no role of ours by its name, somebody else has granted.
+        if let Ok(grants) = grants(&role) {
+            transaction.batch_execute(&grants).await?;
+        }
+    }
     transaction.commit().await?;
     Ok(done)
+}
+
+/// The roles that may append to the log, besides its owner: those that services run as.
+async fn runtime_roles(client: &Client) -> Result<Vec<String>, SchemaError> {
+    let select = "SELECT r.rolname::text FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee \
+         WHERE c.oid = 'ledger.events'::regclass AND a.privilege_type = 'INSERT' AND a.grantee <> c.relowner";
+    Ok(client.query(select, &[]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// What a running service may do, and nothing else: it can neither change nor remove an event.

@@ -5,6 +5,7 @@
 //! told by its code and message, without the row it was about.
 
 mod address;
+mod durability;
 mod fault;
 mod json;
 pub mod migrate;
@@ -15,6 +16,7 @@ use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, Recycling
 use tokio_postgres::{Client, NoTls};
 
 pub use address::{Address, AddressError};
+pub use durability::{DurabilityError, check_durability};
 pub use fault::Fault;
 pub use json::Json;
 pub use migrate::{SchemaError, check, migrate};
@@ -43,6 +45,11 @@ impl Default for Options {
     }
 }
 
+/// A commit is on the disk before it is acknowledged, whatever the server's, the database's or the role's default is.
+/// What waits for replicas as well (`remote_write`, `remote_apply`) stays.
+const COMMIT: &str = "SELECT set_config('synchronous_commit', 'on', false) \
+     WHERE current_setting('synchronous_commit') IN ('off', 'local')";
+
 /// One PostgreSQL database. Cheap to clone; clones share the pool.
 #[derive(Clone)]
 pub struct Database {
@@ -60,7 +67,7 @@ impl Database {
     pub fn new(address: Address, options: &Options) -> Database {
         let session = format!(
             "SET application_name = 'rewardhub'; SET statement_timeout = {}; SET lock_timeout = {}; \
-             SET idle_in_transaction_session_timeout = 60000",
+             SET idle_in_transaction_session_timeout = 60000; {COMMIT}",
             options.statement_timeout.as_millis(),
             options.lock_timeout.as_millis(),
         );
