@@ -1,11 +1,11 @@
 //! The fingerprint of the code that makes and reads an aggregate's state: a snapshot made by other code is not
-//! used. It covers the two aggregates and the values they are made of, whole files, comments included: once too
-//! often costs a hydration from the first event, once too rarely a wrong state.
+//! used. It covers the two aggregates, the values they are made of and what feeds them from the log, whole files,
+//! comments included: once too often costs a hydration from the first event, once too rarely a wrong state.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::{Path, PathBuf};
 
-const CODE: [&str; 8] = [
+const CODE: [&str; 12] = [
     "src/account",
     "src/campaign",
     "src/draw",
@@ -13,6 +13,10 @@ const CODE: [&str; 8] = [
     "src/money.rs",
     "src/time.rs",
     "src/transaction",
+    "src/log/decode.rs",
+    "src/engine/core.rs",
+    "src/engine/hydrate.rs",
+    "src/engine/reading.rs",
     "src/engine/snapshots.rs",
 ];
 

@@ -2,6 +2,7 @@
 //! real.
 
 mod campaigns;
+mod positions;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -86,11 +87,17 @@ fn now() -> Timestamp {
 }
 
 fn house(graphiql: bool) -> House {
+    house_that_shows(graphiql, "read.db")
+}
+
+/// The runner fills `read.db`; what is shown may be another file.
+fn house_that_shows(graphiql: bool, shown: &str) -> House {
     let folder = tempfile::tempdir().unwrap();
     let issuer = SandboxIssuer::open_or_create(folder.path()).unwrap();
     let log = Arc::new(SimulatedLog::new());
     let read = ReadStore::open(&folder.path().join("read.db")).unwrap();
     let (runner, progress) = Runner::new(Arc::clone(&log) as Arc<dyn EventLog>, read.clone()).unwrap();
+    let read = if shown == "read.db" { read } else { ReadStore::open(&folder.path().join(shown)).unwrap() };
     let intake = Arc::new(StubIntake::default());
     let page_token: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "page-token".into());
     let router = router(ApiState {

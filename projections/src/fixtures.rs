@@ -277,10 +277,10 @@ impl EventLog for TestLog {
     async fn head(&self) -> Result<Head, LogError> {
         Ok(Head { epoch: 1, position: self.head_position(), recorded_at: None })
     }
-    async fn load_streams(&self, _: &[StreamId]) -> Result<Vec<StoredEvent>, LogError> {
+    async fn load_streams(&self, _: &[(StreamId, u64)], _: usize) -> Result<Vec<StoredEvent>, LogError> {
         not_here()
     }
-    async fn hydrate(&self, _: &[StreamId], _: &str) -> Result<Hydration, LogError> {
+    async fn hydrate(&self, _: &[StreamId], _: &str, _: usize) -> Result<Hydration, LogError> {
         not_here()
     }
     async fn save_snapshots(&self, _: &[Snapshot]) -> Result<(), LogError> {

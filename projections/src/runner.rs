@@ -4,13 +4,14 @@
 //! checkpoints, so that a kill at any instruction loses or repeats nothing. A hole in the log, damage or a
 //! contradiction stops the runner with an error; what may pass is tried again with growing pauses.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ledger_core::log::{EventLog, Position};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::error::ProjectionError;
 use crate::projection::{self, Projection, Record};
@@ -22,6 +23,8 @@ pub const BATCH_EVENTS: usize = 2_000;
 const POLL: Duration = Duration::from_millis(200);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often it is measured how far the read models are behind, whatever the runner is doing.
+const MEASURE: Duration = Duration::from_secs(1);
 
 /// Fills the read models of one store. A second one on the same store does no harm, and nothing twice: who writes
 /// goes on from the checkpoints that the store has then.
@@ -29,8 +32,11 @@ pub struct Runner {
     log: Arc<dyn EventLog>,
     store: ReadStore,
     position: watch::Sender<Position>,
+    checkpoints: Arc<Mutex<Checkpoints>>,
     batch_events: usize,
 }
+
+type Checkpoints = [(Projection, Position); Projection::ALL.len()];
 
 /// How far the runner is; for reads that wait until it has come far enough.
 #[derive(Clone, Debug)]
@@ -73,9 +79,10 @@ impl Progress {
 impl Runner {
     /// A runner that goes on where the store's checkpoints are.
     pub fn new(log: Arc<dyn EventLog>, store: ReadStore) -> Result<(Runner, Progress), ProjectionError> {
-        let at = store.query(projection::position)?;
-        let (position, receiver) = watch::channel(at);
-        Ok((Runner { log, store, position, batch_events: BATCH_EVENTS }, Progress(receiver)))
+        let checkpoints = store.query(projection::checkpoints)?;
+        let (position, receiver) = watch::channel(lowest(&checkpoints));
+        let checkpoints = Arc::new(Mutex::new(checkpoints));
+        Ok((Runner { log, store, position, checkpoints, batch_events: BATCH_EVENTS }, Progress(receiver)))
     }
 
     /// With another bound on the events of one transaction than [`BATCH_EVENTS`].
@@ -102,6 +109,9 @@ impl Runner {
         mut head: watch::Receiver<Position>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), ProjectionError> {
+        // Ends with this.
+        let mut measuring = JoinSet::new();
+        measuring.spawn(keep_measuring(Arc::clone(&self.log), Arc::clone(&self.checkpoints)));
         let mut checked = false;
         let mut pause = PAUSE_MIN;
         while !*stop.borrow() {
@@ -164,11 +174,8 @@ impl Runner {
             }
             Ok(checkpoints)
         })?;
-        let at = checkpoints.iter().map(|(_, at)| *at).min().unwrap_or(after);
-        self.position.send_replace(at);
-        // A batch that is not full ends at the head.
-        let head = if events.len() < self.batch_events { at } else { self.log.head().await?.position };
-        measure(&checkpoints, head);
+        self.position.send_replace(lowest(&checkpoints));
+        *lock(&self.checkpoints) = checkpoints;
         Ok(events.len())
     }
 
@@ -198,8 +205,28 @@ enum Wait {
     For(Duration),
 }
 
+/// Up to where all of them are.
+fn lowest(checkpoints: &Checkpoints) -> Position {
+    checkpoints.iter().map(|(_, at)| *at).min().unwrap_or_default()
+}
+
+fn lock(checkpoints: &Mutex<Checkpoints>) -> std::sync::MutexGuard<'_, Checkpoints> {
+    checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Beside the runner, which may be stuck: that is when it matters.
+async fn keep_measuring(log: Arc<dyn EventLog>, checkpoints: Arc<Mutex<Checkpoints>>) {
+    loop {
+        // While the log cannot be read it has not moved on for anybody.
+        if let Ok(head) = log.head().await {
+            measure(&lock(&checkpoints), head.position);
+        }
+        tokio::time::sleep(MEASURE).await;
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 events")]
-fn measure(checkpoints: &[(Projection, Position)], head: Position) {
+fn measure(checkpoints: &Checkpoints, head: Position) {
     for (projection, at) in checkpoints {
         let name = projection.as_str();
         metrics::gauge!("projection_position", "projection" => name).set(at.0 as f64);

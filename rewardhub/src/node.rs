@@ -12,6 +12,7 @@ use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, SeedVault, Setti
 use ledger_core::log::EventLog;
 use ledger_core::seal::Keyring;
 use ledger_core::steps::beacon::Beacon;
+use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::credit::Credit;
 use ledger_core::steps::intake::Intake;
 use ledger_core::steps::issue::Issue;
@@ -117,6 +118,27 @@ pub struct Node {
     readers: JoinSet<anyhow::Result<()>>,
 }
 
+/// What reads an engine's log, opened and not running yet.
+pub struct Readers {
+    rail: Arc<SandboxRail>,
+    checkpoints: Arc<Checkpoints>,
+    read: ReadStore,
+    runner: Runner,
+    progress: Progress,
+}
+
+impl Readers {
+    /// Opens them on the engine's stores. What fails for the moment can be tried again: the engine goes on.
+    pub async fn open(engine: &Engine, misbehaviour: Misbehaviour) -> anyhow::Result<Readers> {
+        let stores = &engine.stores;
+        let rail = Arc::new(SandboxRail::open(&stores.rail(), misbehaviour, Arc::clone(&engine.clock))?);
+        let checkpoints = Arc::new(stores.checkpoints()?);
+        let read = stores.read_models().await?;
+        let (runner, progress) = Runner::new(Arc::clone(&engine.log), read.clone())?;
+        Ok(Readers { rail, checkpoints, read, runner, progress })
+    }
+}
+
 /// Why a node cannot go on.
 #[derive(Debug)]
 pub enum Failure {
@@ -138,10 +160,14 @@ impl Node {
         misbehaviour: Misbehaviour,
         beacon_urls: &[String],
     ) -> anyhow::Result<Node> {
-        let stores = Arc::clone(&engine.stores);
-        let rail = Arc::new(SandboxRail::open(&stores.rail(), misbehaviour, Arc::clone(&engine.clock))?);
+        let opened = Readers::open(&engine, misbehaviour).await?;
+        Node::start_with(engine, opened, beacon_urls)
+    }
+
+    /// The same with readers that are open already.
+    pub fn start_with(engine: Engine, opened: Readers, beacon_urls: &[String]) -> anyhow::Result<Node> {
+        let Readers { rail, checkpoints, read, runner, progress } = opened;
         let notifier = Arc::new(RecordingNotifier::new(NOTIFICATIONS));
-        let checkpoints = Arc::new(stores.checkpoints()?);
         let (stop, stopping) = watch::channel(false);
         let mut readers = JoinSet::new();
         let ledger = || engine.ledger.clone();
@@ -171,8 +197,6 @@ impl Node {
             Ok(())
         });
         readers.spawn(confirmations(Arc::clone(&rail), ledger(), stopping.clone()));
-        let read = stores.read_models().await?;
-        let (runner, progress) = Runner::new(Arc::clone(&engine.log), read.clone())?;
         let runtime = tokio::runtime::Handle::current();
         let projections = runner.spawn(runtime, engine.ledger.head(), stopping.clone())?;
         readers.spawn(follow(projections, stopping));

@@ -8,10 +8,10 @@ use anyhow::{Context as _, bail};
 use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{EventLog, LogError};
-use ledger_core::postgres::{Database, Fault};
-use ledger_core::seal::{FileKeyProvider, KeyProvider, Keyring, SealError};
+use ledger_core::postgres::{Database, Fault, check_durability};
+use ledger_core::seal::{FileKeyProvider, Keyring, SealError};
 use ledger_core::steps::checkpoints::Checkpoints;
-use projections::ReadStore;
+use projections::{ProjectionError, ReadStore};
 
 use crate::config::{Config, LogPlace};
 use crate::folder::{Folder, Lock};
@@ -58,8 +58,10 @@ impl Stores {
         let options = PostgresOptions { lease_ttl: config.lease_ttl };
         // First: it refuses a schema that this program does not know.
         let log = Arc::new(PostgresLog::open(database.clone(), options).await?);
-        let provider = root_key(&folder, &database)?;
-        let keyring = Arc::new(Keyring::open_postgres(database.clone(), provider)?);
+        let client = database.pooled().await?;
+        check_durability(&client, config.pages_are_whole).await?;
+        drop(client);
+        let keyring = Arc::new(keyring(&folder, &database)?);
         Ok(Stores { log, keyring, place: Place::Postgres { folder, database: Box::new(database) } })
     }
 
@@ -134,7 +136,7 @@ pub fn existing_keyring(config: &Config) -> anyhow::Result<Keyring> {
                 bail!("{} has no keys", database.address());
             }
             let folder = Folder::create(&config.data)?;
-            Ok(Keyring::open_postgres(database.clone(), root_key(&folder, &database)?)?)
+            keyring(&folder, &database)
         }
     }
 }
@@ -147,18 +149,35 @@ pub fn database(config: &Config) -> anyhow::Result<Database> {
     }
 }
 
+/// The keys of a database under the folder's root key.
+fn keyring(folder: &Folder, database: &Database) -> anyhow::Result<Keyring> {
+    let provider = Arc::new(root_key(folder, database)?);
+    match Keyring::open_postgres(database.clone(), Arc::clone(&provider) as _) {
+        Err(SealError::WrongRootKey { place }) if provider.was_made() => {
+            // Nothing was ever wrapped under it, and left here it would be taken for the right one.
+            let path = folder.root_key();
+            std::fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            bail!(
+                "another process made the keys in {place} at the same time, under a root key of its own: copy its \
+                 root.key to {}",
+                path.display()
+            )
+        }
+        opened => Ok(opened?),
+    }
+}
+
 /// The folder's root key; made only for a database that has no keys yet.
-fn root_key(folder: &Folder, database: &Database) -> anyhow::Result<Arc<dyn KeyProvider>> {
+fn root_key(folder: &Folder, database: &Database) -> anyhow::Result<FileKeyProvider> {
     let path = folder.root_key();
-    let provider = if Keyring::is_in(database)? {
+    if Keyring::is_in(database)? {
         let missing = || {
             format!("the keys in {} need their root key: copy it to {}", database.address(), path.display())
         };
-        FileKeyProvider::open(&path).with_context(missing)?
+        FileKeyProvider::open(&path).with_context(missing)
     } else {
-        FileKeyProvider::open_or_create(&path)?
-    };
-    Ok(Arc::new(provider))
+        Ok(FileKeyProvider::open_or_create(&path)?)
+    }
 }
 
 /// Whether the same may work later without anybody doing anything: the database is out of reach.
@@ -167,6 +186,7 @@ pub fn out_of_reach(error: &anyhow::Error) -> bool {
         cause.downcast_ref::<Fault>().is_some_and(Fault::transient)
             || cause.downcast_ref::<LogError>().is_some_and(LogError::transient)
             || cause.downcast_ref::<SealError>().is_some_and(SealError::transient)
+            || cause.downcast_ref::<ProjectionError>().is_some_and(ProjectionError::transient)
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -43,10 +44,41 @@ fn keep_expressions_quiet() {
     }));
 }
 
-/// Starts to collect metrics and tells how to render them.
+/// How often samples of histograms are put together.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Starts to collect metrics and tells how to render them. Must be called inside a runtime.
 pub fn metrics() -> anyhow::Result<RenderMetrics> {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
-    metrics::set_global_recorder(recorder).ok();
+    if metrics::set_global_recorder(recorder).is_ok() {
+        let handle = handle.clone();
+        tokio::spawn(keep_up(move || handle.run_upkeep()));
+    }
     Ok(Arc::new(move || handle.render()))
+}
+
+/// Each sample of a histogram is kept by itself until somebody scrapes, and nobody may ever do so.
+async fn keep_up(upkeep: impl Fn()) {
+    let mut due = tokio::time::interval(UPKEEP);
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn samples_are_put_together_though_nobody_scrapes() {
+        let done = Cell::new(0);
+        let minute = Duration::from_mins(1);
+        let kept_up = tokio::time::timeout(minute, keep_up(|| done.set(done.get() + 1))).await;
+        assert!(kept_up.is_err() && done.get() >= 12, "{} times", done.get());
+    }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use async_graphql::{Context, Error};
 use ledger_core::log::Position;
+use projections::runner::WaitError;
+use tokio::time::Instant;
 
 use super::error::{ErrorCode, bad_input, denied, read_fault, refuse};
 use super::load::Loaders;
@@ -13,6 +15,8 @@ use crate::auth::{Caller, Denied, Scope};
 
 /// How long a read waits for the position it asked for.
 const POSITION_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at read models that have gone back.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 // The http handlers give every request a caller and loaders, the schema has the state.
 
@@ -57,10 +61,31 @@ pub(super) fn position(argument: &str, token: &str) -> Result<Position, Error> {
     token.parse().map_err(|_| bad_input(format!("{argument} is no position of this ledger")))
 }
 
-/// Waits until the read models have seen `position`, for a bounded time.
-pub(super) async fn wait_for(ctx: &Context<'_>, position: Position) -> Result<(), Error> {
-    let waited = state(ctx).progress.wait_for(position, POSITION_PATIENCE).await;
-    waited.map(|_| ()).map_err(|error| refuse(ErrorCode::PositionNotReached, error.to_string()))
+/// The same for an answer that has seen at least `position`, which is waited for, for a bounded time.
+///
+/// What was said to be seen is not enough: a crash of the read models' database may take them back. So their own
+/// position is read together with the answer.
+pub(super) async fn read_since<T, F>(ctx: &Context<'_>, position: Position, query: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce(&projections::Connection) -> Result<T, projections::ProjectionError> + Clone + Send + 'static,
+{
+    let refused = |error: WaitError| refuse(ErrorCode::PositionNotReached, error.to_string());
+    let deadline = Instant::now() + POSITION_PATIENCE;
+    loop {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        state(ctx).progress.wait_for(position, patience).await.map_err(refused)?;
+        let query = query.clone();
+        let answer = read(ctx, move |conn| {
+            let at = projections::position(conn)?;
+            if at < position { Ok(Err(at)) } else { query(conn).map(Ok) }
+        });
+        match answer.await? {
+            Ok(answer) => return Ok(answer),
+            Err(at) if Instant::now() >= deadline => return Err(refused(WaitError::Behind(at))),
+            Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    }
 }
 
 /// The denial of a caller who has no account of his own to see.

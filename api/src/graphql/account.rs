@@ -5,9 +5,9 @@ use ledger_core::ids::AccountId;
 use ledger_core::log::Position;
 use projections::account::{self, AccountRow, BalanceRow};
 use projections::rewards::RewardCursor;
-use projections::{rewards, transactions};
+use projections::{Connection, ProjectionError, rewards, transactions};
 
-use super::access::{self, no_own_account, read, wait_for};
+use super::access::{self, no_own_account, read, read_since};
 use super::node;
 use super::page::{self, PageOf, connection};
 use super::reward::{Reward, RewardStatus};
@@ -34,27 +34,19 @@ impl AccountQuery {
             Some(id) => AccountId::parse(&id).ok(),
             None => Some(caller.own_account().ok_or_else(|| no_own_account(caller))?.clone()),
         };
-        if let Some(token) = min_position {
-            wait_for(ctx, access::position("minPosition", &token)?).await?;
-        }
-        match asked.filter(|id| caller.may_see(id)) {
-            Some(id) => find(ctx, id).await,
-            None => Ok(None),
+        let since = min_position.map(|token| access::position("minPosition", &token)).transpose()?;
+        let seen = asked.filter(|id| caller.may_see(id));
+        let find = move |conn: &Connection| seen.map_or(Ok(None), |id| RewardAccount::find(conn, &id));
+        match since {
+            Some(position) => read_since(ctx, position, find).await,
+            None => read(ctx, find).await,
         }
     }
 }
 
 /// The account of this id. The caller must be allowed to see it.
 pub(super) async fn find(ctx: &Context<'_>, id: AccountId) -> Result<Option<RewardAccount>, Error> {
-    read(ctx, move |conn| {
-        let Some(row) = account::account(conn, &id)? else {
-            return Ok(None);
-        };
-        let balances = account::balances(conn, &id)?;
-        let position = projections::position(conn)?;
-        Ok(Some(RewardAccount { row, balances, position }))
-    })
-    .await
+    read(ctx, move |conn| RewardAccount::find(conn, &id)).await
 }
 
 /// A customer's account with us, under a pseudonym.
@@ -62,6 +54,17 @@ pub(super) struct RewardAccount {
     row: AccountRow,
     balances: Vec<BalanceRow>,
     position: Position,
+}
+
+impl RewardAccount {
+    fn find(conn: &Connection, id: &AccountId) -> Result<Option<RewardAccount>, ProjectionError> {
+        let Some(row) = account::account(conn, id)? else {
+            return Ok(None);
+        };
+        let balances = account::balances(conn, id)?;
+        let position = projections::position(conn)?;
+        Ok(Some(RewardAccount { row, balances, position }))
+    }
 }
 
 #[Object]

@@ -1,9 +1,10 @@
 //! The books: what every ledger account comes to. Auditors only.
 
 use async_graphql::{Context, Error, Object, SimpleObject};
+use projections::Connection;
 use projections::trial_balance::{self, LedgerAccountRow};
 
-use super::access::{self, read, wait_for};
+use super::access::{self, read, read_since};
 use super::scalars::Money;
 
 /// Queries about the books.
@@ -16,10 +17,11 @@ impl TrialBalanceQuery {
     async fn trial_balance(&self, ctx: &Context<'_>, as_of: Option<String>) -> Result<TrialBalance, Error> {
         access::auditor(ctx)?;
         let as_of = as_of.map(|token| access::position("asOf", &token)).transpose()?;
-        if let Some(position) = as_of {
-            wait_for(ctx, position).await?;
-        }
-        let books = read(ctx, move |conn| trial_balance::trial_balance(conn, as_of)).await?;
+        let books = move |conn: &Connection| trial_balance::trial_balance(conn, as_of);
+        let books = match as_of {
+            Some(position) => read_since(ctx, position, books).await?,
+            None => read(ctx, books).await?,
+        };
         Ok(TrialBalance::from(&books))
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::commands::{At, Ended, interrupted};
 use crate::config::{Config, ConfigError, LogPlace, Tokens};
 use crate::folder::Folder;
-use crate::node::{self, ASK_AGAIN, ApiSettings, Engine, Failure, Node};
+use crate::node::{self, ASK_AGAIN, ApiSettings, Engine, Failure, Node, Readers};
 use crate::stores::{Stores, held_by, out_of_reach};
 use crate::telemetry::{self, RenderMetrics};
 
@@ -96,7 +96,15 @@ async fn lead(config: &Config, front: &Front) -> anyhow::Result<Node> {
         }
         tokio::time::sleep(ASK_AGAIN).await;
     };
-    Node::start(engine, Misbehaviour::none(), &config.beacon_urls).await
+    let readers = loop {
+        match Readers::open(&engine, Misbehaviour::none()).await {
+            Ok(readers) => break readers,
+            Err(error) if out_of_reach(&error) => state.becomes(Waiting::Database, &error),
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(TRY_AGAIN).await;
+    };
+    Node::start_with(engine, readers, &config.beacon_urls)
 }
 
 /// What we wait for, logged when it changes.

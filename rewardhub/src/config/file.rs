@@ -35,6 +35,7 @@ pub(super) struct Database {
     pub(super) connect_timeout: Value,
     pub(super) statement_timeout: Value,
     pub(super) lock_timeout: Value,
+    pub(super) full_page_writes: Value,
 }
 
 #[derive(Default, Deserialize)]

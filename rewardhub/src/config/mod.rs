@@ -29,6 +29,8 @@ pub struct Config {
     pub log: LogPlace,
     /// Bounds of the database's sessions.
     pub database: postgres::Options,
+    /// The database's storage never leaves half a page, so that the server need not guard against it.
+    pub pages_are_whole: bool,
     /// How long a standby waits for a silent writer.
     pub lease_ttl: Duration,
     /// Whether a first transaction opens an account, where that was decided.
@@ -214,6 +216,9 @@ impl Sources<'_> {
         let bounds = api::health::Bounds::default();
         let sessions = postgres::Options::default();
         let short = |text: &str| duration(text, Duration::from_millis(10), HOUR);
+        let optional = |text: &str| choice(text, &[("required", false), ("optional", true)]);
+        let pages_are_whole =
+            self.value("database.full_page_writes", database.full_page_writes, optional, false)?;
         let database = postgres::Options {
             connections_max: self.value(
                 "database.connections_max",
@@ -280,6 +285,7 @@ impl Sources<'_> {
             data,
             log,
             database,
+            pages_are_whole,
             ready,
         })
     }
