@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod config;
+mod disk;
+mod kills;
 mod lag;
 mod life;
 mod outages;
 mod standby;
+mod starts;
 mod world;

@@ -7,7 +7,7 @@ use rewardhub_tests::rows::{ndjson, purchase};
 use rewardhub_tests::{Sandbox, eventually};
 use serde_json::{Value, json};
 
-use crate::world::{SOON, TTL, World, all_known_once};
+use crate::world::{SOON, Storm, TTL, World, all_known_once};
 
 fn stands_by(service: &Sandbox) {
     eventually("the second to stand by", SOON, || {
@@ -102,6 +102,40 @@ fn one_that_was_asleep_while_another_took_over_ends_by_itself_and_decides_nothin
     // Started again it stands by.
     let third = home.listen(&[]);
     stands_by(&third);
+}
+
+#[test]
+fn one_that_falls_asleep_in_the_midst_of_load_acknowledges_nothing_that_is_not_in_the_log() {
+    let (world, home) = World::empty().with_campaign();
+    let first = Arc::new(home.listen(&[]));
+    first.ready(SOON);
+    let second_home = world.second_place(&home);
+    let second = second_home.listen(&[]);
+    stands_by(&second);
+    let feed = first.feed();
+    let storm = Storm::start(&first, &feed, "s");
+    storm.await_acknowledged(20);
+    first.signal("STOP");
+    second.ready(SOON);
+    let meanwhile = [purchase("m1", "cus_1"), purchase("m2", "cus_2")];
+    assert_eq!(second.send(&feed, &meanwhile)[1]["result"], "accepted");
+    // It wakes up with appends in flight, answers to give and more to decide.
+    first.signal("CONT");
+    let sent = storm.finish();
+    let mut first = Arc::into_inner(first).unwrap();
+    first.end().expect_code(3);
+    let (known, lost): (Vec<_>, Vec<_>) = sent.into_iter().partition(|(_, acknowledged)| *acknowledged);
+    assert!(!lost.is_empty(), "something was under way");
+    let rows = |sent: Vec<(Value, bool)>| sent.into_iter().map(|(row, _)| row).collect::<Vec<_>>();
+    let (mut known, lost) = (rows(known), rows(lost));
+    for some in known.chunks(500) {
+        assert!(second.send(&feed, some).iter().all(|answer| answer["result"] == "duplicate"));
+    }
+    second.send(&feed, &lost);
+    known.extend(lost);
+    known.extend(meanwhile);
+    all_known_once(&second, &feed, &known, &second_home);
+    second.trial_balance();
 }
 
 #[test]

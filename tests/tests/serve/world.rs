@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ledger_core::postgres::{Database, Options};
 use ledger_core::testing::Cluster;
 use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, purchase};
-use rewardhub_tests::{Home, Sandbox};
+use rewardhub_tests::{Home, Sandbox, eventually};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -34,7 +35,8 @@ impl World {
         World::on(async || Arc::new(Cluster::start(&[]).await.unwrap()))
     }
 
-    fn on(cluster: impl AsyncFnOnce() -> Arc<Cluster>) -> World {
+    /// An empty database on this server.
+    pub(crate) fn on(cluster: impl AsyncFnOnce() -> Arc<Cluster>) -> World {
         let runtime = Runtime::new().unwrap();
         let (cluster, url) = runtime.block_on(async {
             let cluster = cluster().await;
@@ -76,6 +78,24 @@ impl World {
     /// Runs statements as the superuser.
     pub(crate) fn execute(&self, sql: &str) {
         self.runtime.block_on(self.cluster.execute(self.database(), sql)).unwrap();
+    }
+
+    /// The one number that a query answers, asked as the superuser.
+    pub(crate) fn number(&self, sql: &str) -> i64 {
+        self.runtime.block_on(async {
+            let database = Database::new(self.url.parse().unwrap(), &Options::default());
+            database.connect().await.unwrap().query_one(sql, &[]).await.unwrap().get(0)
+        })
+    }
+
+    /// Takes locks, held until the answer is dropped.
+    pub(crate) fn lock(&self, sql: &str) -> impl Sized + use<> {
+        self.runtime.block_on(async {
+            let database = Database::new(self.url.parse().unwrap(), &Options::default());
+            let client = database.connect().await.unwrap();
+            client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
+            client
+        })
     }
 
     pub(crate) fn database(&self) -> &str {
@@ -121,6 +141,52 @@ impl Load {
     pub(crate) fn finish(self) -> Vec<Value> {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap()
+    }
+}
+
+/// A few feeds at once that send until their service is gone, and never the same twice.
+pub(crate) struct Storm {
+    acknowledged: Arc<AtomicUsize>,
+    threads: Vec<std::thread::JoinHandle<Vec<(Value, bool)>>>,
+}
+
+impl Storm {
+    /// Three feeds, of requests of 20 rows.
+    pub(crate) fn start(service: &Arc<Sandbox>, token: &str, name: &str) -> Storm {
+        let acknowledged = Arc::new(AtomicUsize::new(0));
+        let feed = |feed: usize| {
+            let (service, token) = (Arc::clone(service), token.to_owned());
+            let (name, acknowledged) = (format!("{name}-{feed}"), Arc::clone(&acknowledged));
+            std::thread::spawn(move || {
+                let mut sent = Vec::new();
+                for request in 0.. {
+                    let account = |n: usize| format!("cus_{}", (request * 7 + n) % 50);
+                    let rows: Vec<Value> =
+                        (0..20).map(|n| purchase(&format!("{name}-{request}-{n}"), &account(n))).collect();
+                    let answer = service.try_post(&token, "application/x-ndjson", ndjson(&rows).into_bytes());
+                    let taken = answer.as_ref().is_ok_and(|answer| answer.status == 200);
+                    sent.extend(rows.into_iter().map(|row| (row, taken)));
+                    acknowledged.fetch_add(usize::from(taken), Ordering::SeqCst);
+                    if answer.is_err() {
+                        break;
+                    }
+                }
+                sent
+            })
+        };
+        Storm { threads: (0..3).map(feed).collect(), acknowledged }
+    }
+
+    /// Until so many requests have been acknowledged; more are under way.
+    pub(crate) fn await_acknowledged(&self, requests: usize) {
+        eventually("requests to be acknowledged", SOON, || {
+            (self.acknowledged.load(Ordering::SeqCst) >= requests).then_some(())
+        });
+    }
+
+    /// Waits for the service's end; answers all rows, and whether they were acknowledged.
+    pub(crate) fn finish(self) -> Vec<(Value, bool)> {
+        self.threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     }
 }
 
