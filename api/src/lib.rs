@@ -2,11 +2,14 @@
 //! pages that a load balancer and Prometheus read.
 //!
 //! [`router`] puts it together. [`auth`] says who calls, [`problem`] how a request is refused, [`intake`] takes
-//! transactions in, [`campaigns`] commands campaigns, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
+//! transactions in, [`campaigns`] and [`accounts`] command campaigns and accounts ([`action`] is what they have in
+//! common), [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
 //! [`proof`] is the page on which a customer recomputes his draw,
 //! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
 //! answers in its place while there is no ledger to serve.
 
+pub mod accounts;
+pub mod action;
 pub mod auth;
 pub mod campaigns;
 pub mod front;
@@ -28,6 +31,7 @@ use projections::ReadStore;
 use projections::runner::Progress;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::accounts::CommandAccounts;
 use crate::auth::Verifier;
 use crate::campaigns::CommandCampaigns;
 use crate::graphql::{ApiSchema, OpenDetails};
@@ -45,6 +49,8 @@ pub struct ApiState {
     pub intake: Arc<dyn TakeRows>,
     /// Where commands to campaigns go; in a running service the ledger.
     pub campaigns: Arc<dyn CommandCampaigns>,
+    /// Where commands to accounts go; in a running service the ledger.
+    pub accounts: Arc<dyn CommandAccounts>,
     /// Whether the writer's last append went well.
     pub writer_healthy: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The log, for the event history and for readiness.
@@ -69,8 +75,11 @@ pub fn router(state: ApiState) -> Router {
     let schema: ApiSchema = graphql::schema(&state);
     let routes = Router::new()
         .route("/v1/transactions", post(intake::post_transactions))
-        .route("/v1/campaigns", post(campaigns::create))
+        .route("/v1/campaigns", get(campaigns::list).post(campaigns::create))
+        .route("/v1/campaigns/{id}", get(campaigns::get))
         .route("/v1/campaigns/{id}/{action}", post(campaigns::act))
+        .route("/v1/accounts/{id}", get(accounts::get))
+        .route("/v1/accounts/{id}/{action}", post(accounts::act))
         .route("/graphql", get(graphql::http::get).post(graphql::http::post).layer(axum::Extension(schema)))
         .route("/proof", get(proof::get))
         .route("/healthz", get(health::alive))

@@ -1,6 +1,7 @@
 //! The router as a client meets it. The ledger behind the intake is a stub; tokens, log and read models are
 //! real.
 
+mod accounts;
 mod campaigns;
 
 use std::sync::Mutex;
@@ -98,6 +99,7 @@ fn house(graphiql: bool) -> House {
         clock: Arc::new(ManualClock::at(now())),
         intake: Arc::clone(&intake) as Arc<dyn TakeRows>,
         campaigns: Arc::new(campaigns::InMemory::default()),
+        accounts: Arc::new(accounts::InMemory::default()),
         writer_healthy: Arc::new(|| true),
         log: Arc::clone(&log) as Arc<dyn EventLog>,
         read,
