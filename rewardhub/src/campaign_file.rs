@@ -10,13 +10,15 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
+use crate::commands::Refused;
+
 /// Terms from a file.
 pub(crate) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     parse_terms(&file.display().to_string(), &text)
 }
 
-/// Terms from a text that errors call `name`.
+/// Terms from a text that errors call `name`. Mistakes in it are [`Refused`].
 pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
     let terms: Terms = serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map(Place::of);
@@ -24,11 +26,11 @@ pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
         let said = error.without_snippet().to_string();
         let said =
             said.split(" at line ").next().unwrap_or(&said).lines().next().unwrap_or_default().to_owned();
-        anyhow::anyhow!("{}: {said}", at(name, place))
+        Refused(format!("{}: {said}", at(name, place)))
     })?;
     terms.validate().map_err(|error| {
         let TermsError { field, message } = &error;
-        anyhow::anyhow!("{}: {field}: {message}", at(name, place_of(text, field)))
+        Refused(format!("{}: {field}: {message}", at(name, place_of(text, field))))
     })?;
     Ok(terms)
 }

@@ -19,7 +19,7 @@ use ledger_core::time::{Clock, SystemClock};
 use tokio::sync::watch;
 
 use crate::campaign_file::parse_terms;
-use crate::commands::campaign::command;
+use crate::commands::operate::command_campaign;
 use crate::commands::{Data, Ended, interrupted};
 use crate::folder::Folder;
 use crate::node::{ApiSettings, Engine, Failure, Node};
@@ -141,7 +141,7 @@ async fn start_campaign(engine: &Engine) -> anyhow::Result<()> {
         ("sandbox-approver", CampaignCommandKind::Approve { version: None }),
         ("sandbox", CampaignCommandKind::Start),
     ] {
-        command(&engine.ledger, &id, kind, by).await?;
+        command_campaign(&engine.ledger, &id, kind, by).await?;
     }
     Ok(())
 }
