@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use ledger_core::account::event::Exclusion;
 use ledger_core::account::{Answer, CommandKind, Rejection};
-use ledger_core::engine::{Context, Ledger, SubmitError};
+use ledger_core::engine::{Context, SubmitError};
 use ledger_core::ids::AccountId;
+use ledger_core::steps::intake::Intake;
 use ledger_core::transaction::wire::parse_account_id;
 use serde::Deserialize;
 use serde_json::json;
@@ -23,7 +24,7 @@ use crate::intake::unwritable;
 use crate::observe::RequestId;
 use crate::problem::Problem;
 
-/// Commands accounts; the ledger as this module sees it. Contract: that of [`Ledger::account`].
+/// Commands accounts; the ledger as this module sees it. Contract: that of [`Intake::account`].
 #[async_trait::async_trait]
 pub trait CommandAccounts: Send + Sync {
     /// Answers once what happened is durable.
@@ -36,14 +37,14 @@ pub trait CommandAccounts: Send + Sync {
 }
 
 #[async_trait::async_trait]
-impl CommandAccounts for Ledger {
+impl CommandAccounts for Intake {
     async fn command(
         &self,
         account: AccountId,
         kind: CommandKind,
         context: Context,
     ) -> Result<Result<Answer, Rejection>, SubmitError> {
-        self.account(account, kind, context).await
+        Intake::account(self, account, kind, context).await
     }
 }
 

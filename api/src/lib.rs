@@ -49,7 +49,7 @@ pub struct ApiState {
     pub intake: Arc<dyn TakeRows>,
     /// Where commands to campaigns go; in a running service the ledger.
     pub campaigns: Arc<dyn CommandCampaigns>,
-    /// Where commands to accounts go; in a running service the ledger.
+    /// Where commands to accounts go; in a running service the same intake.
     pub accounts: Arc<dyn CommandAccounts>,
     /// Whether the writer's last append went well.
     pub writer_healthy: Arc<dyn Fn() -> bool + Send + Sync>,

@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind};
 use ledger_core::engine::{self, Ledger, SubmitError};
-use ledger_core::ids::CampaignId;
+use ledger_core::ids::{AccountId, CampaignId};
 use ledger_core::transaction::wire::parse_account_id;
 use reqwest::{StatusCode, Url};
 use serde_json::Value;
@@ -81,7 +81,7 @@ impl Operator {
     /// well a moment later is [`Busy`].
     pub(super) async fn give(&self, request: &Request) -> anyhow::Result<String> {
         match self {
-            Operator::Ledger { engine, by } => Ok(execute(&engine.ledger, request, by).await?.into()),
+            Operator::Ledger { engine, by } => Ok(execute(engine, request, by).await?.into()),
             Operator::Service(service) => {
                 let Request { noun, id, action, body } = request;
                 let answer = match *action {
@@ -90,6 +90,16 @@ impl Operator {
                 };
                 Ok(answer["result"].as_str().context("the service's answer has no result")?.into())
             }
+        }
+    }
+
+    /// Before many accounts are opened: makes their keys with one commit for all, where that is ours to do.
+    pub(super) async fn make_keys(&self, accounts: Vec<AccountId>) -> anyhow::Result<()> {
+        match self {
+            Operator::Ledger { engine, .. } => {
+                engine.intake.make_keys(accounts).await.map(drop).map_err(busy)
+            }
+            Operator::Service(_) => Ok(()),
         }
     }
 
@@ -115,19 +125,19 @@ impl Operator {
     }
 }
 
-async fn execute(ledger: &Ledger, request: &Request, by: &str) -> anyhow::Result<&'static str> {
+async fn execute(engine: &Engine, request: &Request, by: &str) -> anyhow::Result<&'static str> {
     let Request { noun, id, action, body } = request;
     let body = body.to_string();
     match noun {
         Noun::Campaigns => {
             let kind = api::campaigns::command(action, body.as_bytes()).map_err(refused)?;
             let id = CampaignId::parse(id).map_err(refused)?;
-            Ok(command_campaign(ledger, &id, kind, by).await?.as_str())
+            Ok(command_campaign(&engine.ledger, &id, kind, by).await?.as_str())
         }
         Noun::Accounts => {
             let kind = api::accounts::command(action, body.as_bytes()).map_err(refused)?;
             let account = parse_account_id(id).map_err(|error| Refused(error.message.into()))?;
-            let answer = ledger.account(account, kind, context(by)).await.map_err(busy)?;
+            let answer = engine.intake.account(account, kind, context(by)).await.map_err(busy)?;
             let answer = answer.map_err(|rejection| Refused(format!("account {id}: {rejection}")))?;
             Ok(api::accounts::result(&answer))
         }
@@ -219,7 +229,8 @@ impl Service {
             }
             response => response?,
         };
-        let (status, url) = (response.status(), response.url().clone());
+        // Without its path: an id is for nobody who reads an error.
+        let (status, url) = (response.status(), &self.url);
         let of_the_token = response.headers().contains_key(reqwest::header::WWW_AUTHENTICATE);
         let answer = response.json::<Value>().await.with_context(|| format!("{url} answers {status}"));
         if status.is_success() {

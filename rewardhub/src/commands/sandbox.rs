@@ -96,6 +96,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Arc::clone(&counts),
         stopping.clone(),
     ));
+    // Before anybody can know that we are here.
+    let interrupted = interrupted();
     print_where_to_look(&folder, address);
     let line = tokio::spawn(live_line(
         Arc::clone(&counts),
@@ -104,7 +106,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         stopping,
     ));
     let fault = tokio::select! {
-        () = interrupted() => None,
+        () = interrupted => None,
         () = sleep(arguments.duration) => None,
         ended = &mut server => Some(ended.map_err(Into::into).and_then(|r| r.map_err(Into::into)).err().unwrap_or_else(|| anyhow::anyhow!("the server stopped"))),
         ended = &mut feed => ended.map_err(Into::into).and_then(|r| r).err(),

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use ledger_core::ids::AccountId;
+use ledger_core::transaction::wire::parse_account_id;
 use serde::Serialize;
 use serde_json::json;
 
@@ -55,6 +57,8 @@ async fn open_all(operator: &Operator, mut lines: Lines) -> anyhow::Result<Summa
     };
     let mut summary = Summary::default();
     while let Some(chunk) = lines.next_chunk()? {
+        let ids = chunk.rows.iter().filter_map(|row| parse(row).ok());
+        operator.make_keys(ids.collect()).await?;
         let rows = chunk.lines.iter().zip(chunk.rows.iter());
         let mut answers =
             futures::stream::iter(rows.map(async |(line, row)| (*line, open_one(operator, row).await)))
@@ -79,8 +83,9 @@ async fn open_all(operator: &Operator, mut lines: Lines) -> anyhow::Result<Summa
 
 /// Whether it was not open before.
 async fn open_one(operator: &Operator, row: &[u8]) -> anyhow::Result<bool> {
-    let id = std::str::from_utf8(row).map_err(|_| Refused("is not UTF-8".into()))?.trim();
-    let request = Request { noun: Noun::Accounts, id: id.into(), action: "open", body: json!({}) };
+    // Here and not by a service: what may be a name or a card number gets into no address.
+    let id = parse(row).map_err(Refused)?;
+    let request = Request { noun: Noun::Accounts, id: id.as_str().into(), action: "open", body: json!({}) };
     let mut tried = 0;
     loop {
         match operator.give(&request).await {
@@ -91,4 +96,9 @@ async fn open_one(operator: &Operator, row: &[u8]) -> anyhow::Result<bool> {
             answer => return Ok(answer? == "done"),
         }
     }
+}
+
+fn parse(row: &[u8]) -> Result<AccountId, String> {
+    let id = std::str::from_utf8(row).map_err(|_| "is not UTF-8")?;
+    parse_account_id(id.trim()).map_err(|error| error.message.into())
 }
