@@ -30,6 +30,15 @@ pub struct PreparedTransaction {
     pub facts: Facts,
 }
 
+impl PreparedTransaction {
+    /// The key of the id that a booked line had while pending.
+    pub fn pending_key(&self) -> Option<TransactionKey> {
+        let pending_id =
+            self.line.pending_transaction_id.as_ref().filter(|_| self.status == Status::Booked)?;
+        Some(TransactionKey::of(&self.line.source, pending_id))
+    }
+}
+
 /// What the rules look at, in the clear for as long as the decision takes.
 #[derive(Clone, Debug)]
 pub struct Facts {
@@ -210,8 +219,10 @@ pub enum EpochOffer {
         /// Tiers of which there are no more, as a mask.
         sold_out: u32,
     },
-    /// Stopped on suspicion.
+    /// Stopped on suspicion, for now: two people may let it go on.
     Halted,
+    /// Closed without having gone on.
+    Void,
     /// Its grace is over.
     TooLate,
 }
@@ -223,6 +234,7 @@ impl std::fmt::Debug for EpochOffer {
             EpochOffer::NotOpen => "NotOpen",
             EpochOffer::Open { .. } => "Open",
             EpochOffer::Halted => "Halted",
+            EpochOffer::Void => "Void",
             EpochOffer::TooLate => "TooLate",
         })
     }

@@ -80,7 +80,8 @@ impl Reveal {
                 continue;
             };
             let due = campaign.epochs().filter(|(_, state)| {
-                matches!(state.phase, EpochPhase::Open | EpochPhase::Halted) && now >= state.seals_at
+                let phases = [EpochPhase::Scheduled, EpochPhase::Open, EpochPhase::Halted];
+                phases.contains(&state.phase) && now >= state.seals_at
             });
             for (epoch, state) in due {
                 // The engine's time is past the grace, so nothing after its head can draw in this epoch.

@@ -13,6 +13,7 @@ mod dedup;
 mod draws;
 mod epochs;
 mod faults;
+mod money;
 mod queue;
 mod rail;
 mod snapshots;

@@ -112,7 +112,7 @@ impl Book {
                 self.funded_minor += i128::from(amount.minor());
                 findings.compare(&place, "funded_minor", self.funded_minor, i128::from(*funded_minor));
             }
-            CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins } => {
+            CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins, .. } => {
                 for (tier, wins) in tier_wins {
                     let expected = self.tier_wins.get(tier).copied().unwrap_or(0);
                     findings.compare(&place, "tier_wins", expected, *wins);
@@ -131,7 +131,14 @@ impl Book {
                     self.epochs.insert(*epoch, book);
                 }
             }
-            CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor, beacon_signature } => {
+            CampaignEvent::EpochOpened {
+                epoch,
+                opened_at,
+                beacon,
+                budget_cap_minor,
+                beacon_signature,
+                ..
+            } => {
                 let cap_minor = self.funded_minor + self.reversed_recorded_minor;
                 findings.compare(&place, "budget_cap_minor", cap_minor, i128::from(*budget_cap_minor));
                 let Some(book) = self.epoch(*epoch, &place, findings) else { return };
@@ -160,7 +167,7 @@ impl Book {
                     book.halted = false;
                 }
             }
-            CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root } => {
+            CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root, .. } => {
                 let Some(book) = self.epoch(*epoch, &place, findings) else { return };
                 if stored.recorded_at < book.seals_at {
                     findings.add(&place, "closed", format!("from {} on", book.seals_at), stored.recorded_at);
