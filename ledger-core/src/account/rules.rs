@@ -81,7 +81,7 @@ impl RewardAccount {
     }
 
     pub(crate) fn is_excluded(&self) -> bool {
-        self.excluded
+        self.excluded.is_some()
     }
 
     pub(crate) fn enrolled_at(&self) -> Option<Timestamp> {
