@@ -3,6 +3,7 @@
 
 mod accounts;
 mod campaigns;
+mod openapi;
 
 use std::sync::Mutex;
 use std::time::Duration;

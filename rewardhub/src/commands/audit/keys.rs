@@ -100,7 +100,7 @@ async fn unrecorded(
             let Some(last) = page.last() else { break };
             after = last.position;
             for stored in &page {
-                if let LedgerEvent::Campaign(CampaignEvent::SeedOpened { epoch, purpose: said }) =
+                if let LedgerEvent::Campaign(CampaignEvent::SeedOpened { epoch, purpose: said, .. }) =
                     decode(stored)?
                     && said == purpose
                 {
