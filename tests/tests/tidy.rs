@@ -42,6 +42,19 @@ fn the_domain_does_no_io() {
     }
 }
 
+/// What has no way to pay, tell or record cannot do so by mistake.
+#[test]
+fn a_back_test_has_nothing_to_pay_tell_or_record_with() {
+    for entry in walk(&root().join("ledger-core/src/backtest")) {
+        let text = std::fs::read_to_string(&entry).unwrap();
+        for word in
+            ["Ledger", "EventLog", "PayoutRail", "Notifier", "Keyring", "engine::", "std::fs", "std::net"]
+        {
+            assert!(!text.contains(word), "{} names {word}", entry.display());
+        }
+    }
+}
+
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
