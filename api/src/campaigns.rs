@@ -1,25 +1,26 @@
-//! `POST /v1/campaigns` drafts a campaign, `POST /v1/campaigns/{id}/{action}` does everything else with it.
-//!
-//! Whoever holds the token is who did it: where two people are needed, two tokens with different `sub` are.
+//! `POST /v1/campaigns` drafts a campaign, `POST /v1/campaigns/{id}/{action}` does everything else with it, `GET` shows
+//! what is public of it or will be: terms, odds, commitments.
 
-use axum::body::Bytes;
+mod shown;
+
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use ledger_core::campaign::terms::Terms;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use ledger_core::engine::{Context, Ledger, SubmitError};
-use ledger_core::ids::{AccountId, CampaignId};
+use ledger_core::ids::CampaignId;
 use ledger_core::money::Money;
 use ledger_core::time::{Epoch, Timestamp};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
+pub use self::shown::{show, show_all};
 use crate::ApiState;
+use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, unreadable_log, who};
 use crate::auth::{Caller, Scope};
-use crate::intake::{media_type, read_body, unwritable};
+use crate::intake::unwritable;
 use crate::observe::RequestId;
 use crate::problem::Problem;
 
@@ -47,29 +48,27 @@ impl CommandCampaigns for Ledger {
     }
 }
 
-/// The most that a body may have: terms with long lists of merchants.
-const BODY_BYTES_MAX: usize = 1 << 20;
-
-/// What a command needs beside the campaign, as the body of its request.
-#[derive(Debug, thiserror::Error)]
-pub enum ActionError {
-    /// No such action.
-    #[error("there is no action {0:?}")]
-    Unknown(String),
-    /// A body that does not fit.
-    #[error("the body of {action} cannot be read: {cause}")]
-    Body {
-        /// Of which action.
-        action: String,
-        /// Where, and what is expected.
-        cause: String,
-    },
-}
+/// Everything that can be done with a campaign that exists.
+pub const ACTIONS: [&str; 12] = [
+    "revise",
+    "approve",
+    "schedule",
+    "start",
+    "pause",
+    "resume",
+    "fund",
+    "approve-funding",
+    "halt-epoch",
+    "resume-epoch",
+    "open-seed",
+    "end",
+];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Approve {
-    version: Option<u32>,
+    /// The one that was read: whoever says only "the latest" may sign what he has not seen.
+    version: u32,
 }
 
 #[derive(Deserialize)]
@@ -107,21 +106,24 @@ struct OfEpoch {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct OpenSeed {
+    epoch: Epoch,
+    reason: Reason,
+}
 
-/// The command that an action and its body are. An empty body is `{}`.
+/// The command that an action and its body are: `create`, or one of [`ACTIONS`]. An empty body is `{}`.
 pub fn command(action: &str, body: &[u8]) -> Result<CampaignCommandKind, ActionError> {
-    fn read<T: DeserializeOwned>(action: &str, body: &[u8]) -> Result<T, ActionError> {
-        let body = if body.is_empty() { b"{}" } else { body };
-        serde_json::from_slice(body)
-            .map_err(|e| ActionError::Body { action: action.into(), cause: e.to_string() })
+    if action == "create" {
+        return Ok(CampaignCommandKind::Draft(read(action, body)?));
+    }
+    if !ACTIONS.contains(&action) {
+        return Err(ActionError::Unknown(action.into()));
     }
     Ok(match action {
-        "create" => CampaignCommandKind::Draft(read(action, body)?),
         "revise" => CampaignCommandKind::Revise(read(action, body)?),
         "approve" => {
             let Approve { version } = read(action, body)?;
-            CampaignCommandKind::Approve { version }
+            CampaignCommandKind::Approve { version: Some(version) }
         }
         "schedule" => {
             let Schedule { start_at } = read(action, body)?;
@@ -147,7 +149,11 @@ pub fn command(action: &str, body: &[u8]) -> Result<CampaignCommandKind, ActionE
             let OfEpoch { epoch, reason } = read(action, body)?;
             CampaignCommandKind::ResumeEpoch { epoch, reason }
         }
-        "start" | "resume" | "end" => {
+        "open-seed" => {
+            let OpenSeed { epoch, reason: Reason(reason) } = read(action, body)?;
+            CampaignCommandKind::RecordSeedOpening { epoch, purpose: opening_purpose(&reason) }
+        }
+        _ => {
             let Nothing {} = read(action, body)?;
             match action {
                 "start" => CampaignCommandKind::Start,
@@ -155,8 +161,17 @@ pub fn command(action: &str, body: &[u8]) -> Result<CampaignCommandKind, ActionE
                 _ => CampaignCommandKind::End,
             }
         }
-        other => return Err(ActionError::Unknown(other.into())),
     })
+}
+
+/// What `SeedOpened` says of a seed that a person opens for this reason.
+pub fn opening_purpose(reason: &str) -> String {
+    format!("audit: {reason}")
+}
+
+/// What a token needs for an action. A seed is opened by who may not also write the campaign's terms.
+fn scope(action: &str) -> Scope {
+    if action == "open-seed" { Scope::Ops } else { Scope::CampaignsWrite }
 }
 
 /// Drafts a campaign: the body is its terms.
@@ -166,7 +181,7 @@ pub(crate) async fn create(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    let by = who(&caller)?;
+    let by = who(&caller, Scope::CampaignsWrite)?;
     let body = body(request).await?;
     let terms: Terms = serde_json::from_slice(&body).map_err(|e| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the terms cannot be read: {e}"))
@@ -183,40 +198,38 @@ pub(crate) async fn act(
     caller: Caller,
     request: Request,
 ) -> Result<Response, Problem> {
-    let by = who(&caller)?;
+    let by = who(&caller, scope(&action))?;
     let campaign = CampaignId::parse(&campaign).map_err(|_| no_such_campaign())?;
     let body = body(request).await?;
-    let kind = match command(&action, &body) {
-        // A draft has a path of its own.
-        Ok(CampaignCommandKind::Draft(_)) | Err(ActionError::Unknown(_)) => {
-            return Err(Problem::new(StatusCode::NOT_FOUND, "a campaign has no such action"));
-        }
-        Ok(kind) => kind,
-        Err(error @ ActionError::Body { .. }) => {
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()));
-        }
-    };
-    give(&state, &id, &by, campaign, kind).await
+    // A draft has a path of its own.
+    let action = if action == "create" { "" } else { &action };
+    give(&state, &id, &by, campaign, command(action, &body)?).await
 }
 
-/// Who acts. A token that names nobody cannot be one of two people.
-fn who(caller: &Caller) -> Result<String, Problem> {
-    let identity = caller.require(Scope::CampaignsWrite)?;
-    let subject = identity.subject.as_ref().map(AccountId::as_str);
-    let subject = subject
-        .ok_or_else(|| Problem::new(StatusCode::FORBIDDEN, "the token names nobody: it has no sub"))?;
-    Ok(format!("operator:{subject}"))
+/// All campaigns, each as [`show`] has it.
+pub(crate) async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Response, Problem> {
+    may_read(&caller)?;
+    let campaigns = show_all(&*state.log).await.map_err(|error| unreadable_log(&error))?;
+    Ok(Json(json!({ "campaigns": campaigns })).into_response())
 }
 
-async fn body(request: Request) -> Result<Bytes, Problem> {
-    let typed = |headers: &HeaderMap| media_type(headers).as_deref() == Some("application/json");
-    let is_json = typed(request.headers());
-    let body = read_body(request, BODY_BYTES_MAX).await?;
-    if body.is_empty() || is_json {
-        Ok(body)
-    } else {
-        Err(Problem::unsupported_media_type("application/json"))
+/// One campaign.
+pub(crate) async fn get(
+    State(state): State<ApiState>,
+    Path(campaign): Path<String>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    may_read(&caller)?;
+    let campaign = CampaignId::parse(&campaign).map_err(|_| no_such_campaign())?;
+    let shown = show(&*state.log, &campaign).await.map_err(|error| unreadable_log(&error))?;
+    Ok(Json(shown.ok_or_else(no_such_campaign)?).into_response())
+}
+
+fn may_read(caller: &Caller) -> Result<(), Problem> {
+    if !caller.has(Scope::AuditRead) {
+        caller.require(Scope::CampaignsWrite)?;
     }
+    Ok(())
 }
 
 async fn give(
@@ -228,8 +241,7 @@ async fn give(
 ) -> Result<Response, Problem> {
     let context = Context::new(by, id.as_str(), id.as_str());
     let answer = state.campaigns.command(campaign.clone(), kind, context).await;
-    let answer =
-        answer.map_err(|error| unwritable(&error, "the command may have been taken, give it again"))?;
+    let answer = answer.map_err(|error| unwritable(&error, GIVE_AGAIN))?;
     match answer {
         Ok(answer) => Ok(Json(json!({ "campaign_id": campaign, "result": answer.as_str() })).into_response()),
         Err(rejection) => Err(Problem::new(status(&rejection), rejection.to_string())),

@@ -2,11 +2,14 @@
 //! pages that a load balancer and Prometheus read.
 //!
 //! [`router`] puts it together. [`auth`] says who calls, [`problem`] how a request is refused, [`intake`] takes
-//! transactions in, [`campaigns`] commands campaigns, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
-//! [`proof`] is the page on which a customer recomputes his draw,
+//! transactions in, [`campaigns`] and [`accounts`] command campaigns and accounts ([`action`] is what they have in
+//! common), [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
+//! [`openapi`] describes the REST part, [`proof`] is the page on which a customer recomputes his draw,
 //! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
 //! answers in its place while there is no ledger to serve.
 
+pub mod accounts;
+pub mod action;
 pub mod auth;
 pub mod campaigns;
 pub mod front;
@@ -14,6 +17,7 @@ pub mod graphql;
 pub mod health;
 pub mod intake;
 pub mod observe;
+pub mod openapi;
 pub mod problem;
 pub mod proof;
 
@@ -21,13 +25,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use ledger_core::log::EventLog;
 use ledger_core::time::Clock;
 use projections::ReadStore;
 use projections::runner::Progress;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::accounts::CommandAccounts;
 use crate::auth::Verifier;
 use crate::campaigns::CommandCampaigns;
 use crate::graphql::{ApiSchema, OpenDetails};
@@ -45,6 +50,8 @@ pub struct ApiState {
     pub intake: Arc<dyn TakeRows>,
     /// Where commands to campaigns go; in a running service the ledger.
     pub campaigns: Arc<dyn CommandCampaigns>,
+    /// Where commands to accounts go; in a running service the same intake.
+    pub accounts: Arc<dyn CommandAccounts>,
     /// Whether the writer's last append went well.
     pub writer_healthy: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The log, for the event history and for readiness.
@@ -67,21 +74,35 @@ pub struct ApiState {
 /// All routes.
 pub fn router(state: ApiState) -> Router {
     let schema: ApiSchema = graphql::schema(&state);
-    let routes = Router::new()
-        .route("/v1/transactions", post(intake::post_transactions))
-        .route("/v1/campaigns", post(campaigns::create))
-        .route("/v1/campaigns/{id}/{action}", post(campaigns::act))
+    let mut routes = Router::new();
+    for (path, methods) in rest() {
+        routes = routes.route(path, methods);
+    }
+    let routes = routes
         .route("/graphql", get(graphql::http::get).post(graphql::http::post).layer(axum::Extension(schema)))
         .route("/proof", get(proof::get))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
         .with_state(state)
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
         });
     observed(routes)
+}
+
+/// The REST part: what `openapi.json` describes, no more and no less.
+fn rest() -> [(&'static str, MethodRouter<ApiState>); 10] {
+    [
+        ("/v1/transactions", post(intake::post_transactions)),
+        ("/v1/campaigns", get(campaigns::list).post(campaigns::create)),
+        ("/v1/campaigns/{id}", get(campaigns::get)),
+        ("/v1/campaigns/{id}/{action}", post(campaigns::act)),
+        ("/v1/accounts/{id}", get(accounts::get)),
+        ("/v1/accounts/{id}/{action}", post(accounts::act)),
+        ("/healthz", get(health::alive)),
+        ("/readyz", get(health::ready)),
+        ("/metrics", get(health::metrics)),
+        ("/openapi.json", get(openapi::get)),
+    ]
 }
 
 /// Puts around routes what every answer gets.

@@ -53,6 +53,14 @@ impl Problem {
         }
     }
 
+    /// 403: the token is good, and does not say who acts.
+    pub fn nameless_token() -> Problem {
+        Problem {
+            challenge: Some(r#"Bearer realm="rewardhub", error="insufficient_scope""#),
+            ..Problem::new(StatusCode::FORBIDDEN, "the token names nobody: it has no sub")
+        }
+    }
+
     /// 415.
     pub fn unsupported_media_type(expected: &str) -> Problem {
         Problem::new(

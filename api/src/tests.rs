@@ -1,8 +1,10 @@
 //! The router as a client meets it. The ledger behind the intake is a stub; tokens, log and read models are
 //! real.
 
+mod accounts;
 mod campaigns;
 mod positions;
+mod openapi;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -105,6 +107,7 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
         clock: Arc::new(ManualClock::at(now())),
         intake: Arc::clone(&intake) as Arc<dyn TakeRows>,
         campaigns: Arc::new(campaigns::InMemory::default()),
+        accounts: Arc::new(accounts::InMemory::default()),
         writer_healthy: Arc::new(|| true),
         log: Arc::clone(&log) as Arc<dyn EventLog>,
         read,

@@ -10,13 +10,15 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
+use crate::commands::Refused;
+
 /// Terms from a file.
 pub(crate) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     parse_terms(&file.display().to_string(), &text)
 }
 
-/// Terms from a text that errors call `name`.
+/// Terms from a text that errors call `name`. Mistakes in it are [`Refused`].
 pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
     let terms: Terms = serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location().map(Place::of);
@@ -24,11 +26,13 @@ pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
         let said = error.without_snippet().to_string();
         let said =
             said.split(" at line ").next().unwrap_or(&said).lines().next().unwrap_or_default().to_owned();
-        anyhow::anyhow!("{}: {said}", at(name, place))
+        let field = place.and_then(|place| field_at(text, place));
+        let field = field.filter(|field| !said.contains(field)).map_or(String::new(), |f| format!("{f}: "));
+        Refused(format!("{}: {field}{said}", at(name, place)))
     })?;
     terms.validate().map_err(|error| {
         let TermsError { field, message } = &error;
-        anyhow::anyhow!("{}: {field}: {message}", at(name, place_of(text, field)))
+        Refused(format!("{}: {field}: {message}", at(name, place_of(text, field))))
     })?;
     Ok(terms)
 }
@@ -66,6 +70,32 @@ fn place_of(text: &str, field: &str) -> Option<Place> {
         (place, node) = (Place::of(next.referenced), &next.value);
     }
     Some(place)
+}
+
+/// The field such as `rules[1].cel` whose value stands at a place.
+fn field_at(text: &str, place: Place) -> Option<String> {
+    let root: Spanned<Node> = serde_saphyr::from_str(text).ok()?;
+    root.value.field_at(place)
+}
+
+impl Node {
+    fn field_at(&self, place: Place) -> Option<String> {
+        let of = |name: String, next: &Spanned<Node>| {
+            // The innermost: a list stands where its first element does.
+            match next.value.field_at(place) {
+                Some(below) if below.starts_with('[') => Some(name + &below),
+                Some(below) => Some(format!("{name}.{below}")),
+                None => (Place::of(next.referenced) == place).then_some(name),
+            }
+        };
+        match self {
+            Node::Map(fields) => fields.iter().find_map(|(key, value)| of(key.clone(), value)),
+            Node::List(values) => {
+                values.iter().enumerate().find_map(|(index, value)| of(format!("[{index}]"), value))
+            }
+            Node::Scalar => None,
+        }
+    }
 }
 
 /// What a file holds, with the place of each value.
@@ -184,9 +214,10 @@ mod tests {
     #[test]
     fn an_unreadable_value_is_placed_by_line_and_column() {
         for (from, to, expected) in [
-            ("time_zone: Europe/London", "time_zone: Europe/Londn", "Londn"),
+            ("time_zone: Europe/London", "time_zone: Europe/Londn", "time_zone: failed to parse"),
             ("grace_days: 31", "grace_dayz: 31", "grace_dayz"),
             ("\"7995\"", "\"79x5\"", "four digits"),
+            ("\"7995\"", "\"79x5\"", ": rules[0].mcc_denied[5]: expected"),
             ("wins_per_day: 3", "wins_per_fortnight: 3", "wins_per_fortnight"),
         ] {
             let (text, line) = changed(from, to);

@@ -1,10 +1,10 @@
-//! `rewardhub`: see `rewardhub help`. Exit codes: 0 fine, 1 a check failed or rows were rejected, 2 wrong
-//! usage, 3 a fault.
+//! `rewardhub`: see `rewardhub help`. Exit codes: 0 fine, 1 a check failed, rows were rejected or a
+//! command was refused, 2 wrong usage, 3 a fault.
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use rewardhub::commands::{Command, Ended};
+use rewardhub::commands::{Command, Ended, Refused};
 use rewardhub::config::ConfigError;
 
 /// An event-sourced reward ledger: bank transactions in, surprise rewards out, every fact auditable.
@@ -22,7 +22,11 @@ fn main() -> ExitCode {
         Ok(Ended::Failed) => ExitCode::from(1),
         Err(error) => {
             eprintln!("rewardhub: {error:#}");
-            ExitCode::from(if error.is::<ConfigError>() { 2 } else { 3 })
+            ExitCode::from(match () {
+                () if error.is::<Refused>() => 1,
+                () if error.is::<ConfigError>() => 2,
+                () => 3,
+            })
         }
     }
 }

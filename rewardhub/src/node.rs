@@ -212,6 +212,7 @@ impl Node {
             clock: Arc::clone(&self.engine.clock),
             intake: Arc::new(self.engine.intake.clone()),
             campaigns: Arc::new(self.engine.ledger.clone()),
+            accounts: Arc::new(self.engine.intake.clone()),
             writer_healthy: Arc::new(move || *health.borrow()),
             log: Arc::clone(&self.engine.log),
             read: self.read.clone(),

@@ -33,6 +33,7 @@ enum Place {
 impl Stores {
     /// What the configuration names. `command` is told to others who want the same data folder.
     pub async fn open(config: &Config, command: &str) -> anyhow::Result<Stores> {
+        config.check_profile()?;
         let folder = Folder::create(&config.data)?;
         match &config.log {
             LogPlace::Embedded => {
@@ -124,6 +125,7 @@ pub async fn read_only_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>>
 
 /// The keys, to open what is sealed: beside whoever writes them. Makes none.
 pub fn existing_keyring(config: &Config) -> anyhow::Result<Keyring> {
+    config.check_profile()?;
     match &config.log {
         LogPlace::Embedded => {
             let folder = Folder::existing(&config.data)?;

@@ -67,6 +67,13 @@ impl Home {
         process::run(self.command(arguments), input)
     }
 
+    /// Runs a command that asks a service with this token.
+    pub fn run_as(&self, token: &str, arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments);
+        command.env("REWARDHUB_TOKEN", token);
+        process::run(command, b"")
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = process::command();
         command.args(arguments).env("REWARDHUB_DATA", self.data());
@@ -90,7 +97,7 @@ impl Home {
     pub fn start_campaign(&self, id: &str, yaml: &str) {
         let file = self.write(&format!("{id}.yaml"), yaml);
         self.run(&["campaign", "create", text(&file)]).expect_code(0);
-        self.run(&["campaign", "approve", id, "--by", "approver"]).expect_code(0);
+        self.run(&["campaign", "approve", id, "--version", "1", "--by", "approver"]).expect_code(0);
         self.run(&["campaign", "start", id]).expect_code(0);
     }
 

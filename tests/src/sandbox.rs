@@ -120,6 +120,11 @@ impl Sandbox {
         self.token(&["--scope", "audit:read"])
     }
 
+    /// Somebody who may do this.
+    pub fn person(&self, name: &str, scope: &str) -> String {
+        self.token(&["--scope", scope, "--sub", name])
+    }
+
     /// Posts a body to `/v1/transactions`; errs where the process is gone.
     pub fn try_post(&self, token: &str, content_type: &str, body: Vec<u8>) -> reqwest::Result<Answer> {
         let mut request = self.client.post(format!("{}/v1/transactions", self.url)).body(body);
@@ -165,6 +170,12 @@ impl Sandbox {
     /// Gets a path.
     pub fn get(&self, path: &str) -> Answer {
         let response = self.client.get(format!("{}{path}", self.url)).send();
+        response.and_then(Answer::of).expect("the sandbox answers")
+    }
+
+    /// Gets a path with a token.
+    pub fn get_as(&self, token: &str, path: &str) -> Answer {
+        let response = self.client.get(format!("{}{path}", self.url)).bearer_auth(token).send();
         response.and_then(Answer::of).expect("the sandbox answers")
     }
 

@@ -122,6 +122,8 @@ fn last(ran: &Ran) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {ran:?}"))
 }
 
+const OPEN_SEEDS: &[&str] = &["--open-seeds", "--by", "anna", "--reason", "the yearly audit"];
+
 fn export(home: &Home, name: &str, options: &[&str]) -> String {
     let out = home.file(name);
     home.run(&[&["audit", "export", "--out", text(&out)], options].concat()).expect_code(0);
@@ -187,9 +189,16 @@ async fn both_implementations_derive_every_draw_again() {
         assert_eq!(ours[count], theirs[count], "{count}");
     }
 
+    // The same log gives the same bytes, and nothing is overwritten.
+    let again = export(&home, "again", &[]);
+    let manifest = |bundle: &str| std::fs::read(Path::new(bundle).join("manifest.json")).unwrap();
+    assert_eq!(manifest(&again), manifest(text(&home.file("public"))));
+    let refused = home.run(&["audit", "export", "--out", &again]).expect_code(3);
+    assert!(refused.stderr.contains("never overwrites"), "{}", refused.stderr);
+
     // With keys: shares and qualification too, and nothing personal that no rule looks at.
-    let ours = home.run(&["audit", "draws", "--open-seeds", "--disclose"]).expect_code(0).json();
-    let bundle = export(&home, "disclosed", &["--disclose", "--open-seeds"]);
+    let ours = home.run(&[&["audit", "draws", "--disclose"], OPEN_SEEDS].concat()).expect_code(0).json();
+    let bundle = export(&home, "disclosed", &[&["--disclose"], OPEN_SEEDS].concat());
     let seeds = format!("{bundle}/seeds.ndjson");
     let theirs = last(&rederive(&["check", &bundle, "--seeds", &seeds]).expect_code(0));
     assert_eq!(ours["shares_checked"], theirs["shares_checked"]);
@@ -200,13 +209,6 @@ async fn both_implementations_derive_every_draw_again() {
     for word in ["description", "from_account", "name"] {
         assert!(!details.contains(word), "{word} is disclosed");
     }
-
-    // The same log gives the same bytes, and nothing is overwritten.
-    let again = export(&home, "again", &[]);
-    let manifest = |bundle: &str| std::fs::read(Path::new(bundle).join("manifest.json")).unwrap();
-    assert_eq!(manifest(&again), manifest(text(&home.file("public"))));
-    let refused = home.run(&["audit", "export", "--out", &again]).expect_code(3);
-    assert!(refused.stderr.contains("never overwrites"), "{}", refused.stderr);
     let left = std::fs::read_dir(home.data().parent().unwrap()).unwrap();
     let half = left.filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".half-"));
     assert_eq!(half.count(), 0, "no half bundle is left");
@@ -339,7 +341,7 @@ async fn fairness_is_reported_for_people_to_sign() {
     three_days(&home).await;
     let html = home.file("fairness.html");
     let report =
-        home.run(&["audit", "fairness", "--html", text(&html), "--open-seeds"]).expect_code(0).json();
+        home.run(&[&["audit", "fairness", "--html", text(&html)], OPEN_SEEDS].concat()).expect_code(0).json();
     assert_eq!((&report["holds"], &report["waiting_for_reveal"]), (&json!(true), &json!(0)));
     assert_eq!(report["rederived"], report["draws"]);
     let campaign = &report["campaigns"]["everyday"];

@@ -79,7 +79,7 @@ async fn a_campaign_lives_from_its_draft_to_its_end() {
         ("alice", "/autumn/pause", json!({ "reason": "checks" }), "done"),
         ("alice", "/autumn/resume", json!({}), "done"),
         ("alice", "/autumn/revise", revised, "done"),
-        ("bob", "/autumn/approve", json!({}), "done"),
+        ("bob", "/autumn/approve", json!({ "version": 2 }), "done"),
         ("alice", "/autumn/fund", fund.clone(), "proposed"),
         ("bob", "/autumn/approve-funding", json!({ "reference": "po-1" }), "done"),
         ("alice", "/autumn/fund", fund, "unchanged"),
@@ -111,10 +111,15 @@ async fn what_is_refused_says_why() {
     assert!(status == 422 && text.contains("unknown field `grace`"), "{status} {text}");
     house.command("alice", "", terms()).await;
     let own = "version 1 was written by operator:alice; somebody else has to approve it";
-    assert_eq!(detail("alice", "/autumn/approve", Value::Null).await, (403, own.to_owned()));
+    assert_eq!(detail("alice", "/autumn/approve", json!({ "version": 1 })).await, (403, own.to_owned()));
+    // Whoever does not say which version he has read might sign another one.
+    for body in [Value::Null, json!({})] {
+        let (status, text) = detail("bob", "/autumn/approve", body).await;
+        assert!(status == 422 && text.contains("missing field `version`"), "{status} {text}");
+    }
     let (status, text) = detail("bob", "/autumn/approve", json!({ "versoin": 1 })).await;
     assert!(status == 422 && text.contains("unknown field `versoin`"), "{status} {text}");
-    let missing = (404, "a campaign has no such action".to_owned());
+    let missing = (404, "there is no such action".to_owned());
     assert_eq!(detail("bob", "/autumn/destroy", Value::Null).await, missing);
     assert_eq!(detail("bob", "/autumn/create", terms()).await, missing);
     let early = (409, "the campaign has not been approved".to_owned());
@@ -134,5 +139,21 @@ async fn only_a_named_person_with_the_scope_may_command() {
     assert_eq!(send(house.token(Some("alice"), "transactions:write audit:read ops")).await, 403);
     assert_eq!(send(house.token(None, "campaigns:write")).await, 403);
     assert_eq!(send("Bearer nonsense".into()).await, 401);
+    // Opening a seed is for operators, not for who writes terms; reading is for auditors too.
+    let with = async |method: &str, path: &str, scope: &str, body: &str| {
+        let request = Request::builder().method(method).uri(format!("/v1/campaigns{path}"));
+        let request = request.header(header::AUTHORIZATION, house.token(Some("olga"), scope));
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        house.send(request.body(Body::from(body.to_owned())).unwrap()).await.status().as_u16()
+    };
+    let seed = r#"{ "epoch": "2026-11-22", "reason": "odd wins" }"#;
+    assert_eq!(with("POST", "/autumn/open-seed", "campaigns:write audit:read", seed).await, 403);
+    assert_eq!(with("POST", "/autumn/open-seed", "ops", seed).await, 404);
+    assert_eq!(with("POST", "/autumn/start", "ops", "").await, 403);
+    for (path, found) in [("", 200), ("/autumn", 404)] {
+        assert_eq!(with("GET", path, "audit:read", "").await, found);
+        assert_eq!(with("GET", path, "campaigns:write", "").await, found);
+        assert_eq!(with("GET", path, "ops rewards:read transactions:write", "").await, 403);
+    }
     assert_eq!(send(house.token(Some("alice"), "campaigns:write")).await, 404);
 }

@@ -51,6 +51,9 @@ impl RewardAccount {
         if self.erased {
             return Err(Rejection::AccountErased);
         }
+        if self.closed {
+            return Err(Rejection::AccountClosed);
+        }
         if self.is_open() {
             return Ok((vec![], Answer::Unchanged));
         }
@@ -61,8 +64,9 @@ impl RewardAccount {
         self.change(self.closed, || AccountEvent::AccountClosed { closed_at: now, reason: reason.into() })
     }
 
+    /// One that is excluded already may be for another kind of reason: whoever reinstates has to see the latest.
     fn exclude(&self, now: Timestamp, kind: event::Exclusion, reason: &str) -> Decision {
-        self.change(self.excluded, || AccountEvent::AccountExcluded {
+        self.change(self.excluded == Some(kind), || AccountEvent::AccountExcluded {
             excluded_at: now,
             kind,
             reason: reason.into(),
@@ -70,7 +74,7 @@ impl RewardAccount {
     }
 
     fn reinstate(&self, now: Timestamp, reason: &str) -> Decision {
-        self.change(!self.excluded, || AccountEvent::AccountReinstated {
+        self.change(self.excluded.is_none(), || AccountEvent::AccountReinstated {
             reinstated_at: now,
             reason: reason.into(),
         })

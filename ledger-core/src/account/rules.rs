@@ -40,7 +40,7 @@ impl RewardAccount {
             let enrolled_at = self.enrolled_at.unwrap_or(now);
             rule(booked_at < enrolled_at, RuleCode::BeforeEnrolment);
         }
-        rule(self.excluded, RuleCode::AccountExcluded);
+        rule(self.excluded.is_some(), RuleCode::AccountExcluded);
         line_checks(&transaction.facts, terms, &mut rule);
         self.named_rules(now, transaction, terms, &mut failed);
         let mut rule = |code: RuleCode| failed.push(code);
@@ -81,7 +81,7 @@ impl RewardAccount {
     }
 
     pub(crate) fn is_excluded(&self) -> bool {
-        self.excluded
+        self.excluded.is_some()
     }
 
     pub(crate) fn enrolled_at(&self) -> Option<Timestamp> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use crate::account::event::{AccountEvent, Line};
+use crate::account::event::{AccountEvent, Exclusion, Line};
 use crate::campaign::rules::Won;
 use crate::draw::Draw;
 use crate::ids::{CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, TransactionKey};
@@ -30,7 +30,7 @@ pub const MERCHANTS_MAX: usize = 256;
 pub struct RewardAccount {
     pub(super) enrolled_at: Option<Timestamp>,
     pub(super) closed: bool,
-    pub(super) excluded: bool,
+    pub(super) excluded: Option<Exclusion>,
     pub(super) erased: bool,
     /// Pending lines, and the names booked lines had while pending; the oldest is forgotten first.
     pub(super) pending: VecDeque<Pending>,
@@ -121,8 +121,8 @@ impl RewardAccount {
         match event {
             AccountEvent::AccountOpened { enrolled_at } => self.enrolled_at = Some(enrolled_at),
             AccountEvent::AccountClosed { .. } => self.closed = true,
-            AccountEvent::AccountExcluded { .. } => self.excluded = true,
-            AccountEvent::AccountReinstated { .. } => self.excluded = false,
+            AccountEvent::AccountExcluded { kind, .. } => self.excluded = Some(kind),
+            AccountEvent::AccountReinstated { .. } => self.excluded = None,
             AccountEvent::TransactionNoted { line } => self.note(key_of(&line), Some(line.fingerprint)),
             AccountEvent::TransactionDeferred { line, reason } => {
                 let held = reason == crate::account::event::DeferReason::Held;

@@ -177,6 +177,16 @@ impl Campaign {
         self.funded_minor
     }
 
+    /// All wins so far of each tier whose number is limited, by its name.
+    pub fn tier_wins(&self) -> &BTreeMap<String, u64> {
+        &self.tier_wins
+    }
+
+    /// The share of the budget that was last told of, in per cent; `None` since it was last funded.
+    pub fn alerted_percent(&self) -> Option<u8> {
+        (self.alerted_percent > 0).then_some(self.alerted_percent)
+    }
+
     /// Tiers of which an epoch may pay no more: what has been won, `staged` included (by epoch and tier), has
     /// reached what it was scheduled with.
     pub fn sold_out(&self, epoch: Epoch, staged: &BTreeMap<(Epoch, u32), u64>) -> u32 {

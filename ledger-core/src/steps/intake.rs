@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::account::command::{Facts, PreparedTransaction};
+use crate::account::command::{Answer, CommandKind, Facts, PreparedTransaction, Rejection};
 use crate::account::event::Line;
 use crate::engine::{Context, Ledger, Receipt, SubmitError};
 use crate::ids::{AccountId, MerchantTag, Source, TransactionKey};
-use crate::seal::{Details, Keyring, SealError};
+use crate::seal::{Details, KeyState, Keyring, SealError};
 use crate::time::{Clock, Timestamp};
 use crate::transaction::{Code, Direction, Personal, RowError, Transaction, wire};
 
@@ -123,6 +123,32 @@ impl Intake {
         let answers: Vec<RowAnswer> = answers.collect();
         count(&answers);
         Ok(answers)
+    }
+
+    /// Gives a command to one account. Opening one makes its key first: without one none of its lines can be sealed.
+    pub async fn account(
+        &self,
+        account: AccountId,
+        kind: CommandKind,
+        context: Context,
+    ) -> Result<Result<Answer, Rejection>, SubmitError> {
+        if matches!(kind, CommandKind::Open)
+            && self.make_keys(vec![account.clone()]).await?.contains(&KeyState::Erased)
+        {
+            return Ok(Err(Rejection::AccountErased));
+        }
+        self.ledger.account(account, kind, context).await
+    }
+
+    /// Makes the keys of accounts that are about to be opened, with one commit for all; answers their states.
+    pub async fn make_keys(&self, accounts: Vec<AccountId>) -> Result<Vec<KeyState>, SubmitError> {
+        let (keyring, now) = (Arc::clone(&self.keyring), self.clock.now());
+        let work =
+            tokio::task::spawn_blocking(move || keyring.ensure(&accounts.iter().collect::<Vec<_>>(), now));
+        work.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic())).map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "an account's key cannot be made");
+            SubmitError::Unavailable
+        })
     }
 
     /// Parses and seals. The keys of new accounts are durable before anything sealed under them is.

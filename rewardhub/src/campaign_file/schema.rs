@@ -107,6 +107,10 @@ fn the_schema_and_the_types_know_the_same_fields() {
     let mut full = example();
     full["ends_at"] = json!("2030-01-01T00:00:00Z");
     full["funding_limit_minor"] = json!(1);
+    full["precedence"] = json!(1);
+    full["stackable"] = json!(true);
+    full["inventory"] = json!({ "jackpot": 3 });
+    full["planned_draws"] = json!(1);
     let read = parse_terms("full", &full.to_string()).unwrap();
     let schema = schema();
     let known = schema["properties"].as_object().unwrap();

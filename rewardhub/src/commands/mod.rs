@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod account;
 mod audit;
 mod backtest;
 #[cfg(feature = "bench")]
@@ -8,6 +9,7 @@ mod campaign;
 mod explain;
 mod ingest;
 mod migrate;
+mod operate;
 mod proof;
 mod rebuild;
 mod sandbox;
@@ -31,6 +33,11 @@ pub enum Ended {
     Failed,
 }
 
+/// Asked for something that is refused, and nothing has changed: exit code 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub(crate) String);
+
 /// What `rewardhub` can do.
 #[derive(Subcommand)]
 pub enum Command {
@@ -44,6 +51,8 @@ pub enum Command {
     Ingest(ingest::Arguments),
     /// Create, approve, start, pause, resume, fund, end or show a campaign.
     Campaign(campaign::Arguments),
+    /// Open, close, exclude, reinstate or show customers' accounts.
+    Account(account::Arguments),
     /// What a campaign would have cost over past transactions, under many seeds.
     Backtest(backtest::Arguments),
     /// Check the ledger from its log alone. Exit code 0 only if all holds.
@@ -72,6 +81,7 @@ impl Command {
             Command::Migrate(arguments) => block_on(migrate::run(arguments)),
             Command::Ingest(arguments) => block_on(ingest::run(arguments)),
             Command::Campaign(arguments) => block_on(campaign::run(arguments)),
+            Command::Account(arguments) => block_on(account::run(arguments)),
             Command::Backtest(arguments) => block_on(backtest::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
             Command::Explain(arguments) => block_on(explain::run(arguments)),
@@ -128,18 +138,23 @@ fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
     ended
 }
 
-/// Ctrl-C, or the signal with which service managers stop a process.
-async fn interrupted() {
+/// Ctrl-C, or the signal with which service managers stop a process. Either is caught from the call on, whether or not
+/// anybody waits yet.
+fn interrupted() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
+    let asked = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)))
+    };
+    async move {
+        #[cfg(unix)]
+        if let Ok((mut interrupt, mut terminate)) = asked {
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -19,7 +19,7 @@ use ledger_core::time::{Clock, SystemClock};
 use tokio::sync::watch;
 
 use crate::campaign_file::parse_terms;
-use crate::commands::campaign::command;
+use crate::commands::operate::command_campaign;
 use crate::commands::{Data, Ended, interrupted};
 use crate::folder::Folder;
 use crate::node::{ApiSettings, Engine, Failure, Node};
@@ -96,6 +96,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Arc::clone(&counts),
         stopping.clone(),
     ));
+    // Before anybody can know that we are here.
+    let interrupted = interrupted();
     print_where_to_look(&folder, address);
     let line = tokio::spawn(live_line(
         Arc::clone(&counts),
@@ -104,7 +106,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         stopping,
     ));
     let fault = tokio::select! {
-        () = interrupted() => None,
+        () = interrupted => None,
         () = sleep(arguments.duration) => None,
         ended = &mut server => Some(ended.map_err(Into::into).and_then(|r| r.map_err(Into::into)).err().unwrap_or_else(|| anyhow::anyhow!("the server stopped"))),
         ended = &mut feed => ended.map_err(Into::into).and_then(|r| r).err(),
@@ -141,7 +143,7 @@ async fn start_campaign(engine: &Engine) -> anyhow::Result<()> {
         ("sandbox-approver", CampaignCommandKind::Approve { version: None }),
         ("sandbox", CampaignCommandKind::Start),
     ] {
-        command(&engine.ledger, &id, kind, by).await?;
+        command_campaign(&engine.ledger, &id, kind, by).await?;
     }
     Ok(())
 }

@@ -38,8 +38,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let render_metrics = telemetry::metrics()?;
     let front = Front::new(Arc::clone(&render_metrics));
     let server = Server::start(&config, &front).await?;
-    print_where(&config, server.address);
+    // Before anybody can know that we are here.
     let mut stop = std::pin::pin!(interrupted());
+    print_where(&config, server.address);
     let node = tokio::select! {
         () = &mut stop => None,
         node = lead(&config, &front) => Some(node?),

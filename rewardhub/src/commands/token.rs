@@ -27,7 +27,9 @@ pub struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
-    let path = arguments.at.config()?.data;
+    let config = arguments.at.config()?;
+    config.check_profile()?;
+    let path = config.data;
     // Beside a ledger on PostgreSQL the folder has no log, but `serve` has made the issuer.
     let folder = if SandboxIssuer::is_in(&path) { Folder::create(&path)? } else { Folder::existing(&path)? };
     let issuer = SandboxIssuer::open_or_create(&folder.issuer())?;

@@ -41,7 +41,7 @@ pub struct Config {
     pub tokens: Option<Tokens>,
     /// Servers of the public beacon, asked in turn; nobody is asked unless a campaign waits for it.
     pub beacon_urls: Vec<String>,
-    /// Set where the profile is `production`: what in this configuration is not for production, refused by `serve`.
+    /// Set where the profile is `production`: what in this configuration is not for production is refused wherever keys are opened.
     pub production: Option<Production>,
     /// How long requests and the writer may take to finish once told to stop.
     pub shutdown_grace: Duration,
@@ -358,8 +358,8 @@ impl Sources<'_> {
 impl Config {
     /// Refuses what is for one machine and not for customers' money, all of it in one message.
     ///
-    /// `enrolment: open` is not refused: until accounts can be opened in another way, a feed that is trusted to do so
-    /// is the only one. `serve` never has a GraphiQL with a token, so there is none to refuse.
+    /// Asked for wherever keys are opened, so that no command gets around it. `enrolment: open` is not refused: a feed may
+    /// be trusted to open accounts. `serve` never has a GraphiQL with a token, so there is none to refuse.
     pub fn check_profile(&self) -> Result<(), ConfigError> {
         let Some(Production { source }) = &self.production else { return Ok(()) };
         let mut why = vec![

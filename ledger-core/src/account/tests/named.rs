@@ -286,7 +286,7 @@ fn an_old_log_replays_under_its_old_terms() {
     let later = RuleCode::Named("a_word_of_later".into());
     assert_eq!(considered[0].failed, [RuleCode::AccountExcluded, RuleCode::MccDenied, later]);
     let state = given(history).state;
-    assert!(state.excluded && state.booked.len() == 1 && state.merchants.is_empty());
+    assert!(state.excluded.is_some() && state.booked.len() == 1 && state.merchants.is_empty());
 }
 
 /// Conditions of which the purchase meets every second kind.

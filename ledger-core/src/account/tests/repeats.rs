@@ -212,6 +212,7 @@ fn a_closed_account_takes_nothing_new_but_answers_repeats() {
     closed().when(again(purchase("t1"), known(12_50))).then_only_answers(DUPLICATE);
     let close = CommandKind::Close { reason: "left".into() };
     closed().when(close).then_only_answers(Answer::Unchanged);
+    closed().when(CommandKind::Open).then_rejects(Rejection::AccountClosed);
 }
 
 #[test]

@@ -66,6 +66,10 @@ fn an_excluded_customer_wins_nothing_until_reinstated() {
         given([opened()]).and(CommandKind::Exclude { kind: Exclusion::Staff, reason: "staff".into() });
     let line = || evaluate(purchase("t1"), offer());
     excluded.clone().when(line()).then_declines(&[RuleCode::AccountExcluded]);
+    let again = |kind| CommandKind::Exclude { kind, reason: "asked".into() };
+    excluded.clone().when(again(Exclusion::Staff)).then_only_answers(Answer::Unchanged);
+    let other = excluded.clone().when(again(Exclusion::SelfExcluded)).then_happens(&["AccountExcluded"]);
+    other.accepted().when(line()).then_declines(&[RuleCode::AccountExcluded]);
     let reinstated = excluded.and(CommandKind::Reinstate { reason: "left".into() });
     reinstated.when(line()).then_answers(won(5_00));
 }

@@ -69,6 +69,11 @@ impl Seeds {
         }
     }
 
+    /// Whose seeds [`Seeds::open`] would open.
+    pub fn sealed(&self) -> impl Iterator<Item = &(CampaignId, Epoch)> {
+        self.sealed.keys()
+    }
+
     /// Opens the seeds of epochs that draw and are not revealed yet, and names them: whoever sees one can predict what
     /// is still to be drawn with it. Those of days to come stay sealed; no draw needs them.
     pub fn open(&mut self, vault: &dyn SeedVault) -> Result<Vec<(CampaignId, Epoch)>, SeedsError> {

@@ -29,7 +29,7 @@ pub struct Incident {
     /// The day it is about, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
-    /// In the operator's words.
+    /// In the operator's words; of an opened seed, what for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -53,7 +53,7 @@ impl Incident {
         }
         let payload: Value = serde_json::from_slice(&stored.payload).ok()?;
         let word = |field: &str| payload[name][field].as_str().map(str::to_owned);
-        let reason = word("reason");
+        let reason = word("reason").or_else(|| word("purpose"));
         match reason.as_deref() {
             Some("transaction_removed") => return None,
             Some(reason) if deferred && reason != "held" => return None,

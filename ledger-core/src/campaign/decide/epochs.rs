@@ -112,6 +112,7 @@ impl Campaign {
     }
 
     pub(super) fn record_seed_opening(&self, epoch: Epoch, purpose: &str) -> Decision {
+        self.known()?;
         self.epoch_state(epoch)?;
         done(vec![CampaignEvent::SeedOpened { epoch, purpose: purpose.into(), version: self.version }])
     }

@@ -160,6 +160,11 @@ fn account_id(slot: &Slot<Scalar<'_>>) -> Result<AccountId, RowError> {
     Ok(account)
 }
 
+/// An account's id that comes alone, by the rules of `account_id` in a row.
+pub fn parse_account_id(text: &str) -> Result<AccountId, RowError> {
+    account_id(&Slot::Given(Scalar::Text(Cow::Borrowed(text))))
+}
+
 fn status(slot: &Slot<Scalar<'_>>) -> Result<Status, RowError> {
     match required("status", text("status", slot)?)? {
         "pending" => Ok(Status::Pending),

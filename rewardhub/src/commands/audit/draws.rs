@@ -7,15 +7,15 @@ use ledger_core::audit::draws::{DrawAudit, OpenDetails};
 use ledger_core::ids::AccountId;
 use serde_json::json;
 
-use super::{keys, report, unreadable};
+use super::{Opening, keys, report, unreadable};
 use crate::commands::Ended;
 use crate::config::Config;
 use crate::stores::read_only_log;
 
-pub(super) async fn run(config: &Config, open_seeds: bool, disclose: bool) -> anyhow::Result<Ended> {
+pub(super) async fn run(config: &Config, opening: &Opening, disclose: bool) -> anyhow::Result<Ended> {
     let log = read_only_log(config).await?;
-    let keyring = keys::keyring(config, open_seeds || disclose)?;
-    let (seeds, _) = keys::seeds(&*log, keyring.as_ref().filter(|_| open_seeds)).await?;
+    let keyring = keys::keyring(config, opening.open_seeds || disclose)?;
+    let (seeds, _) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;
     let began = Instant::now();
     let open = |account: &AccountId, line: &Line| match &keyring {
         Some(keyring) => keys::details(keyring, account, line),

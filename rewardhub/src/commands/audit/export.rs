@@ -9,12 +9,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
 use ledger_core::audit::bundle::{DetailsLine, EventLine, FORMAT, Lines, Manifest, SeedLine};
-use ledger_core::ids::{AccountId, Digest};
+use ledger_core::audit::draws::Seeds;
+use ledger_core::ids::{AccountId, CampaignId, Digest};
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use ledger_core::seal::{Keyring, SealError};
+use ledger_core::time::Epoch;
 
-use super::{keys, report};
+use super::{Opening, keys, report};
 use crate::commands::Ended;
 use crate::config::Config;
 use crate::stores::read_only_log;
@@ -25,18 +27,20 @@ pub(super) async fn run(
     config: &Config,
     out: &Path,
     disclose: bool,
-    open_seeds: bool,
+    opening: &Opening,
 ) -> anyhow::Result<Ended> {
     if fs::symlink_metadata(out).is_ok() {
         bail!("{} exists: a bundle never overwrites anything", out.display());
     }
     let log = read_only_log(config).await?;
-    let keyring = keys::keyring(config, disclose || open_seeds)?;
+    let keyring = keys::keyring(config, disclose || opening.open_seeds)?;
+    // First: the bundle's events tell of it.
+    let (seeds, opened) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;
     let half = Half::create(out)?;
     let mut manifest = Manifest { format: FORMAT, ..Manifest::default() };
     write_events(&*log, keyring.as_deref().filter(|_| disclose), &half, &mut manifest).await?;
-    if open_seeds {
-        write_seeds(&*log, keyring.as_ref(), &half, &mut manifest).await?;
+    if opening.open_seeds {
+        write_seeds(&seeds, &opened, &half, &mut manifest)?;
     }
     let mut file = half.file("manifest.json")?;
     serde_json::to_writer_pretty(&mut file, &manifest)?;
@@ -106,15 +110,14 @@ fn disclose(stored: &StoredEvent, keyring: &Keyring, to: &mut Lines<BufWriter<Fi
     Ok(())
 }
 
-async fn write_seeds(
-    log: &dyn EventLog,
-    keyring: Option<&std::sync::Arc<Keyring>>,
+fn write_seeds(
+    seeds: &Seeds,
+    opened: &[(CampaignId, Epoch)],
     half: &Half,
     manifest: &mut Manifest,
 ) -> anyhow::Result<()> {
-    let (seeds, opened) = keys::seeds(log, keyring).await?;
     let mut lines = Lines::new(half.file("seeds.ndjson")?);
-    for (campaign_id, epoch) in &opened {
+    for (campaign_id, epoch) in opened {
         let seed = seeds.get(campaign_id, *epoch).context("a seed that was just opened")?;
         lines.add(&SeedLine { campaign_id, epoch: *epoch, seed: Digest(*seed.expose()) })?;
     }

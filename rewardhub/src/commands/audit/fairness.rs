@@ -7,7 +7,7 @@ use ledger_core::audit::draws::DrawAudit;
 use ledger_core::audit::fairness::{Fairness, page};
 use ledger_core::ids::CampaignId;
 
-use super::{keys, report, unreadable};
+use super::{Opening, keys, report, unreadable};
 use crate::commands::Ended;
 use crate::config::Config;
 use crate::stores::read_only_log;
@@ -16,11 +16,11 @@ pub(super) async fn run(
     config: &Config,
     html: Option<&Path>,
     campaign: Option<&CampaignId>,
-    open_seeds: bool,
+    opening: &Opening,
 ) -> anyhow::Result<Ended> {
     let log = read_only_log(config).await?;
-    let keyring = keys::keyring(config, open_seeds)?;
-    let (seeds, _) = keys::seeds(&*log, keyring.as_ref()).await?;
+    let keyring = keys::keyring(config, opening.open_seeds)?;
+    let (seeds, _) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;
     let mut audit = DrawAudit::new(seeds, None);
     let mut fairness = Fairness::of(campaign.cloned());
     if let Err(error) = audit.run(&*log, |stored, event| fairness.take(stored, event)).await {

@@ -1,18 +1,27 @@
 //! Seeds and details, opened where the auditor may see them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use api::campaigns::opening_purpose;
 use ledger_core::account::event::Line;
 use ledger_core::audit::draws::Seeds;
+use ledger_core::campaign::CampaignEvent;
 use ledger_core::engine::KeyringSeeds;
 use ledger_core::ids::{AccountId, CampaignId};
-use ledger_core::log::EventLog;
+use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::log::{EventLog, Position, StreamId};
 use ledger_core::seal::{Details, Keyring, SealError};
 use ledger_core::time::Epoch;
+use serde_json::json;
 
+use super::Opening;
+use crate::commands::operate::{Noun, Operator, Request, Service};
 use crate::config::Config;
 use crate::stores::existing_keyring;
+
+const PAGE: usize = 1_000;
 
 /// The keys, where something sealed is to be opened.
 pub(super) fn keyring(config: &Config, needed: bool) -> anyhow::Result<Option<Arc<Keyring>>> {
@@ -20,17 +29,87 @@ pub(super) fn keyring(config: &Config, needed: bool) -> anyhow::Result<Option<Ar
     Ok(opened.context("opening what is sealed needs the keys")?.map(Arc::new))
 }
 
-/// The revealed seeds, and with keys the others too; names those that were opened.
+/// The revealed seeds, and the sealed ones where they are to be opened; names those. That and why is a fact of the
+/// ledger before the first is opened: whoever sees a seed can foresee draws.
 pub(super) async fn seeds(
+    config: &Config,
     log: &dyn EventLog,
     keyring: Option<&Arc<Keyring>>,
+    opening: &Opening,
 ) -> anyhow::Result<(Seeds, Vec<(CampaignId, Epoch)>)> {
     let mut seeds = Seeds::of(log).await?;
-    let opened = match keyring {
-        Some(keyring) => seeds.open(&KeyringSeeds::new(Arc::clone(keyring)))?,
-        None => vec![],
+    let (true, Some(keyring), Some(reason)) = (opening.open_seeds, keyring, &opening.reason) else {
+        return Ok((seeds, vec![]));
     };
+    // What opens from here on stays sealed: it is not among them.
+    let sealed: Vec<(CampaignId, Epoch)> = seeds.sealed().cloned().collect();
+    if !sealed.is_empty() {
+        let before = log.head().await?.position;
+        record(config, &sealed, opening, reason).await?;
+        // Read back: the service may have another ledger than the one that is audited.
+        let missing = unrecorded(log, before, &sealed, &opening_purpose(reason)).await?;
+        if let Some((campaign, epoch)) = missing.first() {
+            bail!(
+                "the ledger does not say that the seed of {campaign}, {epoch}, is opened: was it recorded in another? \
+                 Nothing was opened"
+            );
+        }
+    }
+    let opened = seeds.open(&KeyringSeeds::new(Arc::clone(keyring)))?;
     Ok((seeds, opened))
+}
+
+/// As the ledger's writer, or through the service that is.
+async fn record(
+    config: &Config,
+    sealed: &[(CampaignId, Epoch)],
+    opening: &Opening,
+    reason: &str,
+) -> anyhow::Result<()> {
+    let operator = match (&opening.url, &opening.by) {
+        (Some(url), _) => Operator::Service(Service::new(url, "ops")?),
+        (None, Some(by)) => Operator::open(config, "audit", by).await?,
+        (None, None) => bail!("who opens the seeds?"),
+    };
+    let mut recorded = Ok(());
+    for (campaign, epoch) in sealed {
+        let (id, body) = (campaign.as_str().into(), json!({ "epoch": epoch, "reason": reason }));
+        let request = Request { noun: Noun::Campaigns, id, action: "open-seed", body };
+        recorded = operator.give(&request).await.map(drop);
+        if recorded.is_err() {
+            break;
+        }
+    }
+    operator.stop().await?;
+    recorded.context("recording that seeds are opened; none has been")
+}
+
+/// Those of which nothing after `before` says that they are opened for this purpose.
+async fn unrecorded(
+    log: &dyn EventLog,
+    before: Position,
+    sealed: &[(CampaignId, Epoch)],
+    purpose: &str,
+) -> anyhow::Result<Vec<(CampaignId, Epoch)>> {
+    let mut missing = sealed.to_vec();
+    let campaigns: BTreeSet<&CampaignId> = sealed.iter().map(|(campaign, _)| campaign).collect();
+    for campaign in campaigns {
+        let mut after = before;
+        loop {
+            let page = log.read_stream_after(&StreamId::campaign(campaign), after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            for stored in &page {
+                if let LedgerEvent::Campaign(CampaignEvent::SeedOpened { epoch, purpose: said, .. }) =
+                    decode(stored)?
+                    && said == purpose
+                {
+                    missing.retain(|(c, e)| (c, e) != (campaign, &epoch));
+                }
+            }
+        }
+    }
+    Ok(missing)
 }
 
 /// A line's details; `None` once they are erased, or where the line has none of its own.

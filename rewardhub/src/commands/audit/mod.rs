@@ -1,4 +1,5 @@
-//! `rewardhub audit …`: what the log says, checked from the log alone. Reads only; works beside a running sandbox.
+//! `rewardhub audit …`: what the log says, checked from the log alone. Works beside a running sandbox, and reads only:
+//! what is written is that seeds are opened.
 
 mod draws;
 mod export;
@@ -25,15 +26,34 @@ pub struct Arguments {
     check: Check,
 }
 
+/// Whether sealed seeds are opened, and who answers for it.
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("answers").args(["by", "url"])))]
+struct Opening {
+    /// Open the seeds of epochs that draw and are not revealed yet; needs the keys. Who sees them can predict draws, so
+    /// it is recorded in the ledger before any is opened.
+    #[arg(long, requires_all = ["reason", "answers"])]
+    open_seeds: bool,
+    /// Why they are opened.
+    #[arg(long, value_name = "TEXT", requires = "open_seeds")]
+    reason: Option<String>,
+    /// Who opens them, where nobody serves the ledger.
+    #[arg(long, value_name = "NAME", requires = "open_seeds")]
+    by: Option<String>,
+    /// The service that has the ledger, which records it; who opens them is the `sub` of the token in
+    /// `REWARDHUB_TOKEN`, which needs `ops`.
+    #[arg(long, value_name = "URL", requires = "open_seeds")]
+    url: Option<String>,
+}
+
 #[derive(Subcommand)]
 enum Check {
     /// Recompute state, balances and hashes from the log and compare them with the read models.
     Replay,
     /// Derive every draw again: seeds, numbers, tiers, masks, prizes, budgets; each entry drawn once.
     Draws {
-        /// Open the seeds of epochs not yet revealed; needs the keys. Who sees them can predict draws.
-        #[arg(long)]
-        open_seeds: bool,
+        #[command(flatten)]
+        seeds: Opening,
         /// Open sealed details to check share prizes too; needs the keys.
         #[arg(long)]
         disclose: bool,
@@ -46,9 +66,8 @@ enum Check {
         /// Only this campaign.
         #[arg(long, value_name = "ID")]
         campaign: Option<CampaignId>,
-        /// Open the seeds of epochs not yet revealed; needs the keys. Who sees them can predict draws.
-        #[arg(long)]
-        open_seeds: bool,
+        #[command(flatten)]
+        seeds: Opening,
     },
     /// Write the audit bundle, with which others check all of it without our code.
     Export {
@@ -58,9 +77,8 @@ enum Check {
         /// Add what the rules look at of each line (no names, no bank accounts); needs the keys.
         #[arg(long)]
         disclose: bool,
-        /// Add the seeds of epochs not yet revealed; needs the keys. Who sees them can predict draws.
-        #[arg(long)]
-        open_seeds: bool,
+        #[command(flatten)]
+        seeds: Opening,
     },
 }
 
@@ -68,11 +86,11 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let config = arguments.at.config()?;
     match arguments.check {
         Check::Replay => replay::run(&config).await,
-        Check::Draws { open_seeds, disclose } => draws::run(&config, open_seeds, disclose).await,
-        Check::Fairness { html, campaign, open_seeds } => {
-            fairness::run(&config, html.as_deref(), campaign.as_ref(), open_seeds).await
+        Check::Draws { seeds, disclose } => draws::run(&config, &seeds, disclose).await,
+        Check::Fairness { html, campaign, seeds } => {
+            fairness::run(&config, html.as_deref(), campaign.as_ref(), &seeds).await
         }
-        Check::Export { out, disclose, open_seeds } => export::run(&config, &out, disclose, open_seeds).await,
+        Check::Export { out, disclose, seeds } => export::run(&config, &out, disclose, &seeds).await,
     }
 }
 

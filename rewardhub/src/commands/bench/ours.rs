@@ -19,7 +19,7 @@ use super::bank::Bank;
 use super::home::{Bytes, Home, Place};
 use super::running::Running;
 use crate::campaign_file::parse_terms;
-use crate::commands::campaign::command;
+use crate::commands::operate::command_campaign;
 use crate::folder::Folder;
 
 /// Requests that are under way at once.
@@ -141,7 +141,7 @@ pub(super) async fn start_campaign(ledger: &Ledger) -> anyhow::Result<()> {
         ("bench-approver", CampaignCommandKind::Approve { version: None }),
         ("bench", CampaignCommandKind::Start),
     ] {
-        command(ledger, &id, kind, by).await?;
+        command_campaign(ledger, &id, kind, by).await?;
     }
     Ok(())
 }

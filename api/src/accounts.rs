@@ -1,0 +1,145 @@
+//! `POST /v1/accounts/{account_id}/{action}` opens, closes, excludes and reinstates customers; `GET` shows what staff may
+//! see of one. Amounts, merchants and names are in neither.
+
+mod shown;
+
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use ledger_core::account::event::Exclusion;
+use ledger_core::account::{Answer, CommandKind, Rejection};
+use ledger_core::engine::{Context, SubmitError};
+use ledger_core::ids::AccountId;
+use ledger_core::steps::intake::Intake;
+use ledger_core::transaction::wire::parse_account_id;
+use serde::Deserialize;
+use serde_json::json;
+
+pub use self::shown::show;
+use crate::ApiState;
+use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, unreadable_log, who};
+use crate::auth::{Caller, Scope};
+use crate::intake::unwritable;
+use crate::observe::RequestId;
+use crate::problem::Problem;
+
+/// Commands accounts; the ledger as this module sees it. Contract: that of [`Intake::account`].
+#[async_trait::async_trait]
+pub trait CommandAccounts: Send + Sync {
+    /// Answers once what happened is durable.
+    async fn command(
+        &self,
+        account: AccountId,
+        kind: CommandKind,
+        context: Context,
+    ) -> Result<Result<Answer, Rejection>, SubmitError>;
+}
+
+#[async_trait::async_trait]
+impl CommandAccounts for Intake {
+    async fn command(
+        &self,
+        account: AccountId,
+        kind: CommandKind,
+        context: Context,
+    ) -> Result<Result<Answer, Rejection>, SubmitError> {
+        Intake::account(self, account, kind, context).await
+    }
+}
+
+/// Everything that can be done with an account.
+pub const ACTIONS: [&str; 4] = ["open", "close", "exclude", "reinstate"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exclude {
+    kind: Exclusion,
+    reason: Reason,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithReason {
+    reason: Reason,
+}
+
+/// The command that an action, one of [`ACTIONS`], and its body are. An empty body is `{}`.
+pub fn command(action: &str, body: &[u8]) -> Result<CommandKind, ActionError> {
+    if !ACTIONS.contains(&action) {
+        return Err(ActionError::Unknown(action.into()));
+    }
+    Ok(match action {
+        "open" => {
+            let Nothing {} = read(action, body)?;
+            CommandKind::Open
+        }
+        "exclude" => {
+            let Exclude { kind, reason: Reason(reason) } = read(action, body)?;
+            CommandKind::Exclude { kind, reason }
+        }
+        _ => {
+            let WithReason { reason: Reason(reason) } = read(action, body)?;
+            match action {
+                "close" => CommandKind::Close { reason },
+                _ => CommandKind::Reinstate { reason },
+            }
+        }
+    })
+}
+
+/// The word on the wire for what an account answers to these commands.
+pub fn result(answer: &Answer) -> &'static str {
+    if *answer == Answer::Unchanged { "unchanged" } else { "done" }
+}
+
+/// Does something with an account.
+pub(crate) async fn act(
+    State(state): State<ApiState>,
+    Extension(id): Extension<RequestId>,
+    Path((account, action)): Path<(String, String)>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    let by = who(&caller, Scope::Ops)?;
+    let body = body(request).await?;
+    let kind = command(&action, &body)?;
+    let account = parse_account_id(&account).map_err(|error| {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{}: {}", error.field, error.message))
+    })?;
+    let context = Context::new(&by, id.as_str(), id.as_str());
+    let answer = state.accounts.command(account.clone(), kind, context).await;
+    let answer = answer.map_err(|error| unwritable(&error, GIVE_AGAIN))?;
+    match answer {
+        Ok(answer) => Ok(Json(json!({ "account_id": account, "result": result(&answer) })).into_response()),
+        Err(rejection) => Err(Problem::new(status(&rejection), rejection.to_string())),
+    }
+}
+
+/// What staff may see of an account.
+pub(crate) async fn get(
+    State(state): State<ApiState>,
+    Path(account): Path<String>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    if !caller.has(Scope::AuditRead) {
+        caller.require(Scope::Ops)?;
+    }
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, Rejection::AccountUnknown.to_string());
+    let account = AccountId::parse(&account).map_err(|_| unknown())?;
+    let shown = show(&*state.log, &account).await.map_err(|error| unreadable_log(&error))?;
+    Ok(Json(shown.ok_or_else(unknown)?).into_response())
+}
+
+fn status(rejection: &Rejection) -> StatusCode {
+    match rejection {
+        Rejection::AccountUnknown => StatusCode::NOT_FOUND,
+        Rejection::AccountClosed
+        | Rejection::AccountErased
+        | Rejection::Conflict
+        | Rejection::UnknownReward(_)
+        | Rejection::NotIssued(_)
+        | Rejection::UnknownAttempt { .. }
+        | Rejection::AlreadyCredited { .. } => StatusCode::CONFLICT,
+    }
+}

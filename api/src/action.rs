@@ -1,0 +1,111 @@
+//! What commanding campaigns and accounts over HTTP have in common: who acts, and the body of an action.
+//!
+//! Whoever holds the token is who did it: where two people are needed, two tokens with different `sub` are.
+
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode};
+use ledger_core::ids::{AccountId, is_printable};
+use ledger_core::log::LogError;
+use ledger_core::transaction::pan::contains_pan;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::auth::{Caller, Scope};
+use crate::intake::{media_type, read_body};
+use crate::problem::Problem;
+
+/// The most that a body may have: terms with long lists of merchants.
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// The longest reason, in characters.
+const REASON_CHARACTERS_MAX: usize = 500;
+
+/// Why an action and its body are no command.
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    /// No such action.
+    #[error("there is no action {0:?}")]
+    Unknown(String),
+    /// A body that does not fit.
+    #[error("the body of {action} cannot be read: {cause}")]
+    Body {
+        /// Of which action.
+        action: String,
+        /// Where, and what is expected.
+        cause: String,
+    },
+}
+
+impl From<ActionError> for Problem {
+    fn from(error: ActionError) -> Problem {
+        match error {
+            ActionError::Unknown(_) => Problem::new(StatusCode::NOT_FOUND, "there is no such action"),
+            ActionError::Body { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        }
+    }
+}
+
+/// Reads what an action needs. An empty body is `{}`.
+pub(crate) fn read<T: DeserializeOwned>(action: &str, body: &[u8]) -> Result<T, ActionError> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body)
+        .map_err(|e| ActionError::Body { action: action.into(), cause: e.to_string() })
+}
+
+/// Why, in the operator's words. It is kept for ever, in the clear: one to 500 printable characters, no card number.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Reason(pub(crate) String);
+
+impl TryFrom<String> for Reason {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Reason, &'static str> {
+        if text.trim().is_empty()
+            || text.chars().count() > REASON_CHARACTERS_MAX
+            || !text.chars().all(is_printable)
+        {
+            return Err("a reason must be 1 to 500 printable characters");
+        }
+        if contains_pan(&text) { Err("a reason must not hold a card number") } else { Ok(Reason(text)) }
+    }
+}
+
+/// The body of an action that needs nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// Who acts, as events call him. A token that names nobody can answer for nothing.
+pub(crate) fn who(caller: &Caller, scope: Scope) -> Result<String, Problem> {
+    let identity = caller.require(scope)?;
+    let subject = identity.subject.as_ref().map(AccountId::as_str);
+    let subject = subject.ok_or_else(Problem::nameless_token)?;
+    Ok(format!("operator:{subject}"))
+}
+
+/// The body, of JSON or empty.
+pub(crate) async fn body(request: Request) -> Result<Bytes, Problem> {
+    let typed = |headers: &HeaderMap| media_type(headers).as_deref() == Some("application/json");
+    let is_json = typed(request.headers());
+    let body = read_body(request, BODY_BYTES_MAX).await?;
+    if body.is_empty() || is_json {
+        Ok(body)
+    } else {
+        Err(Problem::unsupported_media_type("application/json"))
+    }
+}
+
+/// What may have become of a command that the ledger could not write just now.
+pub(crate) const GIVE_AGAIN: &str = "the command may have been taken, give it again";
+
+/// The log could not be read, or holds what cannot be understood.
+pub(crate) fn unreadable_log(error: &LogError) -> Problem {
+    if error.transient() {
+        tracing::warn!(error = error as &dyn std::error::Error, "the log cannot be read just now");
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be read just now")
+            .retry_after(2);
+    }
+    tracing::error!(error = error as &dyn std::error::Error, "the log cannot be read");
+    Problem::internal()
+}

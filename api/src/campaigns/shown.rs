@@ -1,0 +1,101 @@
+//! A campaign as people see it: terms, odds, budget, what waits for a second person, and every day's commitment. How
+//! commitments and tables are published ahead; no sealed seed is in it.
+
+use std::collections::BTreeMap;
+
+use cqrs_es::Aggregate as _;
+use ledger_core::account::command::Standing;
+use ledger_core::campaign::Campaign;
+use ledger_core::campaign::terms::Terms;
+use ledger_core::draw::PrizeTable;
+use ledger_core::ids::CampaignId;
+use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::log::{EventLog, LogError, Position, StreamId, StreamType};
+use serde_json::{Value, json};
+
+/// Events read at a time: a campaign that spends has one for each batch.
+const PAGE: usize = 2_000;
+
+/// One campaign; `None` where there is none of this id.
+pub async fn show(log: &dyn EventLog, id: &CampaignId) -> Result<Option<Value>, LogError> {
+    of_stream(log, &StreamId::campaign(id)).await
+}
+
+/// All campaigns, in order of their ids.
+pub async fn show_all(log: &dyn EventLog) -> Result<Vec<Value>, LogError> {
+    let mut shown = Vec::new();
+    for stream in log.stream_ids(StreamType::Campaign).await? {
+        shown.extend(of_stream(log, &stream).await?);
+    }
+    Ok(shown)
+}
+
+async fn of_stream(log: &dyn EventLog, stream: &StreamId) -> Result<Option<Value>, LogError> {
+    let (mut campaign, mut events, mut after) = (Campaign::default(), 0, Position::default());
+    loop {
+        let page = log.read_stream_after(stream, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        (after, events) = (last.position, last.sequence);
+        for stored in &page {
+            if let LedgerEvent::Campaign(event) = decode(stored)? {
+                campaign.apply(event);
+            }
+        }
+    }
+    Ok(shown(&campaign, events))
+}
+
+fn shown(campaign: &Campaign, events: u64) -> Option<Value> {
+    let (terms, version) = campaign.terms()?;
+    let standing = match campaign.standing() {
+        None => "not started",
+        Some(Standing::Active) => "active",
+        Some(Standing::Paused) => "paused",
+        Some(Standing::Ended) => "ended",
+    };
+    let fundings: Vec<_> = campaign
+        .fundings()
+        .filter_map(|(reference, funding)| {
+            let by = funding.waits_for_other_than.as_ref()?;
+            Some(json!({ "reference": reference, "amount": funding.amount, "proposed_by": by }))
+        })
+        .collect();
+    let revision = campaign.revision().map(|r| json!({ "version": r.version, "terms": r.terms, "by": r.by }));
+    let table = &terms.prize_table;
+    let tiers: Vec<_> =
+        table.tiers.iter().map(|tier| json!({ "name": tier.name, "odds": tier.odds_text() })).collect();
+    let (epochs, tables) = epochs(campaign);
+    Some(json!({
+        "campaign_id": terms.campaign_id, "terms": terms, "version": version, "standing": standing, "events": events,
+        "starts_itself_at": campaign.starts_itself_at(), "revision": revision, "fundings_proposed": fundings,
+        "odds": { "any": table.odds_text(), "tiers": tiers },
+        "expected_cost_per_draw_ppb_minor": table.expected_cost_ppb().to_string(),
+        "funded_minor": campaign.funded_minor(), "spent_minor": campaign.spent_minor(),
+        "budget_alerted_percent": campaign.alerted_percent(), "inventory": inventory(campaign, terms),
+        "epochs": epochs, "prize_tables": tables,
+    }))
+}
+
+/// What there was of each limited tier and what is left, by its name.
+fn inventory(campaign: &Campaign, terms: &Terms) -> Value {
+    let left = |(name, most): (&String, &u64)| {
+        let won = campaign.tier_wins().get(name).copied().unwrap_or(0);
+        (name.clone(), json!({ "most": most, "won": won, "left": most.saturating_sub(won) }))
+    };
+    Value::Object(terms.inventory.iter().map(left).collect())
+}
+
+/// Days, oldest first, and the tables they draw from, by hash.
+fn epochs(campaign: &Campaign) -> (Vec<Value>, BTreeMap<String, &PrizeTable>) {
+    let mut tables = BTreeMap::new();
+    let epochs = campaign.epochs().map(|(epoch, state)| {
+        tables.insert(state.table_hash.to_string(), &*state.prize_table);
+        json!({
+            "epoch": epoch.to_string(), "phase": state.phase.as_str(), "opens_at": epoch.opens_at(),
+            "commitment": state.commitment, "table_hash": state.table_hash, "beacon_spec": state.beacon_spec,
+            "inventory": state.inventory,
+        })
+    });
+    let epochs = epochs.collect();
+    (epochs, tables)
+}

@@ -1,0 +1,108 @@
+//! `rewardhub account …`: customers enrolled, closed, kept out of draws and let in again, on a ledger that no one else
+//! writes or over HTTP.
+
+mod list;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use ledger_core::ids::AccountId;
+use ledger_core::transaction::wire::parse_account_id;
+use serde_json::{Value, json};
+
+use crate::commands::operate::{Noun, Request, Service, Target};
+use crate::commands::{Ended, Refused};
+use crate::stores::read_only_log;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Enrol a customer, or a list of them. Needed before his first transaction where `enrolment` is `listed`.
+    Open {
+        /// The account: a pseudonym.
+        #[arg(value_parser = account, required_unless_present = "file", conflicts_with = "file")]
+        id: Option<AccountId>,
+        /// One id per line instead; `-` for standard input. Safe to repeat.
+        #[arg(long, value_name = "FILE|-")]
+        file: Option<PathBuf>,
+        /// Print the summary of a list as JSON.
+        #[arg(long, requires = "file")]
+        json: bool,
+    },
+    /// Take nothing new for good; what is owed is still paid.
+    Close {
+        /// The account.
+        #[arg(value_parser = account)]
+        id: AccountId,
+        /// Why; kept for ever, so no personal details.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Keep a customer out of all draws.
+    Exclude {
+        /// The account.
+        #[arg(value_parser = account)]
+        id: AccountId,
+        /// Why, in one word.
+        #[arg(long, value_parser = PossibleValuesParser::new(["staff", "self_excluded", "opted_out", "other"]))]
+        kind: String,
+        /// Why; kept for ever, so no personal details.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let an excluded customer into draws again.
+    Reinstate {
+        /// The account.
+        #[arg(value_parser = account)]
+        id: AccountId,
+        /// Why; kept for ever, so no personal details.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Print how an account stands as JSON: enrolment, exclusion, counts; nothing personal. Works beside a running
+    /// sandbox.
+    Show {
+        /// The account.
+        id: AccountId,
+    },
+}
+
+fn account(text: &str) -> Result<AccountId, String> {
+    parse_account_id(text).map_err(|error| error.message.into())
+}
+
+pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    let Arguments { target, action } = arguments;
+    let (id, action, body) = match action {
+        Action::Open { id: Some(id), .. } => (id, "open", json!({})),
+        Action::Open { id: None, file: Some(file), json } => return list::open(&target, &file, json).await,
+        Action::Open { id: None, file: None, .. } => return Ok(Ended::Fine),
+        Action::Close { id, reason } => (id, "close", json!({ "reason": reason })),
+        Action::Exclude { id, kind, reason } => (id, "exclude", json!({ "kind": kind, "reason": reason })),
+        Action::Reinstate { id, reason } => (id, "reinstate", json!({ "reason": reason })),
+        Action::Show { id } => {
+            println!("{}", serde_json::to_string_pretty(&shown(&target, &id).await?)?);
+            return Ok(Ended::Fine);
+        }
+    };
+    let request = Request { noun: Noun::Accounts, id: id.as_str().into(), action, body };
+    target.operator("account", "ops").await?.give_and_tell(&request).await?;
+    Ok(Ended::Fine)
+}
+
+async fn shown(target: &Target, id: &AccountId) -> anyhow::Result<Value> {
+    if let Some(url) = &target.url {
+        return Service::new(url, "ops or audit:read")?.get(&["accounts", id.as_str()]).await;
+    }
+    let log = read_only_log(&target.at.config()?).await?;
+    let shown = api::accounts::show(&*log, id).await?;
+    Ok(shown.ok_or_else(|| Refused(format!("there is no account {id}")))?)
+}

@@ -1,0 +1,275 @@
+//! What `campaign` and `account` have in common: an operator says the same words, an action and its body, to a ledger
+//! that no one else writes or to a running service.
+
+use anyhow::Context as _;
+use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind};
+use ledger_core::engine::{self, Ledger, SubmitError};
+use ledger_core::ids::{AccountId, CampaignId};
+use ledger_core::transaction::wire::parse_account_id;
+use reqwest::{StatusCode, Url};
+use serde_json::Value;
+
+use crate::commands::{At, Refused};
+use crate::config::{Config, ConfigError};
+use crate::node::Engine;
+
+/// Where it is said, and by whom.
+#[derive(clap::Args)]
+pub(super) struct Target {
+    #[command(flatten)]
+    pub(super) at: At,
+    /// A running service, such as <http://127.0.0.1:8080>; who does it is the `sub` of the token in
+    /// `REWARDHUB_TOKEN`.
+    #[arg(long, global = true, value_name = "URL", conflicts_with_all = ["data", "log", "config", "by"])]
+    pub(super) url: Option<String>,
+    /// Who does it; recorded with the event. Two people are two names.
+    #[arg(long, global = true, value_name = "NAME", default_value = "operator")]
+    by: String,
+}
+
+impl Target {
+    /// Opens the ledger as its writer, or gets ready to ask the service. `command` is told to others who want the
+    /// ledger, `scope` is what the service's token needs.
+    pub(super) async fn operator(&self, command: &str, scope: &'static str) -> anyhow::Result<Operator> {
+        match &self.url {
+            Some(url) => Ok(Operator::Service(Service::new(url, scope)?)),
+            None => Operator::open(&self.at.config()?, command, &self.by).await,
+        }
+    }
+}
+
+/// What an action is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noun {
+    Campaigns,
+    Accounts,
+}
+
+impl Noun {
+    fn path(self) -> &'static str {
+        match self {
+            Noun::Campaigns => "campaigns",
+            Noun::Accounts => "accounts",
+        }
+    }
+}
+
+/// What is to be done, as a request says it.
+pub(super) struct Request {
+    pub(super) noun: Noun,
+    pub(super) id: String,
+    pub(super) action: &'static str,
+    pub(super) body: Value,
+}
+
+/// Does what requests say.
+pub(super) enum Operator {
+    /// On a ledger that no one else writes.
+    Ledger { engine: Box<Engine>, by: String },
+    /// Through a running service.
+    Service(Service),
+}
+
+impl Operator {
+    /// Becomes the writer of the ledger.
+    pub(super) async fn open(config: &Config, command: &str, by: &str) -> anyhow::Result<Operator> {
+        let engine = Box::new(Engine::open(config, command).await?);
+        Ok(Operator::Ledger { engine, by: by.into() })
+    }
+
+    /// Does one thing; answers `done`, `unchanged` or `proposed`. What is refused is [`Refused`], what may go
+    /// well a moment later is [`Busy`].
+    pub(super) async fn give(&self, request: &Request) -> anyhow::Result<String> {
+        match self {
+            Operator::Ledger { engine, by } => Ok(execute(engine, request, by).await?.into()),
+            Operator::Service(service) => {
+                let Request { noun, id, action, body } = request;
+                let answer = match *action {
+                    "create" => service.post(&[noun.path()], body).await?,
+                    action => service.post(&[noun.path(), id, action], body).await?,
+                };
+                Ok(answer["result"].as_str().context("the service's answer has no result")?.into())
+            }
+        }
+    }
+
+    /// Before many accounts are opened: makes their keys with one commit for all, where that is ours to do.
+    pub(super) async fn make_keys(&self, accounts: Vec<AccountId>) -> anyhow::Result<()> {
+        match self {
+            Operator::Ledger { engine, .. } => {
+                engine.intake.make_keys(accounts).await.map(drop).map_err(busy)
+            }
+            Operator::Service(_) => Ok(()),
+        }
+    }
+
+    /// Gives the ledger back.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        match self {
+            Operator::Ledger { engine, .. } => engine.stop().await,
+            Operator::Service(_) => Ok(()),
+        }
+    }
+
+    /// Does one thing, tells what came of it, and gives the ledger back.
+    pub(super) async fn give_and_tell(self, request: &Request) -> anyhow::Result<()> {
+        let answer = self.give(request).await;
+        self.stop().await?;
+        let id = &request.id;
+        match answer?.as_str() {
+            "done" => println!("{id}: done"),
+            "proposed" => println!("{id}: proposed; somebody else has to agree"),
+            _ => println!("{id}: it was so already"),
+        }
+        Ok(())
+    }
+}
+
+async fn execute(engine: &Engine, request: &Request, by: &str) -> anyhow::Result<&'static str> {
+    let Request { noun, id, action, body } = request;
+    let body = body.to_string();
+    match noun {
+        Noun::Campaigns => {
+            let kind = api::campaigns::command(action, body.as_bytes()).map_err(refused)?;
+            let id = CampaignId::parse(id).map_err(refused)?;
+            Ok(command_campaign(&engine.ledger, &id, kind, by).await?.as_str())
+        }
+        Noun::Accounts => {
+            let kind = api::accounts::command(action, body.as_bytes()).map_err(refused)?;
+            let account = parse_account_id(id).map_err(|error| Refused(error.message.into()))?;
+            let answer = engine.intake.account(account, kind, context(by)).await.map_err(busy)?;
+            let answer = answer.map_err(|rejection| Refused(format!("account {id}: {rejection}")))?;
+            Ok(api::accounts::result(&answer))
+        }
+    }
+}
+
+/// Gives one command to a campaign and turns a refusal into an error.
+pub(super) async fn command_campaign(
+    ledger: &Ledger,
+    id: &CampaignId,
+    kind: CampaignCommandKind,
+    by: &str,
+) -> anyhow::Result<CampaignAnswer> {
+    let answer = ledger.campaign(id.clone(), kind, context(by)).await.map_err(busy)?;
+    Ok(answer.map_err(|rejection| Refused(format!("campaign {id}: {rejection}")))?)
+}
+
+fn context(by: &str) -> engine::Context {
+    engine::Context::new(&format!("operator:{by}"), "", "command line")
+}
+
+fn refused(error: impl std::fmt::Display) -> Refused {
+    Refused(error.to_string())
+}
+
+fn busy(error: SubmitError) -> anyhow::Error {
+    match error {
+        SubmitError::Full | SubmitError::Unavailable => Busy(error.to_string()).into(),
+        SubmitError::NotWriter => error.into(),
+    }
+}
+
+/// May go well a moment later; whether it has been done already is not known, and repeating it does no harm.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Busy(String);
+
+/// A running service, asked with the token in `REWARDHUB_TOKEN`.
+pub(super) struct Service {
+    client: reqwest::Client,
+    url: Url,
+    token: String,
+}
+
+impl Service {
+    /// Asks nobody yet.
+    pub(super) fn new(url: &str, scope: &'static str) -> anyhow::Result<Service> {
+        let wrong = |why: String| ConfigError::Setting {
+            setting: "url",
+            source_of_value: "--url".into(),
+            why: format!("must be an address such as http://127.0.0.1:8080: {why}"),
+        };
+        let url = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+        if url.cannot_be_a_base() {
+            return Err(wrong("it can have no path".into()).into());
+        }
+        let token = std::env::var("REWARDHUB_TOKEN").map_err(|_| ConfigError::Missing {
+            setting: "REWARDHUB_TOKEN",
+            why: format!("a token with {scope} is needed"),
+        })?;
+        Ok(Service { client: reqwest::Client::new(), url, token })
+    }
+
+    /// What is at `/v1/…`.
+    pub(super) async fn get(&self, path: &[&str]) -> anyhow::Result<Value> {
+        self.send(self.client.get(self.address(path)?)).await
+    }
+
+    async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+        self.send(self.client.post(self.address(path)?).json(body)).await
+    }
+
+    /// Ids may hold any printable character: each is one segment, percent-encoded.
+    fn address(&self, path: &[&str]) -> anyhow::Result<Url> {
+        if let Some(dots) = path.iter().find(|segment| [".", ".."].contains(*segment)) {
+            return Err(Refused(format!("{dots:?} cannot be part of an address")).into());
+        }
+        let mut url = self.url.clone();
+        let mut segments = url.path_segments_mut().map_err(|()| Refused("--url can have no path".into()))?;
+        segments.pop_if_empty().push("v1").extend(path);
+        drop(segments);
+        Ok(url)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> anyhow::Result<Value> {
+        let response = match request.bearer_auth(&self.token).send().await {
+            Err(error) if error.is_connect() || error.is_timeout() => {
+                return Err(anyhow::Error::new(error).context(Busy("the service cannot be reached".into())));
+            }
+            response => response?,
+        };
+        // Without its path: an id is for nobody who reads an error.
+        let (status, url) = (response.status(), &self.url);
+        let of_the_token = response.headers().contains_key(reqwest::header::WWW_AUTHENTICATE);
+        let answer = response.json::<Value>().await.with_context(|| format!("{url} answers {status}"));
+        if status.is_success() {
+            return answer;
+        }
+        let detail = answer.ok().and_then(|problem| Some(problem["detail"].as_str()?.to_owned()));
+        let why = format!("{url} answers {status}: {}", detail.unwrap_or_default());
+        Err(match status {
+            _ if of_the_token => {
+                let source_of_value = "REWARDHUB_TOKEN".into();
+                ConfigError::Setting { setting: "the token", source_of_value, why }.into()
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Busy(why).into(),
+            status if status.is_client_error() => Refused(why).into(),
+            _ => anyhow::anyhow!(why),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_is_one_segment_of_the_address() {
+        let url = Url::parse("http://127.0.0.1:1/under/").unwrap();
+        let service = Service { client: reqwest::Client::new(), url, token: String::new() };
+        let address = |id: &str| service.address(&["campaigns", id, "end"]).map(|url| url.to_string());
+        for (id, encoded) in [
+            ("autumn", "autumn"),
+            ("a/b?c#d%2F", "a%2Fb%3Fc%23d%252F"),
+            ("herbst ä", "herbst%20%C3%A4"),
+            ("...", "..."),
+        ] {
+            let expected = format!("http://127.0.0.1:1/under/v1/campaigns/{encoded}/end");
+            assert_eq!(address(id).unwrap(), expected);
+        }
+        for dots in [".", ".."] {
+            assert!(address(dots).unwrap_err().is::<Refused>());
+        }
+    }
+}
