@@ -3,8 +3,8 @@
 
 mod accounts;
 mod campaigns;
-mod positions;
 mod openapi;
+mod positions;
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -98,10 +98,19 @@ def tier_of(table, r, mask):
     return None
 
 
-def mask_of(table, left):
-    """Bit i: tier i could cost more than what is left. (An inventory of prizes would mask here as well.)"""
-    costs = (t["prize"].get("fixed", t["prize"].get("max")) for t in table["tiers"])
-    return sum(1 << i for i, cost in enumerate(costs) if cost > left)
+def mask_of(table, left, inventory, wins):
+    """The tiers that may not be won, bit i for tier i: it could cost more than is left, or it is sold out.
+
+    `inventory` says by a tier's name how often the campaign pays it, `wins` how often it has, over its whole life.
+    """
+    mask = 0
+    for i, tier in enumerate(table["tiers"]):
+        prize, most = tier["prize"], inventory.get(tier["name"])
+        too_dear = prize.get("fixed", prize.get("max")) > left
+        sold_out = most is not None and wins.get(tier["name"], 0) >= most
+        if too_dear or sold_out:
+            mask |= 1 << i
+    return mask
 
 
 def merkle_root(leaves):

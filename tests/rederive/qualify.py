@@ -1,146 +1,115 @@
-"""Which rules a line fails, from the log and, where they are disclosed, the line's details.
+"""Whether every line was decided as the rules say: which campaigns it was asked of, which rules it failed, and that none
+that qualifies is without its draw.
 
-What each campaign's terms say is checked for every decided line: a rule that fails is recorded, a recorded one fails.
-Rules that need details are left out where those are not disclosed or were erased; rules this file does not know are counted.
+What cannot be told is counted, never passed over in silence: `lines - lines_with_details` lines have their amounts and
+merchants unseen; `unverifiable` lines hang on nothing but expressions (`cel`, by code in `cel_rules`: how many lines were
+asked, how many of them nothing else decided) or on kinds of rules that this file does not know (`rules_unknown`).
 """
-from datetime import date, datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
-
-CLEAR = {
-    "before_campaign", "after_campaign", "campaign_paused", "before_enrolment", "account_excluded", "too_late", "no_epoch",
-    "epoch_halted", "wins_per_day",
-}
-SEALED = {
-    "credit_transaction", "refund", "currency_mismatch", "no_merchant", "mcc_not_allowed", "mcc_denied",
-    "merchant_not_allowed", "merchant_denied", "amount_too_small", "amount_too_large",
-}
-KNOWN_RULES = {
-    "mcc_allowed", "mcc_denied", "merchants_allowed", "merchants_denied", "amount_min_minor", "amount_max_minor",
-    "wins_per_day",
-}
-
-
-def instant(text):
-    """RFC 3339 in UTC, with up to nine digits of a second, of which six count."""
-    whole, _, fraction = text.removesuffix("Z").partition(".")
-    return datetime.fromisoformat(whole).replace(tzinfo=timezone.utc, microsecond=int((fraction + "000000")[:6]))
-
-
-def micros_of(text):
-    return (instant(text) - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(microseconds=1)
-
-
-def day_of(text, terms):
-    """The campaign's local day."""
-    return instant(text).astimezone(ZoneInfo(terms["time_zone"])).date().isoformat()
-
-
-class Account:
-    def __init__(self):
-        self.enrolled_at, self.excluded, self.wins = None, False, {}
+from accounts import Account
+from bundle import transaction_key
+from rules import EITHER, Subject, own_checks, rules_of
 
 
 class Qualification:
-    """Remembers of each account what its rules need."""
-
     def __init__(self, campaigns, findings):
-        self.campaigns, self.findings, self.accounts = campaigns, findings, {}
-        self.counts = dict(lines=0, lines_with_details=0, rules_unknown=0)
+        self.campaigns, self.findings = campaigns, findings
+        self.accounts = {}
+        self.rules = {}  # by campaign and version
+        self.decided = set()  # keys of lines
+        self.waiting = {}  # of lines that wait for their epoch: account and day
+        self.counts = dict(lines=0, lines_with_details=0, unverifiable=0, rules_unknown=0, waiting=0)
+        self.cel_rules = {}
 
-    def remember(self, account, kind, fact):
-        account = self.accounts.setdefault(account, Account())
-        if kind == "AccountOpened":
-            account.enrolled_at = micros_of(fact["enrolled_at"])
-        elif kind in ("AccountExcluded", "AccountReinstated"):
-            account.excluded = kind == "AccountExcluded"
+    def remember(self, event, kind, fact):
+        """After each event of an account has been checked."""
+        account = event["aggregate_id"]
+        self.accounts.setdefault(account, Account()).remember(kind, fact)
+        if kind == "TransactionDeferred" and fact["reason"] != "held":
+            self.waiting[transaction_key(fact["line"])] = account, fact["line"]["booked_at"][:10], event["position"]
         elif kind == "TransactionEvaluated":
-            for draw in fact.get("draws", []):
-                if draw.get("amount"):
-                    day = draw["campaign_id"], draw["day"]
-                    account.wins[day] = account.wins.get(day, 0) + 1
+            self.waiting.pop(transaction_key(fact["line"]), None)
+        elif kind == "TransactionRemoved":
+            self.waiting.pop(transaction_key(fact), None)
+        elif kind == "PersonalDataErased":
+            # His lines can be read by nobody any more, and are not drawn.
+            self.waiting = {key: line for key, line in self.waiting.items() if line[0] != account}
 
-    def check(self, place, event, fact, details):
+    # --- one decided line ---------------------------------------------------------------------------------------
+
+    def decision(self, place, event, fact, details):
         self.counts["lines"] += 1
         self.counts["lines_with_details"] += details is not None
-        checked = CLEAR | SEALED if details else CLEAR
-        for considered in fact["considered"]:
-            name = considered["campaign_id"]
-            terms = self.campaigns[name].terms[considered["campaign_version"]]
-            found = set(considered.get("failed", []))
-            unknown = found - CLEAR - SEALED
-            self.counts["rules_unknown"] += len(unknown) + len(set(terms["rules"]) - KNOWN_RULES)
-            expected = set(self.failed(event, fact["line"], self.campaigns[name], terms, details)) & checked
-            if expected != found & checked:
-                self.findings.add(f"{place}, campaign {name}", "failed rules", sorted(expected), sorted(found))
-        if not fact.get("draws"):
-            # Nobody is declined by leaving his campaign out.
-            running = {name for name, campaign in self.campaigns.items() if campaign.started}
-            considered = {c["campaign_id"] for c in fact["considered"]}
-            self.findings.compare(place, "campaigns considered", sorted(running), sorted(considered))
+        key = transaction_key(fact["line"])
+        if key in self.decided:
+            self.findings.add(place, "decided_once", "a line not decided before", "decided again")
+        self.decided.add(key)
+        self.precedence(place, fact["considered"])
+        hangs = [self.considered(place, event, fact["line"], one, details) for one in fact["considered"]]
+        self.counts["unverifiable"] += any(hangs)
 
-    def failed(self, event, line, campaign, terms, details):
+    def precedence(self, place, considered):
+        """Asked are all started campaigns by precedence, then by name, under the version in force; but once one that is
+        not stackable has admitted the line, only stackable ones. So nobody is declined by leaving a campaign out."""
+        admitting = {one["campaign_id"] for one in considered if not one.get("failed")}
+        started = [(c.in_force(), c.version) for c in self.campaigns.values() if c.started]
+        expected, taken = [], False
+        for terms, version in sorted(started, key=lambda one: (one[0].get("precedence", 0), one[0]["campaign_id"])):
+            stackable = terms.get("stackable", False)
+            if taken and not stackable:
+                continue
+            expected.append((terms["campaign_id"], version))
+            taken = taken or (not stackable and terms["campaign_id"] in admitting)
+        found = [(one["campaign_id"], one["campaign_version"]) for one in considered]
+        self.findings.compare(place, "campaigns considered", expected, found)
+
+    def considered(self, place, event, line, considered, details):
+        """One campaign's answer to one line. True if it hangs on nothing but what cannot be verified here."""
+        campaign = self.campaigns[considered["campaign_id"]]
+        terms = campaign.terms[considered["campaign_version"]]
         account = self.accounts.get(event["aggregate_id"]) or Account()
-        booked_at, now = micros_of(line["booked_at"]), event["recorded_at"]
-        if booked_at < micros_of(terms["starts_at"]):
-            yield "before_campaign"
-        if campaign.ended or ("ends_at" in terms and booked_at >= micros_of(terms["ends_at"])):
-            yield "after_campaign"
-        if campaign.paused and not campaign.ended:
-            yield "campaign_paused"
-        if terms.get("eligible_from", "enrolment") == "enrolment" and booked_at < (account.enrolled_at or now):
-            yield "before_enrolment"
-        if account.excluded:
-            yield "account_excluded"
-        most = terms["rules"].get("wins_per_day")
-        won = account.wins.get((terms["campaign_id"], day_of(line["booked_at"], terms)), 0)
-        if most is not None and won >= most:
-            yield "wins_per_day"
-        yield from self.epoch(campaign, line, now)
-        if details:
-            yield from of_details(terms, details)
+        subject = Subject(line, account, event["recorded_at"], terms, details)
+        verdicts = dict(own_checks(subject, campaign))
+        opaque = set()  # codes of rules that nobody can tell here, whatever is disclosed
+        for rule in self.rules_of(considered["campaign_id"], considered["campaign_version"], terms):
+            verdicts[rule.code] = rule.verdict(subject)
+            if not rule.is_known:
+                opaque.add(rule.code)
+                self.counts["rules_unknown"] += rule.kind != "cel"
 
-    @staticmethod
-    def epoch(campaign, line, now):
-        epoch = campaign.epochs.get(line["booked_at"][:10])
-        if epoch is None:
-            today = datetime.fromtimestamp(now // 10**6, timezone.utc).date()
-            if date.fromisoformat(line["booked_at"][:10]) <= today:
-                yield "no_epoch"
-        elif epoch.halted and not epoch.closed:
-            yield "epoch_halted"
-        elif epoch.closed or (epoch.cap is not None and now >= epoch.seals_at):
-            yield "too_late"
+        found = set(considered.get("failed", []))
+        if found & opaque:
+            # An expression that could not be evaluated says so besides.
+            verdicts["rule_error"] = EITHER
+        fails = {code for code, passes in verdicts.items() if passes is False}
+        open_codes = {code for code, passes in verdicts.items() if passes is None or passes == EITHER}
+        expected = fails | (found & open_codes)
+        if expected != found:
+            where = f"{place}, campaign {considered['campaign_id']}"
+            self.findings.add(where, "failed rules", sorted(expected), sorted(found))
 
+        halted = {code for code, passes in verdicts.items() if passes == EITHER} - {"rule_error"}
+        hangs = bool(opaque) and not fails and not found & halted
+        for code in opaque:
+            name = f"{considered['campaign_id']}.{code}"
+            counts = self.cel_rules.setdefault(name, dict(asked=0, declined=0, declined_alone=0))
+            counts["asked"] += 1
+            counts["declined"] += code in found
+            counts["declined_alone"] += hangs and code in found
+        return hangs
 
-def of_details(terms, details):
-    rules, merchant, currency = terms["rules"], details["merchant"], terms["prize_table"]["currency"]
-    if details["direction"] == "credit":
-        yield "credit_transaction"
-    if details["refund"]:
-        yield "refund"
-    if details["currency"] != currency:
-        yield "currency_mismatch"
-    if merchant is None:
-        yield "no_merchant"
-    else:
-        mcc, name = merchant["mcc"], merchant["id"]
-        if "mcc_allowed" in rules and not in_ranges(mcc, rules["mcc_allowed"]):
-            yield "mcc_not_allowed"
-        if in_ranges(mcc, rules.get("mcc_denied", [])):
-            yield "mcc_denied"
-        if "merchants_allowed" in rules and name not in rules["merchants_allowed"]:
-            yield "merchant_not_allowed"
-        if name is not None and name in rules.get("merchants_denied", []):
-            yield "merchant_denied"
-    if details["currency"] == currency:
-        if details["amount_minor"] < rules.get("amount_min_minor", 0):
-            yield "amount_too_small"
-        if details["amount_minor"] > rules.get("amount_max_minor", details["amount_minor"]):
-            yield "amount_too_large"
+    def rules_of(self, name, version, terms):
+        if (name, version) not in self.rules:
+            self.rules[name, version] = rules_of(terms)
+        return self.rules[name, version]
 
+    # --- the end ------------------------------------------------------------------------------------------------
 
-def in_ranges(mcc, ranges):
-    if mcc is None:
-        return False
-    bounds = (text.partition("-") for text in ranges)
-    return any(int(first) <= int(mcc) <= int(last or first) for first, _, last in bounds)
+    def finish(self):
+        """A line that waits for its draw is drawn before its epoch is closed, unless the epoch was halted until then,
+        or opened too late for anybody."""
+        self.counts["waiting"] = len(self.waiting)
+        started = [campaign for campaign in self.campaigns.values() if campaign.started]
+        for _account, day, position in self.waiting.values():
+            epochs = [campaign.epochs[day] for campaign in started if day in campaign.epochs]
+            if epochs and all(epoch.closed and epoch.opened_in_time and not epoch.halted for epoch in epochs):
+                self.findings.add(f"0:{position}", "waiting", f"decided before {day} was closed", "still waiting")

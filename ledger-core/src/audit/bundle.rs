@@ -83,6 +83,7 @@ struct Disclosed<'d> {
 struct DisclosedMerchant<'d> {
     id: Option<&'d str>,
     mcc: Option<String>,
+    country: Option<&'d str>,
 }
 
 impl<'d> DetailsLine<'d> {
@@ -101,6 +102,7 @@ impl<'d> DetailsLine<'d> {
             merchant: details.merchant.as_ref().map(|merchant| DisclosedMerchant {
                 id: merchant.id.as_ref().map(|id| id.expose().as_str()),
                 mcc: merchant.mcc.as_ref().map(|mcc| mcc.expose().to_string()),
+                country: merchant.country.as_ref().map(|country| country.expose().as_str()),
             }),
             refund: details.refund_of.is_some(),
         });

@@ -1,0 +1,61 @@
+"""What an account remembers, from events alone, as far as rules ask for it. The bounds are the ledger's own: a rule sees
+what the ledger saw, not more."""
+from bisect import bisect_right, insort
+from datetime import date, timedelta
+
+from clock import micros_of
+
+BOOKED_MAX = 64  # booking times, the latest ones
+MERCHANTS_MAX = 256  # merchants, those seen last
+WIN_DAYS = 96  # days before the latest win for which wins are remembered
+
+
+class Account:
+    def __init__(self):
+        self.enrolled_at = None
+        self.excluded = self.erased = False
+        self.wins = {}  # by campaign and its local day: how many, and minor units
+        self.booked = []  # in order
+        self.merchants = {}  # a set that keeps its order: the one seen longest ago comes first
+
+    def remember(self, kind, fact):
+        if kind == "AccountOpened":
+            self.enrolled_at = micros_of(fact["enrolled_at"])
+        elif kind in ("AccountExcluded", "AccountReinstated"):
+            self.excluded = kind == "AccountExcluded"
+        elif kind == "PersonalDataErased":
+            self.erased, self.merchants = True, {}
+        elif kind == "TransactionEvaluated":
+            self.purchase(fact["line"])
+            for draw in fact.get("draws", []):
+                if draw.get("amount"):
+                    self.win(draw["campaign_id"], draw["day"], draw["amount"]["minor"])
+
+    def purchase(self, line):
+        booked_at = micros_of(line["booked_at"])
+        if len(self.booked) == BOOKED_MAX and self.booked[0] <= booked_at:
+            del self.booked[0]
+        if len(self.booked) < BOOKED_MAX:
+            insort(self.booked, booked_at)
+        merchant = line.get("merchant")
+        if merchant and not self.erased:
+            if merchant not in self.merchants and len(self.merchants) == MERCHANTS_MAX:
+                del self.merchants[next(iter(self.merchants))]
+            self.merchants.pop(merchant, None)
+            self.merchants[merchant] = True
+
+    def win(self, campaign, day, minor):
+        days = self.wins.setdefault(campaign, {})
+        wins, sum_minor = days.get(day, (0, 0))
+        days[day] = wins + 1, sum_minor + minor
+        first = (date.fromisoformat(max(days)) - timedelta(days=WIN_DAYS)).isoformat()
+        self.wins[campaign] = {day: won for day, won in days.items() if day > first}
+
+    def won(self, campaign, first, last):
+        """Wins in a campaign on its local days from `first` to `last`: how many, and minor units."""
+        days = [won for day, won in self.wins.get(campaign, {}).items() if first <= day <= last]
+        return sum(wins for wins, _ in days), sum(minor for _, minor in days)
+
+    def transactions(self, after, until):
+        """Decided lines booked after `after` and until `until`, the ends of it in microseconds."""
+        return bisect_right(self.booked, until) - bisect_right(self.booked, after)
