@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Microseconds in a second.
@@ -73,8 +73,15 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        DateTime::parse_from_rfc3339(&text).map(|t| t.to_utc().into()).map_err(serde::de::Error::custom)
+        let time = DateTime::parse_from_rfc3339(&text).map_err(D::Error::custom)?.to_utc();
+        // In UTC it may lie in a year that RFC 3339 cannot write: what is recorded must be readable for ever.
+        if (0..=9_999).contains(&time.year()) {
+            Ok(time.into())
+        } else {
+            Err(D::Error::custom("must lie in the years 0 to 9999 UTC"))
+        }
     }
 }
 
@@ -164,6 +171,19 @@ mod tests {
         assert_eq!(epoch.to_string(), "2026-11-23");
         assert_eq!(epoch.opens_at().to_string(), "2026-11-23T00:00:00Z");
         assert_eq!(epoch.next().to_string(), "2026-11-24");
+    }
+
+    /// What is written once must be readable for ever.
+    #[test]
+    fn a_time_whose_year_in_utc_cannot_be_written_is_refused() {
+        for text in ["9999-12-31T23:59:59-05:00", "0000-01-01T00:00:00+01:00"] {
+            let read = serde_json::from_value::<Timestamp>(text.into());
+            assert!(read.unwrap_err().to_string().contains("0 to 9999"), "{text}");
+        }
+        for text in ["9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z"] {
+            let read = serde_json::from_value::<Timestamp>(text.into()).unwrap();
+            assert_eq!(serde_json::to_value(read).unwrap(), text);
+        }
     }
 
     #[test]

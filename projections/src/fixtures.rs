@@ -183,6 +183,7 @@ pub(crate) fn running_campaign() -> Vec<CampaignEvent> {
             funded_minor: 100_000,
             reference: String::new(),
             posting: Posting::funding(&campaign_id(), gbp(100_000)),
+            version: 1,
         },
         CampaignEvent::CampaignStarted { started_at: at(0), version: 1 },
         CampaignEvent::EpochScheduled {
@@ -205,6 +206,7 @@ pub(crate) fn running_campaign() -> Vec<CampaignEvent> {
             beacon: Digest([0; 32]),
             budget_cap_minor: 100_000,
             beacon_signature: None,
+            version: 1,
         },
     ]
 }

@@ -154,19 +154,26 @@ fn campaign_events_keep_their_json() {
         CampaignEvent::CampaignResumed { resumed_at: at(2), version: 1 },
         CampaignEvent::CampaignRevised { version: 2, terms: terms.clone(), by: by() },
         CampaignEvent::CampaignEnded { ended_at: at(3), version: 2 },
-        CampaignEvent::FundingProposed { amount: gbp(50_000), reference: "po-1".into(), by: by() },
+        CampaignEvent::FundingProposed {
+            amount: gbp(50_000),
+            reference: "po-1".into(),
+            by: by(),
+            version: 1,
+        },
         CampaignEvent::BudgetFunded {
             amount: gbp(100_000),
             funded_minor: 100_000,
             reference: "po-1".into(),
             posting: Posting::funding(&terms.campaign_id, gbp(100_000)),
+            version: 1,
         },
         CampaignEvent::BudgetSpent {
             spent_minor: 62,
             reversed_minor: 0,
             tier_wins: [("jackpot".to_owned(), 1)].into(),
+            version: 1,
         },
-        CampaignEvent::BudgetAlerted { percent: 50, spent_minor: 50_000, funded_minor: 100_000 },
+        CampaignEvent::BudgetAlerted { percent: 50, spent_minor: 50_000, funded_minor: 100_000, version: 1 },
         CampaignEvent::EpochScheduled {
             epoch,
             opens_at: epoch.opens_at(),
@@ -187,6 +194,7 @@ fn campaign_events_keep_their_json() {
             beacon: Digest([0; 32]),
             budget_cap_minor: 100_000,
             beacon_signature: None,
+            version: 1,
         },
         CampaignEvent::EpochOpened {
             epoch: epoch.next(),
@@ -194,15 +202,22 @@ fn campaign_events_keep_their_json() {
             beacon: Digest([6; 32]),
             budget_cap_minor: 100_000,
             beacon_signature: Some(BeaconSignature([7; 48])),
+            version: 1,
         },
-        CampaignEvent::SeedOpened { epoch, purpose: "draw".into() },
-        CampaignEvent::EpochHalted { epoch, reason: "suspicion".into() },
-        CampaignEvent::EpochResumptionProposed { epoch, reason: "a false alarm".into(), by: by() },
+        CampaignEvent::SeedOpened { epoch, purpose: "draw".into(), version: 1 },
+        CampaignEvent::EpochHalted { epoch, reason: "suspicion".into(), version: 1 },
+        CampaignEvent::EpochResumptionProposed {
+            epoch,
+            reason: "a false alarm".into(),
+            by: by(),
+            version: 1,
+        },
         CampaignEvent::EpochResumed {
             epoch,
             reason: "checked".into(),
             proposed_by: by(),
             by: "operator:bob".into(),
+            version: 1,
         },
         CampaignEvent::EpochClosed {
             epoch,
@@ -210,8 +225,9 @@ fn campaign_events_keep_their_json() {
             wins: vec![0, 1],
             paid_minor: 62,
             root: Digest([4; 32]),
+            version: 1,
         },
-        CampaignEvent::EpochRevealed { epoch, seed: Digest([5; 32]) },
+        CampaignEvent::EpochRevealed { epoch, seed: Digest([5; 32]), version: 1 },
     ];
     insta::assert_json_snapshot!(events);
 }

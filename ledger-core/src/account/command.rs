@@ -210,8 +210,10 @@ pub enum EpochOffer {
         /// Tiers of which there are no more, as a mask.
         sold_out: u32,
     },
-    /// Stopped on suspicion.
+    /// Stopped on suspicion, for now: two people may let it go on.
     Halted,
+    /// Closed without having gone on.
+    Void,
     /// Its grace is over.
     TooLate,
 }
@@ -223,6 +225,7 @@ impl std::fmt::Debug for EpochOffer {
             EpochOffer::NotOpen => "NotOpen",
             EpochOffer::Open { .. } => "Open",
             EpochOffer::Halted => "Halted",
+            EpochOffer::Void => "Void",
             EpochOffer::TooLate => "TooLate",
         })
     }

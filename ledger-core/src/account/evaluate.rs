@@ -134,7 +134,8 @@ impl RewardAccount {
         let Some(draws) = admitting.iter().map(|offer| draw(transaction, offer)).collect::<Option<Vec<_>>>()
         else {
             // A line is decided once, in one event: where one draw has to wait, all do.
-            let reason = DeferReason::EpochNotOpen;
+            let halted = admitting.iter().any(|offer| matches!(offer.epoch, EpochOffer::Halted));
+            let reason = if halted { DeferReason::DrawsHalted } else { DeferReason::EpochNotOpen };
             return (AccountEvent::TransactionDeferred { line, reason }, Answer::Deferred(reason));
         };
         // Campaigns admit only lines in their own currency, so all wins of a line are in one.
@@ -168,7 +169,7 @@ impl RewardAccount {
     }
 }
 
-/// The draw of one line in one campaign; `None` while the epoch is not open.
+/// The draw of one line in one campaign; `None` while the epoch does not draw.
 fn draw(transaction: &PreparedTransaction, offer: &Offer) -> Option<Draw> {
     let EpochOffer::Open { key, table, table_hash, budget_left_minor, sold_out } = &offer.epoch else {
         return None;

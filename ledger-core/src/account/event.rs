@@ -86,7 +86,7 @@ pub struct Considered {
 pub enum DeferReason {
     /// Booked (at most 24 hours) ahead: its epoch has not opened.
     EpochNotOpen,
-    /// Draws are switched off.
+    /// Its epoch was halted on suspicion: two people may let it go on.
     DrawsHalted,
     /// A person has to look at it (booked again after it was removed).
     Held,

@@ -111,8 +111,8 @@ fn waiting(why: DeferReason) -> Reason {
         ),
         DeferReason::DrawsHalted => reason(
             "draws_halted",
-            "Draws are paused; this purchase takes part when they go on.",
-            "draws were switched off when the line was recorded",
+            "The draw of that day has been stopped for a check; if it goes on, this purchase takes part.",
+            "the epoch of the booking day was halted when the line was recorded; two people may let it go on",
         ),
         DeferReason::Held => reason(
             "held",

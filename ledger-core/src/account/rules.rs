@@ -14,7 +14,7 @@ use crate::transaction::{Direction, Personal};
 
 impl RewardAccount {
     /// The rules of `offer` that `transaction` fails: our own checks, the campaign's rules in their order, the
-    /// epoch. An epoch that will open is no failure.
+    /// epoch. An epoch that will open, or may go on, is no failure.
     pub(super) fn failed_rules(
         &self,
         now: Timestamp,
@@ -46,9 +46,9 @@ impl RewardAccount {
         let mut rule = |code: RuleCode| failed.push(code);
         match offer.epoch {
             EpochOffer::Never => rule(RuleCode::NoEpoch),
-            EpochOffer::Halted => rule(RuleCode::EpochHalted),
+            EpochOffer::Void => rule(RuleCode::EpochHalted),
             EpochOffer::TooLate => rule(RuleCode::TooLate),
-            EpochOffer::NotOpen | EpochOffer::Open { .. } => {}
+            EpochOffer::NotOpen | EpochOffer::Halted | EpochOffer::Open { .. } => {}
         }
         failed
     }

@@ -95,6 +95,9 @@ pub enum CampaignEvent {
         reference: String,
         /// Who proposes it.
         by: String,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
     /// Money put into the budget; counts from the next epoch that opens.
     BudgetFunded {
@@ -107,6 +110,9 @@ pub enum CampaignEvent {
         reference: String,
         /// Debit the sponsor, credit the budget.
         posting: Posting,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
     /// Running totals after a batch that spent or gave back.
     BudgetSpent {
@@ -114,9 +120,13 @@ pub enum CampaignEvent {
         spent_minor: i64,
         /// All reversals so far; count from the next epoch that opens.
         reversed_minor: i64,
-        /// All wins so far of each tier whose number is limited, by its name. Reversals give nothing back.
+        /// All wins so far of each tier that was won in this batch, by its name. Reversals give nothing back. Logs of
+        /// the first releases name only tiers whose number was limited.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         tier_wins: BTreeMap<String, u64>,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
     /// The spend has reached a share of what was funded. Each share is told once until more is funded.
     BudgetAlerted {
@@ -126,6 +136,9 @@ pub enum CampaignEvent {
         spent_minor: i64,
         /// Funded plus reversed.
         funded_minor: i64,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
     /// The seed of one day's draws is committed to.
     EpochScheduled {
@@ -171,6 +184,9 @@ pub enum CampaignEvent {
         /// What the randomness is the SHA-256 of, so that anyone can check it offline; absent for `none`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         beacon_signature: Option<BeaconSignature>,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
     /// The seed of a day was opened: whoever did could have foreseen its draws.
     SeedOpened {
@@ -178,13 +194,20 @@ pub enum CampaignEvent {
         epoch: Epoch,
         /// What for: `draw`, or an operator's words.
         purpose: String,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
-    /// Suspicion: nothing draws in it any more unless two people resume it.
+    /// Suspicion: nothing draws in it any more unless two people resume it. Lines wait meanwhile. Said again, it ends
+    /// a resumption that one person has proposed.
     EpochHalted {
         /// The day.
         epoch: Epoch,
         /// Why.
         reason: String,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
     /// The first of two people says that it may go on.
     EpochResumptionProposed {
@@ -194,8 +217,11 @@ pub enum CampaignEvent {
         reason: String,
         /// Who.
         by: String,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
-    /// The second says so too: it goes on. What was declined meanwhile stays declined.
+    /// The second says so too: it goes on, and what waits is decided.
     EpochResumed {
         /// The day.
         epoch: Epoch,
@@ -205,6 +231,9 @@ pub enum CampaignEvent {
         proposed_by: String,
         /// The second.
         by: String,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
     /// Sealed, and counted.
     EpochClosed {
@@ -218,6 +247,9 @@ pub enum CampaignEvent {
         paid_minor: i64,
         /// RFC 6962 root over the sorted entry ids.
         root: Digest,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
     /// Anyone can recompute its draws from now on.
     EpochRevealed {
@@ -225,6 +257,9 @@ pub enum CampaignEvent {
         epoch: Epoch,
         /// The seed, 32 bytes.
         seed: Digest,
+        /// Of the terms in force.
+        #[serde(default)]
+        version: u32,
     },
 }
 

@@ -31,10 +31,13 @@ pub struct Campaign {
     pub(super) funded_minor: i64,
     pub(super) spent_minor: i64,
     pub(super) reversed_minor: i64,
-    /// Of tiers whose number is limited.
+    /// By the tier's name; see [`CampaignEvent::BudgetSpent`].
     pub(super) tier_wins: BTreeMap<String, u64>,
     /// The share of the budget that was last told of, in per cent.
     pub(super) alerted_percent: u8,
+    /// Put in by one person alone since two last agreed, the budget of the terms aside.
+    #[serde(default)]
+    pub(super) funded_alone_minor: i64,
     /// By reference.
     pub(super) fundings: BTreeMap<String, Funding>,
     pub(super) epochs: BTreeMap<Epoch, EpochState>,
@@ -84,6 +87,9 @@ pub struct EpochState {
     /// The most wins of a tier over the whole campaign.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inventory: BTreeMap<String, u64>,
+    /// Closed while halted: what waited for it is declined.
+    #[serde(default)]
+    pub void: bool,
     /// Who wants a halted epoch to go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumption_by: Option<String>,
@@ -204,15 +210,21 @@ impl Campaign {
             CampaignEvent::CampaignPaused { .. } => self.paused = true,
             CampaignEvent::CampaignResumed { .. } => self.paused = false,
             CampaignEvent::CampaignEnded { .. } => self.ended = true,
-            CampaignEvent::FundingProposed { amount, reference, by } => {
+            CampaignEvent::FundingProposed { amount, reference, by, .. } => {
                 self.fundings.insert(reference, Funding { amount, waits_for_other_than: Some(by) });
             }
             CampaignEvent::BudgetFunded { amount, funded_minor, reference, .. } => {
                 self.funded_minor = funded_minor;
                 self.alerted_percent = 0;
+                let agreed = self.fundings.get(&reference).is_some_and(|f| f.waits_for_other_than.is_some());
+                self.funded_alone_minor = match (agreed, reference.is_empty()) {
+                    (true, _) => 0,
+                    (false, true) => self.funded_alone_minor,
+                    (false, false) => self.funded_alone_minor.saturating_add(amount.minor()),
+                };
                 self.fundings.insert(reference, Funding { amount, waits_for_other_than: None });
             }
-            CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins } => {
+            CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins, .. } => {
                 self.spent_minor = spent_minor;
                 self.reversed_minor = reversed_minor;
                 self.tier_wins.extend(tier_wins);
@@ -242,6 +254,7 @@ impl Campaign {
                     beacon: None,
                     budget_cap_minor: 0,
                     inventory,
+                    void: false,
                     resumption_by: None,
                 };
                 self.epochs.insert(epoch, state);
@@ -263,7 +276,10 @@ impl Campaign {
                 e.phase = if e.beacon.is_some() { EpochPhase::Open } else { EpochPhase::Scheduled };
                 e.resumption_by = None;
             }),
-            CampaignEvent::EpochClosed { epoch, .. } => self.change(epoch, |e| e.phase = EpochPhase::Closed),
+            CampaignEvent::EpochClosed { epoch, .. } => self.change(epoch, |e| {
+                e.void = e.phase == EpochPhase::Halted;
+                e.phase = EpochPhase::Closed;
+            }),
             CampaignEvent::EpochRevealed { epoch, .. } => {
                 self.change(epoch, |e| e.phase = EpochPhase::Revealed)
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::Datelike as _;
 use serde::{Deserialize, Serialize};
 
 pub use super::rules::{Condition, MccRange, Rule, RuleCode, Rules, ShortRules};
@@ -60,6 +61,14 @@ pub struct Terms {
     pub beacon: String,
 }
 
+/// Whether a time can be meant, with room for the days that are counted from it.
+pub(super) fn plausible(time: Timestamp) -> bool {
+    (2_000..3_000).contains(&time.date().year())
+}
+
+/// What is said of one that is not.
+pub(super) const IMPLAUSIBLE: &str = "must lie in the years 2000 to 2999";
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
@@ -106,6 +115,11 @@ impl Terms {
             || !self.name.chars().all(crate::ids::is_printable)
         {
             return fail("name", "must be 1 to 200 printable characters");
+        }
+        for (name, time) in [("starts_at", Some(self.starts_at)), ("ends_at", self.ends_at)] {
+            if time.is_some_and(|time| !plausible(time)) {
+                return fail(name, IMPLAUSIBLE);
+            }
         }
         if self.ends_at.is_some_and(|end| end <= self.starts_at) {
             return fail("ends_at", "must be after starts_at");

@@ -294,7 +294,7 @@ impl Hosted for Campaign {
 
     /// A batch that is decided again tells of its alert again: once too often beats not at all.
     fn staged(event: &CampaignEvent, _: Position, slot: &mut Slot<Self>, _: &mut Staging) {
-        if let CampaignEvent::BudgetAlerted { percent, spent_minor, funded_minor } = event
+        if let CampaignEvent::BudgetAlerted { percent, spent_minor, funded_minor, .. } = event
             && let Some((terms, _)) = slot.state.terms()
         {
             let campaign = terms.campaign_id.to_string();

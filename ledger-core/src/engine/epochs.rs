@@ -127,10 +127,13 @@ impl Offers {
             return Ok(EpochTemplate::Fixed(if ahead { EpochOffer::NotOpen } else { EpochOffer::Never }));
         };
         let fixed = match state.phase {
-            EpochPhase::Scheduled => EpochOffer::NotOpen,
-            EpochPhase::Halted => EpochOffer::Halted,
+            EpochPhase::Closed | EpochPhase::Revealed if state.void => EpochOffer::Void,
             EpochPhase::Closed | EpochPhase::Revealed => EpochOffer::TooLate,
-            EpochPhase::Open if now >= state.seals_at => EpochOffer::TooLate,
+            // What waits for a halted epoch waits until it is closed, and then hears why.
+            EpochPhase::Halted => EpochOffer::Halted,
+            // Also of one that never opened, for want of its beacon.
+            EpochPhase::Scheduled | EpochPhase::Open if now >= state.seals_at => EpochOffer::TooLate,
+            EpochPhase::Scheduled => EpochOffer::NotOpen,
             EpochPhase::Open => {
                 let name = (terms.campaign_id.clone(), epoch);
                 let key = if let Some(key) = self.keys.get(&name) {

@@ -1,4 +1,4 @@
-//! Step *resume*: lines that wait for their epoch are decided once it opens.
+//! Step *resume*: lines that wait for their epoch are decided once it opens, goes on after a halt, or is closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,8 @@ pub struct Resume {
     ledger: Ledger,
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
-    /// Counts the epochs that were seen to open.
-    opened: watch::Sender<u64>,
+    /// Counts what may have ended somebody's wait: epochs that opened, went on or closed.
+    moved: watch::Sender<u64>,
 }
 
 /// One line that waits.
@@ -39,14 +39,14 @@ pub struct Waiting {
 
 /// How often a waiting line looks at the clock, which may jump.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// A day whose beacon is late keeps all its lines waiting: an opening wakes them, and they look by themselves ever less
+/// A day whose beacon is late, or that is halted, keeps all its lines waiting: an event wakes them, and they look by themselves ever less
 /// often, so that a hundred thousand of them do not keep the writer busy.
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(128);
 
 impl Resume {
     /// A step that commands this ledger.
     pub fn new(ledger: Ledger, keyring: Arc<Keyring>, clock: Arc<dyn Clock>) -> Resume {
-        Resume { ledger, keyring, clock, opened: watch::Sender::new(0) }
+        Resume { ledger, keyring, clock, moved: watch::Sender::new(0) }
     }
 
     /// The line as it was brought; `None` once its details cannot be opened any more.
@@ -95,15 +95,19 @@ impl Step for Resume {
         match event {
             LedgerEvent::Account(AccountEvent::TransactionDeferred {
                 line,
-                reason: DeferReason::EpochNotOpen,
+                reason: DeferReason::EpochNotOpen | DeferReason::DrawsHalted,
             }) => {
                 let Ok(account_id) = AccountId::parse(&stored.stream.id) else {
                     return vec![];
                 };
                 vec![Waiting { account_id, line, context: caused_by("step:resume", stored) }]
             }
-            LedgerEvent::Campaign(CampaignEvent::EpochOpened { .. }) => {
-                self.opened.send_modify(|opened| *opened += 1);
+            LedgerEvent::Campaign(
+                CampaignEvent::EpochOpened { .. }
+                | CampaignEvent::EpochResumed { .. }
+                | CampaignEvent::EpochClosed { .. },
+            ) => {
+                self.moved.send_modify(|moved| *moved += 1);
                 vec![]
             }
             _ => vec![],
@@ -112,11 +116,11 @@ impl Step for Resume {
 
     async fn perform(&self, waiting: Waiting) -> Result<(), SubmitError> {
         let opens_at = Epoch::of(waiting.line.booked_at).opens_at();
-        let mut opened = self.opened.subscribe();
+        let mut moved = self.moved.subscribe();
         let mut pause = LOOK_AGAIN;
         loop {
-            // Before the look: what opens during it counts.
-            opened.mark_unchanged();
+            // Before the look: what moves during it counts.
+            moved.mark_unchanged();
             while self.clock.now() < opens_at {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -125,11 +129,11 @@ impl Step for Resume {
             };
             let rows = || self.ledger.resume(vec![Arc::clone(&transaction)], waiting.context.clone());
             match persist(rows).await?.as_slice() {
-                // The campaign has not opened its epoch yet.
+                // Its epoch does not draw yet.
                 [Ok(receipt)] if receipt.result == RowResult::Deferred => {
                     tokio::select! {
                         () = tokio::time::sleep(pause) => pause = (pause * 2).min(LOOK_AGAIN_MAX),
-                        _ = opened.changed() => {}
+                        _ = moved.changed() => {}
                     }
                 }
                 _ => return Ok(()),

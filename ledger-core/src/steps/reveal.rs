@@ -216,9 +216,12 @@ impl Followed {
 
     /// Epochs whose grace is over, oldest first.
     fn due(&self, now: Timestamp) -> Vec<Epoch> {
-        let due = self.campaign.epochs().filter(|(_, state)| {
-            matches!(state.phase, EpochPhase::Open | EpochPhase::Halted) && now >= state.seals_at
-        });
+        // Also one that never opened, for want of its beacon.
+        let phases = [EpochPhase::Scheduled, EpochPhase::Open, EpochPhase::Halted];
+        let due = self
+            .campaign
+            .epochs()
+            .filter(|(_, state)| phases.contains(&state.phase) && now >= state.seals_at);
         due.map(|(epoch, _)| epoch).collect()
     }
 }

@@ -177,10 +177,10 @@ async fn a_settled_day_reveals_the_seed_it_was_committed_to_and_counts_its_draws
             {
                 commitment = Some((c, table_hash, beacon_spec));
             }
-            CampaignEvent::EpochRevealed { epoch, seed } => {
+            CampaignEvent::EpochRevealed { epoch, seed, .. } => {
                 assert!(epoch == day && revealed.replace(Seed::new(seed.0)).is_none());
             }
-            CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root } => {
+            CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root, .. } => {
                 assert!(epoch == day && closed.replace((draws, wins, paid_minor, root)).is_none());
             }
             _ => {}
@@ -207,8 +207,7 @@ async fn a_halted_day_draws_nothing_more_and_is_still_revealed() {
     let halt = CampaignCommandKind::HaltEpoch { epoch: epoch("2026-11-22"), reason: "test".into() };
     node.campaign(&campaign_id(), halt).await;
     let line = row("tx-later", "anna");
-    node.one(&line).await.unwrap();
-    assert_eq!(failed(&log.events(), &line), [RuleCode::EpochHalted]);
+    assert_eq!(node.one(&line).await.unwrap().result, RowResult::Deferred);
     world.clock.set(at("2026-11-25T00:00:00Z"));
     let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds));
     assert_eq!(reveal.settle().await.unwrap(), 1);
@@ -217,6 +216,45 @@ async fn a_halted_day_draws_nothing_more_and_is_still_revealed() {
         _ => None,
     });
     assert_eq!(closed, Some(10));
+    let decided =
+        |events: &[StoredEvent]| account_events(events).iter().any(|e| line_of(e) == Some("tx-later"));
+    run_resume(&world, &node, &log, decided).await;
+    assert_eq!(failed(&log.events(), &line), [RuleCode::EpochHalted], "nobody let the day go on");
+    // One that comes later hears the same.
+    let late = row("tx-late", "anna");
+    node.one(&late).await.unwrap();
+    assert_eq!(failed(&log.events(), &late), [RuleCode::EpochHalted]);
+    sound(&log.events(), &*world.seeds);
+}
+
+/// Of a decision.
+fn line_of(event: &AccountEvent) -> Option<&str> {
+    match event {
+        AccountEvent::TransactionEvaluated { line, .. } => Some(line.transaction_id.as_str()),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_during_a_halt_draws_once_two_people_let_the_day_go_on() {
+    let world = World::new();
+    let (node, log) = world.with(terms(|_| {})).await;
+    node.take(&rows(0..10)).await;
+    let halt = CampaignCommandKind::HaltEpoch { epoch: epoch("2026-11-22"), reason: "odd wins".into() };
+    node.campaign(&campaign_id(), halt).await;
+    let waiting = rows(10..20);
+    for receipt in node.take(&waiting).await {
+        assert_eq!(receipt.unwrap().result, RowResult::Deferred);
+    }
+    // A repeat changes nothing.
+    assert_eq!(node.one(&waiting[0]).await.unwrap().result, RowResult::Duplicate);
+    assert_eq!(draws(&log.events()).count(), 10);
+    for by in ["alice", "bob"] {
+        let reason = "a false alarm".into();
+        let resume = CampaignCommandKind::ResumeEpoch { epoch: epoch("2026-11-22"), reason };
+        node.campaign_by(by, &campaign_id(), resume).await.unwrap();
+    }
+    run_resume(&world, &node, &log, |events| draws(events).count() == 20).await;
     sound(&log.events(), &*world.seeds);
 }
 

@@ -207,22 +207,15 @@ pub(super) fn apply(
                 *at_once,
             ],
         ),
-        CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor, beacon_signature } => {
-            change(
-                "UPDATE epochs SET status = 'open', opened_at = ?3, beacon = ?4, budget_cap_minor = ?5,
+        CampaignEvent::EpochOpened {
+            epoch, opened_at, beacon, budget_cap_minor, beacon_signature, ..
+        } => change(
+            "UPDATE epochs SET status = 'open', opened_at = ?3, beacon = ?4, budget_cap_minor = ?5,
                  beacon_signature = ?6
              WHERE campaign_id = ?1 AND epoch = ?2",
-                &values![
-                    id,
-                    epoch.to_string(),
-                    *opened_at,
-                    beacon,
-                    *budget_cap_minor,
-                    beacon_signature.as_ref()
-                ],
-            )
-        }
-        CampaignEvent::EpochHalted { epoch, reason } => change(
+            &values![id, epoch.to_string(), *opened_at, beacon, *budget_cap_minor, beacon_signature.as_ref()],
+        ),
+        CampaignEvent::EpochHalted { epoch, reason, .. } => change(
             "UPDATE epochs SET status = 'halted', halt_reason = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
             &values![id, epoch.to_string(), reason],
         ),
@@ -232,7 +225,7 @@ pub(super) fn apply(
              WHERE campaign_id = ?1 AND epoch = ?2",
             &values![id, epoch.to_string()],
         ),
-        CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root } => {
+        CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root, .. } => {
             state_wins(conn, record, *epoch, wins)?;
             change(
                 "UPDATE epochs SET status = 'closed', draws = ?3, paid_minor = ?4, root = ?5
@@ -240,7 +233,7 @@ pub(super) fn apply(
                 &values![id, epoch.to_string(), count(record, *draws)?, *paid_minor, root],
             )
         }
-        CampaignEvent::EpochRevealed { epoch, seed } => change(
+        CampaignEvent::EpochRevealed { epoch, seed, .. } => change(
             "UPDATE epochs SET status = 'revealed', seed = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
             &values![id, epoch.to_string(), seed],
         ),

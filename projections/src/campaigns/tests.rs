@@ -59,7 +59,7 @@ fn approved_by(version: u32, by: &str) -> CampaignEvent {
 }
 
 fn spent(spent_minor: i64, reversed_minor: i64) -> CampaignEvent {
-    CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins: BTreeMap::new() }
+    CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins: BTreeMap::new(), version: 1 }
 }
 
 #[test]
@@ -122,9 +122,16 @@ fn a_closed_epoch_states_its_own_totals_and_a_revealed_one_its_seed() {
         let log = TestLog::with_campaign();
         log.account("a", [lost("t1"), won("t2", 100)]);
         log.campaign([
-            CampaignEvent::EpochHalted { epoch: day(), reason: "odd".into() },
-            CampaignEvent::EpochClosed { epoch: day(), draws: 2, wins: vec![0, 1], paid_minor: 100, root },
-            CampaignEvent::EpochRevealed { epoch: day(), seed },
+            CampaignEvent::EpochHalted { epoch: day(), reason: "odd".into(), version: 1 },
+            CampaignEvent::EpochClosed {
+                epoch: day(),
+                draws: 2,
+                wins: vec![0, 1],
+                paid_minor: 100,
+                root,
+                version: 1,
+            },
+            CampaignEvent::EpochRevealed { epoch: day(), seed, version: 1 },
         ]);
         for batch in [1, 100] {
             let again = TestLog::default();

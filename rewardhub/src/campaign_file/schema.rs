@@ -106,6 +106,7 @@ fn the_example_fits_as_it_is_written_and_as_history_keeps_it() {
 fn the_schema_and_the_types_know_the_same_fields() {
     let mut full = example();
     full["ends_at"] = json!("2030-01-01T00:00:00Z");
+    full["funding_limit_minor"] = json!(1);
     let read = parse_terms("full", &full.to_string()).unwrap();
     let schema = schema();
     let known = schema["properties"].as_object().unwrap();

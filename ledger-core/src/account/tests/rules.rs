@@ -210,7 +210,7 @@ fn a_line_that_fails_a_rule_does_not_wait() {
 #[test]
 fn a_day_that_draws_no_more_or_never_did_declines() {
     declines(purchase("t1"), offer_in(EpochOffer::TooLate), &[RuleCode::TooLate]);
-    declines(purchase("t1"), offer_in(EpochOffer::Halted), &[RuleCode::EpochHalted]);
+    declines(purchase("t1"), offer_in(EpochOffer::Void), &[RuleCode::EpochHalted]);
     declines(purchase("t1"), offer_in(EpochOffer::Never), &[RuleCode::NoEpoch]);
 }
 

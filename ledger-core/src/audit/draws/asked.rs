@@ -110,11 +110,15 @@ fn epoch_reasons(book: Option<&EpochBook>, epoch: Epoch, now: Timestamp) -> &'st
     match book {
         None if epoch > Epoch::of(now) => &[NONE],
         None => &[&[RuleCode::NoEpoch]],
-        // Lines of a halted day wait until it is resumed or closed; earlier releases declined them at once. One that
-        // fails another rule is declined for that alone.
-        Some(book) if book.halted => &[HALTED, NONE, TOO_LATE],
+        // Closed while halted; earlier releases called that too late.
+        Some(book) if book.halted && book.closed => &[HALTED, TOO_LATE],
+        // Lines wait until it is resumed or closed; earlier releases declined them at once. One that fails another
+        // rule is declined for that alone.
+        Some(book) if book.halted => &[NONE, HALTED],
         Some(book) if book.closed => &[TOO_LATE],
-        Some(book) if book.cap_minor.is_some() && now >= book.seals_at => &[TOO_LATE],
+        // Never opened, for want of its beacon: earlier releases let its lines wait for ever.
+        Some(book) if book.cap_minor.is_none() && now >= book.seals_at => &[TOO_LATE, NONE],
+        Some(book) if now >= book.seals_at => &[TOO_LATE],
         Some(_) => &[NONE],
     }
 }

@@ -86,6 +86,7 @@ impl Book {
         findings: &mut Findings,
     ) {
         let place = &Place::of(stored, None);
+        self.versions.named(place, event, findings);
         match event {
             CampaignEvent::CampaignDrafted { version, terms, by }
             | CampaignEvent::CampaignRevised { version, terms, by } => {
@@ -114,7 +115,7 @@ impl Book {
                 self.funded_minor += i128::from(amount.minor());
                 findings.compare(place, "funded_minor", self.funded_minor, i128::from(*funded_minor));
             }
-            CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins } => {
+            CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins, .. } => {
                 self.totals_of_tiers(place, tier_wins, findings);
                 findings.compare(place, "spent_minor", self.spent_minor, i128::from(*spent_minor));
                 findings.compare(place, "reversed_minor", self.reversed_minor, i128::from(*reversed_minor));
@@ -176,7 +177,14 @@ impl Book {
                     self.epochs.insert(*epoch, book);
                 }
             }
-            CampaignEvent::EpochOpened { epoch, opened_at, beacon, budget_cap_minor, beacon_signature } => {
+            CampaignEvent::EpochOpened {
+                epoch,
+                opened_at,
+                beacon,
+                budget_cap_minor,
+                beacon_signature,
+                ..
+            } => {
                 let cap_minor = self.funded_minor + self.reversed_recorded_minor;
                 findings.compare(place, "budget_cap_minor", cap_minor, i128::from(*budget_cap_minor));
                 let Some(book) = self.epoch(*epoch, place, findings) else { return };
@@ -205,7 +213,7 @@ impl Book {
                     book.halted = false;
                 }
             }
-            CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root } => {
+            CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root, .. } => {
                 let Some(book) = self.epoch(*epoch, place, findings) else { return };
                 if stored.recorded_at < book.seals_at {
                     findings.add(place, "closed", format!("from {} on", book.seals_at), stored.recorded_at);

@@ -63,7 +63,7 @@ impl Seeds {
             if let Some(sealed) = self.scheduled.remove(&name) {
                 self.sealed.insert(name, sealed);
             }
-        } else if let CampaignEvent::EpochRevealed { epoch, seed } = event {
+        } else if let CampaignEvent::EpochRevealed { epoch, seed, .. } = event {
             self.sealed.remove(&(campaign.clone(), epoch));
             self.known.insert((campaign, epoch), Seed::new(seed.0));
         }

@@ -71,6 +71,27 @@ impl Versions {
         }
     }
 
+    /// The version that an event of the budget or of an epoch names; those of earlier releases name none.
+    pub(super) fn named(&self, place: &Place, event: &CampaignEvent, findings: &mut Findings) {
+        let (CampaignEvent::FundingProposed { version, .. }
+        | CampaignEvent::BudgetFunded { version, .. }
+        | CampaignEvent::BudgetSpent { version, .. }
+        | CampaignEvent::BudgetAlerted { version, .. }
+        | CampaignEvent::EpochOpened { version, .. }
+        | CampaignEvent::SeedOpened { version, .. }
+        | CampaignEvent::EpochHalted { version, .. }
+        | CampaignEvent::EpochResumptionProposed { version, .. }
+        | CampaignEvent::EpochResumed { version, .. }
+        | CampaignEvent::EpochClosed { version, .. }
+        | CampaignEvent::EpochRevealed { version, .. }) = event
+        else {
+            return;
+        };
+        if *version != 0 {
+            findings.compare(place, "version", self.in_force, *version);
+        }
+    }
+
     pub(super) fn started(&self, place: &Place, findings: &mut Findings) {
         if !self.approved {
             findings.add(place, "approved", "terms that somebody has approved", "none");

@@ -33,9 +33,11 @@ impl Campaign {
             Some(_) => return UNCHANGED,
             None => {}
         }
-        if terms.funding_limit_minor.is_some_and(|limit| amount.minor() > limit) {
+        // What one person has put in since two last agreed counts as well: a limit that could be split is none.
+        let alone_minor = self.funded_alone_minor.saturating_add(amount.minor());
+        if terms.funding_limit_minor.is_some_and(|limit| alone_minor > limit) {
             let (reference, by) = (reference.into(), by.into());
-            let proposed = CampaignEvent::FundingProposed { amount, reference, by };
+            let proposed = CampaignEvent::FundingProposed { amount, reference, by, version: self.version };
             return Ok((vec![proposed], CampaignAnswer::Proposed));
         }
         done(vec![self.funding(terms, amount, reference)?])
@@ -63,7 +65,8 @@ impl Campaign {
         let so_far = Money::new(self.funded_minor, terms.budget.currency())?;
         let funded_minor = so_far.checked_add(amount)?.minor();
         let posting = Posting::funding(&terms.campaign_id, amount);
-        Ok(CampaignEvent::BudgetFunded { amount, funded_minor, reference: reference.into(), posting })
+        let (reference, version) = (reference.into(), self.version);
+        Ok(CampaignEvent::BudgetFunded { amount, funded_minor, reference, posting, version })
     }
 
     /// The hard floor: masks keep a batch within the budget before it is drawn, this keeps it from being
@@ -83,13 +86,19 @@ impl Campaign {
         }
         let reversed_minor = self.reversed_minor.checked_add(reversed_minor).ok_or(overflow)?;
         let tier_wins = self.tier_wins_after(wins)?;
-        let mut events = vec![CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins }];
+        let mut events = vec![CampaignEvent::BudgetSpent {
+            spent_minor,
+            reversed_minor,
+            tier_wins,
+            version: self.version,
+        }];
         events.extend(self.alert(spent_minor, funded_minor));
         done(events)
     }
 
-    /// Running totals of the tiers that have an inventory; the same floor as for the money. Epochs may have been
-    /// scheduled with other numbers, and came in any order: none may exceed the largest.
+    /// Running totals of every tier that was won, whether or not its number is limited: a revision may limit it
+    /// later. The same floor as for the money: epochs may have been scheduled with other numbers and come in any
+    /// order, and none may exceed the largest.
     fn tier_wins_after(
         &self,
         wins: &[(Epoch, u32, u64)],
@@ -98,12 +107,12 @@ impl Campaign {
         for (epoch, tier, count) in wins {
             let state = self.epoch_state(*epoch)?;
             let Some(tier) = state.prize_table.tiers.get(*tier as usize) else { continue };
-            let Some(limit) = state.inventory.get(&tier.name) else { continue };
             let so_far = self.tier_wins.get(&tier.name).copied().unwrap_or(0);
             let wins: &mut u64 = after.entry(tier.name.clone()).or_insert(so_far);
             *wins = wins.saturating_add(*count);
+            let limit = state.inventory.get(&tier.name).copied().unwrap_or(u64::MAX);
             let largest: &mut u64 = most.entry(&tier.name).or_default();
-            *largest = (*largest).max(*limit);
+            *largest = (*largest).max(limit);
         }
         match after.iter().find(|(tier, wins)| most[tier] < **wins) {
             Some((tier, _)) => Err(CampaignRejection::OverInventory { tier: tier.clone(), most: most[tier] }),
@@ -126,6 +135,7 @@ impl Campaign {
             percent,
             spent_minor,
             funded_minor,
+            version: self.version,
         })
     }
 

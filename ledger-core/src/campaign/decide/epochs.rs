@@ -56,6 +56,7 @@ impl Campaign {
                     beacon: beacon.map_err(|source| CampaignRejection::Beacon { epoch, source })?,
                     budget_cap_minor: self.budget_cap()?,
                     beacon_signature: signature,
+                    version: self.version,
                 }])
             }
             EpochPhase::Scheduled => {
@@ -68,9 +69,10 @@ impl Campaign {
     pub(super) fn halt_epoch(&self, epoch: Epoch, reason: &str) -> Decision {
         let state = self.epoch_state(epoch)?;
         match state.phase {
-            EpochPhase::Halted => UNCHANGED,
-            EpochPhase::Scheduled | EpochPhase::Open => {
-                done(vec![CampaignEvent::EpochHalted { epoch, reason: reason.into() }])
+            EpochPhase::Halted if state.resumption_by.is_none() => UNCHANGED,
+            // A new suspicion takes back what one person has proposed.
+            EpochPhase::Scheduled | EpochPhase::Open | EpochPhase::Halted => {
+                done(vec![CampaignEvent::EpochHalted { epoch, reason: reason.into(), version: self.version }])
             }
             phase @ (EpochPhase::Closed | EpochPhase::Revealed) => {
                 Err(CampaignRejection::EpochState { epoch, state: phase.as_str() })
@@ -88,28 +90,30 @@ impl Campaign {
         let state = self.epoch_state(epoch)?;
         match state.phase {
             EpochPhase::Revealed => UNCHANGED,
-            EpochPhase::Open | EpochPhase::Halted if now >= state.seals_at => done(vec![
-                CampaignEvent::EpochClosed {
-                    epoch,
-                    draws: tally.draws,
-                    wins: tally.wins.clone(),
-                    paid_minor: tally.paid_minor,
-                    root: tally.root,
-                },
-                CampaignEvent::EpochRevealed { epoch, seed },
-            ]),
-            EpochPhase::Open | EpochPhase::Halted => {
+            // Also one that never opened, for want of its beacon: its seed was committed to and is shown.
+            EpochPhase::Scheduled | EpochPhase::Open | EpochPhase::Halted if now >= state.seals_at => {
+                done(vec![
+                    CampaignEvent::EpochClosed {
+                        epoch,
+                        draws: tally.draws,
+                        wins: tally.wins.clone(),
+                        paid_minor: tally.paid_minor,
+                        root: tally.root,
+                        version: self.version,
+                    },
+                    CampaignEvent::EpochRevealed { epoch, seed, version: self.version },
+                ])
+            }
+            EpochPhase::Scheduled | EpochPhase::Open | EpochPhase::Halted => {
                 Err(CampaignRejection::EpochState { epoch, state: "within its grace" })
             }
-            phase @ (EpochPhase::Scheduled | EpochPhase::Closed) => {
-                Err(CampaignRejection::EpochState { epoch, state: phase.as_str() })
-            }
+            phase @ EpochPhase::Closed => Err(CampaignRejection::EpochState { epoch, state: phase.as_str() }),
         }
     }
 
     pub(super) fn record_seed_opening(&self, epoch: Epoch, purpose: &str) -> Decision {
         self.epoch_state(epoch)?;
-        done(vec![CampaignEvent::SeedOpened { epoch, purpose: purpose.into() }])
+        done(vec![CampaignEvent::SeedOpened { epoch, purpose: purpose.into(), version: self.version }])
     }
 
     /// One proposes, another agrees: the same person twice is one person.
@@ -118,7 +122,8 @@ impl Campaign {
         let (by, reason) = (by.to_owned(), reason.to_owned());
         match (state.phase, &state.resumption_by) {
             (EpochPhase::Halted, None) => {
-                let proposed = CampaignEvent::EpochResumptionProposed { epoch, reason, by };
+                let proposed =
+                    CampaignEvent::EpochResumptionProposed { epoch, reason, by, version: self.version };
                 Ok((vec![proposed], CampaignAnswer::Proposed))
             }
             (EpochPhase::Halted, Some(first)) if *first == by => {
@@ -126,7 +131,13 @@ impl Campaign {
             }
             (EpochPhase::Halted, Some(first)) => {
                 let proposed_by = first.clone();
-                done(vec![CampaignEvent::EpochResumed { epoch, reason, proposed_by, by }])
+                done(vec![CampaignEvent::EpochResumed {
+                    epoch,
+                    reason,
+                    proposed_by,
+                    by,
+                    version: self.version,
+                }])
             }
             (EpochPhase::Scheduled | EpochPhase::Open, _) => UNCHANGED,
             (phase @ (EpochPhase::Closed | EpochPhase::Revealed), _) => {

@@ -6,7 +6,7 @@ use super::{Decision, UNCHANGED, done};
 use crate::campaign::command::CampaignRejection;
 use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::Campaign;
-use crate::campaign::terms::{Terms, TermsError};
+use crate::campaign::terms::{IMPLAUSIBLE, Terms, TermsError, plausible};
 use crate::time::Timestamp;
 
 impl Campaign {
@@ -78,6 +78,9 @@ impl Campaign {
         }
         if start_at <= now {
             return Err(field("start_at", "must be in the future"));
+        }
+        if !plausible(start_at) {
+            return Err(field("start_at", IMPLAUSIBLE));
         }
         if let Some(end) = terms.ends_at.filter(|end| *end <= start_at) {
             return Err(CampaignRejection::WindowOver(end));

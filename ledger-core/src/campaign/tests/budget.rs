@@ -28,6 +28,7 @@ fn the_first_start_funds_the_budget() {
         funded_minor: 100_000,
         reference: String::new(),
         posting: Posting::funding(&"autumn".parse().unwrap(), gbp(100_000)),
+        version: 1,
     };
     let started = CampaignEvent::CampaignStarted { started_at: at(NOW), version: 1 };
     approved().when(CampaignCommandKind::Start).then([started, funded]);
@@ -73,10 +74,22 @@ fn above_the_limit_it_takes_two() {
 }
 
 #[test]
+fn a_limit_that_is_split_is_still_a_limit() {
+    let half = limited().and(funding(25_00, "po-1"));
+    half.clone().when(funding(25_00, "po-2")).then_answers(CampaignAnswer::Done);
+    let proposed = half.when(funding(25_01, "po-2")).then_answers(CampaignAnswer::Proposed).accepted();
+    // Two have looked: one may go up to the limit again.
+    let agreed = proposed.by("bob").and(agree("po-2"));
+    assert_eq!(funded(&agreed), 105_001);
+    agreed.clone().when(funding(50_00, "po-3")).then_answers(CampaignAnswer::Done);
+    agreed.when(funding(50_01, "po-3")).then_answers(CampaignAnswer::Proposed);
+}
+
+#[test]
 fn spending_is_recorded_in_running_totals() {
     let spent = started().and(spend(20_000, 0));
     let then = spent.when(spend(20_000, 5_00));
-    let [CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins }] = then.events() else {
+    let [CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins, .. }] = then.events() else {
         panic!("{:?}", then.events())
     };
     assert_eq!((*spent_minor, *reversed_minor, tier_wins.len()), (40_000, 5_00, 0));
@@ -123,7 +136,8 @@ fn a_share_of_the_budget_is_told_of_once() {
 fn more_money_lets_shares_be_told_of_again() {
     let funded = started().and(spend(95_000, 0)).and(funding(100_000, "po-1"));
     let events = funded.when(spend(5_000, 0)).events().to_vec();
-    let told = CampaignEvent::BudgetAlerted { percent: 50, spent_minor: 100_000, funded_minor: 200_000 };
+    let told =
+        CampaignEvent::BudgetAlerted { percent: 50, spent_minor: 100_000, funded_minor: 200_000, version: 1 };
     assert_eq!(events[1..], [told]);
 }
 
@@ -163,6 +177,26 @@ fn a_tier_of_which_there_are_no_more_is_masked() {
     assert_eq!(masked(&three, &[]), 0b1);
     let json = serde_json::to_string(&three.state).unwrap();
     assert_eq!(serde_json::from_str::<Campaign>(&json).unwrap(), three.state);
+}
+
+#[test]
+fn wins_from_before_a_limit_count_against_it() {
+    let unlimited = nothing()
+        .and(draft(Terms { inventory: BTreeMap::new(), ..jackpots(1) }))
+        .by("bob")
+        .and(approve())
+        .and(CampaignCommandKind::Start)
+        .and(schedule())
+        .and(open())
+        .and(wins(5));
+    let limited = unlimited.and(revise(jackpots(6))).by("alice").and(approve());
+    let tomorrow = epoch().next();
+    let next = limited.and(schedule_of(tomorrow)).at(tomorrow.opens_at()).and(open_of(tomorrow));
+    let sold_out = |given: &Given<Campaign>| given.state.sold_out(tomorrow, &BTreeMap::new());
+    assert_eq!(sold_out(&next), 0, "five of six");
+    // A late line of yesterday wins the sixth: today's mask grows, and stays.
+    let gone = next.and(wins(1));
+    assert_eq!(sold_out(&gone), 0b1);
 }
 
 #[test]

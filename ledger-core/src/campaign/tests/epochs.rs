@@ -40,6 +40,7 @@ fn an_epoch_opens_on_its_day_with_what_the_budget_has_then() {
         beacon: Digest([0; 32]),
         budget_cap_minor: 105_500,
         beacon_signature: None,
+        version: 1,
     }]);
 }
 
@@ -71,7 +72,7 @@ fn an_epoch_opens_once_and_not_after_a_halt_or_its_reveal() {
 #[test]
 fn an_epoch_is_halted_once_and_only_before_it_is_counted() {
     let halting = |given: Given<Campaign>| given.when(halt());
-    let happened = || CampaignEvent::EpochHalted { epoch: epoch(), reason: "suspicion".into() };
+    let happened = || CampaignEvent::EpochHalted { epoch: epoch(), reason: "suspicion".into(), version: 1 };
     halting(scheduled()).then([happened()]);
     halting(opened()).then([happened()]);
     halting(halted()).then_only_answers(CampaignAnswer::Unchanged);
@@ -92,13 +93,15 @@ fn an_epoch_is_counted_and_revealed_only_after_its_grace() {
                 wins: vec![1],
                 paid_minor: 5_00,
                 root: Digest([2; 32]),
+                version: 1,
             },
-            CampaignEvent::EpochRevealed { epoch: epoch(), seed: Digest([3; 32]) },
+            CampaignEvent::EpochRevealed { epoch: epoch(), seed: Digest([3; 32]), version: 1 },
         ]
     };
     opened().at(over).when(close()).then(reveals());
     halted().at(over).when(close()).then(reveals());
-    scheduled().at(over).when(close()).then_rejects(state("scheduled"));
+    scheduled().at(over).when(close()).then(reveals());
+    scheduled().at(last_moment).when(close()).then_rejects(state("within its grace"));
     revealed().when(close()).then_only_answers(CampaignAnswer::Unchanged);
 }
 
@@ -107,6 +110,26 @@ fn the_epochs_of_an_ended_campaign_are_still_revealed() {
     let ended = opened().and(CampaignCommandKind::End).at(at("2026-12-24T00:00:00Z"));
     let after = ended.and(close());
     assert_eq!(after.state.epoch(epoch()).unwrap().phase.as_str(), "revealed");
+}
+
+#[test]
+fn a_new_suspicion_takes_back_a_resumption_that_one_person_has_proposed() {
+    let again = CampaignCommandKind::HaltEpoch { epoch: epoch(), reason: "and this".into() };
+    let happened = CampaignEvent::EpochHalted { epoch: epoch(), reason: "and this".into(), version: 1 };
+    let proposed = halted().and(resume("a false alarm"));
+    let halted_again = proposed.when(again).then([happened]).accepted();
+    // Bob alone is one person again.
+    halted_again.by("bob").when(resume("checked")).then_answers(CampaignAnswer::Proposed);
+}
+
+#[test]
+fn an_epoch_that_is_closed_while_halted_is_void() {
+    let over = at("2026-12-24T00:00:00Z");
+    let void = |given: Given<Campaign>| given.at(over).and(close()).state.epoch(epoch()).unwrap().void;
+    assert!(void(halted()));
+    assert!(!void(opened()));
+    let resumed = halted().and(resume("one")).by("bob").and(resume("two"));
+    assert!(!void(resumed));
 }
 
 fn resume(reason: &str) -> CampaignCommandKind {
@@ -124,6 +147,7 @@ fn a_halted_epoch_goes_on_when_two_people_say_so() {
         reason: "checked".into(),
         proposed_by: "alice".into(),
         by: "bob".into(),
+        version: 1,
     }]);
     let resumed = resumed.accepted();
     assert_eq!(resumed.state.epoch(epoch()).unwrap().phase, EpochPhase::Open);
@@ -171,6 +195,7 @@ fn an_epoch_with_a_beacon_opens_with_that_round_and_nothing_else() {
         beacon,
         budget_cap_minor: 100_000,
         beacon_signature: Some(signature(32_281_667)),
+        version: 1,
     }]);
 }
 

@@ -10,6 +10,17 @@ fn field(field: &str, message: &str) -> CampaignRejection {
     crate::campaign::terms::TermsError { field: field.into(), message: message.into() }.into()
 }
 
+#[test]
+fn times_that_cannot_be_meant_are_refused() {
+    let beyond = at("3000-01-01T00:00:00Z");
+    let refused = |name| field(name, "must lie in the years 2000 to 2999");
+    nothing().when(draft(Terms { ends_at: Some(beyond), ..terms() })).then_rejects(refused("ends_at"));
+    let before = at("1999-12-31T23:59:59Z");
+    nothing().when(draft(Terms { starts_at: before, ..terms() })).then_rejects(refused("starts_at"));
+    let schedule = CampaignCommandKind::Schedule { start_at: beyond };
+    approved().when(schedule).then_rejects(refused("start_at"));
+}
+
 fn in_force(given: &Given<Campaign>) -> (u32, String) {
     let (terms, version) = given.state.terms().unwrap();
     (version, terms.name.clone())
