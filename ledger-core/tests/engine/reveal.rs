@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::draw::Seed;
-use ledger_core::engine::SeedVault;
+use ledger_core::engine::{SeedVault, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::log::StoredEvent;
 use ledger_core::seal::{KeyProviderError, SealError, Sealed};
 use ledger_core::steps::reveal::{Reveal, RevealError};
-use ledger_core::testing::SimulatedLog;
+use ledger_core::testing::{Fault, SimulatedLog};
 use ledger_core::time::Epoch;
 use serde_json::json;
 
 use crate::check::{campaign_events, sound};
+use crate::tap::TapLog;
 use crate::world::{World, at, rows, terms};
 
 /// Opens seeds only once the log says so; those of a broken campaign not at all.
@@ -85,8 +86,29 @@ async fn a_process_that_is_no_longer_the_writer_stops_revealing() {
     let (node, log) = world.with(terms(|_| {})).await;
     let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds));
     world.clock.set(at("2026-11-25T00:00:00Z"));
-    let _other = world.start(Arc::new(log.reopen())).await;
+    node.ledger.tick().await.unwrap();
+    // Another process takes over while this one says that it opens the seed.
+    log.faults().push(Fault::Fence);
     let stopped = reveal.settle().await;
-    assert!(matches!(stopped, Err(RevealError::Ledger(_))), "{stopped:?}");
+    assert!(matches!(stopped, Err(RevealError::Ledger(SubmitError::NotWriter))), "{stopped:?}");
     assert_eq!(revealed(&log.events()), Vec::<&str>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_of_a_campaign_is_not_read_again() {
+    let world = World::new();
+    let disk = SimulatedLog::new();
+    let tap = TapLog::new(Arc::new(disk.reopen()));
+    let node = world.start(Arc::clone(&tap) as _).await;
+    node.run(terms(|_| {})).await;
+    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds));
+    for settled in [0, 0] {
+        assert_eq!(reveal.settle().await.unwrap(), settled);
+    }
+    let of_campaign = || disk.events().iter().filter(|e| e.stream.id == "everyday").count();
+    assert_eq!(tap.read_of_streams(), of_campaign());
+    world.clock.set(at("2026-11-25T00:00:00Z"));
+    assert_eq!(reveal.settle().await.unwrap(), 1);
+    assert_eq!(reveal.settle().await.unwrap(), 0);
+    assert_eq!(tap.read_of_streams(), of_campaign());
 }

@@ -1,7 +1,7 @@
 //! A log that passes everything on, remembers where one append ended and the next began, and can be made to
 //! wait or to panic.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use async_trait::async_trait;
@@ -15,6 +15,7 @@ pub(crate) struct TapLog {
     inner: Arc<dyn EventLog>,
     appends: Mutex<Vec<Vec<StoredEvent>>>,
     hydrated: Mutex<Vec<StoredEvent>>,
+    read_of_streams: AtomicUsize,
     /// Appends wait while it is shut; how many are waiting.
     gate: Mutex<(bool, usize)>,
     moved: Condvar,
@@ -27,6 +28,7 @@ impl TapLog {
             inner,
             appends: Mutex::default(),
             hydrated: Mutex::default(),
+            read_of_streams: AtomicUsize::new(0),
             gate: Mutex::default(),
             moved: Condvar::new(),
             panic_after_append: AtomicBool::new(false),
@@ -41,6 +43,11 @@ impl TapLog {
     /// The events that hydration has read.
     pub(crate) fn hydrated(&self) -> Vec<StoredEvent> {
         self.hydrated.lock().unwrap().clone()
+    }
+
+    /// How many events were read stream by stream.
+    pub(crate) fn read_of_streams(&self) -> usize {
+        self.read_of_streams.load(Ordering::SeqCst)
     }
 
     pub(crate) fn shut(&self) {
@@ -133,6 +140,8 @@ impl EventLog for TapLog {
         position: Position,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, LogError> {
-        self.inner.read_stream_after(stream, position, limit).await
+        let events = self.inner.read_stream_after(stream, position, limit).await?;
+        self.read_of_streams.fetch_add(events.len(), Ordering::SeqCst);
+        Ok(events)
     }
 }
