@@ -30,6 +30,15 @@ pub struct PreparedTransaction {
     pub facts: Facts,
 }
 
+impl PreparedTransaction {
+    /// The key of the id that a booked line had while pending.
+    pub fn pending_key(&self) -> Option<TransactionKey> {
+        let pending_id =
+            self.line.pending_transaction_id.as_ref().filter(|_| self.status == Status::Booked)?;
+        Some(TransactionKey::of(&self.line.source, pending_id))
+    }
+}
+
 /// What the rules look at, in the clear for as long as the decision takes.
 #[derive(Clone, Debug)]
 pub struct Facts {

@@ -123,11 +123,11 @@ fn waiting(why: DeferReason) -> Reason {
 }
 
 fn drawn(draw: &Draw, reference: &Reference) -> Reason {
-    let Draw { campaign_id, campaign_version, epoch, r, tier_mask, .. } = draw;
+    let Draw { campaign_id, campaign_version, epoch, r, .. } = draw;
     let named = reference.terms.get(&(campaign_id.clone(), *campaign_version));
     let campaign = named.map_or(campaign_id.as_str(), |terms| &terms.name);
     let table = reference.tables.get(&(campaign_id.clone(), draw.table_hash));
-    let ranges = table.map(|table| ranges(table, *tier_mask)).unwrap_or_default();
+    let ranges = table.map(|table| ranges(table, draw)).unwrap_or_default();
     let fell_into = ranges.iter().find(|range| range.first <= *r && *r <= range.last);
     let place = format!("{campaign_id} version {campaign_version}, epoch {epoch}: r {r} of {ODDS_WHOLE_PPB}");
     let mut staff = vec![place];
@@ -150,12 +150,12 @@ fn drawn(draw: &Draw, reference: &Reference) -> Reason {
                  one, the share comes to less than the smallest coin."
             ),
         ),
-        (None, None, Some(range)) if range.masked => (
+        (None, None, Some(Range { name, out: Some(why), .. })) => (
             "lost",
             format!(
-                "This purchase's number in the draw of {campaign} was {number}, which would have won {}. That prize \
-                 had been taken out before the draw: what was left for prizes could not cover it.",
-                range.name
+                "This purchase's number in the draw of {campaign} was {number}, which would have won {name}. That \
+                 prize had been taken out before the draw: {}.",
+                why.of_one()
             ),
         ),
         (None, None, _) => (
@@ -174,39 +174,76 @@ struct Range<'a> {
     name: &'a str,
     first: u32,
     last: u32,
-    masked: bool,
+    /// Why it had been taken out before the draw, if it had.
+    out: Option<Out>,
+}
+
+/// Why a tier had been taken out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Out {
+    /// The rest of the budget could not cover it.
+    NoMoney,
+    /// Its inventory had been won.
+    AllWon,
+}
+
+impl Out {
+    fn of_one(self) -> &'static str {
+        match self {
+            Out::NoMoney => "what was left for prizes could not cover it",
+            Out::AllWon => "all there were of it had been won",
+        }
+    }
+
+    fn of_several(self) -> &'static str {
+        match self {
+            Out::NoMoney => "no money was left for it",
+            Out::AllWon => "all had been won",
+        }
+    }
 }
 
 impl Range<'_> {
     fn for_staff(&self) -> String {
-        let Range { name, first, last, masked } = self;
-        format!("{name} {first}-{last}{}", if *masked { " (masked)" } else { "" })
+        let Range { name, first, last, out } = self;
+        let out = match out {
+            None => "",
+            Some(Out::NoMoney) => " (masked: budget)",
+            Some(Out::AllWon) => " (masked: inventory)",
+        };
+        format!("{name} {first}-{last}{out}")
     }
 }
 
-fn ranges(table: &PrizeTable, tier_mask: u32) -> Vec<Range<'_>> {
+/// The mask holds both reasons; which one it was follows from the budget that the draw saw.
+fn ranges<'a>(table: &'a PrizeTable, draw: &Draw) -> Vec<Range<'a>> {
+    let too_dear = table.mask(draw.budget_left_minor);
     let mut before = 0_u32;
     let tiers = table.tiers.iter().enumerate().map(|(index, tier)| {
         let first = before;
         before = before.saturating_add(tier.odds_ppb);
-        Range { name: &tier.name, first, last: before.saturating_sub(1), masked: is_masked(tier_mask, index) }
+        let why = if is_masked(too_dear, index) { Out::NoMoney } else { Out::AllWon };
+        let out = is_masked(draw.tier_mask, index).then_some(why);
+        Range { name: &tier.name, first, last: before.saturating_sub(1), out }
     });
     tiers.collect()
 }
 
 fn winning_numbers(ranges: &[Range<'_>]) -> String {
-    let list = |masked: bool, say: fn(&Range<'_>) -> String| {
-        ranges.iter().filter(|range| range.masked == masked).map(say).collect::<Vec<_>>().join(", ")
+    let list = |out: Option<Out>, say: fn(&Range<'_>) -> String| {
+        ranges.iter().filter(|range| range.out == out).map(say).collect::<Vec<_>>().join(", ")
     };
     let open =
-        list(false, |range| format!("{} to {} ({})", grouped(range.first), grouped(range.last), range.name));
-    let taken_out = list(true, |range| range.name.to_owned());
+        list(None, |range| format!("{} to {} ({})", grouped(range.first), grouped(range.last), range.name));
     let mut sentences = Vec::new();
     if !open.is_empty() {
         sentences.push(format!(" Of the numbers below {}, {open} won.", grouped(ODDS_WHOLE_PPB)));
     }
-    if !taken_out.is_empty() {
-        sentences.push(format!(" Taken out before the draw, as no money was left for it: {taken_out}."));
+    for why in [Out::NoMoney, Out::AllWon] {
+        let names = list(Some(why), |range| range.name.to_owned());
+        if !names.is_empty() {
+            sentences.push(format!(" Taken out before the draw, as {}: {names}.", why.of_several()));
+        }
     }
     sentences.concat()
 }

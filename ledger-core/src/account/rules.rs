@@ -80,6 +80,10 @@ impl RewardAccount {
         Past { account: self, campaign_id, line }
     }
 
+    pub(crate) fn is_excluded(&self) -> bool {
+        self.excluded
+    }
+
     pub(crate) fn enrolled_at(&self) -> Option<Timestamp> {
         self.enrolled_at
     }

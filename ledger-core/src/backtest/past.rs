@@ -8,7 +8,7 @@ use crate::ids::{AccountId, Fingerprint, MerchantTag, TransactionKey};
 use crate::seal::Details;
 use crate::steps::intake::facts;
 use crate::time::Timestamp;
-use crate::transaction::{Status, Transaction};
+use crate::transaction::{Direction, Status, Transaction};
 
 /// One transaction of the past.
 pub struct PastLine {
@@ -16,6 +16,8 @@ pub struct PastLine {
     pub transaction: PreparedTransaction,
     /// When the customer enrolled. `None`: with his first line here, so that each of them counts.
     pub enrolled_at: Option<Timestamp>,
+    /// Whether the customer was kept out of draws when the line was recorded.
+    pub excluded: bool,
 }
 
 impl PastLine {
@@ -23,21 +25,29 @@ impl PastLine {
     pub fn read(transaction: &Transaction) -> PastLine {
         let Transaction { account_id, source, transaction_id, .. } = transaction;
         let merchant_id = transaction.merchant.as_ref().and_then(|merchant| merchant.id.as_ref());
-        let tag = |id: &str| {
-            // Tells the merchants of one account apart within this process.
-            let hasher = BuildHasherDefault::<DefaultHasher>::default();
-            MerchantTag(hasher.hash_one((account_id.as_str(), source.as_str(), id)).to_be_bytes())
-        };
+        // Tells merchants and terms apart within this process.
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        let tag =
+            |id: &str| MerchantTag(hasher.hash_one((account_id.as_str(), source.as_str(), id)).to_be_bytes());
+        let (amount, bank_account) = (transaction.amount.expose(), &transaction.from_account);
+        let terms = hasher.hash_one((
+            amount.minor(),
+            amount.currency().code(),
+            transaction.direction == Direction::Debit,
+            bank_account.expose(),
+        ));
+        let mut fingerprint = [0; 16];
+        fingerprint[..8].copy_from_slice(&terms.to_be_bytes());
         let line = Line {
             source: source.clone(),
             transaction_id: transaction_id.clone(),
             booked_at: transaction.booked_at,
-            fingerprint: Fingerprint([0; 16]),
+            fingerprint: Fingerprint(fingerprint),
             details: None,
             pending_transaction_id: transaction.pending_transaction_id.clone(),
             merchant: merchant_id.map(|id| tag(id.expose())),
         };
-        PastLine::of(account_id, transaction.status, line, &Details::of(transaction), None)
+        PastLine::of(account_id, transaction.status, line, &Details::of(transaction), None, false)
     }
 
     /// One that the log has.
@@ -46,8 +56,9 @@ impl PastLine {
         line: Line,
         details: &Details,
         enrolled_at: Option<Timestamp>,
+        excluded: bool,
     ) -> PastLine {
-        PastLine::of(account_id, Status::Booked, line, details, enrolled_at)
+        PastLine::of(account_id, Status::Booked, line, details, enrolled_at, excluded)
     }
 
     fn of(
@@ -56,10 +67,11 @@ impl PastLine {
         line: Line,
         details: &Details,
         enrolled_at: Option<Timestamp>,
+        excluded: bool,
     ) -> PastLine {
         let key = TransactionKey::of(&line.source, &line.transaction_id);
         let facts = facts(details);
         let transaction = PreparedTransaction { account_id: account_id.clone(), key, status, line, facts };
-        PastLine { transaction, enrolled_at }
+        PastLine { transaction, enrolled_at, excluded }
     }
 }

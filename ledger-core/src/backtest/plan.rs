@@ -1,19 +1,21 @@
 //! The first pass: every rule that does not look at wins, once for all seeds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use cqrs_es::Aggregate as _;
 
 use crate::account::command::{
-    Answer, CommandKind, EpochOffer, EvaluateTransaction, Offer, PreparedTransaction, Standing,
+    Answer, CommandKind, EpochOffer, EvaluateTransaction, Known, Offer, PreparedTransaction, Standing,
 };
+use crate::account::event::Exclusion;
 use crate::account::{AccountEvent, RewardAccount};
 use crate::campaign::rules::RuleCode;
 use crate::campaign::terms::Terms;
 use crate::draw::{self, EpochKey, Seed};
 use crate::ids::{AccountId, Digest, TransactionKey};
+use crate::log::Position;
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
@@ -25,7 +27,7 @@ use super::run::{Moment, local_day};
 pub struct Skipped {
     /// Pending or removed.
     pub not_booked: u64,
-    /// Brought before.
+    /// Brought before, under its own id or the one it had while pending.
     pub duplicate: u64,
 }
 
@@ -96,7 +98,7 @@ struct Pass {
     plan: Plan,
     offer: Offer,
     customers: HashMap<AccountId, Customer>,
-    keys: HashSet<TransactionKey>,
+    known: HashMap<TransactionKey, Known>,
     day_numbers: HashMap<NaiveDate, u32>,
     /// The engine's clock would not go back either.
     now: Timestamp,
@@ -122,23 +124,22 @@ impl Pass {
             plan,
             offer: nothing_to_win(terms),
             customers: HashMap::new(),
-            keys: HashSet::new(),
+            known: HashMap::new(),
             day_numbers: HashMap::new(),
             now: Timestamp::from_micros(i64::MIN / 2),
         }
     }
 
-    fn take(&mut self, PastLine { transaction, enrolled_at }: PastLine) {
+    fn take(&mut self, PastLine { transaction, enrolled_at, excluded }: PastLine) {
         if transaction.status != Status::Booked {
             self.plan.skipped.not_booked += 1;
             return;
         }
-        if !self.keys.insert(transaction.key) {
+        if self.known.contains_key(&transaction.key) {
             self.plan.skipped.duplicate += 1;
             return;
         }
         let line = u32::try_from(self.plan.lines).unwrap_or(u32::MAX);
-        self.plan.lines += 1;
         let booked_at = transaction.line.booked_at;
         self.now = self.now.max(booked_at);
         let day = self.day(Epoch::of(booked_at).date());
@@ -148,20 +149,32 @@ impl Pass {
             account.apply(AccountEvent::AccountOpened { enrolled_at: enrolled_at.unwrap_or(booked_at) });
             Customer { number: next, account, qualified: false, failed: BTreeSet::new() }
         });
+        exclude(&mut customer.account, excluded, self.now);
         // As the account stands before it hears of the line.
-        if self.plan.wins_matter_days.is_some() {
-            self.plan.moments.push(Moment::of(&customer.account, &transaction, &self.plan.terms));
-        }
-        let failed = decide(&mut customer.account, &self.offer, self.now, &transaction);
+        let moment =
+            self.plan.wins_matter_days.map(|_| Moment::of(&customer.account, &transaction, &self.plan.terms));
+        let pending_known = transaction.pending_key().and_then(|key| self.known.get(&key).cloned());
+        let decided = decide(&mut customer.account, &self.offer, self.now, &transaction, pending_known);
+        let Some(failed) = decided else {
+            self.plan.skipped.duplicate += 1;
+            return;
+        };
+        self.plan.lines += 1;
+        let known = Known {
+            account_id: transaction.account_id.clone(),
+            position: Position(0),
+            fingerprint: Some(transaction.line.fingerprint),
+        };
+        self.known.insert(transaction.key, known);
         let (about_wins, others) = self.plan.terms.rules.compiled().split_by_wins(failed);
         for code in others.iter().collect::<BTreeSet<_>>() {
             *self.plan.declined.entry(code.clone()).or_default() += 1;
         }
         if !others.is_empty() {
-            self.plan.moments.truncate(self.plan.entries.len());
             customer.failed.extend(others);
             return;
         }
+        self.plan.moments.extend(moment);
         customer.qualified = true;
         self.plan.entries.push(Entry {
             line,
@@ -218,17 +231,29 @@ fn nothing_to_win(terms: Arc<Terms>) -> Offer {
     Offer { terms, version: 1, standing: Standing::Active, epoch }
 }
 
-/// What the account itself says of a line: the rules it fails.
+/// Lets the account know that its customer is kept out of draws, or no longer is.
+fn exclude(account: &mut RewardAccount, excluded: bool, now: Timestamp) {
+    if account.is_excluded() != excluded {
+        account.apply(if excluded {
+            AccountEvent::AccountExcluded { excluded_at: now, kind: Exclusion::Other, reason: String::new() }
+        } else {
+            AccountEvent::AccountReinstated { reinstated_at: now, reason: String::new() }
+        });
+    }
+}
+
+/// What the account itself says of a line: the rules it fails; `None` for one that it knows under another id.
 fn decide(
     account: &mut RewardAccount,
     offer: &Offer,
     now: Timestamp,
     transaction: &PreparedTransaction,
-) -> Vec<RuleCode> {
+    pending_known: Option<Known>,
+) -> Option<Vec<RuleCode>> {
     let evaluate = EvaluateTransaction {
         transaction: Arc::new(transaction.clone()),
         known: None,
-        pending_known: None,
+        pending_known,
         open_unknown: false,
         offers: vec![offer.clone()],
         resume: false,
@@ -236,8 +261,7 @@ fn decide(
     let Ok((events, Answer::Evaluated { .. })) =
         account.decide(now, &CommandKind::EvaluateTransaction(evaluate))
     else {
-        // A booked line that was never seen before, of an open account, is decided.
-        return vec![];
+        return None;
     };
     let mut failed = vec![];
     for event in events {
@@ -246,5 +270,5 @@ fn decide(
         }
         account.apply(event);
     }
-    failed
+    Some(failed)
 }

@@ -212,6 +212,41 @@ fn a_line_that_comes_twice_counts_once() {
 }
 
 #[test]
+fn a_purchase_under_two_ids_draws_once() {
+    let now: Timestamp = serde_json::from_value(json!("2026-12-31T00:00:00Z")).unwrap();
+    let line = |id: &str, pending: Option<&str>, minor: u32| {
+        let row = json!({
+            "source": "bank", "transaction_id": id, "account_id": "cus_1", "status": "booked",
+            "booked_at": "2026-11-03T10:00:00Z", "amount": { "minor": minor, "currency": "GBP" },
+            "direction": "debit", "from_account": "GB29NWBK60161331926819",
+            "pending_transaction_id": pending, "merchant": { "id": "m1", "mcc": "5814" },
+        });
+        PastLine::read(&parse_row(row.to_string().as_bytes(), now).unwrap())
+    };
+    let counts = |lines: Vec<PastLine>| {
+        let plan = Plan::new(&terms(|_| {}), lines);
+        (plan.lines, plan.skipped.duplicate, plan.entries())
+    };
+    // Booked under its own id first, then under the one it had while pending, and the other way round.
+    assert_eq!(counts(vec![line("b", Some("p"), 500), line("p", None, 500)]), (1, 1, 1));
+    assert_eq!(counts(vec![line("p", None, 500), line("b", Some("p"), 500)]), (1, 1, 1));
+    // Another amount is another purchase.
+    assert_eq!(counts(vec![line("p", None, 500), line("b", Some("p"), 501)]), (2, 0, 2));
+}
+
+#[test]
+fn who_was_excluded_is_excluded_here() {
+    let lines = past(300).into_iter().map(|line| PastLine { excluded: true, ..line });
+    let plan = Plan::new(&terms(|_| {}), lines);
+    let summary = plan.summarise(&[plan.run(1, &mut Scratch::default())]).unwrap();
+    assert_eq!((summary.admitted, summary.declined_by_rule["account_excluded"]), (0, 300));
+    // One line later he may take part again.
+    let lines = past(300).into_iter().enumerate();
+    let lines = lines.map(|(n, line)| PastLine { excluded: n < 200, ..line });
+    assert!(Plan::new(&terms(|_| {}), lines).entries() > 50);
+}
+
+#[test]
 fn quantiles_are_values_that_came_up() {
     let quantiles = Quantiles::of((1..=100).collect()).unwrap();
     assert_eq!((quantiles.p5, quantiles.p50, quantiles.p95, quantiles.p99), (5, 50, 95, 99));

@@ -14,7 +14,6 @@ use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
 use super::epochs::{Due, due};
-use super::hydrate::pending_key;
 use super::ledger::{Context, Receipt, RowResult};
 use super::lot::{Outcome, RowReceipt, Work};
 use super::writer::{Failed, Writer, unavailable};
@@ -98,7 +97,7 @@ impl Writer {
         let (known, pending_known, offers) = {
             let mut core = self.shared.lock();
             let known = core.known.get(&row.key).cloned();
-            let pending_known = pending_key(row).and_then(|key| core.known.get(&key).cloned());
+            let pending_known = row.pending_key().and_then(|key| core.known.get(&key).cloned());
             let offers = match (row.status, &known) {
                 // A repeat is answered without any campaign.
                 (Status::Booked, None) => self.offers.of(row.line.booked_at, &core, &*self.seeds),

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::account::RewardAccount;
-use crate::account::command::{Known, PreparedTransaction};
+use crate::account::command::Known;
 use crate::account::event::AccountEvent;
 use crate::campaign::Campaign;
 use crate::ids::{AccountId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{Hydration, LogError, Position, StoredEvent, StreamId, StreamType};
-use crate::transaction::Status;
 
 use super::core::{Core, Hosted, Slot};
 use super::lot::Work;
@@ -33,7 +32,7 @@ impl Writer {
                     Work::Transactions { rows, .. } => {
                         for row in rows {
                             account(&mut core, &row.account_id);
-                            keys.extend(pending_key(row).filter(|key| !core.known.contains_key(key)));
+                            keys.extend(row.pending_key().filter(|key| !core.known.contains_key(key)));
                             match core.known.get(&row.key).map(|known| known.account_id.clone()) {
                                 Some(owner) => account(&mut core, &owner),
                                 None => keys.push(row.key),
@@ -162,12 +161,6 @@ impl<A: Loaded> Slot<A> {
         self.hash = Some(stored.hash);
         Ok(())
     }
-}
-
-/// The key of the id that a booked line had while pending.
-pub(super) fn pending_key(row: &PreparedTransaction) -> Option<TransactionKey> {
-    let pending_id = row.line.pending_transaction_id.as_ref().filter(|_| row.status == Status::Booked)?;
-    Some(TransactionKey::of(&row.line.source, pending_id))
 }
 
 /// What an event with a transaction key says about its line.

@@ -15,6 +15,7 @@ mod draws;
 mod epochs;
 mod fairness;
 mod faults;
+mod money;
 mod queue;
 mod rail;
 mod reveal;

@@ -91,14 +91,29 @@ fn every_draw_is_told_with_its_number_and_what_would_have_won() {
             "This purchase took part in the draw of Autumn Surprise and did not win: its number was 5,020,000. Of the \
              numbers below 1,000,000,000, 20,000 to 5,019,999 (fiver) won. Taken out before the draw, as no money was \
              left for it: jackpot.",
-            "; jackpot 0-19999 (masked); fiver 20000-5019999",
+            "; jackpot 0-19999 (masked: budget); fiver 20000-5019999",
         ),
         (
             draw(19_999, 0b01, None, None),
             "lost",
             "This purchase's number in the draw of Autumn Surprise was 19,999, which would have won jackpot. That \
              prize had been taken out before the draw: what was left for prizes could not cover it.",
-            "; jackpot 0-19999 (masked); fiver 20000-5019999",
+            "; jackpot 0-19999 (masked: budget); fiver 20000-5019999",
+        ),
+        (
+            Draw { budget_left_minor: 100_000, ..draw(19_999, 0b01, None, None) },
+            "lost",
+            "This purchase's number in the draw of Autumn Surprise was 19,999, which would have won jackpot. That \
+             prize had been taken out before the draw: all there were of it had been won.",
+            "; jackpot 0-19999 (masked: inventory); fiver 20000-5019999",
+        ),
+        (
+            Draw { budget_left_minor: 100_000, ..draw(5_020_000, 0b01, None, None) },
+            "lost",
+            "This purchase took part in the draw of Autumn Surprise and did not win: its number was 5,020,000. Of the \
+             numbers below 1,000,000,000, 20,000 to 5,019,999 (fiver) won. Taken out before the draw, as all had been \
+             won: jackpot.",
+            "; jackpot 0-19999 (masked: inventory); fiver 20000-5019999",
         ),
         (
             draw(20_000, 0, Some(1), None),

@@ -1,6 +1,6 @@
 //! Where past transactions come from: a file, or the ledger's own log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -36,6 +36,7 @@ struct Recorded {
     line: Line,
     details: Details,
     enrolled_at: Option<Timestamp>,
+    excluded: bool,
 }
 
 /// Which ones.
@@ -61,8 +62,8 @@ impl Past {
         match &self.lines {
             Kept::Read(transactions) => Box::new(transactions.iter().map(PastLine::read)),
             Kept::Recorded(lines) => Box::new(lines.iter().map(|recorded| {
-                let Recorded { account_id, line, details, enrolled_at } = recorded;
-                PastLine::recorded(account_id, line.clone(), details, *enrolled_at)
+                let Recorded { account_id, line, details, enrolled_at, excluded } = recorded;
+                PastLine::recorded(account_id, line.clone(), details, *enrolled_at, *excluded)
             })),
         }
     }
@@ -100,7 +101,7 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
     let keyring = existing_keyring(config).context("past transactions are sealed: their keys are needed")?;
     let log = read_only_log(config).await?;
     let mut origin = Origin { from: "log", read: 0, rejected: 0, unreadable: 0 };
-    let (mut lines, mut enrolled) = (vec![], HashMap::new());
+    let (mut lines, mut enrolled, mut excluded) = (vec![], HashMap::new(), HashSet::new());
     let mut after = Position(0);
     loop {
         let page = log.read_after(after, PAGE).await?;
@@ -114,6 +115,8 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
             let account_id = AccountId::parse(&stored.stream.id)?;
             match event {
                 AccountEvent::AccountOpened { enrolled_at } => drop(enrolled.insert(account_id, enrolled_at)),
+                AccountEvent::AccountExcluded { .. } => drop(excluded.insert(account_id)),
+                AccountEvent::AccountReinstated { .. } => drop(excluded.remove(&account_id)),
                 AccountEvent::TransactionEvaluated { line, .. } => {
                     origin.read += 1;
                     let sealed = line.details.as_ref();
@@ -123,7 +126,8 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
                     match sealed.map(open).transpose()?.flatten() {
                         Some(details) => {
                             let enrolled_at = enrolled.get(&account_id).copied();
-                            lines.push(Recorded { account_id, line, details, enrolled_at });
+                            let excluded = excluded.contains(&account_id);
+                            lines.push(Recorded { account_id, line, details, enrolled_at, excluded });
                         }
                         None => origin.unreadable += 1,
                     }
