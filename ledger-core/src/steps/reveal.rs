@@ -1,22 +1,25 @@
 //! Step *reveal*: an epoch whose grace is over is counted from the log, closed, and its seed revealed.
+//!
+//! That its seed is opened is an event of its own, durable before it is. An epoch that cannot be settled keeps no
+//! other from it: it is told of and tried again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_es::Aggregate as _;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use crate::account::AccountEvent;
 use crate::audit::merkle;
 use crate::campaign::command::EpochTally;
 use crate::campaign::state::{Campaign, EpochPhase, EpochState};
-use crate::campaign::{CampaignCommandKind, CampaignEvent};
+use crate::campaign::{CampaignCommandKind, CampaignEvent, CampaignRejection};
 use crate::engine::{Context, Ledger, SeedVault, SubmitError};
 use crate::ids::{CampaignId, Digest, EntryId};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StreamId, StreamType};
-use crate::time::Epoch;
+use crate::time::{Epoch, Timestamp};
 
 /// How often due epochs are looked for.
 const EVERY: Duration = Duration::from_secs(30);
@@ -27,6 +30,18 @@ pub struct Reveal {
     ledger: Ledger,
     log: Arc<dyn EventLog>,
     seeds: Arc<dyn SeedVault>,
+    campaigns: Mutex<BTreeMap<StreamId, Followed>>,
+}
+
+/// A campaign as the log has it up to a position.
+#[derive(Default)]
+struct Followed {
+    campaign: Campaign,
+    read: Position,
+    /// Where each epoch that may still draw was opened: its draws come after it.
+    opened: BTreeMap<Epoch, Position>,
+    /// Whose seed this process has said that it opens. Once is enough, however often it is tried.
+    announced: BTreeSet<Epoch>,
 }
 
 /// Why an epoch could not be settled this time.
@@ -38,6 +53,9 @@ pub enum RevealError {
     /// The ledger did not take the command.
     #[error("the ledger did not answer")]
     Ledger(#[from] SubmitError),
+    /// The campaign refuses what this step records.
+    #[error("the campaign refuses it")]
+    Rejected(#[from] CampaignRejection),
     /// The seed cannot be opened.
     #[error("the epoch's seed cannot be opened")]
     Seal(#[from] crate::seal::SealError),
@@ -49,7 +67,7 @@ pub enum RevealError {
 impl Reveal {
     /// A step that commands this ledger.
     pub fn new(ledger: Ledger, log: Arc<dyn EventLog>, seeds: Arc<dyn SeedVault>) -> Reveal {
-        Reveal { ledger, log, seeds }
+        Reveal { ledger, log, seeds, campaigns: Mutex::default() }
     }
 
     /// Looks for due epochs until `stop` says so.
@@ -70,56 +88,81 @@ impl Reveal {
         }
     }
 
-    /// Settles every epoch that is due and tells how many there were.
+    /// Settles every epoch that is due and tells how many there were. One that cannot be settled is told of here; an
+    /// error is what concerns them all.
     pub async fn settle(&self) -> Result<usize, RevealError> {
         let now = self.ledger.tick().await?;
+        let mut campaigns = self.campaigns.lock().await;
         let mut settled = 0;
         for stream in self.log.stream_ids(StreamType::Campaign).await? {
-            let (campaign, opened) = self.campaign(&stream).await?;
-            let Some((terms, _)) = campaign.terms() else {
+            let followed = campaigns.entry(stream.clone()).or_default();
+            if let Err(error) = self.follow(&stream, followed).await {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, %stream, "a campaign cannot be read; trying again");
+                continue;
+            }
+            let Some((terms, _)) = followed.campaign.terms() else {
                 continue;
             };
-            let due = campaign.epochs().filter(|(_, state)| {
-                let phases = [EpochPhase::Scheduled, EpochPhase::Open, EpochPhase::Halted];
-                phases.contains(&state.phase) && now >= state.seals_at
-            });
-            for (epoch, state) in due {
-                // The engine's time is past the grace, so nothing after its head can draw in this epoch.
-                let tally = self.tally(&terms.campaign_id, epoch, state, opened).await?;
-                let seed = self.seeds.open(&terms.campaign_id, epoch, &state.sealed_seed)?;
-                let kind = CampaignCommandKind::CloseEpoch { epoch, tally, seed: Digest(*seed.expose()) };
-                let context = Context::new("step:reveal", "", "");
-                if let Err(rejection) = self.ledger.campaign(terms.campaign_id.clone(), kind, context).await?
-                {
-                    tracing::error!(campaign = %terms.campaign_id, %epoch, %rejection, "an epoch could not be closed");
-                } else {
-                    settled += 1;
+            let id = terms.campaign_id.clone();
+            for epoch in followed.due(now) {
+                match self.settle_epoch(&id, epoch, followed).await {
+                    Ok(()) => settled += 1,
+                    Err(RevealError::Ledger(SubmitError::NotWriter)) => {
+                        return Err(SubmitError::NotWriter.into());
+                    }
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(error, campaign = %id, %epoch, "an epoch could not be settled; trying again");
+                    }
                 }
             }
         }
         Ok(settled)
     }
 
-    /// A campaign's state, and where the first of its open epochs was opened.
-    async fn campaign(&self, stream: &StreamId) -> Result<(Campaign, Position), LogError> {
-        let mut campaign = Campaign::default();
-        let (mut after, mut opened) = (Position(0), None);
+    /// Reads what a campaign has done since.
+    async fn follow(&self, stream: &StreamId, followed: &mut Followed) -> Result<(), LogError> {
         loop {
-            let events = self.log.read_stream_after(stream, after, PAGE).await?;
+            let events = self.log.read_stream_after(stream, followed.read, PAGE).await?;
             let full = events.len() == PAGE;
             for stored in events {
-                after = stored.position;
                 if let LedgerEvent::Campaign(event) = decode(&stored)? {
-                    if matches!(event, CampaignEvent::EpochOpened { .. }) {
-                        opened.get_or_insert(stored.position);
-                    }
-                    campaign.apply(event);
+                    followed.take(stored.position, event);
                 }
+                followed.read = stored.position;
             }
             if !full {
-                return Ok((campaign, opened.unwrap_or(after)));
+                return Ok(());
             }
         }
+    }
+
+    /// Counts, opens and reveals one epoch. The engine's time is past the grace, so nothing after its head can draw
+    /// in it.
+    async fn settle_epoch(
+        &self,
+        id: &CampaignId,
+        epoch: Epoch,
+        followed: &mut Followed,
+    ) -> Result<(), RevealError> {
+        let Some(state) = followed.campaign.epoch(epoch) else { return Ok(()) };
+        let opened = followed.opened.get(&epoch).copied().unwrap_or(followed.read);
+        let tally = self.tally(id, epoch, state, opened).await?;
+        if !followed.announced.contains(&epoch) {
+            let purpose = "reveal".into();
+            self.command(id, CampaignCommandKind::RecordSeedOpening { epoch, purpose }).await?;
+            followed.announced.insert(epoch);
+        }
+        let seed = Digest(*self.seeds.open(id, epoch, &state.sealed_seed)?.expose());
+        self.command(id, CampaignCommandKind::CloseEpoch { epoch, tally, seed }).await
+    }
+
+    /// Returns once what it records is durable.
+    async fn command(&self, id: &CampaignId, kind: CampaignCommandKind) -> Result<(), RevealError> {
+        let context = Context::new("step:reveal", "", "");
+        self.ledger.campaign(id.clone(), kind, context).await??;
+        Ok(())
     }
 
     /// Counts one epoch's draws from the log.
@@ -157,5 +200,28 @@ impl Reveal {
         }
         let root = merkle::root(entries.iter().map(|entry| entry.0.as_slice()));
         Ok(EpochTally { draws: entries.len() as u64, wins, paid_minor, root })
+    }
+}
+
+impl Followed {
+    fn take(&mut self, position: Position, event: CampaignEvent) {
+        if let CampaignEvent::EpochOpened { epoch, .. } = &event {
+            self.opened.insert(*epoch, position);
+        } else if let CampaignEvent::EpochRevealed { epoch, .. } = &event {
+            self.opened.remove(epoch);
+            self.announced.remove(epoch);
+        }
+        self.campaign.apply(event);
+    }
+
+    /// Epochs whose grace is over, oldest first.
+    fn due(&self, now: Timestamp) -> Vec<Epoch> {
+        // Also one that never opened, for want of its beacon.
+        let phases = [EpochPhase::Scheduled, EpochPhase::Open, EpochPhase::Halted];
+        let due = self
+            .campaign
+            .epochs()
+            .filter(|(_, state)| phases.contains(&state.phase) && now >= state.seals_at);
+        due.map(|(epoch, _)| epoch).collect()
     }
 }

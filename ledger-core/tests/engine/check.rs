@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Line, Outcome};
+use ledger_core::audit::draws::{self as audit, DrawAudit, Seeds};
 use ledger_core::audit::replay::{Decoded, Replay, Summary};
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::draw::{self, Draw, EpochKey, PrizeTable, Seed, beacon};
@@ -25,11 +26,13 @@ pub(crate) fn replay(events: &[StoredEvent]) -> Summary {
     replay.finish()
 }
 
-/// The log's own promises: replay has nothing to say, every line is decided once, every draw follows from
-/// the seed committed to, masks only grow, no win is beyond the budget.
+/// The log's own promises: replay and the draw audit have nothing to say, every line is decided once, every draw
+/// follows from the seed committed to, masks only grow, no win is beyond the budget.
 pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
     let summary = replay(events);
     assert_eq!(summary.findings, Vec::<String>::new());
+    let audited = audited(events, Some(seeds));
+    assert!(audited.holds && audited.complete, "{:#?}", audited.findings);
     let mut decided = HashSet::new();
     let mut epochs: HashMap<(CampaignId, Epoch), EpochSeen> = HashMap::new();
     let mut spent: HashMap<CampaignId, Spent> = HashMap::new();
@@ -76,6 +79,22 @@ pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
             _ => {}
         }
     }
+}
+
+/// Derives every draw again, with the seeds not yet revealed where they are opened.
+pub(crate) fn audited(events: &[StoredEvent], open: Option<&dyn SeedVault>) -> audit::Report {
+    let mut seeds = Seeds::default();
+    for stored in events {
+        seeds.take(stored);
+    }
+    if let Some(vault) = open {
+        seeds.open(vault).unwrap();
+    }
+    let mut draws = DrawAudit::new(seeds, None);
+    for stored in events {
+        draws.take(stored);
+    }
+    draws.finish()
 }
 
 struct EpochSeen {

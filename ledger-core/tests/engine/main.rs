@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test code in helpers: a panic is its verdict")]
 
+mod asked;
 mod beacon;
 mod budget;
 mod campaigns;
@@ -12,11 +13,13 @@ mod check;
 mod dedup;
 mod draws;
 mod epochs;
+mod fairness;
 mod faults;
 mod money;
 mod pages;
 mod queue;
 mod rail;
+mod reveal;
 mod snapshots;
 mod steps;
 mod tampering;

@@ -19,6 +19,7 @@ pub(crate) struct TapLog {
     pages: Mutex<Vec<usize>>,
     calls: [AtomicUsize; 3],
     lease_ttl: Option<Duration>,
+    read_of_streams: AtomicUsize,
     /// Appends wait while it is shut; how many are waiting.
     gate: Mutex<(bool, usize)>,
     moved: Condvar,
@@ -39,6 +40,7 @@ impl TapLog {
             inner,
             appends: Mutex::default(),
             hydrated: Mutex::default(),
+            read_of_streams: AtomicUsize::new(0),
             gate: Mutex::default(),
             moved: Condvar::new(),
             panic_after_append: AtomicBool::new(false),
@@ -63,6 +65,11 @@ impl TapLog {
     /// How often the lease was taken, an append was tried, the lease was renewed.
     pub(crate) fn calls(&self) -> [usize; 3] {
         self.calls.each_ref().map(|count| count.load(Ordering::SeqCst))
+    }
+
+    /// How many events were read stream by stream.
+    pub(crate) fn read_of_streams(&self) -> usize {
+        self.read_of_streams.load(Ordering::SeqCst)
     }
 
     pub(crate) fn shut(&self) {
@@ -173,6 +180,8 @@ impl EventLog for TapLog {
         position: Position,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, LogError> {
-        self.inner.read_stream_after(stream, position, limit).await
+        let events = self.inner.read_stream_after(stream, position, limit).await?;
+        self.read_of_streams.fetch_add(events.len(), Ordering::SeqCst);
+        Ok(events)
     }
 }

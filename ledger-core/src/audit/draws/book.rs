@@ -1,35 +1,40 @@
 //! One campaign's budget and epochs as the log derives them, place by place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::check::Drawn;
+use super::epoch::EpochBook;
 use super::findings::{Findings, Place};
 use super::seeds::Seeds;
+use super::versions::Versions;
 use super::{Counts, OpenDetails, Win};
-use crate::audit::merkle;
+use crate::account::command::Standing;
 use crate::campaign::CampaignEvent;
-use crate::campaign::terms::Terms;
-use crate::draw::{self, EpochKey, PrizeTable};
-use crate::ids::{CampaignId, Digest, EntryId};
+use crate::draw;
+use crate::ids::CampaignId;
 use crate::log::{Position, StoredEvent};
 use crate::money::Money;
-use crate::time::{DAY_MICROS, Epoch, Timestamp};
+use crate::time::{Epoch, Timestamp};
 
 /// One campaign.
 #[derive(Default)]
 pub(super) struct Book {
-    /// By version.
-    pub(super) terms: BTreeMap<u32, Arc<Terms>>,
-    /// Of every version's prize table: an epoch draws from one of these.
-    tables: BTreeSet<Digest>,
+    pub(super) versions: Versions,
+    /// `None` before it starts.
+    pub(super) standing: Option<Standing>,
     funded_minor: i128,
     /// All wins so far, in order of the log.
     pub(super) spent_minor: i128,
     /// Wins so far by the name of their tier.
     tier_wins: BTreeMap<String, u64>,
+    /// The same as of the last `BudgetSpent`.
+    tier_wins_then: BTreeMap<String, u64>,
+    /// By the name of a tier that `BudgetSpent` has counted: its wins before that, which the running total lacks.
+    uncounted: BTreeMap<String, u64>,
+    /// Tiers whose number is or was limited.
+    limited: BTreeSet<String>,
     /// Reversals that gave back to the budget.
     reversed_minor: i128,
     /// Of these, what `BudgetSpent` has recorded: this much counts for epochs that open.
@@ -37,31 +42,7 @@ pub(super) struct Book {
     /// Where a recorded `budget_left` differed, by how much: one fault is named once, not at every draw after it.
     pub(super) drift_minor: i128,
     pub(super) epochs: BTreeMap<Epoch, EpochBook>,
-}
-
-/// One epoch.
-pub(super) struct EpochBook {
-    commitment: Digest,
-    pub(super) table: Arc<PrizeTable>,
-    pub(super) table_hash: Digest,
-    beacon_spec: String,
-    /// The most wins of a tier over the campaign's life, by its name.
-    inventory: BTreeMap<String, u64>,
-    pub(super) seals_at: Timestamp,
-    /// What it may bring the campaign's spend to; `None` before it opens.
-    pub(super) cap_minor: Option<i128>,
-    /// With the seed at hand.
-    pub(super) key: Option<EpochKey>,
-    pub(super) halted: bool,
-    pub(super) closed: bool,
-    revealed: bool,
-    /// Of the last draw: the next one's has at least these bits.
-    pub(super) mask: u32,
-    /// Until it is closed.
-    entries: Vec<EntryId>,
-    draws: u64,
-    wins: Vec<u64>,
-    paid_minor: i128,
+    pub(super) counts: Counts,
 }
 
 /// One campaign in numbers.
@@ -71,8 +52,11 @@ pub struct Summary {
     pub epochs: usize,
     /// Of these, revealed.
     pub epochs_revealed: usize,
-    /// Wins and losses.
-    pub draws: u64,
+    /// Its draws, and how far they could be derived again.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Draws of epochs whose grace was over at the end of the log and whose seed is still not revealed.
+    pub reveal_overdue: u64,
     /// Draws that paid something.
     pub wins: u64,
     /// Put into the budget.
@@ -101,33 +85,95 @@ impl Book {
         seeds: &Seeds,
         findings: &mut Findings,
     ) {
-        let place = Place::of(stored, None);
+        let place = &Place::of(stored, None);
+        self.versions.named(place, event, findings);
         match event {
-            CampaignEvent::CampaignDrafted { version, terms, .. }
-            | CampaignEvent::CampaignRevised { version, terms, .. } => {
-                self.tables.insert(terms.prize_table.hash());
-                self.terms.insert(*version, Arc::new(terms.clone()));
+            CampaignEvent::CampaignDrafted { version, terms, by }
+            | CampaignEvent::CampaignRevised { version, terms, by } => {
+                self.versions.written(place, *version, terms, by, findings);
+            }
+            CampaignEvent::CampaignApproved { version, by } => {
+                self.versions.approved(place, *version, by, findings);
+            }
+            CampaignEvent::CampaignScheduled { version, .. } => {
+                self.versions.stated(place, *version, findings);
+            }
+            CampaignEvent::CampaignStarted { version, .. } => {
+                self.versions.started(place, findings);
+                self.stands(Standing::Active, place, *version, findings);
+            }
+            CampaignEvent::CampaignPaused { version, .. } => {
+                self.stands(Standing::Paused, place, *version, findings);
+            }
+            CampaignEvent::CampaignResumed { version, .. } => {
+                self.stands(Standing::Active, place, *version, findings);
+            }
+            CampaignEvent::CampaignEnded { version, .. } => {
+                self.stands(Standing::Ended, place, *version, findings);
             }
             CampaignEvent::BudgetFunded { amount, funded_minor, .. } => {
                 self.funded_minor += i128::from(amount.minor());
-                findings.compare(&place, "funded_minor", self.funded_minor, i128::from(*funded_minor));
+                findings.compare(place, "funded_minor", self.funded_minor, i128::from(*funded_minor));
             }
             CampaignEvent::BudgetSpent { spent_minor, reversed_minor, tier_wins, .. } => {
-                for (tier, wins) in tier_wins {
-                    let expected = self.tier_wins.get(tier).copied().unwrap_or(0);
-                    findings.compare(&place, "tier_wins", expected, *wins);
-                }
-                findings.compare(&place, "spent_minor", self.spent_minor, i128::from(*spent_minor));
-                findings.compare(&place, "reversed_minor", self.reversed_minor, i128::from(*reversed_minor));
+                self.totals_of_tiers(place, tier_wins, findings);
+                findings.compare(place, "spent_minor", self.spent_minor, i128::from(*spent_minor));
+                findings.compare(place, "reversed_minor", self.reversed_minor, i128::from(*reversed_minor));
                 self.reversed_recorded_minor = self.reversed_minor;
             }
+            CampaignEvent::EpochScheduled { .. }
+            | CampaignEvent::EpochOpened { .. }
+            | CampaignEvent::EpochHalted { .. }
+            | CampaignEvent::EpochResumed { .. }
+            | CampaignEvent::EpochClosed { .. }
+            | CampaignEvent::EpochRevealed { .. } => self.of_epoch(stored, id, event, seeds, findings),
+            CampaignEvent::FundingProposed { .. }
+            | CampaignEvent::BudgetAlerted { .. }
+            | CampaignEvent::SeedOpened { .. }
+            | CampaignEvent::EpochResumptionProposed { .. } => {}
+        }
+    }
+
+    fn stands(&mut self, standing: Standing, place: &Place, version: u32, findings: &mut Findings) {
+        self.versions.stated(place, version, findings);
+        // One that ends before it starts never stands.
+        if standing != Standing::Ended || self.standing.is_some() {
+            self.standing = Some(standing);
+        }
+    }
+
+    /// Compares the running totals of tiers. A tier that is not named is not recorded. The wins of one without a
+    /// limit were once not counted, and are from some batch on: then its total lacks what came before that.
+    fn totals_of_tiers(&mut self, place: &Place, recorded: &BTreeMap<String, u64>, findings: &mut Findings) {
+        for (tier, recorded) in recorded {
+            let wins = self.tier_wins.get(tier).copied().unwrap_or(0);
+            let then = self.tier_wins_then.get(tier).copied().unwrap_or(0);
+            let starts_here = wins != *recorded && wins - then == *recorded && !self.limited.contains(tier);
+            let uncounted = *self.uncounted.entry(tier.clone()).or_insert(if starts_here { then } else { 0 });
+            findings.compare(place, "tier_wins", wins - uncounted, *recorded);
+        }
+        self.tier_wins_then.clone_from(&self.tier_wins);
+    }
+
+    fn of_epoch(
+        &mut self,
+        stored: &StoredEvent,
+        id: &CampaignId,
+        event: &CampaignEvent,
+        seeds: &Seeds,
+        findings: &mut Findings,
+    ) {
+        let place = &Place::of(stored, None);
+        match event {
             CampaignEvent::EpochScheduled { epoch, .. } => {
                 if self.epochs.contains_key(epoch) {
-                    findings.add(&place, "epoch", format!("{epoch} scheduled once"), "scheduled again");
-                } else if let Some(book) = self.scheduled(&place, event, findings) {
+                    findings.add(place, "epoch", format!("{epoch} scheduled once"), "scheduled again");
+                } else if let Some(book) = EpochBook::of(event) {
+                    self.versions.scheduled(place, stored.recorded_at, event, findings);
                     if let Some(seed) = seeds.get(id, *epoch) {
-                        book.check_commitment(&place, id, *epoch, seed, findings);
+                        book.check_commitment(place, id, *epoch, seed, findings);
                     }
+                    self.limited.extend(book.inventory.keys().cloned());
                     self.epochs.insert(*epoch, book);
                 }
             }
@@ -140,65 +186,54 @@ impl Book {
                 ..
             } => {
                 let cap_minor = self.funded_minor + self.reversed_recorded_minor;
-                findings.compare(&place, "budget_cap_minor", cap_minor, i128::from(*budget_cap_minor));
-                let Some(book) = self.epoch(*epoch, &place, findings) else { return };
+                findings.compare(place, "budget_cap_minor", cap_minor, i128::from(*budget_cap_minor));
+                let Some(book) = self.epoch(*epoch, place, findings) else { return };
                 if *opened_at < epoch.opens_at() || stored.recorded_at < epoch.opens_at() {
-                    findings.add(&place, "opened_at", format!("from {} on", epoch.opens_at()), opened_at);
+                    findings.add(place, "opened_at", format!("from {} on", epoch.opens_at()), opened_at);
                 }
                 if let Err(error) = draw::beacon::verify(&book.beacon_spec, beacon, beacon_signature.as_ref())
                 {
-                    findings.add(&place, "beacon", &book.beacon_spec, error);
+                    findings.add(place, "beacon", &book.beacon_spec, error);
                 }
                 if book.cap_minor.replace(cap_minor).is_some() {
-                    findings.add(&place, "epoch", format!("{epoch} opened once"), "opened again");
+                    findings.add(place, "epoch", format!("{epoch} opened once"), "opened again");
                 }
                 book.key = seeds.get(id, *epoch).map(|seed| draw::epoch_key(seed, beacon, id, *epoch));
             }
             CampaignEvent::EpochHalted { epoch, .. } => {
-                if let Some(book) = self.epoch(*epoch, &place, findings) {
+                if let Some(book) = self.epoch(*epoch, place, findings) {
                     book.halted = true;
                 }
             }
             CampaignEvent::EpochResumed { epoch, proposed_by, by, .. } => {
                 if proposed_by == by {
-                    findings.add(&place, "resumed", "two people", by);
+                    findings.add(place, "resumed", "two people", by);
                 }
-                if let Some(book) = self.epoch(*epoch, &place, findings) {
+                if let Some(book) = self.epoch(*epoch, place, findings) {
                     book.halted = false;
                 }
             }
             CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root, .. } => {
-                let Some(book) = self.epoch(*epoch, &place, findings) else { return };
+                let Some(book) = self.epoch(*epoch, place, findings) else { return };
                 if stored.recorded_at < book.seals_at {
-                    findings.add(&place, "closed", format!("from {} on", book.seals_at), stored.recorded_at);
+                    findings.add(place, "closed", format!("from {} on", book.seals_at), stored.recorded_at);
                 }
-                findings.compare(&place, "epoch_draws", book.draws, *draws);
-                findings.compare(&place, "epoch_wins", list(&book.wins), list(wins));
-                findings.compare(&place, "epoch_paid_minor", book.paid_minor, i128::from(*paid_minor));
-                findings.compare(&place, "epoch_root", book.root(), *root);
-                book.closed = true;
-                book.entries = Vec::new();
+                findings.compare(place, "epoch_draws", book.draws, *draws);
+                findings.compare(place, "epoch_wins", list(&book.wins), list(wins));
+                findings.compare(place, "epoch_paid_minor", book.paid_minor, i128::from(*paid_minor));
+                findings.compare(place, "epoch_root", book.close(), *root);
             }
             CampaignEvent::EpochRevealed { epoch, .. } => {
                 // Its seed was compared with the commitment where that stands.
-                let Some(book) = self.epoch(*epoch, &place, findings) else { return };
+                let Some(book) = self.epoch(*epoch, place, findings) else { return };
                 if !book.closed {
-                    findings.add(&place, "revealed", "a closed epoch", epoch);
+                    findings.add(place, "revealed", "a closed epoch", epoch);
                 }
                 if std::mem::replace(&mut book.revealed, true) {
-                    findings.add(&place, "revealed", format!("{epoch} revealed once"), "revealed again");
+                    findings.add(place, "revealed", format!("{epoch} revealed once"), "revealed again");
                 }
             }
-            CampaignEvent::CampaignApproved { .. }
-            | CampaignEvent::CampaignScheduled { .. }
-            | CampaignEvent::FundingProposed { .. }
-            | CampaignEvent::BudgetAlerted { .. }
-            | CampaignEvent::SeedOpened { .. }
-            | CampaignEvent::EpochResumptionProposed { .. }
-            | CampaignEvent::CampaignStarted { .. }
-            | CampaignEvent::CampaignPaused { .. }
-            | CampaignEvent::CampaignResumed { .. }
-            | CampaignEvent::CampaignEnded { .. } => {}
+            _ => unreachable!("`take` names the events of epochs"),
         }
     }
 
@@ -207,10 +242,10 @@ impl Book {
         &mut self,
         drawn: &Drawn<'_>,
         details: Option<&OpenDetails<'_>>,
-        counts: &mut Counts,
         findings: &mut Findings,
     ) {
-        self.check(drawn, details, counts, findings);
+        self.counts.draws += 1;
+        self.check(drawn, details, findings);
         let amount_minor = drawn.draw.amount.map_or(0, |amount| i128::from(amount.minor()));
         self.spent_minor += amount_minor;
         let cap_minor = self.funded_minor + self.reversed_recorded_minor;
@@ -258,11 +293,14 @@ impl Book {
         }
     }
 
-    pub(super) fn summary<'w>(&self, wins: impl Iterator<Item = &'w Win>) -> Summary {
+    /// `now` is the time of the log's last event.
+    pub(super) fn summary<'w>(&self, now: Timestamp, wins: impl Iterator<Item = &'w Win>) -> Summary {
+        let overdue = self.epochs.values().filter(|epoch| !epoch.revealed && epoch.seals_at <= now);
         let mut summary = Summary {
             epochs: self.epochs.len(),
             epochs_revealed: self.epochs.values().filter(|epoch| epoch.revealed).count(),
-            draws: self.epochs.values().map(|epoch| epoch.draws).sum(),
+            counts: self.counts,
+            reveal_overdue: overdue.map(|epoch| epoch.draws).sum(),
             funded_minor: self.funded_minor,
             won_minor: self.spent_minor,
             returned_minor: self.reversed_minor,
@@ -280,81 +318,6 @@ impl Book {
             }
         }
         summary
-    }
-
-    fn scheduled(&self, place: &Place, event: &CampaignEvent, findings: &mut Findings) -> Option<EpochBook> {
-        let CampaignEvent::EpochScheduled {
-            epoch,
-            opens_at,
-            closes_at,
-            grace_days,
-            commitment,
-            prize_table,
-            table_hash,
-            beacon_spec,
-            inventory,
-            ..
-        } = event
-        else {
-            return None;
-        };
-        findings.compare(place, "opens_at", epoch.opens_at(), *opens_at);
-        findings.compare(place, "closes_at", epoch.closes_at(), *closes_at);
-        findings.compare(place, "table_hash", prize_table.hash(), *table_hash);
-        if let Err(error) = prize_table.validate() {
-            findings.add(place, "prize_table", "a table that can be drawn from", error);
-        }
-        if !self.tables.contains(&prize_table.hash()) {
-            findings.add(place, "prize_table", "the table of a version of the terms", table_hash);
-        }
-        Some(EpochBook {
-            commitment: *commitment,
-            table: Arc::new(prize_table.clone()),
-            table_hash: *table_hash,
-            beacon_spec: beacon_spec.clone(),
-            inventory: inventory.clone(),
-            seals_at: closes_at.plus_micros(i64::from(*grace_days) * DAY_MICROS),
-            cap_minor: None,
-            key: None,
-            halted: false,
-            closed: false,
-            revealed: false,
-            mask: 0,
-            entries: Vec::new(),
-            draws: 0,
-            wins: vec![0; prize_table.tiers.len()],
-            paid_minor: 0,
-        })
-    }
-}
-
-impl EpochBook {
-    fn check_commitment(
-        &self,
-        place: &Place,
-        id: &CampaignId,
-        epoch: Epoch,
-        seed: &draw::Seed,
-        findings: &mut Findings,
-    ) {
-        let expected = draw::commitment(id, epoch, &self.table_hash, &self.beacon_spec, seed);
-        findings.compare(place, "commitment", expected, self.commitment);
-    }
-
-    fn count(&mut self, draw: &draw::Draw) {
-        self.draws += 1;
-        self.entries.push(draw.entry_id);
-        self.mask |= draw.tier_mask;
-        let Some(amount) = draw.amount else { return };
-        self.paid_minor += i128::from(amount.minor());
-        if let Some(wins) = draw.tier.and_then(|tier| self.wins.get_mut(tier as usize)) {
-            *wins += 1;
-        }
-    }
-
-    fn root(&mut self) -> Digest {
-        self.entries.sort_unstable();
-        merkle::root(self.entries.iter().map(|entry| entry.0.as_slice()))
     }
 }
 

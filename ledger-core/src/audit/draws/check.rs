@@ -1,11 +1,11 @@
 //! One draw compared with what draw-1 gives. Each field against what the rest implies, so that a changed one is named
 //! and not its neighbours.
 
-use super::book::{Book, EpochBook};
+use super::OpenDetails;
+use super::book::Book;
 use super::findings::{Findings, Place};
-use super::{Counts, OpenDetails};
 use crate::account::event::{Considered, Line, Outcome};
-use crate::draw::{self, Draw, Prize, Roll};
+use crate::draw::{self, Draw, Prize};
 use crate::ids::AccountId;
 use crate::log::StoredEvent;
 use crate::money::Money;
@@ -39,8 +39,7 @@ impl Evaluated<'_> {
         for considered in self.considered.iter().filter(|considered| considered.failed.is_empty()) {
             let campaign = &considered.campaign_id;
             if !self.draws.iter().any(|draw| draw.campaign_id == *campaign) {
-                let entry = draw::entry_id(campaign, &self.line.source, &self.line.transaction_id);
-                let place = Place::of(self.stored, Some(entry));
+                let place = self.place_in(campaign);
                 findings.add(&place, "drawn", format!("a draw in {campaign}, which admits the line"), "none");
             }
         }
@@ -66,7 +65,6 @@ impl Book {
         &mut self,
         drawn: &Drawn<'_>,
         details: Option<&OpenDetails<'_>>,
-        counts: &mut Counts,
         findings: &mut Findings,
     ) {
         let (place, draw) = (drawn.place(), drawn.draw);
@@ -79,7 +77,7 @@ impl Book {
         findings.compare(&place, "table_hash", epoch.table_hash, draw.table_hash);
 
         // The number, what the budget still had, what that masked, what the number wins, what that pays.
-        let r = epoch.number(draw, &place, counts, findings);
+        let r = epoch.number(draw, &place, &mut self.counts, findings);
         let cap_minor = epoch.cap_minor.unwrap_or(0);
         let left_minor = (cap_minor - self.spent_minor - self.drift_minor).max(0);
         let mask = self.mask(epoch, left_minor);
@@ -96,10 +94,10 @@ impl Book {
             Some(Prize::Fixed { fixed }) => Ok(Money::new(*fixed, table.currency).ok()),
             Some(share @ Prize::Share { max, .. }) => {
                 if let Some(amount) = disclosed(drawn, details, &place, findings) {
-                    counts.shares_checked += 1;
+                    self.counts.shares_checked += 1;
                     Ok(Some(share.amount(amount)).filter(|amount| !amount.is_zero()))
                 } else {
-                    counts.shares_bounded += 1;
+                    self.counts.shares_bounded += 1;
                     Err(*max)
                 }
             }
@@ -128,44 +126,14 @@ impl Book {
         let entry = draw::entry_id(&draw.campaign_id, &line.source, &line.transaction_id);
         findings.compare(place, "entry_id", entry, draw.entry_id);
         findings.compare(place, "epoch", Epoch::of(line.booked_at), draw.epoch);
-        match self.terms.get(&draw.campaign_version) {
+        match self.versions.in_force() {
             None => findings.add(place, "campaign_version", "a version of the terms", draw.campaign_version),
-            Some(terms) => {
+            Some((version, terms)) => {
+                findings.compare(place, "campaign_version", version, draw.campaign_version);
                 let day = line.booked_at.to_utc().with_timezone(&terms.time_zone).date_naive();
                 findings.compare(place, "day", day, draw.day);
             }
         }
-    }
-}
-
-impl EpochBook {
-    /// Whether the epoch draws at all.
-    fn standing(&self, drawn: &Drawn<'_>, place: &Place, findings: &mut Findings) {
-        let standing = if self.cap_minor.is_none() {
-            "not open yet"
-        } else if self.closed {
-            "closed"
-        } else if self.halted {
-            "halted"
-        } else if drawn.stored.recorded_at >= self.seals_at {
-            "beyond its grace"
-        } else {
-            return;
-        };
-        findings.add(place, "epoch", format!("{} open", drawn.draw.epoch), standing);
-    }
-
-    /// The number: derived where the seed is known, else the recorded one.
-    fn number(&self, draw: &Draw, place: &Place, counts: &mut Counts, findings: &mut Findings) -> u32 {
-        let Some(key) = &self.key else {
-            counts.waiting_for_reveal += 1;
-            return draw.r;
-        };
-        counts.rederived += 1;
-        let Roll { r, rejections } = draw::roll(key, &draw.entry_id);
-        findings.compare(place, "r", r, draw.r);
-        findings.compare(place, "rejections", rejections, draw.rejections);
-        r
     }
 }
 

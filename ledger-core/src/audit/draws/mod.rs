@@ -1,21 +1,28 @@
 //! Every draw derived again from the log alone, and each that does not fit named.
 //!
 //! [`Seeds`] are gathered first, from the campaigns' streams: a draw stands in the log long before its seed. Then
-//! [`DrawAudit::take`] follows the log event by event: [`book`] derives what each campaign's budget and epochs were at
-//! that place, [`check`] compares one draw with it. Money is minor units, odds parts per 10^9.
+//! [`DrawAudit::take`] follows the log event by event: [`versions`] derives which terms were in force at that place,
+//! [`book`] what each campaign's budget was, [`epoch`] what its days were; [`asked`] compares the campaigns that a line
+//! was asked of with them, [`check`] one draw. Money is minor units, odds parts per 10^9.
 //!
 //! Memory: 32 bytes for every entry ever drawn (each once), the same again until its epoch is closed, and a small
-//! record per win. The hash chain is [`crate::audit::replay`]'s business, not repeated here.
+//! record per account and per win. The hash chain is [`crate::audit::replay`]'s business, not repeated here.
 
+mod asked;
 mod book;
 mod check;
+mod epoch;
 mod findings;
 mod seeds;
+mod versions;
 
+pub use book::Summary;
 pub use findings::{FINDINGS_MAX, Finding};
 pub use seeds::{Seeds, SeedsError};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+
+use compact_str::CompactString;
 
 use crate::account::AccountEvent;
 use crate::account::event::Line;
@@ -25,8 +32,10 @@ use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamType};
 use crate::money::Money;
 use crate::seal::{Details, SealError};
+use crate::time::Timestamp;
+use asked::Customer;
 use book::Book;
-use check::Drawn;
+use check::{Drawn, Evaluated};
 use findings::{Findings, Place};
 
 const PAGE: usize = 10_000;
@@ -39,12 +48,17 @@ pub struct DrawAudit<'a> {
     seeds: Seeds,
     details: Option<&'a OpenDetails<'a>>,
     campaigns: BTreeMap<CampaignId, Book>,
+    /// In which order lines are asked of them; empty after a campaign's event, until it is needed again.
+    order: Vec<CampaignId>,
+    customers: HashMap<CompactString, Customer>,
     /// Every entry ever drawn: none is drawn twice, in whatever epoch.
     drawn: HashSet<EntryId>,
     wins: HashMap<EntryId, Win>,
-    counts: Counts,
+    /// Draws of campaigns that are not in the log.
+    stray_draws: u64,
     events: u64,
     position: Position,
+    recorded_at: Timestamp,
     findings: Findings,
 }
 
@@ -72,11 +86,23 @@ pub struct Counts {
     pub shares_bounded: u64,
 }
 
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.draws += other.draws;
+        self.rederived += other.rederived;
+        self.waiting_for_reveal += other.waiting_for_reveal;
+        self.shares_checked += other.shares_checked;
+        self.shares_bounded += other.shares_bounded;
+    }
+}
+
 /// What the audit came to.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Report {
-    /// No finding.
+    /// No finding: nothing in the log contradicts another thing in it. Draws may still wait for their seed.
     pub holds: bool,
+    /// Every draw was derived again with its seed.
+    pub complete: bool,
     /// Events read.
     pub events: u64,
     /// The last one's place.
@@ -85,7 +111,7 @@ pub struct Report {
     #[serde(flatten)]
     pub counts: Counts,
     /// By campaign.
-    pub campaigns: BTreeMap<CampaignId, book::Summary>,
+    pub campaigns: BTreeMap<CampaignId, Summary>,
     /// What does not fit, at most [`FINDINGS_MAX`] in full.
     pub findings: Vec<Finding>,
     /// How many there were.
@@ -99,11 +125,14 @@ impl<'a> DrawAudit<'a> {
             seeds,
             details,
             campaigns: BTreeMap::new(),
+            order: Vec::new(),
+            customers: HashMap::new(),
             drawn: HashSet::new(),
             wins: HashMap::new(),
-            counts: Counts::default(),
+            stray_draws: 0,
             events: 0,
             position: Position(0),
+            recorded_at: Timestamp::default(),
             findings: Findings::default(),
         }
     }
@@ -129,7 +158,7 @@ impl<'a> DrawAudit<'a> {
     /// Checks the next event of the log, and gives it to whoever reads along.
     pub fn take(&mut self, stored: &StoredEvent) -> Option<LedgerEvent> {
         self.events += 1;
-        self.position = stored.position;
+        (self.position, self.recorded_at) = (stored.position, stored.recorded_at);
         // Switches and operators' actions draw nothing.
         if stored.stream.stream_type == StreamType::System {
             return decode(stored).ok();
@@ -153,16 +182,20 @@ impl<'a> DrawAudit<'a> {
     /// The end: what only the whole can show is checked now.
     pub fn finish(mut self) -> Report {
         let mut summaries = BTreeMap::new();
+        let mut counts = Counts { draws: self.stray_draws, ..Counts::default() };
         for (id, book) in &self.campaigns {
             book.finish(id, self.position, &mut self.findings);
-            let summary = book.summary(self.wins.values().filter(|win| win.campaign == *id));
+            let summary =
+                book.summary(self.recorded_at, self.wins.values().filter(|win| win.campaign == *id));
+            counts.add(summary.counts);
             summaries.insert(id.clone(), summary);
         }
         Report {
             holds: self.findings.total == 0,
+            complete: counts.rederived == counts.draws,
             events: self.events,
             position: self.position.to_string(),
-            counts: self.counts,
+            counts,
             campaigns: summaries,
             findings: self.findings.kept,
             findings_total: self.findings.total,
@@ -173,6 +206,7 @@ impl<'a> DrawAudit<'a> {
         let Ok(id) = CampaignId::parse(&stored.stream.id) else {
             return; // Replay names a stream that no campaign can have.
         };
+        self.order.clear();
         let book = self.campaigns.entry(id.clone()).or_default();
         book.take(stored, &id, event, &self.seeds, &mut self.findings);
     }
@@ -180,20 +214,21 @@ impl<'a> DrawAudit<'a> {
     fn account(&mut self, stored: &StoredEvent, event: &AccountEvent) {
         match event {
             AccountEvent::TransactionEvaluated { line, outcome, considered, draws } => {
-                let evaluated = check::Evaluated { stored, line, considered, draws };
+                let evaluated = Evaluated { stored, line, considered, draws };
                 evaluated.outcome(*outcome, &mut self.findings);
+                self.asked(&evaluated);
                 for draw in draws {
                     let drawn = Drawn { stored, line, draw };
-                    self.counts.draws += 1;
                     let place = drawn.place();
                     let Some(book) = self.campaigns.get_mut(&draw.campaign_id) else {
                         self.findings.add(&place, "campaign", "a campaign of this log", &draw.campaign_id);
+                        self.stray_draws += 1;
                         continue;
                     };
                     if !self.drawn.insert(draw.entry_id) {
                         self.findings.add(&place, "drawn_once", "an entry not drawn before", "drawn again");
                     }
-                    book.draw(&drawn, self.details, &mut self.counts, &mut self.findings);
+                    book.draw(&drawn, self.details, &mut self.findings);
                     if let Some(amount) = draw.amount {
                         let campaign = draw.campaign_id.clone();
                         let win = Win { campaign, amount, issued: false, credited: false, reversed: false };
@@ -213,10 +248,12 @@ impl<'a> DrawAudit<'a> {
                     book.returned(*amount);
                 }
             }
-            AccountEvent::AccountOpened { .. }
-            | AccountEvent::AccountClosed { .. }
-            | AccountEvent::AccountExcluded { .. }
-            | AccountEvent::AccountReinstated { .. }
+            AccountEvent::AccountOpened { enrolled_at } => {
+                self.customer(stored).enrolled_at = Some(*enrolled_at);
+            }
+            AccountEvent::AccountExcluded { .. } => self.customer(stored).excluded = true,
+            AccountEvent::AccountReinstated { .. } => self.customer(stored).excluded = false,
+            AccountEvent::AccountClosed { .. }
             | AccountEvent::TransactionNoted { .. }
             | AccountEvent::TransactionDeferred { .. }
             | AccountEvent::TransactionLinked { .. }
@@ -226,6 +263,18 @@ impl<'a> DrawAudit<'a> {
             | AccountEvent::CreditFailed { .. }
             | AccountEvent::PersonalDataErased { .. } => {}
         }
+    }
+
+    fn customer(&mut self, stored: &StoredEvent) -> &mut Customer {
+        self.customers.entry(stored.stream.id.clone()).or_default()
+    }
+
+    fn asked(&mut self, evaluated: &Evaluated<'_>) {
+        if self.order.is_empty() {
+            self.order = asked::order(&self.campaigns);
+        }
+        let customer = self.customers.get(&evaluated.stored.stream.id).copied().unwrap_or_default();
+        asked::check(evaluated, &self.order, &self.campaigns, customer, &mut self.findings);
     }
 
     /// Credits are wins: what is issued, paid or taken back was won, is what was won, and happens once.

@@ -21,6 +21,7 @@ use crate::campaign::CampaignEvent;
 use crate::ids::CampaignId;
 use crate::log::StoredEvent;
 use crate::log::decode::LedgerEvent;
+use incident::Incidents;
 use sheet::Sheet;
 
 /// Reads along.
@@ -28,29 +29,36 @@ use sheet::Sheet;
 pub struct Fairness {
     only: Option<CampaignId>,
     sheets: BTreeMap<CampaignId, Sheet>,
-    incidents: Vec<Incident>,
+    incidents: Incidents,
 }
 
 /// What it came to.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Every draw holds and no campaign's evidence reached the alarm.
+    /// Nothing contradicts the draws: no finding of the draw audit, and no campaign's evidence reached the alarm. Says
+    /// nothing of numbers that wait for their seed; see `complete`.
     pub holds: bool,
+    /// Every draw counted here was derived again with its seed. Before the last day's reveal it is not.
+    pub complete: bool,
     /// The last event read.
     pub position: String,
-    /// Draws in the whole log.
+    /// Draws of the campaigns reported on.
     pub draws: u64,
     /// Of these, derived again with their seed.
     pub rederived: u64,
-    /// Of these, waiting for their seed's reveal.
+    /// Of these, waiting for their seed's reveal: checked in everything but the number.
     pub waiting_for_reveal: u64,
-    /// What the draw audit found, at most [`draws::FINDINGS_MAX`] in full.
+    /// Of these, drawn on days whose grace was over at the end of the log and whose seed is still secret.
+    pub reveal_overdue: u64,
+    /// What the draw audit found in the whole log, whichever the campaign, at most [`draws::FINDINGS_MAX`] in full.
     pub findings: Vec<draws::Finding>,
     /// How many there were.
     pub findings_total: u64,
     /// By campaign.
     pub campaigns: BTreeMap<CampaignId, CampaignReport>,
-    /// What people did, and what waited for them.
+    /// How many incidents of each event.
+    pub incident_counts: BTreeMap<String, u64>,
+    /// What people did, and what waited for them: to these campaigns, to accounts, to the whole system.
     pub incidents: Vec<Incident>,
 }
 
@@ -62,9 +70,7 @@ impl Fairness {
 
     /// Takes the next event of the log.
     pub fn take(&mut self, stored: &StoredEvent, event: Option<&LedgerEvent>) {
-        if let Some(incident) = Incident::of(stored) {
-            self.incidents.push(incident);
-        }
+        self.incidents.take(stored, self.only.as_ref());
         if let Some(LedgerEvent::Campaign(CampaignEvent::EpochScheduled { table_hash, prize_table, .. })) =
             event
             && let Ok(campaign) = CampaignId::parse(&stored.stream.id)
@@ -83,18 +89,29 @@ impl Fairness {
 
     /// The end, beside what the draw audit came to.
     pub fn finish(self, audit: draws::Report) -> Report {
+        let included = audit.campaigns.iter().filter(|(id, _)| self.includes(id)).map(|(_, summary)| summary);
+        let reveal_overdue = included.clone().map(|summary| summary.reveal_overdue).sum();
+        // Draws of campaigns that the log does not have belong to none, and to the whole.
+        let counts = match &self.only {
+            None => audit.counts,
+            Some(_) => included.map(|summary| summary.counts).next().unwrap_or_default(),
+        };
+        let incident_counts = self.incidents.counts();
         let sheets = self.sheets.into_iter().map(|(id, sheet)| (id, sheet.finish()));
         let campaigns: BTreeMap<_, _> = sheets.collect();
         Report {
             holds: audit.holds && campaigns.values().all(|campaign| campaign.alarm_on.is_none()),
+            complete: counts.rederived == counts.draws,
             position: audit.position,
-            draws: audit.counts.draws,
-            rederived: audit.counts.rederived,
-            waiting_for_reveal: audit.counts.waiting_for_reveal,
+            draws: counts.draws,
+            rederived: counts.rederived,
+            waiting_for_reveal: counts.waiting_for_reveal,
+            reveal_overdue,
             findings: audit.findings,
             findings_total: audit.findings_total,
             campaigns,
-            incidents: self.incidents,
+            incident_counts,
+            incidents: self.incidents.list,
         }
     }
 

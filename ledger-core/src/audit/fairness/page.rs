@@ -6,39 +6,82 @@
 use std::fmt::Write as _;
 
 use super::statistics::ALARM;
-use super::{CampaignReport, Incident, Report, TableReport, Winner};
+use super::{CampaignReport, Report, TableReport, Winner};
 use crate::ids::CampaignId;
 
-/// Winners listed; the JSON has all of them.
-const WINNERS_MAX: usize = 5_000;
+/// Winners and incidents listed; the JSON has all of them.
+const ROWS_MAX: usize = 5_000;
 const STYLE: &str = include_str!("page.css");
 const STATEMENT: &str = include_str!("statement.html");
 
 /// The whole page.
 pub fn page(report: &Report) -> String {
     let mut page = String::new();
-    let verdict = if report.holds { "All of it holds." } else { "Not all of it holds: see below." };
     put(
         &mut page,
         format_args!(
             "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Fairness of draws</title><style>{STYLE}</style>\n\
-         <h1>Fairness of draws</h1><p>As of log position {}. <strong>{verdict}</strong></p>\n\
-         <p>{} draws; {} derived again from their seeds, {} waiting for the reveal of theirs, {} findings.</p>\n",
+         <h1>Fairness of draws</h1><p>As of log position {}. <strong>{}</strong></p>\n\
+         <p>{} draws; {} derived again from their seeds, {} waiting for the reveal of theirs, {} findings in the whole log.</p>\n",
             escape(&report.position),
+            verdict(report),
             report.draws,
             report.rederived,
             report.waiting_for_reveal,
             report.findings_total
         ),
     );
+    if report.reveal_overdue > 0 {
+        put(
+            &mut page,
+            format_args!(
+                "<p><strong>{} draws are of days whose grace is over and whose seed is still not revealed.</strong></p>\n",
+                report.reveal_overdue
+            ),
+        );
+    }
     findings(&mut page, report);
     for (id, campaign) in &report.campaigns {
         section(&mut page, id, campaign);
     }
-    incidents(&mut page, &report.incidents);
+    incidents(&mut page, report);
     let list = report.campaigns.keys().map(CampaignId::as_str).collect::<Vec<_>>().join(", ");
-    let statement = STATEMENT.replace("{position}", &escape(&report.position));
-    page + &statement.replace("{campaigns}", &escape(&list)).replace("{draws}", &report.draws.to_string())
+    page + &statement(report, &escape(&list))
+}
+
+/// What exit code 0 means, and what it does not.
+fn verdict(report: &Report) -> String {
+    let Report { draws, rederived, .. } = report;
+    if !report.holds {
+        "Not all of it holds: see below.".into()
+    } else if report.complete {
+        format!("Nothing contradicts it, and all {draws} draws were derived again.")
+    } else {
+        format!(
+            "Nothing contradicts it so far: {rederived} of {draws} draws were derived again, the numbers of the others not yet."
+        )
+    }
+}
+
+/// Claims no more draws than were derived.
+fn statement(report: &Report, campaigns: &str) -> String {
+    let Report { draws, rederived, .. } = report;
+    let (derived, waiting, as_far) = if report.complete {
+        (format!("all {draws} draws"), String::new(), "")
+    } else {
+        let waiting = format!(
+            "The seeds of the other {} draws were not public: of these I have checked everything but the number, and state \
+             nothing of their numbers. ",
+            draws - rederived
+        );
+        (format!("{rederived} of the {draws} draws"), waiting, ", and as far as the seeds are public")
+    };
+    STATEMENT
+        .replace("{position}", &escape(&report.position))
+        .replace("{derived}", &derived)
+        .replace("{waiting}", &waiting)
+        .replace("{as_far}", as_far)
+        .replace("{campaigns}", campaigns)
 }
 
 fn findings(page: &mut String, report: &Report) {
@@ -76,8 +119,9 @@ fn section(page: &mut String, id: &CampaignId, campaign: &CampaignReport) {
     put(
         page,
         format_args!(
-            "<h3>Evidence against the odds, day by day</h3>{}<p>An e-process (a betting martingale): at fair odds the chance \
-         that it ever reaches {ALARM} is at most 1 % (Ville 1939), however often one looks. {alarm}</p>\n",
+            "<h3>Evidence against the odds, day by day</h3>{}<p>The average of an e-process (a betting martingale) for each \
+         tier and one for a win of any tier: at fair odds the chance that it ever reaches {ALARM} is at most 1 % (Ville \
+         1939; Vovk and Wang 2021), however often one looks. {alarm}</p>\n",
             evidence(campaign)
         ),
     );
@@ -87,7 +131,7 @@ fn section(page: &mut String, id: &CampaignId, campaign: &CampaignReport) {
 fn tiers(page: &mut String, table: &TableReport) {
     page.push_str(
         "<table><tr><th>tier<th>odds, ppb<th>expected<th>by number<th>masked draws<th>won<th>paid, minor units\
-         <th>exact 99 % interval, ppb<th>odds within\n",
+         <th>exact 99 % interval, ppb<th>odds within<th>E\n",
     );
     for tier in &table.tiers {
         let (low, high) = tier.interval_ppb;
@@ -103,10 +147,12 @@ fn tiers(page: &mut String, table: &TableReport) {
                 &tier.paid_minor.to_string(),
                 &format!("{low:.0} to {high:.0}"),
                 if tier.within { "yes" } else { "no" },
+                &shown(tier.log10_e),
             ],
         );
     }
-    put(page, format_args!("</table>\n{}", intervals(table)));
+    let any = shown(table.log10_e_any);
+    put(page, format_args!("</table>\n<p>E of a win of any tier: {any}.</p>\n{}", intervals(table)));
 }
 
 fn masks(page: &mut String, table: &TableReport) {
@@ -121,22 +167,36 @@ fn masks(page: &mut String, table: &TableReport) {
 
 fn winners(page: &mut String, winners: &[Winner]) {
     put(page, format_args!("<h3>Winners</h3><p>{} in all.", winners.len()));
-    if winners.len() > WINNERS_MAX {
-        put(page, format_args!(" The first {WINNERS_MAX} are listed; the JSON report has all."));
+    if winners.len() > ROWS_MAX {
+        put(page, format_args!(" The first {ROWS_MAX} are listed; the JSON report has all."));
     }
     page.push_str("</p>\n<table><tr><th>day<th>account<th>tier<th>amount<th>entry\n");
-    for winner in winners.iter().take(WINNERS_MAX) {
+    for winner in winners.iter().take(ROWS_MAX) {
         let (day, entry) = (winner.day.to_string(), winner.entry_id.to_string());
         row(page, &[&day, &winner.account, &winner.tier, &winner.amount.to_string(), &entry]);
     }
     page.push_str("</table>\n");
 }
 
-fn incidents(page: &mut String, incidents: &[Incident]) {
-    page.push_str("<h2>What people did</h2>\n<table><tr><th>when<th>who<th>what<th>where<th>day<th>reason\n");
-    for one in incidents {
+fn incidents(page: &mut String, report: &Report) {
+    page.push_str("<h2>What people did</h2>\n<p>");
+    let counts = report.incident_counts.iter().map(|(event, count)| format!("{count} {}", escape(event)));
+    put(page, format_args!("{} in all", report.incidents.len()));
+    let counts: Vec<String> = counts.collect();
+    if !counts.is_empty() {
+        put(page, format_args!(": {}", counts.join(", ")));
+    }
+    page.push('.');
+    if report.incidents.len() > ROWS_MAX {
+        put(page, format_args!(" The first {ROWS_MAX} are listed; the JSON report has all."));
+    }
+    page.push_str("</p>\n<table><tr><th>when<th>who<th>what<th>where<th>day<th>reason<th>more\n");
+    for one in report.incidents.iter().take(ROWS_MAX) {
         let (epoch, reason) = (one.epoch.as_deref().unwrap_or(""), one.reason.as_deref().unwrap_or(""));
-        row(page, &[&one.recorded_at.to_string(), &one.actor, &one.event, &one.stream, epoch, reason]);
+        let more =
+            one.details.iter().map(|(name, said)| format!("{name} {said}")).collect::<Vec<_>>().join(", ");
+        let when = one.recorded_at.to_string();
+        row(page, &[&when, &one.actor, &one.event, &one.stream, epoch, reason, &more]);
     }
     page.push_str("</table>\n");
 }
@@ -211,10 +271,14 @@ fn evidence(campaign: &CampaignReport) -> String {
     svg += "</svg>\n<table><tr><th>day<th>draws<th>wins<th>expected<th>E\n";
     for day in &campaign.days {
         let (draws, wins) = (day.draws.to_string(), day.wins.to_string());
-        let (expected, e) = (format!("{:.1}", day.expected), format!("{:.3e}", 10_f64.powf(day.log10_e)));
+        let (expected, e) = (format!("{:.1}", day.expected), shown(day.log10_e));
         row(&mut svg, &[&day.day.to_string(), &draws, &wins, &expected, &e]);
     }
     svg + "</table>\n"
+}
+
+fn shown(log10_e: f64) -> String {
+    if log10_e > 300.0 { "beyond 10^300".into() } else { format!("{:.3e}", 10_f64.powf(log10_e)) }
 }
 
 fn row(page: &mut String, cells: &[&str]) {

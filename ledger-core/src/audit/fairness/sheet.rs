@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::statistics::{ALARM, Evidence, chi_square_uniform, clopper_pearson};
-use crate::draw::{Draw, ODDS_WHOLE_PPB, PrizeTable};
+use super::statistics::{ALARM, SplitEvidence, chi_square_uniform, clopper_pearson};
+use crate::draw::{Draw, ODDS_WHOLE_PPB, PrizeTable, is_masked};
 use crate::ids::{Digest, EntryId};
 use crate::log::StoredEvent;
 use crate::money::Money;
@@ -24,7 +24,6 @@ const ALPHA: f64 = 0.01;
 pub(super) struct Sheet {
     tables: BTreeMap<Digest, TableCount>,
     bins: Vec<u64>,
-    evidence: Evidence,
     days: Vec<DayReport>,
     winners: Vec<Winner>,
     draws: u64,
@@ -34,6 +33,7 @@ struct TableCount {
     table: PrizeTable,
     draws: u64,
     tiers: Vec<TierCount>,
+    evidence: SplitEvidence,
     /// Draws by mask.
     masks: BTreeMap<u32, u64>,
 }
@@ -74,6 +74,8 @@ pub struct TableReport {
     pub draws: u64,
     /// In table order.
     pub tiers: Vec<TierReport>,
+    /// Evidence against the odds of a win of any tier, to the base 10.
+    pub log10_e_any: f64,
     /// Draws with a tier masked, by mask.
     pub masks: Vec<MaskReport>,
 }
@@ -99,6 +101,8 @@ pub struct TierReport {
     pub interval_ppb: (f64, f64),
     /// Whether the odds lie in it.
     pub within: bool,
+    /// Evidence against its odds, to the base 10. The day's is the average over all tiers and "any".
+    pub log10_e: f64,
 }
 
 /// One mask.
@@ -123,7 +127,7 @@ pub struct DayReport {
     pub wins: u64,
     /// Wins its odds promised.
     pub expected: f64,
-    /// The e-process at its end, to the base 10; [`ALARM`] is 2.
+    /// The e-process of all tables at its end, to the base 10; [`ALARM`] is 2.
     pub log10_e: f64,
 }
 
@@ -148,6 +152,7 @@ impl Sheet {
             table: table.clone(),
             draws: 0,
             tiers: vec![TierCount::default(); table.tiers.len()],
+            evidence: SplitEvidence::of(table.tiers.len()),
             masks: BTreeMap::new(),
         });
     }
@@ -167,38 +172,55 @@ impl Sheet {
             self.winners.push(Winner { account, entry_id: draw.entry_id, tier, amount, day: draw.day });
         }
         count.draw(draw);
-        let odds_ppb = count.table.odds_ppb(draw.tier_mask);
-        self.day(stored.recorded_at.date(), odds_ppb, draw.tier.is_some());
+        let won = draw.tier.and_then(|tier| usize::try_from(tier).ok()).map(|tier| [(tier, 1)]);
+        let wins = won.as_ref().map_or(&[][..], |won| &won[..]);
+        self.observe(stored.recorded_at.date(), draw.table_hash, draw.tier_mask, 1, wins);
     }
 
-    /// The indicator is "a tier was won", under the odds that the mask had left before the draw.
-    fn day(&mut self, day: NaiveDate, odds_ppb: u32, won: bool) {
+    /// So many draws of one day from one table under one mask, and how often tiers won: evidence under the odds that
+    /// the mask had left before the draw. Days come in order.
+    pub(super) fn observe(
+        &mut self,
+        day: NaiveDate,
+        table: Digest,
+        mask: u32,
+        draws: u64,
+        wins: &[(usize, u64)],
+    ) {
         if self.days.last().is_none_or(|last| last.day != day) {
             self.close_day();
             self.days.push(DayReport { day, draws: 0, wins: 0, expected: 0.0, log10_e: 0.0 });
         }
-        self.evidence.observe(odds_ppb, 1, u64::from(won));
+        let Some(count) = self.tables.get_mut(&table) else { return };
+        let odds = count.table.tiers.iter().enumerate();
+        let odds = odds.map(|(index, tier)| if is_masked(mask, index) { 0 } else { tier.odds_ppb });
+        count.evidence.observe(odds, draws, wins);
+        let odds_ppb = count.table.odds_ppb(mask);
         let last = self.days.last_mut().expect("pushed above");
-        last.draws += 1;
-        last.wins += u64::from(won);
-        last.expected += f64::from(odds_ppb) / f64::from(ODDS_WHOLE_PPB);
+        last.draws += draws;
+        last.wins += wins.iter().map(|(_, wins)| wins).sum::<u64>();
+        last.expected += draws as f64 * f64::from(odds_ppb) / f64::from(ODDS_WHOLE_PPB);
     }
 
+    /// Each table's stake is its own, and its odds are known before each draw: their wealths multiply.
     fn close_day(&mut self) {
-        // JSON has no infinity.
-        let log10_e = (self.evidence.ln_e() / std::f64::consts::LN_10).min(1e9);
+        let ln_e = self.tables.values().map(|count| count.evidence.ln_e()).sum();
         if let Some(last) = self.days.last_mut() {
-            last.log10_e = log10_e;
+            last.log10_e = log10(ln_e);
         }
+    }
+
+    /// The first day on which the evidence stood at [`ALARM`] or above, of those that are over.
+    pub(super) fn alarm_on(&self) -> Option<NaiveDate> {
+        self.days.iter().find(|day| day.log10_e >= ALARM.log10()).map(|day| day.day)
     }
 
     pub(super) fn finish(mut self) -> CampaignReport {
         self.close_day();
         let (chi_square, chi_square_p) = chi_square_uniform(&self.bins);
-        let alarm = self.days.iter().find(|day| day.log10_e >= ALARM.log10());
         CampaignReport {
             draws: self.draws,
-            alarm_on: alarm.map(|day| day.day),
+            alarm_on: self.alarm_on(),
             tables: self.tables.into_iter().map(|(hash, count)| (hash, count.finish())).collect(),
             bins: self.bins,
             chi_square,
@@ -228,7 +250,7 @@ impl TableCount {
     }
 
     fn finish(self) -> TableReport {
-        let TableCount { table, draws, tiers, masks } = self;
+        let TableCount { table, draws, tiers, evidence, masks } = self;
         let names = |mask: u32| {
             let out = table.tiers.iter().enumerate().filter(|(index, _)| mask >> index & 1 == 1);
             out.map(|(_, tier)| tier.name.clone()).collect()
@@ -239,21 +261,29 @@ impl TableCount {
             draws,
         });
         let whole = f64::from(ODDS_WHOLE_PPB);
-        let tiers = table.tiers.iter().zip(tiers).map(|(tier, count)| {
-            let (low, high) = clopper_pearson(count.by_number, draws, ALPHA);
-            let odds_ppb = f64::from(tier.odds_ppb);
-            TierReport {
-                name: tier.name.clone(),
-                odds_ppb: tier.odds_ppb,
-                expected: draws as f64 * odds_ppb / whole,
-                by_number: count.by_number,
-                masked: count.masked,
-                won: count.won,
-                paid_minor: count.paid_minor,
-                interval_ppb: (low * whole, high * whole),
-                within: (low * whole..=high * whole).contains(&odds_ppb),
-            }
-        });
-        TableReport { draws, tiers: tiers.collect(), masks: masks.collect() }
+        let tiers =
+            table.tiers.iter().zip(tiers).zip(evidence.ln_e_of_tiers()).map(|((tier, count), ln_e)| {
+                let (low, high) = clopper_pearson(count.by_number, draws, ALPHA);
+                let odds_ppb = f64::from(tier.odds_ppb);
+                TierReport {
+                    name: tier.name.clone(),
+                    odds_ppb: tier.odds_ppb,
+                    expected: draws as f64 * odds_ppb / whole,
+                    by_number: count.by_number,
+                    masked: count.masked,
+                    won: count.won,
+                    paid_minor: count.paid_minor,
+                    interval_ppb: (low * whole, high * whole),
+                    within: (low * whole..=high * whole).contains(&odds_ppb),
+                    log10_e: log10(ln_e),
+                }
+            });
+        let tiers = tiers.collect();
+        TableReport { draws, tiers, log10_e_any: log10(evidence.ln_e_any()), masks: masks.collect() }
     }
+}
+
+/// JSON has no infinity.
+fn log10(ln: f64) -> f64 {
+    (ln / std::f64::consts::LN_10).min(1e9)
 }

@@ -50,7 +50,8 @@ struct Opening {
 enum Check {
     /// Recompute state, balances and hashes from the log and compare them with the read models.
     Replay,
-    /// Derive every draw again: seeds, numbers, tiers, masks, prizes, budgets; each entry drawn once.
+    /// Derive every draw again: terms in force, seeds, numbers, tiers, masks, prizes, budgets; each entry drawn once.
+    /// Fails on a contradiction; `complete` says whether every number was derived.
     Draws {
         #[command(flatten)]
         seeds: Opening,
@@ -58,7 +59,8 @@ enum Check {
         #[arg(long)]
         disclose: bool,
     },
-    /// Compare what was won with the odds: intervals, uniformity, evidence day by day. Fails on an alarm.
+    /// Compare what was won with the odds: intervals, uniformity, evidence day by day. Fails on an alarm or a
+    /// contradiction; `complete` says whether every number was derived.
     Fairness {
         /// Also write a page to read and sign.
         #[arg(long, value_name = "FILE")]
@@ -94,7 +96,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     }
 }
 
-/// Prints a report, and says by the exit code whether all holds.
+/// Prints a report, and says by the exit code whether nothing contradicts it.
 fn report(report: &impl Serialize, holds: bool) -> anyhow::Result<Ended> {
     // Reports are long: whoever reads only their beginning closes the pipe, which is no bug of ours.
     writeln!(std::io::stdout().lock(), "{}", serde_json::to_string_pretty(report)?)?;

@@ -6,7 +6,7 @@
 mod evidence;
 mod special;
 
-pub use evidence::{ALARM, Evidence};
+pub use evidence::{ALARM, Evidence, SplitEvidence};
 
 use special::{beta_regularized, gamma_upper_regularized};
 
@@ -47,5 +47,7 @@ fn root(rising: impl Fn(f64) -> f64, level: f64) -> f64 {
     f64::midpoint(low, high)
 }
 
+#[cfg(test)]
+mod simulations;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,3 @@
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-
 use super::special::ln_gamma;
 use super::*;
 
@@ -71,65 +68,6 @@ fn binomial(n: u32, p: f64) -> Vec<f64> {
     (0..=n).map(|k| ln(k).exp()).collect()
 }
 
-/// Wins a day, drawn from their exact distribution by inversion.
-struct Days {
-    cumulative: Vec<f64>,
-    generator: ChaCha20Rng,
-}
-
-const DRAWS_A_DAY: u32 = 20_000;
-const CONFIGURED_PPB: u32 = 55_000_000;
-
-impl Days {
-    fn of(truth: f64, seed: u8) -> Days {
-        let mut sum = 0.0;
-        let add = |p: f64| {
-            sum += p;
-            sum
-        };
-        let cumulative = binomial(DRAWS_A_DAY, truth).into_iter().map(add).collect();
-        Days { cumulative, generator: ChaCha20Rng::from_seed([seed; 32]) }
-    }
-
-    fn wins(&mut self) -> u64 {
-        let uniform = (self.generator.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        self.cumulative.partition_point(|below| *below < uniform) as u64
-    }
-
-    /// The day of the alarm within so many days.
-    fn alarm(&mut self, days: u32) -> Option<u32> {
-        let mut evidence = Evidence::default();
-        (1..=days).find(|_| {
-            evidence.observe(CONFIGURED_PPB, u64::from(DRAWS_A_DAY), self.wins());
-            evidence.ln_e() >= ALARM.ln()
-        })
-    }
-}
-
-#[test]
-fn fair_quarters_raise_a_false_alarm_in_less_than_one_of_a_hundred() {
-    let mut fair = Days::of(0.055, 1);
-    let quarters = 2_000;
-    let alarms = (0..quarters).filter(|_| fair.alarm(91).is_some()).count();
-    println!("{alarms} false alarms in {quarters} fair quarters of 91 days, looked at every day");
-    assert!(alarms * 100 < quarters, "{alarms}");
-}
-
-#[test]
-fn an_error_of_a_tenth_in_the_odds_is_found_within_days() {
-    for (truth, seed) in [(0.0605, 2), (0.0495, 3)] {
-        let mut wrong = Days::of(truth, seed);
-        let mut days: Vec<u32> = (0..2_000).map(|_| wrong.alarm(91).expect("found in a quarter")).collect();
-        days.sort_unstable();
-        let (median, late) = (days[days.len() / 2], days[days.len() * 95 / 100]);
-        println!(
-            "odds of 5.5 % that are {:.2} %: found after {median} days (median), {late} (95th percentile)",
-            truth * 100.0
-        );
-        assert!(median <= 3 && late <= 5, "{truth}: {median} and {late} days");
-    }
-}
-
 #[test]
 fn what_cannot_happen_is_endless_evidence() {
     let mut evidence = Evidence::default();
@@ -138,4 +76,22 @@ fn what_cannot_happen_is_endless_evidence() {
     assert_eq!(evidence.ln_e().to_bits(), 0.0_f64.to_bits(), "as it must be");
     evidence.observe(0, 1, 1);
     assert!(evidence.ln_e().is_infinite());
+}
+
+#[test]
+fn a_split_stake_is_the_average_of_its_parts() {
+    let mut split = SplitEvidence::of(2);
+    split.observe([100_000_000, 200_000_000].into_iter(), 1_000, &[(0, 150), (1, 150)]);
+    let of = |odds_ppb, wins| {
+        let mut evidence = Evidence::default();
+        evidence.observe(odds_ppb, 1_000, wins);
+        evidence.ln_e()
+    };
+    let parts = [of(300_000_000, 300), of(100_000_000, 150), of(200_000_000, 150)];
+    let average = parts.iter().map(|part| part.exp()).sum::<f64>() / 3.0;
+    close(split.ln_e(), average.ln());
+    assert!(parts[0] < 0.0 && split.ln_e() > ALARM.ln(), "as many won, but not the same prizes: {parts:?}");
+    // Masked, a tier has no odds; a win of it cannot be.
+    split.observe([0, 200_000_000].into_iter(), 1, &[(0, 1)]);
+    assert!(split.ln_e().is_infinite());
 }
