@@ -248,7 +248,7 @@ async fn history(seed: u64, seen: &mut Seen) {
                 // Of today and, within its grace, of yesterday.
                 let day = if dice.one_in(4) { Epoch::on(today.date().pred_opt().unwrap()) } else { today };
                 let booked_at = day.opens_at().plus_micros(HOUR_MICROS).to_string();
-                let new: Vec<_> = (0..1 + dice.below(12))
+                let new: Vec<_> = (0..=dice.below(12))
                     .map(|m| {
                         with(
                             &row(&format!("tx-{n}-{m}"), &format!("cus-{}", m % 4)),

@@ -97,7 +97,9 @@ async fn an_audit_finds_a_state_that_no_replay_gives() {
     let Hydration { snapshots, .. } = log.hydrate(&[anna()], &log.snapshots()[0].code, 1).await.unwrap();
     let mut forged = snapshots[0].clone();
     let text = String::from_utf8(forged.state).unwrap();
-    forged.state = text.replace("\"excluded\":false", "\"excluded\":true").into_bytes();
+    let changed = text.replace("\"closed\":false", "\"closed\":true");
+    assert_ne!(changed, text, "a state like this has such a field");
+    forged.state = changed.into_bytes();
     log.put_snapshot(forged);
     let (_, differing) = check_snapshots(&log).await.unwrap();
     assert_eq!(differing.iter().map(|f| &f.stream).collect::<Vec<_>>(), [&anna()]);
