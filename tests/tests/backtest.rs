@@ -1,7 +1,5 @@
 //! `rewardhub backtest`: a campaign over past transactions, from a file or from the log, that changes nothing.
 
-#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
-
 use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, purchase, statement};
 use rewardhub_tests::{Home, text};
 use serde_json::{Value, json};
