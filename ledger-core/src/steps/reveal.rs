@@ -217,7 +217,7 @@ impl Followed {
     /// Epochs whose grace is over, oldest first.
     fn due(&self, now: Timestamp) -> Vec<Epoch> {
         // Also one that never opened, for want of its beacon.
-        let phases = [EpochPhase::Scheduled, EpochPhase::Open, EpochPhase::Halted];
+        let phases = [EpochPhase::Open, EpochPhase::Halted];
         let due = self
             .campaign
             .epochs()

@@ -90,24 +90,23 @@ impl Campaign {
         let state = self.epoch_state(epoch)?;
         match state.phase {
             EpochPhase::Revealed => UNCHANGED,
-            // Also one that never opened, for want of its beacon: its seed was committed to and is shown.
-            EpochPhase::Scheduled | EpochPhase::Open | EpochPhase::Halted if now >= state.seals_at => {
-                done(vec![
-                    CampaignEvent::EpochClosed {
-                        epoch,
-                        draws: tally.draws,
-                        wins: tally.wins.clone(),
-                        paid_minor: tally.paid_minor,
-                        root: tally.root,
-                        version: self.version,
-                    },
-                    CampaignEvent::EpochRevealed { epoch, seed, version: self.version },
-                ])
-            }
-            EpochPhase::Scheduled | EpochPhase::Open | EpochPhase::Halted => {
+            EpochPhase::Open | EpochPhase::Halted if now >= state.seals_at => done(vec![
+                CampaignEvent::EpochClosed {
+                    epoch,
+                    draws: tally.draws,
+                    wins: tally.wins.clone(),
+                    paid_minor: tally.paid_minor,
+                    root: tally.root,
+                    version: self.version,
+                },
+                CampaignEvent::EpochRevealed { epoch, seed, version: self.version },
+            ]),
+            EpochPhase::Open | EpochPhase::Halted => {
                 Err(CampaignRejection::EpochState { epoch, state: "within its grace" })
             }
-            phase @ EpochPhase::Closed => Err(CampaignRejection::EpochState { epoch, state: phase.as_str() }),
+            phase @ (EpochPhase::Scheduled | EpochPhase::Closed) => {
+                Err(CampaignRejection::EpochState { epoch, state: phase.as_str() })
+            }
         }
     }
 

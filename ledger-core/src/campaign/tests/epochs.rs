@@ -100,8 +100,7 @@ fn an_epoch_is_counted_and_revealed_only_after_its_grace() {
     };
     opened().at(over).when(close()).then(reveals());
     halted().at(over).when(close()).then(reveals());
-    scheduled().at(over).when(close()).then(reveals());
-    scheduled().at(last_moment).when(close()).then_rejects(state("within its grace"));
+    scheduled().at(over).when(close()).then_rejects(state("scheduled"));
     revealed().when(close()).then_only_answers(CampaignAnswer::Unchanged);
 }
 
