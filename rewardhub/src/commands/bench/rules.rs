@@ -79,7 +79,8 @@ fn micros(rules: &[Rule]) -> anyhow::Result<f64> {
     let day = 86_400_000_000;
     let booked_at = Timestamp::from_micros(20_000 * day);
     let currency = Currency::from_code("GBP").ok_or_else(|| anyhow::anyhow!("no such currency"))?;
-    let past = Past { booked: (0..64).map(|n| booked_at.plus_micros(-n * day / 100)).rev().collect() };
+    // Eight a day, so that no window holds more than its rule admits.
+    let past = Past { booked: (1..=64).map(|n| booked_at.plus_micros(-n * day / 8)).rev().collect() };
     let subject = Subject {
         booked_at,
         enrolled_at: booked_at.plus_micros(-40 * day),
