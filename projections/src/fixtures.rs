@@ -302,6 +302,13 @@ impl EventLog for TestLog {
     async fn find_transactions(&self, _: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         not_here()
     }
+    async fn transaction_keys(
+        &self,
+        _: Option<&TransactionKey>,
+        _: usize,
+    ) -> Result<Vec<TransactionKey>, LogError> {
+        not_here()
+    }
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
         let fail = |n: usize| n.checked_sub(1);
         if self.reads_to_fail.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fail).is_ok() {

@@ -139,6 +139,7 @@ impl Writer {
         };
         if let (Some(key), Some(position)) = (key, position) {
             let fingerprint = (row.status == Status::Booked).then_some(row.line.fingerprint);
+            self.filter.insert(&key);
             core.known.insert(key, Known { account_id: owner, position, fingerprint });
             core.staging.keys.push(key);
         }

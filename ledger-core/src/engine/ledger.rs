@@ -44,6 +44,9 @@ pub struct Settings {
     pub accounts_max: usize,
     /// Transaction keys held in memory.
     pub keys_max: usize,
+    /// Bits of the filter that tells which keys are surely new: 32 MiB unless set. With a tenth as many keys as bits
+    /// one new line in 100 is looked up in vain, with half as many two in three are.
+    pub filter_bits: usize,
     /// Events of one stream between two snapshots of it: a hydration reads about as many, and one state.
     pub snapshot_every: u64,
     /// Events read from the log at once, at most.
@@ -59,6 +62,7 @@ impl Default for Settings {
             batch_max: 5_000,
             accounts_max: 1_000_000,
             keys_max: 500_000,
+            filter_bits: 1 << 28,
             snapshot_every: 500,
             page_events: PAGE_EVENTS,
         }

@@ -8,6 +8,7 @@ mod append;
 mod core;
 mod decide;
 mod epochs;
+mod filter;
 mod hydrate;
 mod ledger;
 mod lot;

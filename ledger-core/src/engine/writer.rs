@@ -15,6 +15,7 @@ use crate::time::{Clock, Timestamp};
 use super::append::Append;
 use super::core::Core;
 use super::epochs::{Offers, SeedVault};
+use super::filter::Filter;
 use super::ledger::{Context, Parts, Settings, Stopped, SubmitError};
 use super::lot::{Lot, Outcome, Received, Work};
 use super::snapshots::Snapshots;
@@ -50,6 +51,7 @@ pub(super) struct Writer {
     /// When the lease was last renewed, by the time the request was sent.
     pub(super) renewed: Instant,
     pub(super) snapshots: Snapshots,
+    pub(super) filter: Arc<Filter>,
     pub(super) head: watch::Sender<Position>,
     pub(super) healthy: watch::Sender<bool>,
 }
@@ -70,6 +72,7 @@ impl Writer {
             accounts: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
             campaigns: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
             shared,
+            filter: Filter::new(settings.filter_bits),
             settings,
             campaigns_loaded: false,
             offers: Offers::default(),
@@ -88,6 +91,7 @@ impl Writer {
         let head = self.log.lease(&self.settings.holder, None).await?;
         self.shared.lock().staging.head = head;
         self.head.send_replace(head.position);
+        self.filter.fill(Arc::clone(&self.log));
         self.hydrate_campaigns().await
     }
 

@@ -340,6 +340,13 @@ pub trait EventLog: Send + Sync {
     /// The events that carry these keys; keys that the log does not have are absent.
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError>;
 
+    /// Up to `limit` keys after this one, in order; fewer are all there are. What is appended meanwhile may be missing.
+    async fn transaction_keys(
+        &self,
+        after: Option<&TransactionKey>,
+        limit: usize,
+    ) -> Result<Vec<TransactionKey>, LogError>;
+
     /// Up to `limit` events after `position`, in order. Empty at the end.
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError>;
 

@@ -37,6 +37,7 @@ struct Plan {
     forgetful: usize,
     failing_leases: usize,
     failing_reads: usize,
+    hidden_keys: bool,
 }
 
 impl Faults {
@@ -58,6 +59,11 @@ impl Faults {
         self.plan().forgetful += times;
     }
 
+    /// From now on `transaction_keys` finds nothing.
+    pub fn hide_keys(&self) {
+        self.plan().hidden_keys = true;
+    }
+
     /// The next `times` calls of `lease` fail for the moment.
     pub fn fail_leases(&self, times: usize) {
         self.plan().failing_leases += times;
@@ -74,6 +80,10 @@ impl Faults {
 
     pub(super) fn forgets_keys(&self) -> bool {
         take_one(&mut self.plan().forgetful)
+    }
+
+    pub(super) fn hides_keys(&self) -> bool {
+        self.plan().hidden_keys
     }
 
     pub(super) fn fails_lease(&self) -> bool {

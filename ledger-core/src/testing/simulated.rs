@@ -227,6 +227,21 @@ impl EventLog for SimulatedLog {
         Ok(found.map(|&index| data.events[index].clone()).collect())
     }
 
+    /// Read in the background, so no planned fault is spent on it.
+    async fn transaction_keys(
+        &self,
+        after: Option<&TransactionKey>,
+        limit: usize,
+    ) -> Result<Vec<TransactionKey>, LogError> {
+        let hides = self.disk.faults.hides_keys();
+        let data = self.data();
+        let mut keys: Vec<_> =
+            data.keys.keys().filter(|key| !hides && after.is_none_or(|after| *key > after)).copied().collect();
+        keys.sort_unstable();
+        keys.truncate(limit);
+        Ok(keys)
+    }
+
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
         let data = self.read()?;
         let start = usize::try_from(position.0).unwrap_or(usize::MAX);

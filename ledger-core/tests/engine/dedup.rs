@@ -184,6 +184,50 @@ async fn a_key_that_memory_did_not_know_makes_a_duplicate_and_spares_its_neighbo
 }
 
 #[tokio::test(start_paused = true)]
+async fn new_lines_are_not_looked_up_once_the_known_keys_have_been_read() {
+    let world = World::new();
+    let (mut node, log) = world.with(terms(|_| {})).await;
+    let mut originals = node.take(&rows(0..20)).await;
+    node.stop().await;
+    let tap = TapLog::new(Arc::new(log.reopen()));
+    node = world.start_with(Arc::clone(&tap) as _, tiny()).await;
+    tap.keys_read().await;
+    let pending = with(&row("p-1", "anna"), "status", "pending");
+    node.take(&[pending, with(&row("b-1", "anna"), "pending_transaction_id", "p-1")]).await;
+    assert!(tap.looked_up() >= 2, "what the append would not find out is always looked up");
+    let before = tap.looked_up();
+    originals.extend(node.take(&rows(20..40)).await);
+    let new = tap.looked_up() - before;
+    assert!(new < 20, "{new} of 20 new lines were looked up");
+    for (row, original) in rows(0..40).iter().zip(&originals) {
+        assert_eq!(node.one(row).await, duplicate_of(original.as_ref().unwrap()));
+    }
+    assert_eq!(tap.calls()[1], 2, "no repeat had to be found out by an append");
+    sound(&log.events(), &*world.seeds);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_was_taken_for_new_makes_a_duplicate() {
+    let world = World::new();
+    let (mut node, log) = world.with(terms(|_| {})).await;
+    let first = node.one(&row("tx-1", "anna")).await.unwrap();
+    node.one(&row("p-1", "anna")).await.unwrap();
+    node.stop().await;
+    log.faults().hide_keys();
+    let tap = TapLog::new(Arc::new(log.reopen()));
+    node = world.start(Arc::clone(&tap) as _).await;
+    tap.keys_read().await;
+    let answers = node.take(&[row("tx-0", "ben"), row("tx-1", "anna")]).await;
+    assert_eq!(tap.calls()[1], 2, "the append that was refused, the one that landed");
+    assert_eq!(answers[1], duplicate_of(&first));
+    assert_eq!(answers[0].as_ref().unwrap().result, RowResult::Accepted);
+    // No append would find this out.
+    let renamed = with(&row("b-1", "anna"), "pending_transaction_id", "p-1");
+    assert_eq!(node.one(&renamed).await.unwrap().result, RowResult::Linked);
+    sound(&log.events(), &*world.seeds);
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_callers_at_once_get_their_own_answers_in_order() {
     let world = World::new();
     let (node, log) = world.with(terms(|_| {})).await;

@@ -40,6 +40,9 @@ fn plan(log: &SimulatedLog, dice: &mut Dice) {
         log.faults().after(dice.below(4), fault);
     }
     log.faults().forget_keys(dice.below(3));
+    if dice.below(2) == 0 {
+        log.faults().hide_keys();
+    }
     log.faults().fail_leases(dice.below(8));
     log.faults().fail_reads(dice.below(4));
 }

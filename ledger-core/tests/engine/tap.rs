@@ -20,6 +20,8 @@ pub(crate) struct TapLog {
     calls: [AtomicUsize; 3],
     lease_ttl: Option<Duration>,
     read_of_streams: AtomicUsize,
+    looked_up: AtomicUsize,
+    keys_read: AtomicBool,
     /// Appends wait while it is shut; how many are waiting.
     gate: Mutex<(bool, usize)>,
     moved: Condvar,
@@ -41,6 +43,8 @@ impl TapLog {
             appends: Mutex::default(),
             hydrated: Mutex::default(),
             read_of_streams: AtomicUsize::new(0),
+            looked_up: AtomicUsize::new(0),
+            keys_read: AtomicBool::new(false),
             gate: Mutex::default(),
             moved: Condvar::new(),
             panic_after_append: AtomicBool::new(false),
@@ -70,6 +74,23 @@ impl TapLog {
     /// How many events were read stream by stream.
     pub(crate) fn read_of_streams(&self) -> usize {
         self.read_of_streams.load(Ordering::SeqCst)
+    }
+
+    /// How many keys were looked up.
+    pub(crate) fn looked_up(&self) -> usize {
+        self.looked_up.load(Ordering::SeqCst)
+    }
+
+    /// Waits until the log's keys have been read, all of them.
+    pub(crate) async fn keys_read(&self) {
+        for _ in 0..1_000 {
+            if self.keys_read.load(Ordering::SeqCst) {
+                // Whoever asked has them in the same go.
+                return tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("the keys were never read");
     }
 
     pub(crate) fn shut(&self) {
@@ -167,7 +188,18 @@ impl EventLog for TapLog {
     }
 
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        self.looked_up.fetch_add(keys.len(), Ordering::SeqCst);
         self.inner.find_transactions(keys).await
+    }
+
+    async fn transaction_keys(
+        &self,
+        after: Option<&TransactionKey>,
+        limit: usize,
+    ) -> Result<Vec<TransactionKey>, LogError> {
+        let keys = self.inner.transaction_keys(after, limit).await?;
+        self.keys_read.fetch_or(keys.len() < limit, Ordering::SeqCst);
+        Ok(keys)
     }
 
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {

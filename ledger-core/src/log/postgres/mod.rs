@@ -246,6 +246,15 @@ impl EventLog for PostgresLog {
         rows::events(&lookup.client.query(&lookup.find, &[&keys]).await.map_err(failed("find transactions"))?)
     }
 
+    async fn transaction_keys(
+        &self,
+        after: Option<&TransactionKey>,
+        limit: usize,
+    ) -> Result<Vec<TransactionKey>, LogError> {
+        let after = after.map_or([].as_slice(), |key| &key.0);
+        rows::keys(&self.query(rows::KEYS, &[&after, &rows::limit(limit)]).await?)
+    }
+
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
         let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(position.0), &rows::limit(limit)];
         let events = rows::events(&self.query(rows::AFTER, &parameters).await?)?;

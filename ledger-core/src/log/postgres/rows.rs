@@ -71,6 +71,10 @@ pub(super) const OF_KEYS: &str = concat!(
      ) AS e"
 );
 
+/// In the order of the index, which holds all that is asked for.
+pub(super) const KEYS: &str = "SELECT transaction_key FROM ledger.events \
+     WHERE transaction_key IS NOT NULL AND transaction_key > $1 ORDER BY transaction_key LIMIT $2";
+
 /// From id to id: a few campaigns may own millions of events.
 pub(super) const STREAM_IDS: &str = "WITH RECURSIVE ids (id) AS ( \
          SELECT min(aggregate_id) FROM ledger.events WHERE aggregate_type = $1 \
@@ -113,6 +117,13 @@ pub(super) fn events(rows: &[Row]) -> Result<Vec<StoredEvent>, LogError> {
         events.push(event);
     }
     Ok(events)
+}
+
+pub(super) fn keys(rows: &[Row]) -> Result<Vec<TransactionKey>, LogError> {
+    let key = |row: &Row| -> Result<TransactionKey, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(TransactionKey(row.try_get::<_, &[u8]>(0)?.try_into()?))
+    };
+    rows.iter().map(|row| key(row).map_err(|e| unreadable("a transaction key", &*e))).collect()
 }
 
 fn event(

@@ -182,6 +182,15 @@ impl EventLog for SqliteLog {
         rows::find_transactions(&lock(&self.inner.lookup), keys)
     }
 
+    async fn transaction_keys(
+        &self,
+        after: Option<&TransactionKey>,
+        limit: usize,
+    ) -> Result<Vec<TransactionKey>, LogError> {
+        let after = after.copied();
+        self.read(move |connection| rows::transaction_keys(connection, after, limit)).await
+    }
+
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
         self.read(move |connection| rows::read_after(connection, position, limit)).await
     }

@@ -226,6 +226,23 @@ pub(super) fn find_transactions(
     })
 }
 
+/// In the order of the index, which holds all that is asked for.
+pub(super) fn transaction_keys(
+    connection: &Connection,
+    after: Option<TransactionKey>,
+    limit: usize,
+) -> Result<Vec<TransactionKey>, LogError> {
+    const KEYS: &str = "SELECT transaction_key FROM events \
+         WHERE transaction_key IS NOT NULL AND transaction_key > ?1 ORDER BY transaction_key LIMIT ?2";
+    let after = after.map_or(vec![], |key| key.0.to_vec());
+    let read = || {
+        let mut statement = connection.prepare_cached(KEYS)?;
+        let keys = statement.query_map(params![after, limit], |row| row.get(0).map(TransactionKey))?;
+        keys.collect::<Result<Vec<_>, _>>()
+    };
+    read().map_err(store("read transaction keys"))
+}
+
 /// The ids of one type. Steps from id to id: a few campaigns may own millions of events.
 pub(super) fn stream_ids(
     connection: &Connection,

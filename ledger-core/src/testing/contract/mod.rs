@@ -38,6 +38,7 @@ pub async fn holds<P: Place>(fresh: impl AsyncFn() -> P) {
     reading::streams_are_hydrated_from_their_snapshots(&fresh().await).await;
     reading::stream_ids_are_sorted_and_of_one_type(&fresh().await).await;
     reading::transactions_are_found_by_key(&fresh().await).await;
+    reading::transaction_keys_are_read_in_order_and_pages_join(&fresh().await).await;
     writing::an_append_elsewhere_than_at_the_head_is_fenced(&fresh().await).await;
     writing::a_new_lease_fences_the_old_writer(&fresh().await).await;
     writing::a_lease_is_renewed_and_given_back(&fresh().await).await;

@@ -18,6 +18,7 @@ pub(super) async fn an_empty_log_is_empty(place: &impl Place) {
     assert_eq!(log.load_streams(&[], 9).await.unwrap(), []);
     assert_eq!(log.stream_ids(StreamType::Account).await.unwrap(), []);
     assert_eq!(log.find_transactions(&[TransactionKey([0; 16])]).await.unwrap(), []);
+    assert_eq!(log.transaction_keys(None, 10).await.unwrap(), []);
     let head = lease(&log).await;
     assert_eq!(head, Head { epoch: 1, ..Head::default() });
     assert_eq!(log.head().await.unwrap(), head, "a lease is on record");
@@ -140,6 +141,22 @@ pub(super) async fn transactions_are_found_by_key(place: &impl Place) {
     found.sort_by_key(|event| event.position);
     assert_eq!(found, [one, two]);
     assert_eq!(log.find_transactions(&[]).await.unwrap(), []);
+}
+
+pub(super) async fn transaction_keys_are_read_in_order_and_pages_join(place: &impl Place) {
+    let log = place.open().await;
+    let epoch = lease(&log).await.epoch;
+    let mut history = History::default();
+    let numbers = [7, 0, u128::MAX, 1 << 127, 3];
+    let mut events: Vec<_> = numbers.iter().map(|&n| history.keyed(&stream("a"), n)).collect();
+    events.push(history.event(&stream("a")));
+    log.append(&history.batch(epoch, events)).await.unwrap();
+    let keys = [0, 3, 7, 1 << 127, u128::MAX].map(|n| TransactionKey(n.to_be_bytes()));
+    assert_eq!(log.transaction_keys(None, 9).await.unwrap(), keys);
+    assert_eq!(log.transaction_keys(None, 2).await.unwrap(), keys[..2]);
+    assert_eq!(log.transaction_keys(Some(&keys[1]), 2).await.unwrap(), keys[2..4]);
+    assert_eq!(log.transaction_keys(Some(&keys[3]), 2).await.unwrap(), keys[4..]);
+    assert_eq!(log.transaction_keys(Some(&keys[4]), 2).await.unwrap(), []);
 }
 
 pub(super) async fn readers_see_a_growing_prefix(place: &impl Place) {

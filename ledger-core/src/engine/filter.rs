@@ -1,0 +1,119 @@
+//! Which transaction keys are surely not in the log, so that lines seen for the first time, which nearly all are,
+//! cost no look into it.
+//!
+//! A key of this writer's is put in when it is decided, those of before are read from the log in the background;
+//! until that has ended every key may be known. What is wrongly taken for new is caught by the log's unique index,
+//! and decided again as the repeat it is.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use fastbloom::AtomicBloomFilter;
+
+use crate::ids::TransactionKey;
+use crate::log::{EventLog, LogError};
+
+/// Right for a sixth as many keys as there are bits.
+const HASHES: u32 = 5;
+/// Keys read at once.
+const PAGE: usize = 4_096;
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(super) struct Filter {
+    keys: AtomicBloomFilter,
+    /// All keys of the log are in it.
+    complete: AtomicBool,
+}
+
+impl Filter {
+    /// Empty: until it is filled, every key may be known.
+    pub(super) fn new(bits: usize) -> Arc<Filter> {
+        let keys = AtomicBloomFilter::with_num_bits(bits).hashes(HASHES);
+        Arc::new(Filter { keys, complete: AtomicBool::new(false) })
+    }
+
+    /// Reads the log's keys in the background, until all are in or the writer is gone. To be called once the writer
+    /// has the lease: only its own keys come after those that are read.
+    pub(super) fn fill(self: &Arc<Filter>, log: Arc<dyn EventLog>) {
+        tokio::spawn(fill(log, Arc::downgrade(self)));
+    }
+
+    pub(super) fn insert(&self, key: &TransactionKey) {
+        self.keys.insert_hash(hash(key));
+    }
+
+    /// Whether the log may have this key.
+    pub(super) fn may_have(&self, key: &TransactionKey) -> bool {
+        !self.complete.load(Ordering::Acquire) || self.keys.contains_hash(hash(key))
+    }
+}
+
+/// A key is the beginning of a SHA-256: any part of it is a hash.
+fn hash(key: &TransactionKey) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = key.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+async fn fill(log: Arc<dyn EventLog>, filter: Weak<Filter>) {
+    let mut after = None;
+    loop {
+        let page = log.transaction_keys(after.as_ref(), PAGE).await;
+        let Some(filter) = filter.upgrade() else { return };
+        match page {
+            Ok(keys) => {
+                keys.iter().for_each(|key| filter.insert(key));
+                if keys.len() < PAGE {
+                    filter.complete.store(true, Ordering::Release);
+                    return;
+                }
+                after = keys.last().copied();
+            }
+            Err(error) if error.transient() => tokio::time::sleep(RETRY).await,
+            Err(error) => return give_up(&error),
+        }
+    }
+}
+
+/// Nothing is lost but speed: every line is looked up, as before.
+fn give_up(error: &LogError) {
+    let error = error as &dyn std::error::Error;
+    tracing::error!(error, "the known keys cannot be read; every line is looked up in the log");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{History, SimulatedLog};
+
+    fn key(n: u128) -> TransactionKey {
+        TransactionKey((n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_knows_the_logs_keys_and_ours_and_hardly_any_others() {
+        let log = Arc::new(SimulatedLog::new());
+        let head = log.lease("test", None).await.unwrap();
+        let mut history = History::default();
+        let stream = crate::testing::stream("a");
+        let many = 2 * PAGE as u128 + 1;
+        let events = (0..many)
+            .map(|n| {
+                let mut event = history.event(&stream);
+                event.transaction_key = Some(key(n));
+                event
+            })
+            .collect();
+        log.append(&history.batch(head.epoch, events)).await.unwrap();
+        let filter = Filter::new(1 << 18);
+        filter.insert(&key(many));
+        assert!(filter.may_have(&key(many + 1)), "anything, as long as the log has not been read");
+        filter.fill(log);
+        while !filter.complete.load(Ordering::Acquire) {
+            tokio::task::yield_now().await;
+        }
+        assert!((0..=many).all(|n| filter.may_have(&key(n))));
+        let taken = (many + 1..many + 10_001).filter(|n| filter.may_have(&key(*n))).count();
+        assert!(taken < 50, "{taken} of 10,000 new keys");
+    }
+}
