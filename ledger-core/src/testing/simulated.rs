@@ -235,8 +235,12 @@ impl EventLog for SimulatedLog {
     ) -> Result<Vec<TransactionKey>, LogError> {
         let hides = self.disk.faults.hides_keys();
         let data = self.data();
-        let mut keys: Vec<_> =
-            data.keys.keys().filter(|key| !hides && after.is_none_or(|after| *key > after)).copied().collect();
+        let mut keys: Vec<_> = data
+            .keys
+            .keys()
+            .filter(|key| !hides && after.is_none_or(|after| *key > after))
+            .copied()
+            .collect();
         keys.sort_unstable();
         keys.truncate(limit);
         Ok(keys)

@@ -6,7 +6,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use ledger_core::campaign::terms::Terms;
+use ledger_core::account::AccountEvent;
+use ledger_core::account::event::Considered;
+use ledger_core::campaign::terms::{RuleCode, Terms};
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignEvent, CampaignRejection};
 use ledger_core::draw::beacon::{BeaconError, BeaconSpec, QUICKNET};
 use ledger_core::draw::{self, Seed};
@@ -20,7 +22,7 @@ use ledger_core::testing::SimulatedLog;
 use ledger_core::time::{Epoch, SECOND_MICROS, Timestamp};
 use serde_json::Value;
 
-use crate::check::{campaign_events, draws, sound};
+use crate::check::{account_events, campaign_events, draws, sound};
 use crate::epochs::run_resume;
 use crate::world::{Node, World, campaign_id, rows, terms, with};
 
@@ -187,6 +189,39 @@ async fn lines_that_waited_for_hours_are_decided_once_the_beacon_is_there() {
     stop.send_replace(true);
     running.await.unwrap();
     sound(&log.events(), &*world.seeds);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_beacon_that_never_comes_is_too_late_once_the_grace_is_over() {
+    let (world, node, log) = started().await;
+    node.take(&purchases(3)).await;
+    let grace_ends = today().closes_at().plus_micros(2 * 24 * 3_600 * SECOND_MICROS);
+    world.clock.set(grace_ends.plus_micros(-1));
+    let last = with(&purchases(4)[3], "account_id", "anna");
+    assert_eq!(node.one(&last).await.unwrap().result, RowResult::Deferred, "the beacon may still come");
+    world.clock.set(grace_ends);
+    run_resume(&world, &node, &log, |events| decided(events).len() == 4).await;
+    for considered in decided(&log.events()) {
+        let [campaign] = &considered[..] else { panic!("one campaign") };
+        assert_eq!(campaign.failed, [RuleCode::TooLate]);
+    }
+    assert_eq!((opened(&log.events()), draws(&log.events()).count()), (vec![], 0));
+    // Even if it comes now.
+    let honest = Source::that_says(Ok(recorded(ROUND)));
+    assert_eq!(step(&node, &[&honest]).open_due().await.unwrap(), 1);
+    let after = with(&purchases(5)[4], "account_id", "anna");
+    assert_eq!(node.one(&after).await.unwrap().result, RowResult::Accepted);
+    assert_eq!(draws(&log.events()).count(), 0, "nothing draws in it any more");
+    sound(&log.events(), &*world.seeds);
+}
+
+/// What was considered for each line that was decided.
+fn decided(events: &[StoredEvent]) -> Vec<Vec<Considered>> {
+    let considered = |event| match event {
+        AccountEvent::TransactionEvaluated { considered, .. } => Some(considered),
+        _ => None,
+    };
+    account_events(events).into_iter().filter_map(considered).collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -176,7 +176,7 @@ impl RuleCode {
             RuleCode::AmountTooSmall => "This purchase was below the minimum amount.",
             RuleCode::AmountTooLarge => "This purchase was above the maximum amount.",
             RuleCode::WinsPerDay => "You had already won as often as one can on that day.",
-            RuleCode::TooLate => "Your bank told us of this purchase after the day's draw was settled.",
+            RuleCode::TooLate => "The draw of that day was over before this purchase could enter it.",
             RuleCode::NoEpoch => "There was no draw on the day of this purchase.",
             RuleCode::EpochHalted => "The draw of that day was stopped.",
             RuleCode::RuleError => "We could not check one of the campaign's conditions.",
@@ -207,7 +207,9 @@ impl RuleCode {
             RuleCode::AmountTooSmall => "amount.minor is below terms.rules.amount_min_minor",
             RuleCode::AmountTooLarge => "amount.minor is above terms.rules.amount_max_minor",
             RuleCode::WinsPerDay => "terms.rules.wins_per_day reached on the campaign-local day of booking",
-            RuleCode::TooLate => "recorded after the epoch's grace was over",
+            RuleCode::TooLate => {
+                "decided after the epoch's grace was over: recorded late, or its beacon never came"
+            }
             RuleCode::NoEpoch => "booked on a day before the campaign's first scheduled epoch",
             RuleCode::EpochHalted => "the epoch of the booking day is halted",
             RuleCode::RuleError => {
