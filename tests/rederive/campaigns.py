@@ -1,4 +1,6 @@
 """Campaigns as the log derives them, place by place: terms and their versions, budget, inventory, epochs."""
+import json
+
 import beacon
 from clock import DAY, micros_of, start_of
 from draw1 import WHOLE, commitment, epoch_key, merkle_root, table_hash
@@ -13,6 +15,8 @@ class Campaign:
         self.latest = 0  # the last that was written
         self.started = self.paused = self.ended = False
         self.funded = self.spent = 0
+        self.fundings = {}  # by reference: amount and proposer, None once it is funded
+        self.funded_alone = 0  # by one person each since two last agreed
         self.returned = 0  # by reversals
         self.returned_recorded = 0  # of these, what counts for epochs that open
         self.drift = 0  # where a recorded budget_left differed: one fault is named once, not at every draw after it
@@ -62,9 +66,10 @@ class Campaigns:
             campaign.paused = kind == "CampaignPaused"
         elif kind == "CampaignEnded":
             campaign.ended = True
+        elif kind == "FundingProposed":
+            campaign.fundings[fact["reference"]] = fact["amount"], fact["by"]
         elif kind == "BudgetFunded":
-            campaign.funded += fact["amount"]["minor"]
-            self.findings.compare(place, "funded_minor", campaign.funded, fact["funded_minor"])
+            self.funded(place, event, campaign, fact)
         elif kind == "BudgetSpent":
             self.spent(place, campaign, fact)
         elif kind == "EpochScheduled":
@@ -90,6 +95,28 @@ class Campaigns:
             self.findings.add(place, "approved", f"somebody else than {author}, who wrote it", approver)
         if fact["version"] in campaign.terms:
             campaign.version = fact["version"]
+
+    def funded(self, place, event, campaign, fact):
+        """The budget of the terms with the start, the rest by reference; above the terms' limit by two people."""
+        reference, amount, terms = fact.get("reference", ""), fact["amount"], campaign.in_force()
+        campaign.funded += amount["minor"]
+        self.findings.compare(place, "funded_minor", campaign.funded, fact["funded_minor"])
+        proposed = campaign.fundings.get(reference, ())
+        campaign.fundings[reference] = None
+        if proposed is None:
+            self.findings.add(place, "funded_once", f"{reference!r} once", "again")
+        elif not reference:
+            self.findings.compare(place, "funded", terms["budget"], amount)
+        elif proposed:
+            self.findings.compare(place, "funded", proposed[0], amount)
+            if json.loads(event["metadata"])["actor"] == proposed[1]:
+                self.findings.add(place, "funded_by", f"somebody else than {proposed[1]}", proposed[1])
+            campaign.funded_alone = 0
+        else:
+            campaign.funded_alone += amount["minor"]
+            limit = terms.get("funding_limit_minor")
+            if limit is not None and campaign.funded_alone > limit:
+                self.findings.add(place, "funded_by", f"two people above {limit}", "one")
 
     def spent(self, place, campaign, fact):
         """Running totals after a batch; of tiers, those it names."""

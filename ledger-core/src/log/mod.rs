@@ -124,6 +124,17 @@ pub struct StoredEvent {
     pub hash: Digest,
 }
 
+impl StoredEvent {
+    /// Who did it, as its metadata say.
+    pub fn actor(&self) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Metadata {
+            actor: String,
+        }
+        serde_json::from_slice::<Metadata>(&self.metadata).ok().map(|metadata| metadata.actor)
+    }
+}
+
 /// Where the log stands and who may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::check::{audited, sound};
 use crate::draws::{checks, edit};
 use crate::tampering::{first, rehash};
-use crate::world::{World, at, campaign_id, context, epoch, row, rows, terms, with};
+use crate::world::{World, at, campaign_id, context, epoch, gbp, row, rows, terms, with};
 
 /// What the audit finds of these events with one of them changed, under a chain made to fit.
 fn changed(events: &[StoredEvent], n: usize, change: impl FnOnce(&mut Value)) -> Report {
@@ -89,6 +89,46 @@ async fn an_epoch_follows_the_terms_in_force() {
         }
     });
     named(&report, last, "prize_table");
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_that_nobody_else_agreed_to_is_found() {
+    let world = World::seeded(5);
+    let (node, log) = world.with(terms(|terms| terms["funding_limit_minor"] = json!(100))).await;
+    let fund = async |by: &str, reference: &str, minor| {
+        let kind = CampaignCommandKind::Fund { amount: gbp(minor), reference: reference.into() };
+        node.campaign_by(by, &campaign_id(), kind).await.unwrap();
+    };
+    fund("carol", "po-1", 60).await;
+    fund("carol", "po-2", 500).await;
+    let approve = CampaignCommandKind::ApproveFunding { reference: "po-2".into() };
+    node.campaign_by("dave", &campaign_id(), approve).await.unwrap();
+    let events = log.events();
+    assert_eq!(checks(&audited(&events, None)), [""; 0]);
+    let at = |reference: &str| {
+        let named = |event: &Value| event["BudgetFunded"]["reference"].as_str() == Some(reference);
+        events.iter().position(|e| named(&serde_json::from_slice(&e.payload).unwrap())).unwrap()
+    };
+    let (alone, agreed) = (at("po-1"), at("po-2"));
+    // The second person is the first one's other name in the metadata.
+    let mut by_one = events.clone();
+    by_one[agreed].metadata = Arc::clone(&events[alone].metadata);
+    rehash(&mut by_one);
+    assert_eq!(named(&audited(&by_one, None), agreed, "funded_by"), "somebody else than carol");
+    // Nobody proposed it; then 60 and 500 are one person's.
+    let mut unproposed = events.clone();
+    let proposal = first(&events, "FundingProposed");
+    unproposed.remove(proposal);
+    rehash(&mut unproposed);
+    assert_eq!(named(&audited(&unproposed, None), agreed - 1, "funded_by"), "two people above 100");
+    // Another sum than the one that was proposed, than the one of the terms, and the same twice.
+    let minor =
+        |n, minor: i64| changed(&events, n, |event| event["BudgetFunded"]["amount"]["minor"] = json!(minor));
+    named(&minor(agreed, 501), agreed, "funded");
+    let start = first(&events, "BudgetFunded");
+    named(&minor(start, 7), start, "funded");
+    let twice = changed(&events, agreed, |event| event["BudgetFunded"]["reference"] = json!("po-1"));
+    named(&twice, agreed, "funded_once");
 }
 
 #[tokio::test(start_paused = true)]

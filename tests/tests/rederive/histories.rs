@@ -83,8 +83,8 @@ pub(crate) async fn two_campaigns(home: &Home, lines_a_day: usize, third: bool) 
     }
     world.resume().await;
     let amount = Money::new(minor(lines_a_day) * 12, Currency::from_code("GBP").unwrap()).unwrap();
-    let fund = CampaignCommandKind::Fund { amount, reference: "po-17".into() };
-    world.ask("alice", "everyday", fund).await;
+    world.ask("alice", "everyday", CampaignCommandKind::Fund { amount, reference: "po-17".into() }).await;
+    world.ask("dave", "everyday", CampaignCommandKind::ApproveFunding { reference: "po-17".into() }).await;
     morning_to_evening(&mut world, day(1), lines_a_day).await;
 
     // Sunday: halted for good, as far as the second campaign goes.
@@ -140,7 +140,7 @@ fn everyday(lines_a_day: usize) -> Value {
             { "name": "share", "odds_ppb": 100_000_000, "prize": { "share_bps": 300, "max": 60 } },
         ] },
         "inventory": { "big": lines_a_day / 100 },
-        "budget": { "minor": lines_a_day * 8, "currency": "GBP" }, "grace_days": 1,
+        "budget": { "minor": lines_a_day * 8, "currency": "GBP" }, "funding_limit_minor": 100, "grace_days": 1,
     })
 }
 

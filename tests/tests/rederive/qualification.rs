@@ -246,6 +246,14 @@ fn wrong_campaigns(events: &mut [StoredEvent]) -> Named {
         spent["tier_wins"]["big"] = json!(1);
     });
     change("resumed", "EpochResumed", 0, &|resumed| resumed["by"] = resumed["proposed_by"].clone());
+    // Agreed to by whoever proposed it, and another sum.
+    change("funded", "BudgetFunded", 0, &|_| {});
+    change("funded_by", "BudgetFunded", 0, &|_| {});
+    let proposed = events.iter_mut().find(|event| event.event_type == "FundingProposed").unwrap();
+    edit(proposed, |event| {
+        event["FundingProposed"]["by"] = json!("dave");
+        event["FundingProposed"]["amount"]["minor"] = json!(1);
+    });
     named
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::check::Drawn;
 use super::epoch::EpochBook;
 use super::findings::{Findings, Place};
+use super::funding::Fundings;
 use super::seeds::Seeds;
 use super::versions::Versions;
 use super::{Counts, OpenDetails, Win};
@@ -24,6 +25,7 @@ pub(super) struct Book {
     pub(super) versions: Versions,
     /// `None` before it starts.
     pub(super) standing: Option<Standing>,
+    fundings: Fundings,
     funded_minor: i128,
     /// All wins so far, in order of the log.
     pub(super) spent_minor: i128,
@@ -87,6 +89,7 @@ impl Book {
     ) {
         let place = &Place::of(stored, None);
         self.versions.named(place, event, findings);
+        self.fundings.take(stored, self.versions.in_force().map(|(_, terms)| &**terms), event, findings);
         match event {
             CampaignEvent::CampaignDrafted { version, terms, by }
             | CampaignEvent::CampaignRevised { version, terms, by } => {

@@ -2,7 +2,7 @@
 //!
 //! [`Seeds`] are gathered first, from the campaigns' streams: a draw stands in the log long before its seed. Then
 //! [`DrawAudit::take`] follows the log event by event: [`versions`] derives which terms were in force at that place,
-//! [`book`] what each campaign's budget was, [`epoch`] what its days were; [`asked`] compares the campaigns that a line
+//! [`book`] what each campaign's budget was, [`funding`] who put it in, [`epoch`] what its days were; [`asked`] compares the campaigns that a line
 //! was asked of with them, [`check`] one draw. Money is minor units, odds parts per 10^9.
 //!
 //! Memory: 32 bytes for every entry ever drawn (each once), the same again until its epoch is closed, and a small
@@ -13,6 +13,7 @@ mod book;
 mod check;
 mod epoch;
 mod findings;
+mod funding;
 mod seeds;
 mod versions;
 

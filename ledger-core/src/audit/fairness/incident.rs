@@ -95,13 +95,12 @@ impl Incidents {
         if passed_over || payload["campaign_id"].as_str().is_some_and(|campaign| !of(campaign)) {
             return;
         }
-        let metadata: Value = serde_json::from_slice(&stored.metadata).unwrap_or_default();
         let incident = Incident {
             position: stored.position.to_string(),
             recorded_at: stored.recorded_at,
             stream: stored.stream.to_string(),
             event: name.into(),
-            actor: metadata["actor"].as_str().unwrap_or_default().into(),
+            actor: stored.actor().unwrap_or_default(),
             epoch: word("epoch"),
             reason,
             details: details(name, payload),
