@@ -51,8 +51,8 @@ impl Filter {
 
 /// A key is the beginning of a SHA-256: any part of it is a hash.
 fn hash(key: &TransactionKey) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = key.0;
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let (half, _) = key.0.split_first_chunk().expect("a key has 16 bytes");
+    u64::from_be_bytes(*half)
 }
 
 async fn fill(log: Arc<dyn EventLog>, filter: Weak<Filter>) {
@@ -62,7 +62,9 @@ async fn fill(log: Arc<dyn EventLog>, filter: Weak<Filter>) {
         let Some(filter) = filter.upgrade() else { return };
         match page {
             Ok(keys) => {
-                keys.iter().for_each(|key| filter.insert(key));
+                for key in &keys {
+                    filter.insert(key);
+                }
                 if keys.len() < PAGE {
                     filter.complete.store(true, Ordering::Release);
                     return;
