@@ -3,6 +3,7 @@
 
 mod accounts;
 mod campaigns;
+mod commands;
 mod metrics;
 mod production;
 mod seeds;

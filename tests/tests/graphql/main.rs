@@ -1,10 +1,12 @@
 //! What apps and auditors see of real data.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod explained;
+
 use std::collections::BTreeSet;
 
 use rewardhub_tests::rows::{CERTAIN, campaign, purchase};
-use rewardhub_tests::{Home, PATIENCE, Sandbox, text};
+use rewardhub_tests::{Home, PATIENCE, Sandbox};
 use serde_json::{Value, json};
 
 const REWARDS: &str = "query($id: ID, $min: String) { rewardAccount(accountId: $id, minPosition: $min) { \
@@ -294,86 +296,6 @@ fn paging_gives_each_transaction_once_and_in_order() {
     assert!(sandbox.ask(&token, deep, json!({}))["errors"].is_array());
 }
 
-/// In the words of the campaign's own rules, the same from GraphQL and from the command line.
-#[test]
-fn a_named_rule_is_explained_in_its_own_words() {
-    let home = Home::new();
-    let rules = "rules:\n  - { code: too_dear, customer: Only small treats take part., amount_max_minor: 1000 }\n  \
-                 - { code: new_merchant, first_purchase_at_merchant: true }\n";
-    home.start_campaign("sure", &(campaign("sure", CERTAIN, 250, 1_000_000) + rules));
-    let sandbox = home.serve();
-    let small = |id: &str| {
-        let mut row = purchase(id, "cus_a");
-        row["amount"]["minor"] = json!("300");
-        row
-    };
-    let answers = sandbox.send(&sandbox.feed(), &[purchase("dear", "cus_a"), small("small")]);
-    let answers = [answers, sandbox.send(&sandbox.feed(), &[purchase("both", "cus_a")])].concat();
-    let explained = |id: &str| home.run(&["explain", "acme-bank", id, "--json"]).expect_code(0).json();
-    let dear = explained("dear");
-    let staff = "sure version 1: amount.minor is above amount_max_minor 1000";
-    assert_eq!(dear["outcome"], "declined");
-    let expected =
-        json!([{ "code": "too_dear", "customer": "Only small treats take part.", "staff": staff }]);
-    assert_eq!(dear["reasons"], expected);
-    // The merchant is known from the line that was declined.
-    assert_eq!(explained("small")["reasons"][0]["code"], "new_merchant");
-    let token = sandbox.auditor();
-    let asked = json!({ "id": "cus_a", "min": answers[2]["position"] });
-    let account = sandbox.graphql(&token, REWARDS, asked)["rewardAccount"].take();
-    let lines = nodes(&account["transactions"]);
-    let both = lines.iter().find(|line| line["transactionId"] == "both").unwrap();
-    let reasons = both["decision"]["explanation"].as_array().unwrap();
-    let codes: Vec<_> = reasons.iter().map(|reason| reason["code"].as_str().unwrap()).collect();
-    assert_eq!(codes, ["too_dear", "new_merchant"]);
-    assert_eq!(
-        (&reasons[0]["message"], &reasons[0]["detail"]),
-        (&json!("Only small treats take part."), &json!(staff))
-    );
-    let unknown = home.run(&["explain", "acme-bank", "nobody"]);
-    assert_eq!(unknown.code, 1);
-}
-
-#[test]
-fn declines_and_waiting_lines_are_explained() {
-    let home = Home::new();
-    home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 1_000_000));
-    let sandbox = home.serve();
-    let edited = |id: &str, edit: fn(&mut Value)| {
-        let mut row = purchase(id, "cus_a");
-        edit(&mut row);
-        row
-    };
-    let rows = [
-        edited("no-merchant", |row| row["merchant"] = Value::Null),
-        edited("credit", |row| row["direction"] = json!("credit")),
-        edited("euros", |row| row["amount"]["currency"] = json!("EUR")),
-        edited("old", |row| row["booked_at"] = json!("2025-12-31T23:59:59Z")),
-        edited("pending", |row| row["status"] = json!("pending")),
-    ];
-    let answers = sandbox.send(&sandbox.feed(), &rows);
-    assert_eq!(answers[4]["result"], "deferred", "{answers:?}");
-    let token = sandbox.customer("cus_a");
-    let account =
-        sandbox.graphql(&token, REWARDS, json!({ "min": answers[4]["position"] }))["rewardAccount"].take();
-    let codes = |id: &str| -> Vec<String> {
-        let all = nodes(&account["transactions"]);
-        let line = all.iter().find(|t| t["transactionId"] == id).unwrap();
-        assert_eq!(line["decision"]["outcome"], "DECLINED", "{line}");
-        let reasons = line["decision"]["explanation"].as_array().unwrap();
-        assert!(reasons.iter().all(|r| !r["message"].as_str().unwrap().is_empty()));
-        reasons.iter().map(|r| r["code"].as_str().unwrap().to_owned()).collect()
-    };
-    assert!(codes("no-merchant").contains(&"no_merchant".into()));
-    assert!(codes("credit").contains(&"credit_transaction".into()));
-    assert!(codes("euros").contains(&"currency_mismatch".into()));
-    assert!(codes("old").contains(&"before_campaign".into()));
-    let pending =
-        nodes(&account["transactions"]).into_iter().find(|t| t["transactionId"] == "pending").unwrap();
-    assert_eq!(pending["decision"], Value::Null);
-    assert_eq!(account["rewards"]["nodes"], json!([]));
-}
-
 #[test]
 fn a_budget_is_never_exceeded() {
     let home = Home::new();
@@ -395,66 +317,5 @@ fn a_budget_is_never_exceeded() {
         "masked before the draw"
     );
     sandbox.stop();
-    home.replayed();
-}
-
-#[test]
-fn campaign_commands_say_what_is_wrong() {
-    let home = Home::new();
-    let yaml = campaign("sure", CERTAIN, 250, 1_000_000);
-    let create = |name: &str, text_of_file: &str| {
-        let file = home.write(name, text_of_file);
-        home.run(&["campaign", "create", text(&file)])
-    };
-    let unknown = create("unknown.yaml", &yaml.replace("budget:", "colour: red\nbudget:")).expect_code(1);
-    for words in ["unknown.yaml:10:1: ", "colour"] {
-        assert!(unknown.stderr.contains(words), "{words}: {}", unknown.stderr);
-    }
-    let odds = create("odds.yaml", &yaml.replace("1000000000", "1000000001")).expect_code(1);
-    assert!(odds.stderr.contains("prize_table.tiers"), "{}", odds.stderr);
-    for (field, from, to) in [
-        ("budget.currency", "1000000, currency: GBP", "1000000, currency: EUR"),
-        ("name", "name: Of the tests", "name: ' '"),
-        ("time_zone", "Europe/London", "Europe/Londinium"),
-        ("campaign_id", "campaign_id: sure", "campaign_id: ''"),
-    ] {
-        let refused = create("bad.yaml", &yaml.replace(from, to)).expect_code(1);
-        assert!(refused.stderr.contains(field), "{field}: {}", refused.stderr);
-    }
-    let missing = home.run(&["campaign", "create", "nowhere.yaml"]).expect_code(3);
-    assert!(missing.stderr.contains("cannot read nowhere.yaml"), "{}", missing.stderr);
-
-    create("good.yaml", &yaml).expect_code(0);
-    let early = home.run(&["campaign", "start", "sure"]).expect_code(1);
-    assert!(early.stderr.contains("campaign sure") && early.stderr.contains("approve"), "{}", early.stderr);
-    for action in
-        [&["approve", "none", "--version", "1"][..], &["start", "none"], &["end", "none"], &["show", "none"]]
-    {
-        let none = home.run(&[&["campaign"], action].concat()).expect_code(1);
-        assert!(none.stderr.contains("none"), "{action:?}: {}", none.stderr);
-    }
-    for action in
-        [&["approve", "sure"][..], &["halt-epoch", "sure", "today", "--reason", "odd"], &["destroy", "sure"]]
-    {
-        home.run(&[&["campaign"], action].concat()).expect_code(2);
-    }
-    let other = create("other.yaml", &yaml.replace("fixed: 250", "fixed: 251")).expect_code(1);
-    assert!(other.stderr.contains("sure"), "{}", other.stderr);
-
-    // The whole life, each step safe to repeat.
-    let alone = home.run(&["campaign", "approve", "sure", "--version", "1"]).expect_code(1);
-    assert!(alone.stderr.contains("somebody else has to approve it"), "{}", alone.stderr);
-    let approve = ["campaign", "approve", "sure", "--by", "bob", "--version", "1"];
-    assert_eq!(home.run(&approve).expect_code(0).stdout, "sure: done\n");
-    for action in ["start", "pause", "resume", "end"] {
-        let done = home.run(&["campaign", action, "sure"]).expect_code(0);
-        assert_eq!(done.stdout, "sure: done\n", "{action}");
-        let again = home.run(&["campaign", action, "sure"]).expect_code(0);
-        assert_eq!(again.stdout, "sure: it was so already\n", "{action}");
-    }
-    let shown = home.run(&["campaign", "show", "sure"]).expect_code(0).json();
-    assert_eq!((&shown["standing"], &shown["funded_minor"]), (&json!("ended"), &json!(1_000_000)));
-    assert_eq!(shown["terms"]["campaign_id"], "sure");
-    assert!(home.run(&["campaign", "start", "sure"]).code != 0, "the end is for good");
     home.replayed();
 }
