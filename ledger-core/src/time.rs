@@ -75,7 +75,8 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let time = DateTime::parse_from_rfc3339(&text).map_err(D::Error::custom)?.to_utc();
+        let time = DateTime::parse_from_rfc3339(&text);
+        let time = time.map_err(|_| D::Error::custom(NOT_A_TIME))?.to_utc();
         // In UTC it may lie in a year that RFC 3339 cannot write: what is recorded must be readable for ever.
         if (0..=9_999).contains(&time.year()) {
             Ok(time.into())
@@ -85,10 +86,17 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+const NOT_A_TIME: &str = "must be a time with its offset, such as 2026-12-01T00:00:00Z (RFC 3339)";
+
 /// One UTC day of one campaign's draws, written `YYYY-MM-DD`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Epoch(NaiveDate);
+
+/// A text that is no day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be a day, such as 2026-12-01")]
+pub struct NotADay;
 
 impl Epoch {
     /// The epoch a booking time falls into: its UTC day, always.
@@ -136,9 +144,16 @@ impl fmt::Debug for Epoch {
 }
 
 impl std::str::FromStr for Epoch {
-    type Err = chrono::ParseError;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").map(Epoch)
+    type Err = NotADay;
+    fn from_str(text: &str) -> Result<Self, NotADay> {
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").map(Epoch).map_err(|_| NotADay)
+    }
+}
+
+impl<'de> Deserialize<'de> for Epoch {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -105,7 +105,11 @@ impl Folder {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder);
                 let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
-                bail!("the data folder {} is in use by {holder}", self.0.display());
+                bail!(
+                    "the data folder {} is in use by {holder}; while a service runs, go through it with --url and a \
+                     token",
+                    self.0.display()
+                );
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("cannot lock {}", path.display()));

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use rewardhub::commands::{Command, Ended, Refused};
+use rewardhub::commands::{Command, Ended, Refused, Usage};
 use rewardhub::config::ConfigError;
 
 /// An event-sourced reward ledger: bank transactions in, surprise rewards out, every fact auditable.
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             eprintln!("rewardhub: {error:#}");
             ExitCode::from(match () {
                 () if error.is::<Refused>() => 1,
-                () if error.is::<ConfigError>() => 2,
+                () if error.is::<ConfigError>() || error.is::<Usage>() => 2,
                 () => 3,
             })
         }

@@ -38,6 +38,10 @@ impl Stores {
         match &config.log {
             LogPlace::Embedded => {
                 let lock = folder.lock(command)?;
+                if !folder.log().is_file() {
+                    let folder = folder.path().display();
+                    tracing::warn!(%folder, "there is no ledger here yet: a new one is laid out");
+                }
                 Stores::embedded(&folder, lock)
             }
             LogPlace::Postgres(_) => Stores::postgres(config, folder).await,

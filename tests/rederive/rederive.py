@@ -12,7 +12,7 @@ To read it, in this order: draw1 (the procedure), bundle (files and hashes), cam
 
 Not checked: expressions among the rules (`cel_rules`), a beacon's BLS signature, postings, that payments were made.
 
-Exit code 0 if all holds, 1 if anything does not (each finding is a line), 2 for wrong usage.
+Exit code 0 if all holds, 1 if anything does not (each finding is a line), 2 for wrong usage or a file that is not there.
 """
 import json
 import sys
@@ -116,10 +116,14 @@ def vectors(path):
 
 
 def main(arguments):
-    if len(arguments) == 2 and arguments[0] == "vectors":
-        return 0 if vectors(arguments[1]) else 1
-    if len(arguments) in (2, 4) and arguments[0] == "check" and arguments[2:3] in ([], ["--seeds"]):
-        return 0 if check(arguments[1], arguments[3] if len(arguments) == 4 else None) else 1
+    try:
+        if len(arguments) == 2 and arguments[0] == "vectors":
+            return 0 if vectors(arguments[1]) else 1
+        if len(arguments) in (2, 4) and arguments[0] == "check" and arguments[2:3] in ([], ["--seeds"]):
+            return 0 if check(arguments[1], arguments[3] if len(arguments) == 4 else None) else 1
+    except OSError as error:
+        print(f"rederive.py: {error}", file=sys.stderr)
+        return 2
     print(__doc__, file=sys.stderr)
     return 2
 

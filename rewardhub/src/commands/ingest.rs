@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use ledger_core::transaction::RowError;
+use ledger_core::log::StreamType;
+use ledger_core::transaction::{Code, RowError};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
@@ -53,6 +54,9 @@ struct Summary {
     won: Option<u64>,
     won_minor: Option<std::collections::BTreeMap<&'static str, i64>>,
     seconds: f64,
+    /// Of those rejected.
+    #[serde(skip)]
+    unknown_accounts: u64,
 }
 
 /// Chunks prepared ahead while one is being decided: enough that parsing never waits for the disk. They are
@@ -64,6 +68,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         (Target::http(url)?, None)
     } else {
         let engine = Engine::open(&arguments.at.config()?, "ingest").await?;
+        if engine.log.stream_ids(StreamType::Campaign).await?.is_empty() {
+            eprintln!("this ledger has no campaign: every line is declined for good, as `no_campaign`");
+        }
         (Target::Ledger(engine.intake.clone()), Some(engine))
     };
     let result = ingest(&arguments, &target).await;
@@ -72,6 +79,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         engine.stop().await?;
     }
     let summary = result?;
+    if summary.unknown_accounts > 0 {
+        eprintln!("unknown accounts are rejected here: see `rewardhub account open`, or `enrolment: open`");
+    }
     if arguments.json {
         println!("{}", serde_json::to_string(&summary)?);
     } else {
@@ -132,7 +142,10 @@ async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summar
             }
         };
         let outcomes = outcomes.with_context(|| {
-            format!("from line {} on nothing is known to be taken; run it again", chunk.first_line())
+            format!(
+                "stopped at line {}; what came before it is taken, all of it may be sent again",
+                chunk.first_line()
+            )
         })?;
         summary.count(&chunk, &outcomes, &mut rejects)?;
     }
@@ -164,6 +177,7 @@ impl Summary {
                 RowOutcome::Held => self.held += 1,
                 RowOutcome::Rejected { transaction_id, error } => {
                     self.rejected += 1;
+                    self.unknown_accounts += u64::from(error.code == Code::AccountUnknown);
                     rejects.write(*line, transaction_id.as_deref(), error)?;
                 }
             }

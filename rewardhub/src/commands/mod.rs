@@ -38,6 +38,11 @@ pub enum Ended {
 #[error("{0}")]
 pub struct Refused(pub(crate) String);
 
+/// Asked for in a way that cannot be meant: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub(crate) String);
+
 /// What `rewardhub` can do.
 #[derive(Subcommand)]
 pub enum Command {

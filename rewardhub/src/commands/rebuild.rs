@@ -1,10 +1,13 @@
-//! `rewardhub rebuild NAME`: a read model built anew from the log, compared with the running one, put in its
-//! place.
+//! `rewardhub rebuild NAME`: read models brought up to the log's end, then one built anew from the log, compared with
+//! the running one, put in its place.
+
+use std::sync::Arc;
 
 use projections::rebuild::{RebuildReport, Selection, rebuild};
+use projections::{ProjectionError, Runner};
 use serde_json::json;
 
-use crate::commands::{At, Ended};
+use crate::commands::{At, Ended, Usage};
 use crate::config::LogPlace;
 use crate::folder::Folder;
 use crate::stores::{read_models, read_only_log};
@@ -20,14 +23,20 @@ pub struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let config = arguments.at.config()?;
-    let selection: Selection = arguments.name.parse()?;
+    let selection: Selection =
+        arguments.name.parse().map_err(|error: ProjectionError| Usage(error.to_string()))?;
     let _lock = match config.log {
         LogPlace::Embedded => Some(Folder::existing(&config.data)?.lock("rebuild")?),
         // A running service waits while the rows are replaced.
         LogPlace::Postgres(_) => None,
     };
     let log = read_only_log(&config).await?;
-    let reports = rebuild(&*log, &read_models(&config).await?, selection, |_, _| {}).await?;
+    let store = read_models(&config).await?;
+    // What no service has put into them yet is, so that afterwards they have all of the log.
+    let head = log.head().await?.position;
+    let (runner, progress) = Runner::new(Arc::clone(&log), store.clone())?;
+    while progress.position() < head && runner.step().await? > 0 {}
+    let reports = rebuild(&*log, &store, selection, |_, _| {}).await?;
     for RebuildReport { projection, events, rows, rows_changed } in reports {
         println!(
             "{}",

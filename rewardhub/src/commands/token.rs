@@ -2,23 +2,24 @@
 
 use std::time::Duration;
 
-use api::auth::{SandboxIssuer, TokenRequest};
+use api::auth::{SandboxIssuer, Scope, TokenRequest};
 use ledger_core::time::{Clock as _, SystemClock};
 
-use crate::commands::{At, Ended};
+use crate::commands::{At, Ended, Usage};
 use crate::folder::Folder;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
     at: At,
-    /// The customer's account id; needed for `rewards:read`.
+    /// Who holds it: a customer's account id for `rewards:read`, a name for `campaigns:write` and `ops`.
     #[arg(long, value_name = "ACCOUNT")]
     sub: Option<String>,
-    /// A source the holder may write for, `*` for all; may be repeated.
+    /// A source the holder may write for, `*` for all; may be repeated. Needed for `transactions:write`.
     #[arg(long = "source", value_name = "S")]
     sources: Vec<String>,
-    /// What the holder may do, separated by spaces.
+    /// What the holder may do, separated by spaces: rewards:read (his own account), transactions:write, audit:read (all
+    /// accounts, nothing personal), campaigns:write, ops (accounts, opening seeds), privacy:erase.
     #[arg(long, value_name = "SCOPES", default_value = "rewards:read")]
     scope: String,
     /// How long it is good for.
@@ -26,7 +27,32 @@ pub struct Arguments {
     ttl: Duration,
 }
 
+/// A token that would open nothing.
+fn check(arguments: &Arguments) -> Result<(), Usage> {
+    for word in arguments.scope.split_whitespace() {
+        let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == word);
+        let missing = match scope {
+            None => {
+                let known = Scope::ALL.map(Scope::as_str).join(", ");
+                return Err(Usage(format!("--scope: {word:?} is none of {known}")));
+            }
+            Some(Scope::TransactionsWrite) => arguments.sources.is_empty().then_some("--source"),
+            Some(Scope::RewardsRead | Scope::CampaignsWrite | Scope::Ops) => {
+                arguments.sub.is_none().then_some("--sub")
+            }
+            Some(Scope::AuditRead | Scope::PrivacyErase) => None,
+        };
+        if let Some(missing) = missing {
+            return Err(Usage(format!(
+                "a token with {word} needs {missing}: without it nothing would be allowed"
+            )));
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Ended> {
+    check(arguments)?;
     let config = arguments.at.config()?;
     config.check_profile()?;
     let path = config.data;

@@ -17,7 +17,7 @@ use ledger_core::seal::{Keyring, SealError};
 use ledger_core::time::Epoch;
 
 use super::{Opening, keys, report};
-use crate::commands::Ended;
+use crate::commands::{Ended, Refused};
 use crate::config::Config;
 use crate::stores::read_only_log;
 
@@ -30,7 +30,8 @@ pub(super) async fn run(
     opening: &Opening,
 ) -> anyhow::Result<Ended> {
     if fs::symlink_metadata(out).is_ok() {
-        bail!("{} exists: a bundle never overwrites anything", out.display());
+        let exists = format!("{} exists: a bundle never overwrites anything", out.display());
+        return Err(Refused(exists).into());
     }
     let log = read_only_log(config).await?;
     let keyring = keys::keyring(config, disclose || opening.open_seeds)?;

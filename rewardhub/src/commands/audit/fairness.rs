@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use ledger_core::audit::draws::DrawAudit;
 use ledger_core::audit::fairness::{Fairness, page};
 use ledger_core::ids::CampaignId;
 
 use super::{Opening, keys, report, unreadable};
-use crate::commands::Ended;
+use crate::commands::{Ended, Refused};
 use crate::config::Config;
 use crate::stores::read_only_log;
 
@@ -30,7 +30,7 @@ pub(super) async fn run(
     if let Some(campaign) = campaign
         && !found.campaigns.contains_key(campaign)
     {
-        bail!("campaign {campaign} has never scheduled a draw");
+        return Err(Refused(format!("campaign {campaign} has never scheduled a draw")).into());
     }
     if let Some(file) = html {
         let page = page::page(&found);

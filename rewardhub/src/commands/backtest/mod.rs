@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger_core::backtest::{Plan, Run, Scratch, Summary};
+use ledger_core::campaign::terms::RuleCode;
 use serde::Serialize;
 
 use crate::campaign_file::read_terms;
@@ -95,12 +96,28 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         anyhow::Ok(Report { source, seeds, first_seed, threads, seconds, campaigns })
     });
     let report = report.await??;
+    for campaign in &report.campaigns {
+        warn_of_nothing(campaign);
+    }
     if let Some(file) = &arguments.html {
         std::fs::write(file, page::page(&report))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     println!("{}", serde_json::to_string_pretty(&report)?);
     Ok(Ended::Fine)
+}
+
+/// A campaign that nothing of the past could enter costs nothing, which says nothing.
+fn warn_of_nothing(campaign: &Summary) {
+    if campaign.admitted > 0 || campaign.lines == 0 {
+        return;
+    }
+    let (id, lines) = (&campaign.campaign_id, campaign.lines);
+    let rules: Vec<_> = campaign.declined_by_rule.iter().map(|(rule, n)| format!("{rule} {n}")).collect();
+    eprintln!("{id}: none of {lines} lines is admitted, so it costs nothing: {}", rules.join(", "));
+    if campaign.declined_by_rule.get(RuleCode::BeforeCampaign.as_str()) == Some(&lines) {
+        eprintln!("{id}: all of them are of before `starts_at`: set it back in a copy of the file");
+    }
 }
 
 /// Every seed once, spread over threads; in order of the seeds.

@@ -84,7 +84,9 @@ pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
                     origin.rejected += 1;
                     if origin.rejected <= TOLD_MAX {
                         let error = rejected.error;
-                        eprintln!("line {number}: {}: {}", error.field, error.message);
+                        let place =
+                            if error.field.is_empty() { String::new() } else { format!("{}: ", error.field) };
+                        eprintln!("line {number}: {place}{}", error.message);
                     }
                 }
             }

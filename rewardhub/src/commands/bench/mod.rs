@@ -34,7 +34,7 @@ use std::path::PathBuf;
 
 use ledger_core::log::{EventLog, Position, StoredEvent};
 
-use crate::commands::Ended;
+use crate::commands::{Ended, Usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -109,10 +109,9 @@ impl Arguments {
 const CHUNKS: [usize; 2] = [1_000, 5_000];
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    anyhow::ensure!(
-        arguments.only.is_empty() || arguments.log == Log::Postgres,
-        "--only names parts of --log postgres"
-    );
+    if !arguments.only.is_empty() && arguments.log != Log::Postgres {
+        return Err(Usage("--only names parts of --log postgres".into()).into());
+    }
     let report = match arguments.log {
         Log::Sqlite => sqlite::measure(&arguments).await?,
         Log::Postgres => postgres::run(&arguments).await?,

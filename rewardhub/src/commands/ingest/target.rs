@@ -10,6 +10,7 @@ use ledger_core::transaction::{Code, RowError};
 use serde::Deserialize;
 
 use super::{RETRIES, RETRY};
+use crate::commands::Usage;
 
 /// What became of one row.
 pub(super) enum RowOutcome {
@@ -36,7 +37,7 @@ pub(super) struct Http {
 impl Target {
     pub(super) fn http(url: &str) -> anyhow::Result<Target> {
         let token = std::env::var("REWARDHUB_TOKEN")
-            .context("set REWARDHUB_TOKEN to a token with transactions:write")?;
+            .map_err(|_| Usage("set REWARDHUB_TOKEN to a token with transactions:write".into()))?;
         let url = format!("{}/v1/transactions", url.trim_end_matches('/'));
         Ok(Target::Http(Http { client: reqwest::Client::new(), url, token }))
     }
@@ -141,6 +142,15 @@ impl Http {
                     return answer.results.into_iter().map(Row::outcome).collect();
                 }
                 Ok(response) if matches!(response.status().as_u16(), 429 | 503) => {}
+                Ok(response) if matches!(response.status().as_u16(), 401 | 403) => {
+                    let status = response.status();
+                    let refused = format!(
+                        "{} answers {status}: REWARDHUB_TOKEN needs a token that is good now, with \
+                         transactions:write and the rows' source",
+                        self.url
+                    );
+                    return Err(Usage(refused).into());
+                }
                 Ok(response) => {
                     let status = response.status();
                     let problem = response.text().await.unwrap_or_default();
