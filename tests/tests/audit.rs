@@ -32,7 +32,7 @@ fn a_rebuild_changes_nothing() {
         assert_eq!((&report["projection"], &report["rows_changed"]), (&json!(name), &json!(0)));
         assert!(report["rows"].as_u64().unwrap() > 0 && report["events"].as_u64().unwrap() > 500, "{report}");
     }
-    let unknown = home.run(&["rebuild", "acounts"]).expect_code(3);
+    let unknown = home.run(&["rebuild", "acounts"]).expect_code(2);
     for word in ["acounts", "account", "rewards", "transactions", "campaigns", "trial_balance"] {
         assert!(unknown.stderr.contains(word), "{}", unknown.stderr);
     }
@@ -51,7 +51,9 @@ fn a_rebuild_changes_nothing() {
 #[test]
 fn a_folder_without_a_log_is_none() {
     let home = Home::new();
-    for arguments in [&["audit", "replay"][..], &["rebuild", "all"], &["token"], &["campaign", "show", "c"]] {
+    for arguments in
+        [&["audit", "replay"][..], &["rebuild", "all"], &["token", "--sub", "c"], &["campaign", "show", "c"]]
+    {
         let refused = home.run(arguments).expect_code(3);
         assert!(refused.stderr.contains("is no data folder"), "{arguments:?}: {}", refused.stderr);
     }

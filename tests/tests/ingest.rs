@@ -244,7 +244,7 @@ fn over_http_a_file_is_the_same_file() {
     assert_eq!((count(&first, "read"), count(&again, "read")), (LINES, LINES));
     assert!(count(&first, "accepted") > LINES / 2, "{first}");
     assert_eq!((count(&again, "accepted"), count(&again, "deferred")), (0, 0), "{again}");
-    let refused = send("no-token").expect_code(3);
+    let refused = send("no-token").expect_code(2);
     assert!(refused.stderr.contains("401"), "{}", refused.stderr);
     sandbox.stop();
 

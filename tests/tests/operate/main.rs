@@ -4,6 +4,7 @@
 mod accounts;
 mod campaigns;
 mod commands;
+mod hints;
 mod metrics;
 mod production;
 mod seeds;

@@ -20,7 +20,7 @@ fn no_command_opens_keys_that_production_refuses() {
         &["account", "open", "cus_1"],
         &["account", "open", "--file", text(&rows)],
         &["backtest", "--from-log", "--campaign", text(&terms)],
-        &["token", "--scope", "ops"],
+        &["token", "--scope", "ops", "--sub", "carol"],
         &[&["audit", "draws"], &opening[..]].concat(),
         &[&["audit", "fairness"], &opening[..]].concat(),
         &["audit", "draws", "--disclose"],

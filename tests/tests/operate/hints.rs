@@ -1,0 +1,99 @@
+//! What a newcomer is told where he would otherwise wonder.
+
+use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, purchase};
+use rewardhub_tests::{Home, text};
+use serde_json::{Value, json};
+
+fn purchases(home: &Home) -> std::path::PathBuf {
+    let rows: Vec<Value> = (0..5).map(|n| purchase(&format!("t{n}"), "cus_a")).collect();
+    home.write("rows.ndjson", ndjson(&rows))
+}
+
+/// Nobody has served this folder, so nothing has filled its read models.
+#[test]
+fn rebuild_fills_the_read_models_of_a_folder_that_only_commands_have_used() {
+    let home = Home::new();
+    home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 1_000_000));
+    home.run(&["ingest", text(&purchases(&home))]).expect_code(0);
+    let unfilled = home.run(&["proof", "acme-bank", "t1"]).expect_code(3);
+    assert!(unfilled.stderr.contains("there are no read models yet"), "{}", unfilled.stderr);
+    let rebuilt = home.run(&["rebuild", "transactions"]).expect_code(0).json();
+    assert_eq!((&rebuilt["rows"], &rebuilt["rows_changed"]), (&json!(5), &json!(0)));
+    let proof = home.run(&["proof", "acme-bank", "t1"]).expect_code(0).json();
+    assert_eq!(proof[0]["draw"]["tier"], "prize");
+    home.replayed();
+    home.assert_read_models_hold();
+    let unknown = home.run(&["rebuild", "transaction"]).expect_code(2);
+    assert!(unknown.stderr.contains("transaction"), "{}", unknown.stderr);
+}
+
+#[test]
+fn lines_that_cannot_win_are_not_taken_without_a_word() {
+    let home = Home::new();
+    let file = purchases(&home);
+    let ran = home.run(&["ingest", text(&file)]).expect_code(0);
+    for words in ["a new one is laid out", "this ledger has no campaign"] {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 1_000_000));
+    let ran = home.run(&["ingest", text(&file)]).expect_code(0);
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn a_token_that_opens_nothing_is_told_of() {
+    let home = Home::new();
+    home.serve().stop();
+    let refused = home.run(&["token", "--scope", "rewards:raed", "--sub", "cus_a"]).expect_code(2);
+    let told = "\"rewards:raed\" is none of rewards:read, ";
+    assert!(refused.stderr.contains(told) && refused.stdout.is_empty(), "{refused:?}");
+    for (arguments, missing) in [
+        (&["--scope", "transactions:write"][..], "--source"),
+        (&["--scope", "audit:read campaigns:write"], "--sub"),
+        (&["--scope", "ops"], "--sub"),
+        (&[], "--sub"),
+    ] {
+        let told = home.run(&[&["token"], arguments].concat()).expect_code(0).stderr;
+        assert!(
+            told.contains(&format!("without {missing} this token opens nothing")),
+            "{arguments:?}: {told}"
+        );
+    }
+    assert_eq!(home.run(&["token", "--scope", "audit:read"]).expect_code(0).stderr, "");
+    let sandbox = home.serve();
+    let file = purchases(&home);
+    let wrong = home.run_as(&sandbox.customer("cus_a"), &["ingest", text(&file), "--url", sandbox.url()]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("transactions:write"), "{wrong:?}");
+}
+
+#[test]
+fn a_backtest_in_which_nothing_could_win_says_why() {
+    let home = Home::new();
+    let late =
+        campaign("late", CERTAIN, 250, 1_000_000).replace("2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z");
+    let late = home.write("late.yaml", late);
+    let file = purchases(&home);
+    let ran =
+        home.run(&["backtest", "--campaign", text(&late), "--transactions", text(&file), "--seeds", "2"]);
+    let told = ran.expect_code(0).stderr;
+    for words in ["none of 5 lines is admitted", "before_campaign 5", "set it back"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn times_and_days_say_how_they_are_written() {
+    let home = Home::new();
+    home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 1_000_000));
+    let told = |arguments: &[&str]| {
+        let ran = home.run(&[&["campaign"], arguments].concat());
+        assert!([1, 2].contains(&ran.code), "{ran:?}");
+        ran.stderr
+    };
+    for time in ["tomorrow", "2026-12-01"] {
+        let told = told(&["schedule", "sure", time]);
+        assert!(told.contains("such as 2026-12-01T00:00:00Z"), "{told}");
+    }
+    let told = told(&["halt-epoch", "sure", "today", "--reason", "odd"]);
+    assert!(told.contains("such as 2026-12-01"), "{told}");
+}
