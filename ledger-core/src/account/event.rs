@@ -92,6 +92,31 @@ pub enum DeferReason {
     Held,
 }
 
+/// What two people made of a held line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It is decided as any line that waits.
+    Released,
+    /// It is not decided, for good.
+    Dismissed,
+}
+
+impl Verdict {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Released => "released",
+            Verdict::Dismissed => "dismissed",
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 /// A fact of one reward account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccountEvent {
@@ -165,6 +190,42 @@ pub enum AccountEvent {
         transaction_id: TransactionId,
         /// When we learnt of it.
         removed_at: Timestamp,
+        /// It had never been decided: booked again, it may be released. Events of earlier releases do not say and
+        /// are taken for decided.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undecided: bool,
+    },
+    /// One person has looked at a held line; another has to agree.
+    ReviewProposed {
+        /// Who fed the line.
+        source: Source,
+        /// Which line.
+        transaction_id: TransactionId,
+        /// What is to become of it.
+        verdict: Verdict,
+        /// Why, in the operator's words.
+        reason: String,
+        /// By whom.
+        by: String,
+        /// When.
+        proposed_at: Timestamp,
+    },
+    /// Two people have looked at a held line.
+    TransactionReviewed {
+        /// Who fed the line.
+        source: Source,
+        /// Which line.
+        transaction_id: TransactionId,
+        /// What becomes of it.
+        verdict: Verdict,
+        /// Why, in the operator's words.
+        reason: String,
+        /// Who proposed it.
+        proposed_by: String,
+        /// Who agreed.
+        by: String,
+        /// When.
+        reviewed_at: Timestamp,
     },
     /// A won reward is booked as a liability.
     RewardIssued {
@@ -260,6 +321,8 @@ impl AccountEvent {
             AccountEvent::TransactionEvaluated { .. } => "TransactionEvaluated",
             AccountEvent::TransactionLinked { .. } => "TransactionLinked",
             AccountEvent::TransactionRemoved { .. } => "TransactionRemoved",
+            AccountEvent::ReviewProposed { .. } => "ReviewProposed",
+            AccountEvent::TransactionReviewed { .. } => "TransactionReviewed",
             AccountEvent::RewardIssued { .. } => "RewardIssued",
             AccountEvent::CustomerNotified { .. } => "CustomerNotified",
             AccountEvent::CreditRequested { .. } => "CreditRequested",
@@ -285,6 +348,8 @@ impl AccountEvent {
             | AccountEvent::TransactionEvaluated { .. }
             | AccountEvent::TransactionLinked { .. }
             | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::ReviewProposed { .. }
+            | AccountEvent::TransactionReviewed { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }
             | AccountEvent::CreditFailed { .. }

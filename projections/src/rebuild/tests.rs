@@ -122,8 +122,12 @@ fn story(id: &str, pending: &str, fate: u8, minor: i64) -> Vec<ledger_core::acco
     let mut booked = line(id);
     booked.pending_transaction_id = Some(tx(pending));
     let note = AccountEvent::TransactionNoted { line: line(pending) };
-    let removed =
-        AccountEvent::TransactionRemoved { source: source(), transaction_id: tx(id), removed_at: at(9) };
+    let removed = AccountEvent::TransactionRemoved {
+        source: source(),
+        transaction_id: tx(id),
+        removed_at: at(9),
+        undecided: false,
+    };
     let rewarded = [
         note.clone(),
         evaluated(booked, Some((1, minor))),

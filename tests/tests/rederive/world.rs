@@ -131,10 +131,12 @@ impl World {
 
     /// Decides what waits and can be decided.
     pub(crate) async fn resume(&self) {
-        let clock = Arc::clone(&self.clock) as _;
-        let step = Resume::new(self.ledger.clone(), Arc::clone(&self.keyring), clock);
+        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock) as _);
+        let step = Resume::new(self.ledger.clone(), log, Arc::clone(&self.keyring), clock);
         let events = self.log.read_after(Position(0), usize::MAX >> 1).await.unwrap();
-        let waiting = events.iter().filter(|event| event.event_type == "TransactionDeferred");
+        let waiting = events
+            .iter()
+            .filter(|event| matches!(&*event.event_type, "TransactionDeferred" | "TransactionReviewed"));
         let waiting = waiting.flat_map(|stored| step.items(stored, decode(stored).unwrap()));
         for done in join_all(waiting.map(|line| step.perform(line))).await {
             done.unwrap();
