@@ -5,6 +5,7 @@ mod accounts;
 mod campaigns;
 mod metrics;
 mod production;
+mod reviews;
 mod seeds;
 
 use rewardhub_tests::Home;

@@ -104,6 +104,14 @@ impl World {
         self.ledger.account(account, kind, Context::new("operator:anna", "", "")).await.unwrap().unwrap();
     }
 
+    /// These lines.
+    pub(crate) async fn send(&self, rows: &[Value]) {
+        let rows: Vec<Vec<u8>> = rows.iter().map(|row| row.to_string().into_bytes()).collect();
+        let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+        let answers = self.intake.take(&rows, &Sources::All, Context::new("feed", "", "")).await.unwrap();
+        assert!(answers.iter().all(|answer| answer.outcome.is_ok()), "{answers:?}");
+    }
+
     /// So many lines, booked one after another from `first` until `last`.
     pub(crate) async fn lines(&mut self, count: usize, first: Timestamp, last: Timestamp) {
         let apart = (last.micros() - first.micros()) / i64::try_from(count).unwrap().max(1);
