@@ -67,6 +67,7 @@ impl RewardAccount {
                 match self.removed.get(&transaction.key) {
                     Some(Mark::Dismissed) => return Ok(duplicate(known)),
                     Some(_) if self.is_held(transaction.key) => return Ok(duplicate(known)),
+                    Some(Mark::KnownOtherwise) => return Ok(Some(Answer::Linked)),
                     Some(Mark::Undecided) if self.is_known_otherwise(command) => {
                         return Ok(Some(Answer::Linked));
                     }

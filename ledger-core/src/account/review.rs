@@ -73,13 +73,12 @@ impl RewardAccount {
         if self.erased {
             return Err(Rejection::AccountErased);
         }
-        if self.removed.get(&key) != Some(&Mark::Undecided) {
-            return Err(Rejection::DecidedBefore(id.clone()));
+        match self.removed.get(&key) {
+            Some(Mark::Undecided) if hold.is_sealed_here => Ok(()),
+            Some(Mark::Undecided) => Err(Rejection::SealedElsewhere(id.clone())),
+            Some(Mark::KnownOtherwise) => Err(Rejection::KnownOtherwise(id.clone())),
+            Some(Mark::Decided | Mark::Dismissed) | None => Err(Rejection::DecidedBefore(id.clone())),
         }
-        if self.is_linked(key) {
-            return Err(Rejection::KnownOtherwise(id.clone()));
-        }
-        if hold.is_sealed_here { Ok(()) } else { Err(Rejection::SealedElsewhere(id.clone())) }
     }
 
     /// What one person has proposed to do with a held line.

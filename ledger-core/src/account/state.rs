@@ -89,6 +89,8 @@ pub(super) enum Mark {
     Decided,
     /// It had not.
     Undecided,
+    /// It had not, but a line under another id has taken its place since.
+    KnownOtherwise,
     /// Two people have looked at it: not decided, for good.
     Dismissed,
 }
@@ -265,9 +267,7 @@ impl RewardAccount {
         let key = key_of(line);
         self.deferred.remove(&key);
         self.pending.retain(|p| p.key != key);
-        if let Some(pending_id) = &line.pending_transaction_id {
-            self.note(TransactionKey::of(&line.source, pending_id), None);
-        }
+        self.link(line);
         for draw in draws {
             let Some(amount) = draw.amount else { continue };
             self.count_win(&draw.campaign_id, draw.day, amount);
@@ -289,8 +289,12 @@ impl RewardAccount {
 
     /// A booked line takes the place of the pending one that the bank says it was.
     fn link(&mut self, line: &Line) {
-        if let Some(pending_id) = &line.pending_transaction_id {
-            self.note(TransactionKey::of(&line.source, pending_id), None);
+        let Some(pending_id) = &line.pending_transaction_id else { return };
+        let key = TransactionKey::of(&line.source, pending_id);
+        self.note(key, None);
+        // However long ago that was, the purchase is not drawn by that name.
+        if let Some(mark @ Mark::Undecided) = self.removed.get_mut(&key) {
+            *mark = Mark::KnownOtherwise;
         }
     }
 

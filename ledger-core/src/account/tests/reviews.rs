@@ -238,7 +238,12 @@ fn a_purchase_that_has_a_line_of_its_own_is_not_drawn_by_its_old_name() {
     booked.when(again(purchase("p1"), known_removed())).then_only_answers(Answer::Linked);
     let held = taken_back.and(again(purchase("p1"), known_removed()));
     let booked = held.clone().and(t1());
-    booked.when(review("p1", RELEASED)).then_rejects(Rejection::KnownOtherwise(p1.clone()));
+    booked.clone().when(review("p1", RELEASED)).then_rejects(Rejection::KnownOtherwise(p1.clone()));
+    // However many pending lines come after it.
+    let others =
+        (0..=crate::account::state::PENDING_MAX).map(|n| evaluate(pending(&format!("q{n}")), offer()));
+    let forgotten = others.fold(booked, Given::and);
+    forgotten.when(review("p1", RELEASED)).then_rejects(Rejection::KnownOtherwise(p1.clone()));
     // Released first, it is the purchase's line.
     let released = held.and(review("p1", RELEASED)).by("bob").and(review("p1", RELEASED));
     released.clone().when(t1()).then_only_answers(Answer::Linked);
