@@ -156,9 +156,9 @@ impl Decision {
             (Some(Outcome::Lost), _) => "lost",
             (Some(Outcome::Declined), _) => "declined",
             (None, Some(DeferReason::Held)) => "held",
-            (None, Some(DeferReason::EpochNotOpen | DeferReason::DrawsHalted)) => "deferred",
             (None, None) if self.removed => "removed",
-            (None, None) => "deferred",
+            // Without a reason: two people have released it.
+            (None, Some(DeferReason::EpochNotOpen | DeferReason::DrawsHalted) | None) => "deferred",
         }
     }
 

@@ -26,7 +26,7 @@ fn a_held_line_is_released_by_two_people_and_decided_and_a_drawn_one_is_only_dis
         let why = "the bank's mistake";
         account(token, &[action, "cus_1", "--source", "acme-bank", "--transaction", id, "--reason", why])
     };
-    let send = |row: &Value| service.send(&feed, &[row.clone()]).remove(0)["result"].clone();
+    let send = |row: &Value| service.send(&feed, std::slice::from_ref(row)).remove(0)["result"].clone();
     let explain = |id: &str| home.run(&["explain", "acme-bank", id, "--json"]).expect_code(0).json();
     let codes = |explained: &Value| -> Vec<String> {
         let reasons = explained["reasons"].as_array().unwrap();

@@ -1,5 +1,6 @@
 //! Held lines, in another language: two people, once, and never what was decided before.
 
+use adapters::sandbox::bank::Mix;
 use ledger_core::account::CommandKind;
 use ledger_core::account::event::Verdict;
 use ledger_core::engine::Context;
@@ -20,9 +21,11 @@ fn row(id: &str, status: &str) -> Value {
     })
 }
 
+type Change = fn(&mut Value);
+
 /// `t1` was never decided and is released, `t2` was drawn and is dismissed.
 async fn history(home: &Home) {
-    let world = World::open(home, FIRST_DAY.plus_micros(2 * MINUTE_MICROS), 1, Default::default()).await;
+    let world = World::open(home, FIRST_DAY.plus_micros(2 * MINUTE_MICROS), 1, Mix::default()).await;
     world
         .start(json!({
             "campaign_id": "everyday", "name": "Everyday", "time_zone": "Europe/London",
@@ -70,7 +73,6 @@ async fn reviews_hold_in_another_language_and_what_was_changed_about_them_is_nam
     let report = last(&rederive(&["check", &bundle]).expect_code(0));
     assert_eq!((&report["lines"], &report["waiting"]), (&json!(2), &json!(0)), "{report}");
 
-    type Change = fn(&mut Value);
     let rows: [(&str, &str, &str, Change); 8] = [
         ("reviewed", "TransactionReviewed", "t1", |e| e["TransactionReviewed"]["by"] = json!("olga")),
         ("proposed", "TransactionReviewed", "t1", |e| {

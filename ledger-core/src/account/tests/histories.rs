@@ -150,7 +150,7 @@ proptest! {
         steps in prop::collection::vec((prop::sample::select(vec![0_u8, 3, 5, 5, 6, 18, 18, 20]), 0_u8..2, 0_u32..4), 0..60),
     ) {
         let (_, events) = run(&steps);
-        let (mut held, mut dismissed) = (BTreeSet::new(), BTreeSet::new());
+        let (mut decided, mut held, mut dismissed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for event in &events {
             let id = |line: &Line| line.transaction_id.clone();
             let about = match event {
@@ -161,7 +161,7 @@ proptest! {
                     id(line)
                 }
                 AccountEvent::TransactionEvaluated { line, .. } => {
-                    prop_assert!(!held.contains(&id(line)));
+                    prop_assert!(!held.contains(&id(line)) && decided.insert(id(line)));
                     id(line)
                 }
                 AccountEvent::TransactionRemoved { transaction_id, .. } => transaction_id.clone(),
