@@ -79,14 +79,15 @@ impl RewardAccount {
                     _ => Ok(duplicate(known)),
                 }
             }
-            // Taken back again: a repeat, unless it has been booked and held since, which ends with it.
-            (Status::Removed, Some(known))
-                if self.removed.contains_key(&transaction.key) && !self.is_held(transaction.key) =>
-            {
-                Ok(duplicate(known))
-            }
+            // Taken back again: a repeat, unless it has been booked since and may be released, which ends with it. One
+            // that was decided before is only dismissed: a statement sent again changes nothing about it.
+            (Status::Removed, Some(known)) => match self.removed.get(&transaction.key) {
+                None => Ok(None),
+                Some(Mark::Undecided) if self.is_held(transaction.key) => Ok(None),
+                Some(_) => Ok(duplicate(known)),
+            },
             (Status::Booked, None) => Ok(self.is_known_otherwise(command).then_some(Answer::Linked)),
-            (Status::Removed, _) => Ok(None),
+            (Status::Removed, None) => Ok(None),
             // A pending line that comes after its booking; its amount may have been another.
             (Status::Pending, Some(known)) => Ok(duplicate(known)),
             (Status::Pending, None) => Ok(match self.pending(transaction.key) {

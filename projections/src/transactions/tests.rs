@@ -27,28 +27,12 @@ fn noted(id: &str) -> AccountEvent {
     AccountEvent::TransactionNoted { line: line(id) }
 }
 
-fn deferred(id: &str, reason: DeferReason) -> AccountEvent {
-    AccountEvent::TransactionDeferred { line: line(id), reason }
-}
-
 fn removed(id: &str) -> AccountEvent {
     AccountEvent::TransactionRemoved {
         source: source(),
         transaction_id: tx(id),
         removed_at: at(50),
         undecided: false,
-    }
-}
-
-fn reviewed(id: &str, verdict: Verdict) -> AccountEvent {
-    AccountEvent::TransactionReviewed {
-        source: source(),
-        transaction_id: tx(id),
-        verdict,
-        reason: "because".into(),
-        proposed_by: "anna".into(),
-        by: "ben".into(),
-        reviewed_at: at(60),
     }
 }
 

@@ -55,7 +55,6 @@ fn a_removal_says_whether_the_line_had_been_decided() {
     assert!(undecided(&held().when(again(removal("t1"), known_removed()))), "waited for people");
     let drawn = given([opened()]).and(evaluate(purchase("t1"), offer()));
     assert!(!undecided(&drawn.when(again(removal("t1"), known(12_50)))));
-    assert!(!undecided(&held_after_its_draw().when(again(removal("t1"), known(12_50)))), "for ever");
     let released = reviewed(held(), RELEASED);
     assert!(
         undecided(&released.clone().when(again(removal("t1"), known_removed()))),
@@ -184,6 +183,12 @@ fn a_removal_ends_a_hold_and_what_was_proposed_with_it() {
     removed.clone().by("bob").when(review("t1", RELEASED)).then_rejects(Rejection::NotHeld(id()));
     let again = removed.and(again(purchase("t1"), known_removed()));
     again.by("bob").when(review("t1", RELEASED)).then_answers(Answer::Proposed);
+}
+
+#[test]
+fn a_line_that_was_decided_and_is_taken_back_again_while_it_is_held_is_a_repeat() {
+    let repeat = held_after_its_draw().when(again(removal("t1"), known(12_50)));
+    repeat.then_only_answers(DUPLICATE);
 }
 
 #[test]
