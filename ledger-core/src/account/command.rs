@@ -33,11 +33,9 @@ pub struct PreparedTransaction {
 }
 
 impl PreparedTransaction {
-    /// The key of the id that a booked line had while pending.
+    /// The key of the other id that a booked line had while pending.
     pub fn pending_key(&self) -> Option<TransactionKey> {
-        let pending_id =
-            self.line.pending_transaction_id.as_ref().filter(|_| self.status == Status::Booked)?;
-        Some(TransactionKey::of(&self.line.source, pending_id))
+        self.line.pending_key().filter(|_| self.status == Status::Booked)
     }
 }
 

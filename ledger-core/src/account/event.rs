@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::terms::RuleCode;
 use crate::draw::Draw;
-use crate::ids::{CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, Source, TransactionId};
+use crate::ids::{
+    CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, Source, TransactionId, TransactionKey,
+};
 use crate::money::Money;
 use crate::posting::Posting;
 use crate::seal::Sealed;
@@ -32,6 +34,14 @@ pub struct Line {
     /// Where the purchase was made, as a hash that means nothing outside this account; see [`MerchantTag`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merchant: Option<MerchantTag>,
+}
+
+impl Line {
+    /// The key of the id that it had while pending, if that was another.
+    pub fn pending_key(&self) -> Option<TransactionKey> {
+        let pending_id = self.pending_transaction_id.as_ref().filter(|id| **id != self.transaction_id)?;
+        Some(TransactionKey::of(&self.source, pending_id))
+    }
 }
 
 /// Why a customer takes part in no draw.

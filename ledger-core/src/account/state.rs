@@ -289,8 +289,7 @@ impl RewardAccount {
 
     /// A booked line takes the place of the pending one that the bank says it was.
     fn link(&mut self, line: &Line) {
-        let Some(pending_id) = &line.pending_transaction_id else { return };
-        let key = TransactionKey::of(&line.source, pending_id);
+        let Some(key) = line.pending_key() else { return };
         self.note(key, None);
         // However long ago that was, the purchase is not drawn by that name.
         if let Some(mark @ Mark::Undecided) = self.removed.get_mut(&key) {

@@ -231,6 +231,15 @@ fn a_line_sealed_for_another_customer_is_only_dismissed() {
     held.when(review("t1", DISMISSED)).then_answers(Answer::Proposed);
 }
 
+#[test]
+fn a_line_that_kept_its_id_is_held_and_released_as_any() {
+    let waiting = given([opened()]).and(evaluate(purchase_once("t1", "t1"), offer_in(EpochOffer::NotOpen)));
+    let held =
+        waiting.and(again(removal("t1"), known(12_50))).when(again(purchase_once("t1", "t1"), known(12_50)));
+    let held = held.then_answers(Answer::Deferred(DeferReason::Held)).accepted();
+    reviewed(held, RELEASED).when(resume(purchase_once("t1", "t1"), offer())).then_answers(won(5_00));
+}
+
 /// One purchase: pending as `p1`, booked as `t1`, and then under its old name too.
 #[test]
 fn a_purchase_that_has_a_line_of_its_own_is_not_drawn_by_its_old_name() {
