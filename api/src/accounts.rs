@@ -1,21 +1,24 @@
-//! `POST /v1/accounts/{account_id}/{action}` opens, closes, excludes and reinstates customers; `GET` shows what staff may
-//! see of one. Amounts, merchants and names are in neither.
+//! `POST /v1/accounts/{account_id}/{action}` opens, closes, excludes and reinstates customers, and reviews their held
+//! lines; `GET` shows what staff may see of one. Amounts, merchants and names are in neither.
 
+mod held;
 mod shown;
 
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ledger_core::account::event::Exclusion;
+use ledger_core::account::event::{Exclusion, Verdict};
 use ledger_core::account::{Answer, CommandKind, Rejection};
 use ledger_core::engine::{Context, SubmitError};
-use ledger_core::ids::AccountId;
+use ledger_core::ids::{AccountId, Source, TransactionId};
 use ledger_core::steps::intake::Intake;
 use ledger_core::transaction::wire::parse_account_id;
 use serde::Deserialize;
 use serde_json::json;
 
+pub use self::held::held_to_json;
+pub(crate) use self::held::list as list_held;
 pub use self::shown::show;
 use crate::ApiState;
 use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, unreadable_log, who};
@@ -49,7 +52,7 @@ impl CommandAccounts for Intake {
 }
 
 /// Everything that can be done with an account.
-pub const ACTIONS: [&str; 4] = ["open", "close", "exclude", "reinstate"];
+pub const ACTIONS: [&str; 6] = ["open", "close", "exclude", "reinstate", "release", "dismiss"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +64,14 @@ struct Exclude {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WithReason {
+    reason: Reason,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Review {
+    source: Source,
+    transaction_id: TransactionId,
     reason: Reason,
 }
 
@@ -78,6 +89,11 @@ pub fn command(action: &str, body: &[u8]) -> Result<CommandKind, ActionError> {
             let Exclude { kind, reason: Reason(reason) } = read(action, body)?;
             CommandKind::Exclude { kind, reason }
         }
+        "release" | "dismiss" => {
+            let Review { source, transaction_id, reason: Reason(reason) } = read(action, body)?;
+            let verdict = if action == "release" { Verdict::Released } else { Verdict::Dismissed };
+            CommandKind::Review { source, transaction_id, verdict, reason }
+        }
         _ => {
             let WithReason { reason: Reason(reason) } = read(action, body)?;
             match action {
@@ -90,7 +106,11 @@ pub fn command(action: &str, body: &[u8]) -> Result<CommandKind, ActionError> {
 
 /// The word on the wire for what an account answers to these commands.
 pub fn result(answer: &Answer) -> &'static str {
-    if *answer == Answer::Unchanged { "unchanged" } else { "done" }
+    match answer {
+        Answer::Unchanged => "unchanged",
+        Answer::Proposed => "proposed",
+        _ => "done",
+    }
 }
 
 /// Does something with an account.
@@ -122,24 +142,35 @@ pub(crate) async fn get(
     Path(account): Path<String>,
     caller: Caller,
 ) -> Result<Response, Problem> {
-    if !caller.has(Scope::AuditRead) {
-        caller.require(Scope::Ops)?;
-    }
+    may_look(&caller)?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, Rejection::AccountUnknown.to_string());
     let account = AccountId::parse(&account).map_err(|_| unknown())?;
     let shown = show(&*state.log, &account).await.map_err(|error| unreadable_log(&error))?;
     Ok(Json(shown.ok_or_else(unknown)?).into_response())
 }
 
+/// Auditors and operators.
+fn may_look(caller: &Caller) -> Result<(), Problem> {
+    if !caller.has(Scope::AuditRead) {
+        caller.require(Scope::Ops)?;
+    }
+    Ok(())
+}
+
 fn status(rejection: &Rejection) -> StatusCode {
     match rejection {
         Rejection::AccountUnknown => StatusCode::NOT_FOUND,
+        Rejection::SecondPersonNeeded { .. } => StatusCode::FORBIDDEN,
         Rejection::AccountClosed
         | Rejection::AccountErased
         | Rejection::Conflict
         | Rejection::UnknownReward(_)
         | Rejection::NotIssued(_)
         | Rejection::UnknownAttempt { .. }
-        | Rejection::AlreadyCredited { .. } => StatusCode::CONFLICT,
+        | Rejection::AlreadyCredited { .. }
+        | Rejection::NotHeld(_)
+        | Rejection::DecidedBefore(_)
+        | Rejection::KnownOtherwise(_)
+        | Rejection::SealedElsewhere(_) => StatusCode::CONFLICT,
     }
 }

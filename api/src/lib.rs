@@ -90,7 +90,7 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// The REST part: what `openapi.json` describes, no more and no less.
-fn rest() -> [(&'static str, MethodRouter<ApiState>); 10] {
+fn rest() -> [(&'static str, MethodRouter<ApiState>); 11] {
     [
         ("/v1/transactions", post(intake::post_transactions)),
         ("/v1/campaigns", get(campaigns::list).post(campaigns::create)),
@@ -98,6 +98,7 @@ fn rest() -> [(&'static str, MethodRouter<ApiState>); 10] {
         ("/v1/campaigns/{id}/{action}", post(campaigns::act)),
         ("/v1/accounts/{id}", get(accounts::get)),
         ("/v1/accounts/{id}/{action}", post(accounts::act)),
+        ("/v1/held", get(accounts::list_held)),
         ("/healthz", get(health::alive)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),

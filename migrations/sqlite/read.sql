@@ -75,11 +75,15 @@ CREATE TABLE transactions (
     considered             TEXT,
     draws                  TEXT,
     removed_at             INTEGER,
+    verdict                TEXT    CHECK (verdict IN ('released', 'dismissed')),
     UNIQUE (source, transaction_id)
 ) STRICT;
 
 -- The rowid is the last column of every index, so this one also gives an account's lines in order.
 CREATE INDEX transactions_by_account ON transactions (account_id);
+
+-- The few lines that wait for people, whoever's they are.
+CREATE INDEX transactions_held ON transactions (position) WHERE status = 'held';
 
 -- Other names of a line: its id while pending, or one its bank gave it later.
 CREATE TABLE transaction_aliases (

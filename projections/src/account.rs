@@ -158,6 +158,8 @@ impl Fold<'_> for Accounts {
             | AccountEvent::TransactionDeferred { .. }
             | AccountEvent::TransactionLinked { .. }
             | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::ReviewProposed { .. }
+            | AccountEvent::TransactionReviewed { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }
             | AccountEvent::CreditFailed { .. } => Ok(()),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::{Considered, Line, Outcome};
+use ledger_core::account::event::{Considered, DeferReason, Line, Outcome, Verdict};
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::{Algorithm, Draw, Prize, PrizeTable, Tier};
@@ -86,6 +86,23 @@ pub(crate) fn line(id: &str) -> Line {
         details: Some(Sealed::from_text(format!("sealed {id}"))),
         pending_transaction_id: None,
         merchant: None,
+    }
+}
+
+pub(crate) fn deferred(id: &str, reason: DeferReason) -> AccountEvent {
+    AccountEvent::TransactionDeferred { line: line(id), reason }
+}
+
+/// By two people.
+pub(crate) fn reviewed(id: &str, verdict: Verdict) -> AccountEvent {
+    AccountEvent::TransactionReviewed {
+        source: source(),
+        transaction_id: tx(id),
+        verdict,
+        reason: "because".into(),
+        proposed_by: "anna".into(),
+        by: "ben".into(),
+        reviewed_at: at(60),
     }
 }
 

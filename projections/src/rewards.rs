@@ -218,6 +218,8 @@ impl Fold<'_> for Rewards {
             | AccountEvent::TransactionDeferred { .. }
             | AccountEvent::TransactionLinked { .. }
             | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::ReviewProposed { .. }
+            | AccountEvent::TransactionReviewed { .. }
             | AccountEvent::PersonalDataErased { .. } => Ok(()),
         }
     }

@@ -3,9 +3,11 @@
 //! A line's place in lists is where it was first recorded and never changes. A pending line booked under
 //! another id is the same purchase: its row gives way to the booked one, and its id becomes an alias that
 //! finds it. So does an id that the bank gives a known line later. A removed line keeps its decision; one that
-//! was never decided is found by id but no longer listed. Details stay sealed and go with an erasure.
+//! was never decided is found by id but no longer listed. One that is booked again is held until people have
+//! reviewed it: released it is deferred once more, dismissed it is removed as before, or declined where it was never
+//! decided. Details stay sealed and go with an erasure.
 
-use ledger_core::account::event::{Considered, DeferReason, Outcome};
+use ledger_core::account::event::{Considered, DeferReason, Outcome, Verdict};
 use ledger_core::draw::Draw;
 use ledger_core::ids::{AccountId, Source, TransactionId};
 use ledger_core::log::Position;
@@ -22,7 +24,7 @@ use crate::row;
 
 /// By name: `*` would change under a prepared statement when a migration adds a column.
 const COLUMNS: &str = "position, source, transaction_id, account_id, status, booked_at, recorded_at, details, \
-     pending_transaction_id, outcome, defer_reason, considered, draws, removed_at";
+     pending_transaction_id, outcome, defer_reason, considered, draws, removed_at, verdict";
 
 row::words! {
     /// Where a line stands with us.
@@ -33,7 +35,7 @@ row::words! {
         Booked = "booked",
         /// Booked, waits for its epoch or for draws to be switched on.
         Deferred = "deferred",
-        /// Booked, waits for a person.
+        /// Booked, waits for people.
         Held = "held",
         /// The bank took it back.
         Removed = "removed",
@@ -71,6 +73,8 @@ pub struct TransactionRow {
     pub draws: Vec<Draw>,
     /// When the bank took it back.
     pub removed_at: Option<Timestamp>,
+    /// What two people made of it when it was last held.
+    pub verdict: Option<Verdict>,
 }
 
 /// The line that goes by this id now, or went by it while pending.
@@ -111,6 +115,21 @@ pub fn transactions(
     Page::read(&rows, first, read)
 }
 
+/// Lines that wait for people, oldest first: those first recorded after `after`.
+pub fn held(
+    conn: &Connection,
+    after: Option<Position>,
+    first: usize,
+) -> Result<Page<TransactionRow>, ProjectionError> {
+    let rows = conn.rows(
+        &format!(
+            "SELECT {COLUMNS} FROM transactions WHERE status = 'held' AND position > ?1 ORDER BY position LIMIT ?2"
+        ),
+        &values![after.unwrap_or_default(), page::limit(first)],
+    )?;
+    Page::read(&rows, first, read)
+}
+
 fn read(row: &Row) -> Result<TransactionRow, ProjectionError> {
     Ok(TransactionRow {
         position: row.get("position")?,
@@ -127,6 +146,7 @@ fn read(row: &Row) -> Result<TransactionRow, ProjectionError> {
         considered: row.json_opt("considered")?.unwrap_or_default(),
         draws: row.json_opt("draws")?.unwrap_or_default(),
         removed_at: row.get("removed_at")?,
+        verdict: row.word_opt("verdict")?,
     })
 }
 

@@ -183,7 +183,7 @@ impl Node {
         step!(Issue::new(ledger()));
         step!(Notify::new(ledger(), Arc::clone(&notifier) as _));
         step!(Credit::new(ledger(), Arc::clone(&rail) as _, clock()));
-        step!(Resume::new(ledger(), Arc::clone(&engine.keyring), clock()));
+        step!(Resume::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.keyring), clock()));
         let reveal =
             Reveal::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.seeds)).run(stopping.clone());
         readers.spawn(async {

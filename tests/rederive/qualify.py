@@ -7,6 +7,7 @@ asked, how many of them nothing else decided) or on kinds of rules that this fil
 """
 from accounts import Account
 from bundle import transaction_key
+from reviews import Reviews
 from rules import EITHER, Subject, own_checks, rules_of
 
 
@@ -17,8 +18,18 @@ class Qualification:
         self.rules = {}  # by campaign and version
         self.decided = set()  # keys of lines
         self.waiting = {}  # of lines that wait for their epoch: account and day
+        self.reviews = Reviews(findings)
         self.counts = dict(lines=0, lines_with_details=0, unverifiable=0, rules_unknown=0, waiting=0)
         self.cel_rules = {}
+
+    def review(self, place, event, kind, fact):
+        """Before an event of an account is checked: what is held, and a line released before its day was closed, which
+        waits from now on."""
+        released = self.reviews.take(place, kind, fact, self.decided)
+        if released:
+            key, day = released
+            if any(day in c.epochs and not c.epochs[day].closed for c in self.campaigns.values()):
+                self.waiting[key] = event["aggregate_id"], day, event["position"]
 
     def remember(self, event, kind, fact):
         """After each event of an account has been checked."""

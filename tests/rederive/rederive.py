@@ -8,7 +8,7 @@ Python 3.9 or later, its standard library and the system's time zones, nothing e
 twice: once for its hashes and the seeds, which stand behind the draws they explain, once for everything.
 
 To read it, in this order: draw1 (the procedure), bundle (files and hashes), campaigns (terms, budget, epochs), draws
-(one draw against all of these), rules, accounts and qualify (was each line decided as the rules say).
+(one draw against all of these), rules, accounts, reviews and qualify (was each line decided as the rules say).
 
 Not checked: expressions among the rules (`cel_rules`), a beacon's BLS signature, postings, that payments were made.
 
@@ -50,6 +50,7 @@ class Check:
 
     def account(self, place, event, fact):
         kind, guard = event["event_type"], self.findings.guard
+        guard(place, "review", self.qualification.review, place, event, kind, fact)
         if kind in ("TransactionEvaluated", "TransactionDeferred"):
             guard(place, "transaction_key", self.chain.names, place, event, fact["line"])
         if kind == "TransactionEvaluated":

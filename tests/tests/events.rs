@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::{Considered, DeferReason, Exclusion, Line, Outcome};
+use ledger_core::account::event::{Considered, DeferReason, Exclusion, Line, Outcome, Verdict};
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::terms::{RuleCode, Terms};
 use ledger_core::draw::{Algorithm, Draw};
@@ -103,6 +103,30 @@ fn account_events_keep_their_json() {
             source: "acme-bank".parse().unwrap(),
             transaction_id: "tx-1".parse().unwrap(),
             removed_at: at(3),
+            undecided: false,
+        },
+        AccountEvent::TransactionRemoved {
+            source: "acme-bank".parse().unwrap(),
+            transaction_id: "tx-3".parse().unwrap(),
+            removed_at: at(3),
+            undecided: true,
+        },
+        AccountEvent::ReviewProposed {
+            source: "acme-bank".parse().unwrap(),
+            transaction_id: "tx-3".parse().unwrap(),
+            verdict: Verdict::Released,
+            reason: "the bank's mistake".into(),
+            by: "operator:anna".into(),
+            proposed_at: at(4),
+        },
+        AccountEvent::TransactionReviewed {
+            source: "acme-bank".parse().unwrap(),
+            transaction_id: "tx-3".parse().unwrap(),
+            verdict: Verdict::Dismissed,
+            reason: "an old statement".into(),
+            proposed_by: "operator:anna".into(),
+            by: "operator:ben".into(),
+            reviewed_at: at(5),
         },
         AccountEvent::RewardIssued {
             entry_id,

@@ -200,7 +200,7 @@ async fn the_same_commands_give_the_same_events_and_postgres_es_reads_ours() {
         let account = &accounts[usize::from(*who)];
         let kind = command(account, step, &offer);
         // The engine's time is the clock's: nothing moves it here.
-        let there = AccountCommand::new(clock.now(), kind.clone());
+        let there = AccountCommand::new(clock.now(), context.actor(), kind.clone());
         let theirs = cqrs.execute_with_metadata(account.as_str(), there, metadata.clone()).await;
         let ours = ledger.account(account.clone(), kind, context.clone()).await.unwrap();
         match (&ours, &theirs) {

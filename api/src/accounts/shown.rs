@@ -1,12 +1,15 @@
-//! An account as staff may see it: how it stands, and counts. No amount, no merchant, no id of a transaction.
+//! An account as staff may see it: how it stands, counts, and by name only the lines that wait for people. No amount, no
+//! merchant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ledger_core::account::AccountEvent;
-use ledger_core::account::event::{DeferReason, Exclusion, Line, Outcome};
+use cqrs_es::Aggregate as _;
+use ledger_core::account::event::{DeferReason, Exclusion, Line, Outcome, Verdict};
+use ledger_core::account::state::Proposal;
+use ledger_core::account::{AccountEvent, RewardAccount};
 use ledger_core::ids::{AccountId, TransactionKey};
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, LogError, Position, StreamId};
+use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamId};
 use ledger_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -24,7 +27,7 @@ pub async fn show(log: &dyn EventLog, id: &AccountId) -> Result<Option<Value>, L
         (after, events) = (last.position, last.sequence);
         for stored in &page {
             if let LedgerEvent::Account(event) = decode(stored)? {
-                shown.take(event);
+                shown.take(stored, event);
             }
         }
     }
@@ -38,9 +41,17 @@ struct Shown {
     excluded: Option<Excluded>,
     erased: bool,
     waiting: BTreeSet<TransactionKey>,
-    held: BTreeSet<TransactionKey>,
+    held: BTreeMap<TransactionKey, Held>,
+    /// What the account itself remembers: it says what may be released.
+    account: RewardAccount,
     decided: Decided,
     rewards: Rewards,
+}
+
+struct Held {
+    line: Line,
+    position: Position,
+    since: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -72,7 +83,8 @@ struct Rewards {
 }
 
 impl Shown {
-    fn take(&mut self, event: AccountEvent) {
+    fn take(&mut self, stored: &StoredEvent, event: AccountEvent) {
+        self.account.apply(event.clone());
         match event {
             AccountEvent::AccountOpened { enrolled_at } => self.enrolled_at = Some(enrolled_at),
             AccountEvent::AccountClosed { closed_at: at, reason } => {
@@ -83,7 +95,8 @@ impl Shown {
             }
             AccountEvent::AccountReinstated { .. } => self.excluded = None,
             AccountEvent::TransactionDeferred { line, reason: DeferReason::Held } => {
-                self.held.insert(key(&line));
+                let (position, since) = (stored.position, stored.recorded_at);
+                self.held.insert(key(&line), Held { line, position, since });
             }
             AccountEvent::TransactionDeferred { line, .. } => {
                 self.waiting.insert(key(&line));
@@ -104,11 +117,19 @@ impl Shown {
                 self.held.remove(&key);
                 self.decided.removed += 1;
             }
+            AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. } => {
+                let key = TransactionKey::of(&source, &transaction_id);
+                self.held.remove(&key);
+                if verdict == Verdict::Released {
+                    self.waiting.insert(key);
+                }
+            }
             AccountEvent::RewardIssued { .. } => self.rewards.issued += 1,
             AccountEvent::RewardCredited { .. } => self.rewards.credited += 1,
             AccountEvent::RewardReversed { .. } => self.rewards.reversed += 1,
             AccountEvent::PersonalDataErased { .. } => self.erased = true,
             AccountEvent::TransactionNoted { .. }
+            | AccountEvent::ReviewProposed { .. }
             | AccountEvent::TransactionLinked { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }
@@ -117,7 +138,7 @@ impl Shown {
     }
 
     fn to_json(&self, id: &AccountId, events: u64) -> Value {
-        let Shown { enrolled_at, closed, excluded, erased, waiting, held, decided, rewards } = self;
+        let Shown { enrolled_at, closed, excluded, erased, waiting, held, decided, rewards, .. } = self;
         let Decided { declined, lost, won, removed } = decided;
         json!({
             "account_id": id, "events": events, "enrolled_at": enrolled_at, "closed": closed, "excluded": excluded,
@@ -126,6 +147,20 @@ impl Shown {
                 "declined": declined, "lost": lost, "won": won, "waiting": waiting.len(), "held": held.len(),
                 "removed": removed,
             },
+            "held": held.iter().map(|(key, held)| self.held_to_json(*key, held)).collect::<Vec<_>>(),
+        })
+    }
+
+    fn held_to_json(&self, key: TransactionKey, held: &Held) -> Value {
+        let Held { line: Line { source, transaction_id, booked_at, .. }, position, since } = held;
+        let check = self.account.check_release(source, transaction_id);
+        let proposal = self.account.proposal(key).map(|Proposal { verdict, by, reason, proposed_at }| {
+            json!({ "verdict": verdict, "by": by, "reason": reason, "proposed_at": proposed_at })
+        });
+        json!({
+            "source": source, "transaction_id": transaction_id, "booked_at": booked_at,
+            "position": position.to_string(), "held_since": since, "may_be_released": check.is_ok(),
+            "why_not": check.err().map(|rejection| rejection.to_string()), "proposal": proposal,
         })
     }
 }

@@ -96,7 +96,7 @@ pub(super) enum Outcome {
     Declined,
     /// Will be decided later.
     Deferred,
-    /// Waits for a person.
+    /// Waits for people.
     Held,
 }
 
@@ -154,6 +154,7 @@ async fn explain(ctx: &Context<'_>, row: &TransactionRow) -> Result<Vec<Reason>,
         outcome: row.outcome,
         waits_for: row.defer_reason,
         removed: row.status == TransactionStatus::Removed,
+        verdict: row.verdict,
         considered: &row.considered,
         draws: &row.draws,
     };

@@ -23,7 +23,7 @@ impl CommandAccounts for InMemory {
         assert_eq!(&*context.actor(), "operator:olga", "the token's sub is who did it");
         let mut held = self.0.lock().unwrap();
         let state = held.entry(account).or_default();
-        Ok(state.decide(now(), &kind).map(|(events, answer)| {
+        Ok(state.decide(now(), &context.actor(), &kind).map(|(events, answer)| {
             for event in events {
                 state.apply(event);
             }
@@ -109,4 +109,35 @@ async fn only_a_named_operator_commands_accounts() {
     assert_eq!(send("GET", "cus_1", house.token(None, "ops")).await, 404);
     assert_eq!(send("GET", "cus_1", house.token(None, "audit:read")).await, 404);
     assert_eq!(send("GET", "cus_1", house.token(Some("cus_1"), "rewards:read campaigns:write")).await, 403);
+}
+
+#[tokio::test]
+async fn only_a_named_operator_or_auditor_lists_held_lines_page_by_page() {
+    let house = house(false);
+    let list = async |query: &str, token: String| {
+        let request = Request::get(format!("/v1/held{query}")).header(header::AUTHORIZATION, &token);
+        let response = house.send(request.body(Body::empty()).unwrap()).await;
+        (response.status().as_u16(), read(response).await)
+    };
+    for scope in ["ops", "audit:read"] {
+        assert_eq!(list("", house.token(None, scope)).await, (200, json!({ "held": [], "next": null })));
+    }
+    assert_eq!(list("", house.token(Some("cus_1"), "rewards:read campaigns:write")).await.0, 403);
+    for wrong in ["?first=0", "?first=101", "?after=x"] {
+        assert_eq!(list(wrong, house.token(None, "ops")).await.0, 422, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_review_names_its_line_and_needs_a_reason() {
+    let house = house(false);
+    house.act("cus_1/open", Value::Null).await;
+    let line = json!({ "source": "acme-bank", "transaction_id": "t1", "reason": "the bank's mistake" });
+    for action in ["release", "dismiss"] {
+        let (status, problem) = house.act(&format!("cus_1/{action}"), line.clone()).await;
+        assert_eq!((status, problem["detail"].as_str()), (409, Some("transaction t1 is not held")));
+        let (status, problem) = house.act(&format!("cus_1/{action}"), json!({ "reason": "x" })).await;
+        assert!(status == 422 && problem["detail"].as_str().unwrap().contains("missing field `source`"));
+    }
+    assert_eq!(house.act("nobody/release", line).await.0, 404);
 }

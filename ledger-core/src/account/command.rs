@@ -6,10 +6,12 @@ use std::sync::{Arc, OnceLock};
 
 use compact_str::CompactString;
 
-use crate::account::event::{DeferReason, Exclusion, Line, Outcome};
+use crate::account::event::{DeferReason, Exclusion, Line, Outcome, Verdict};
 use crate::campaign::terms::Terms;
 use crate::draw::{EpochKey, PrizeTable};
-use crate::ids::{AccountId, Digest, EntryId, Fingerprint, PayoutReference, TransactionKey};
+use crate::ids::{
+    AccountId, Digest, EntryId, Fingerprint, PayoutReference, Source, TransactionId, TransactionKey,
+};
 use crate::log::Position;
 use crate::money::Money;
 use crate::time::Timestamp;
@@ -31,11 +33,9 @@ pub struct PreparedTransaction {
 }
 
 impl PreparedTransaction {
-    /// The key of the id that a booked line had while pending.
+    /// The key of the other id that a booked line had while pending.
     pub fn pending_key(&self) -> Option<TransactionKey> {
-        let pending_id =
-            self.line.pending_transaction_id.as_ref().filter(|_| self.status == Status::Booked)?;
-        Some(TransactionKey::of(&self.line.source, pending_id))
+        self.line.pending_key().filter(|_| self.status == Status::Booked)
     }
 }
 
@@ -63,6 +63,8 @@ pub struct Facts {
 pub struct AccountCommand {
     /// The engine's time, which never goes back.
     pub now: Timestamp,
+    /// Who asks.
+    pub by: Arc<str>,
     /// What is asked.
     pub kind: CommandKind,
     /// Where the answer goes.
@@ -71,8 +73,8 @@ pub struct AccountCommand {
 
 impl AccountCommand {
     /// A command with an empty slot.
-    pub fn new(now: Timestamp, kind: CommandKind) -> AccountCommand {
-        AccountCommand { now, kind, answer: Arc::default() }
+    pub fn new(now: Timestamp, by: Arc<str>, kind: CommandKind) -> AccountCommand {
+        AccountCommand { now, by, kind, answer: Arc::default() }
     }
 }
 
@@ -142,6 +144,17 @@ pub enum CommandKind {
     },
     /// Let into draws again.
     Reinstate {
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// Look at a held line: one person proposes, another agrees.
+    Review {
+        /// Who fed it.
+        source: Source,
+        /// Which line.
+        transaction_id: TransactionId,
+        /// What is to become of it.
+        verdict: Verdict,
         /// Why, in the operator's words.
         reason: String,
     },
@@ -265,6 +278,8 @@ pub enum Answer {
     Linked,
     /// Done now.
     Done,
+    /// Proposed; another person has to agree.
+    Proposed,
     /// Was done before; nothing new.
     Unchanged,
     /// A payment is under way, or may be.
@@ -325,6 +340,26 @@ pub enum Rejection {
         /// The payment that stands.
         payout_reference: PayoutReference,
     },
+    /// No person has to look at this line.
+    #[error("transaction {0} is not held")]
+    NotHeld(TransactionId),
+    /// It may enter no second draw.
+    #[error("transaction {0} was decided before the bank took it back: it can only be dismissed")]
+    DecidedBefore(TransactionId),
+    /// The purchase has a line of its own.
+    #[error("transaction {0} is known under another id: it can only be dismissed")]
+    KnownOtherwise(TransactionId),
+    /// Another customer of a joint bank account brought it, so there are no details to decide by.
+    #[error(
+        "transaction {0} came through another account, whose key seals its details: it can only be dismissed"
+    )]
+    SealedElsewhere(TransactionId),
+    /// The same person twice is one person.
+    #[error("{proposed_by} proposed this; somebody else has to agree")]
+    SecondPersonNeeded {
+        /// Who proposed it.
+        proposed_by: String,
+    },
 }
 
 impl Rejection {
@@ -338,7 +373,12 @@ impl Rejection {
             | Rejection::UnknownReward(_)
             | Rejection::NotIssued(_)
             | Rejection::UnknownAttempt { .. }
-            | Rejection::AlreadyCredited { .. } => Code::Conflict,
+            | Rejection::AlreadyCredited { .. }
+            | Rejection::NotHeld(_)
+            | Rejection::DecidedBefore(_)
+            | Rejection::KnownOtherwise(_)
+            | Rejection::SealedElsewhere(_)
+            | Rejection::SecondPersonNeeded { .. } => Code::Conflict,
         }
     }
 }

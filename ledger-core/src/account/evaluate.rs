@@ -5,7 +5,7 @@ use crate::account::command::{
     Answer, EpochOffer, EvaluateTransaction, Offer, PreparedTransaction, Rejection,
 };
 use crate::account::event::{AccountEvent, Considered, DeferReason, Outcome};
-use crate::account::state::RewardAccount;
+use crate::account::state::{Mark, RewardAccount, Wait};
 use crate::draw::{self, Algorithm, Draw, PrizeTable};
 use crate::money::Money;
 use crate::time::{Epoch, Timestamp};
@@ -38,8 +38,8 @@ impl RewardAccount {
             Status::Pending => {
                 (vec![AccountEvent::TransactionNoted { line: transaction.line.clone() }], Answer::Noted)
             }
-            Status::Removed => (self.remove(now, transaction), Answer::Removed),
-            Status::Booked if self.removed.contains(&transaction.key) => {
+            Status::Removed => (self.remove(now, command), Answer::Removed),
+            Status::Booked if self.removed.contains_key(&transaction.key) => {
                 let line = transaction.line.clone();
                 let reason = DeferReason::Held;
                 (vec![AccountEvent::TransactionDeferred { line, reason }], Answer::Deferred(reason))
@@ -64,23 +64,30 @@ impl RewardAccount {
         match (transaction.status, &command.known) {
             (Status::Booked, Some(known)) => {
                 // Booked again after the bank took it back: held once, then a repeat.
-                if self.removed.contains(&transaction.key) {
-                    let held = self.deferred.get(&transaction.key) == Some(&true);
-                    return Ok(if held { duplicate(known) } else { None });
+                match self.removed.get(&transaction.key) {
+                    Some(Mark::Dismissed) => return Ok(duplicate(known)),
+                    Some(_) if self.is_held(transaction.key) => return Ok(duplicate(known)),
+                    Some(Mark::KnownOtherwise) => return Ok(Some(Answer::Linked)),
+                    Some(Mark::Undecided) if self.is_known_otherwise(command) => {
+                        return Ok(Some(Answer::Linked));
+                    }
+                    Some(_) => return Ok(None),
+                    None => {}
                 }
                 match known.fingerprint {
                     Some(first) if first != transaction.line.fingerprint => Err(Rejection::Conflict),
                     _ => Ok(duplicate(known)),
                 }
             }
-            (Status::Removed, Some(known)) if self.removed.contains(&transaction.key) => Ok(duplicate(known)),
-            // Booked under its pending name too, though a booked line has taken that one's place: one purchase.
-            (Status::Booked, None) => {
-                let same = Some(transaction.line.fingerprint);
-                let booked_as_pending = command.pending_known.as_ref().is_some_and(|k| k.fingerprint == same);
-                Ok((booked_as_pending || self.is_linked(transaction.key)).then_some(Answer::Linked))
-            }
-            (Status::Removed, _) => Ok(None),
+            // Taken back again: a repeat, unless it has been booked since and may be released, which ends with it. One
+            // that was decided before is only dismissed: a statement sent again changes nothing about it.
+            (Status::Removed, Some(known)) => match self.removed.get(&transaction.key) {
+                None => Ok(None),
+                Some(Mark::Undecided) if self.is_held(transaction.key) => Ok(None),
+                Some(_) => Ok(duplicate(known)),
+            },
+            (Status::Booked, None) => Ok(self.is_known_otherwise(command).then_some(Answer::Linked)),
+            (Status::Removed, None) => Ok(None),
             // A pending line that comes after its booking; its amount may have been another.
             (Status::Pending, Some(known)) => Ok(duplicate(known)),
             (Status::Pending, None) => Ok(match self.pending(transaction.key) {
@@ -93,11 +100,20 @@ impl RewardAccount {
         }
     }
 
-    /// Decides a line that waited. A held one waits for a person, not for an epoch.
+    /// Booked under its pending name too, though a booked line has taken that one's place: one purchase.
+    fn is_known_otherwise(&self, command: &EvaluateTransaction) -> bool {
+        let transaction = &*command.transaction;
+        let same = Some(transaction.line.fingerprint);
+        let booked_as_pending = command.pending_known.as_ref().is_some_and(|k| k.fingerprint == same);
+        let released = || transaction.pending_key().and_then(|pending| self.released.get(&pending).copied());
+        booked_as_pending || released() == same || self.is_linked(transaction.key)
+    }
+
+    /// Decides a line that waited. A held one waits for people, not for an epoch.
     fn resume(&self, now: Timestamp, command: &EvaluateTransaction) -> Decision {
         let transaction = &*command.transaction;
         let position = command.known.as_ref().map(|k| k.position);
-        if self.deferred.get(&transaction.key) != Some(&false) || self.erased {
+        if self.deferred.get(&transaction.key) != Some(&Wait::Epoch) || self.erased {
             return Ok((vec![], Answer::Duplicate { position }));
         }
         let (event, answer) = self.decide_booked(now, transaction, &command.offers);
@@ -152,13 +168,23 @@ impl RewardAccount {
         (event, Answer::Evaluated { outcome, won })
     }
 
-    /// The bank takes a line back: what it won is taken back too, and the mark stays for ever.
-    fn remove(&self, now: Timestamp, transaction: &PreparedTransaction) -> Vec<AccountEvent> {
+    /// The bank takes a line back: what it won is taken back too, and the mark stays.
+    fn remove(&self, now: Timestamp, command: &EvaluateTransaction) -> Vec<AccountEvent> {
+        let transaction = &*command.transaction;
         let line = &transaction.line;
+        let undecided = match self.removed.get(&transaction.key) {
+            Some(mark) => *mark == Mark::Undecided,
+            // A pending line whose place a booked one has taken was decided, or waits, as that one.
+            None => match command.known {
+                None => !self.is_linked(transaction.key),
+                Some(_) => self.deferred.contains_key(&transaction.key),
+            },
+        };
         let mut events = vec![AccountEvent::TransactionRemoved {
             source: line.source.clone(),
             transaction_id: line.transaction_id.clone(),
             removed_at: now,
+            undecided,
         }];
         for (entry_id, reward) in &self.rewards {
             if reward.transaction_key == transaction.key && !reward.reversed {

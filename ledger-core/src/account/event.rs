@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::terms::RuleCode;
 use crate::draw::Draw;
-use crate::ids::{CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, Source, TransactionId};
+use crate::ids::{
+    CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, Source, TransactionId, TransactionKey,
+};
 use crate::money::Money;
 use crate::posting::Posting;
 use crate::seal::Sealed;
@@ -32,6 +34,14 @@ pub struct Line {
     /// Where the purchase was made, as a hash that means nothing outside this account; see [`MerchantTag`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merchant: Option<MerchantTag>,
+}
+
+impl Line {
+    /// The key of the id that it had while pending, if that was another.
+    pub fn pending_key(&self) -> Option<TransactionKey> {
+        let pending_id = self.pending_transaction_id.as_ref().filter(|id| **id != self.transaction_id)?;
+        Some(TransactionKey::of(&self.source, pending_id))
+    }
 }
 
 /// Why a customer takes part in no draw.
@@ -90,6 +100,31 @@ pub enum DeferReason {
     DrawsHalted,
     /// A person has to look at it (booked again after it was removed).
     Held,
+}
+
+/// What two people made of a held line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It is decided as any line that waits.
+    Released,
+    /// It is not decided, for good.
+    Dismissed,
+}
+
+impl Verdict {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Released => "released",
+            Verdict::Dismissed => "dismissed",
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A fact of one reward account.
@@ -165,6 +200,42 @@ pub enum AccountEvent {
         transaction_id: TransactionId,
         /// When we learnt of it.
         removed_at: Timestamp,
+        /// It had never been decided: booked again, it may be released. Events of earlier releases do not say and
+        /// are taken for decided.
+        #[serde(default, skip_serializing_if = "is_false")]
+        undecided: bool,
+    },
+    /// One person has looked at a held line; another has to agree.
+    ReviewProposed {
+        /// Who fed the line.
+        source: Source,
+        /// Which line.
+        transaction_id: TransactionId,
+        /// What is to become of it.
+        verdict: Verdict,
+        /// Why, in the operator's words.
+        reason: String,
+        /// By whom.
+        by: String,
+        /// When.
+        proposed_at: Timestamp,
+    },
+    /// Two people have looked at a held line.
+    TransactionReviewed {
+        /// Who fed the line.
+        source: Source,
+        /// Which line.
+        transaction_id: TransactionId,
+        /// What becomes of it.
+        verdict: Verdict,
+        /// Why, in the operator's words.
+        reason: String,
+        /// Who proposed it.
+        proposed_by: String,
+        /// Who agreed.
+        by: String,
+        /// When.
+        reviewed_at: Timestamp,
     },
     /// A won reward is booked as a liability.
     RewardIssued {
@@ -260,6 +331,8 @@ impl AccountEvent {
             AccountEvent::TransactionEvaluated { .. } => "TransactionEvaluated",
             AccountEvent::TransactionLinked { .. } => "TransactionLinked",
             AccountEvent::TransactionRemoved { .. } => "TransactionRemoved",
+            AccountEvent::ReviewProposed { .. } => "ReviewProposed",
+            AccountEvent::TransactionReviewed { .. } => "TransactionReviewed",
             AccountEvent::RewardIssued { .. } => "RewardIssued",
             AccountEvent::CustomerNotified { .. } => "CustomerNotified",
             AccountEvent::CreditRequested { .. } => "CreditRequested",
@@ -285,6 +358,8 @@ impl AccountEvent {
             | AccountEvent::TransactionEvaluated { .. }
             | AccountEvent::TransactionLinked { .. }
             | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::ReviewProposed { .. }
+            | AccountEvent::TransactionReviewed { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }
             | AccountEvent::CreditFailed { .. }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::account::event::{Considered, DeferReason, Outcome};
+use crate::account::event::{Considered, DeferReason, Outcome, Verdict};
 use crate::campaign::rules::RuleCode;
 use crate::campaign::terms::Terms;
 use crate::draw::{Draw, ODDS_WHOLE_PPB, PrizeTable, is_masked};
@@ -20,6 +20,8 @@ pub struct Recorded<'a> {
     pub waits_for: Option<DeferReason>,
     /// The bank has taken it back.
     pub removed: bool,
+    /// What two people made of it when it was last held.
+    pub verdict: Option<Verdict>,
     /// Every campaign considered.
     pub considered: &'a [Considered],
     /// Every draw it entered.
@@ -54,18 +56,35 @@ fn reason(code: &str, customer: impl Into<String>, staff: impl Into<String>) -> 
 /// Why the line came to what it came to; empty for one that has not been booked.
 pub fn explain(recorded: &Recorded<'_>, reference: &Reference) -> Vec<Reason> {
     let mut reasons = match recorded.outcome {
+        // No campaign was asked of a line that was dismissed instead.
+        Some(Outcome::Declined)
+            if recorded.verdict == Some(Verdict::Dismissed) && recorded.considered.is_empty() =>
+        {
+            vec![]
+        }
         Some(Outcome::Declined) => declined(recorded.considered, reference),
         Some(Outcome::Won | Outcome::Lost) => {
             recorded.draws.iter().map(|draw| drawn(draw, reference)).collect()
         }
-        None => recorded.waits_for.map(waiting).into_iter().collect(),
+        None => vec![],
     };
+    // A line that was decided, taken back and booked again keeps its decision while it is held.
+    reasons.extend(recorded.waits_for.map(waiting));
     if recorded.removed {
         reasons.push(reason(
             "removed",
             "Your bank has taken this transaction back.",
             "the source reported the line as removed",
         ));
+    }
+    match recorded.verdict {
+        Some(Verdict::Released) if !recorded.removed => reasons.push(released(recorded.outcome)),
+        Some(Verdict::Dismissed) => reasons.push(reason(
+            "dismissed",
+            "We have had a closer look at this transaction: it does not take part.",
+            "booked again after it was removed; two people dismissed it, for good",
+        )),
+        Some(Verdict::Released) | None => {}
     }
     reasons
 }
@@ -117,7 +136,22 @@ fn waiting(why: DeferReason) -> Reason {
         DeferReason::Held => reason(
             "held",
             "We are having a closer look at this transaction.",
-            "booked again after it was removed: needs a person's decision",
+            "booked again after it was removed: waits until two people release or dismiss it",
+        ),
+    }
+}
+
+fn released(outcome: Option<Outcome>) -> Reason {
+    match outcome {
+        None => reason(
+            "released",
+            "We have had a closer look at this transaction: it takes part as soon as the draw of its day does.",
+            "two people released it: it is decided once the epoch of its booking day draws or its grace is over",
+        ),
+        Some(_) => reason(
+            "released",
+            "We had a closer look at this transaction before it was decided.",
+            "booked again after it was removed; two people released it before it was decided",
         ),
     }
 }

@@ -2,12 +2,14 @@
 //! `account`.
 //!
 //! [`command`] says what can be asked, [`event`] what can have happened, [`state`] what an account remembers;
-//! [`evaluate`] decides lines, [`reward`] what follows a win. All of it is pure.
+//! [`evaluate`] decides lines, [`review`] what people make of held ones, [`reward`] what follows a win. All of it is
+//! pure.
 
 pub mod command;
 mod evaluate;
 pub mod event;
 pub mod explain;
+mod review;
 mod reward;
 mod rules;
 pub mod state;
@@ -25,8 +27,8 @@ use crate::time::Timestamp;
 pub type Decision = Result<(Vec<AccountEvent>, Answer), Rejection>;
 
 impl RewardAccount {
-    /// Decides one command. Pure: the same state and command give the same events.
-    pub fn decide(&self, now: Timestamp, command: &CommandKind) -> Decision {
+    /// Decides one command of `by`. Pure: the same state and command give the same events.
+    pub fn decide(&self, now: Timestamp, by: &str, command: &CommandKind) -> Decision {
         match command {
             CommandKind::Open => self.open(now),
             CommandKind::EvaluateTransaction(evaluate) => self.evaluate(now, evaluate),
@@ -44,6 +46,9 @@ impl RewardAccount {
             CommandKind::Close { reason } => self.close(now, reason),
             CommandKind::Exclude { kind, reason } => self.exclude(now, *kind, reason),
             CommandKind::Reinstate { reason } => self.reinstate(now, reason),
+            CommandKind::Review { source, transaction_id, verdict, reason } => {
+                self.review(now, by, source, transaction_id, *verdict, reason)
+            }
         }
     }
 
@@ -103,7 +108,7 @@ impl Aggregate for RewardAccount {
         (): &(),
         sink: &EventSink<Self>,
     ) -> Result<(), Rejection> {
-        let (events, answer) = self.decide(command.now, &command.kind)?;
+        let (events, answer) = self.decide(command.now, &command.by, &command.kind)?;
         for event in events {
             sink.write(event, self).await;
         }

@@ -1,11 +1,11 @@
 //! The state of a reward account and how each fact changes it. `apply` is total: it only remembers.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use crate::account::event::{AccountEvent, Exclusion, Line};
+use crate::account::event::{AccountEvent, DeferReason, Exclusion, Line, Verdict};
 use crate::campaign::rules::Won;
 use crate::draw::Draw;
 use crate::ids::{CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, TransactionKey};
@@ -34,10 +34,12 @@ pub struct RewardAccount {
     pub(super) erased: bool,
     /// Pending lines, and the names booked lines had while pending; the oldest is forgotten first.
     pub(super) pending: VecDeque<Pending>,
-    /// Booked lines that wait. The value tells a held one.
-    pub(super) deferred: BTreeMap<TransactionKey, bool>,
-    /// Lines taken back, for ever: booked again they are held.
-    pub(super) removed: BTreeSet<TransactionKey>,
+    /// Booked lines that wait.
+    pub(super) deferred: BTreeMap<TransactionKey, Wait>,
+    /// Lines taken back, for ever unless released: booked again they are held.
+    pub(super) removed: BTreeMap<TransactionKey, Mark>,
+    /// The terms of lines that were released: the log's key of one may be that of its removal, which has none.
+    pub(super) released: BTreeMap<TransactionKey, Fingerprint>,
     /// Everything ever won.
     pub(super) rewards: BTreeMap<EntryId, Reward>,
     /// Wins per campaign and its local day.
@@ -46,6 +48,51 @@ pub struct RewardAccount {
     pub(super) booked: VecDeque<Timestamp>,
     /// Merchants of decided purchases, the latest last.
     pub(super) merchants: VecDeque<MerchantTag>,
+}
+
+/// What a booked line waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Wait {
+    /// Its epoch, or only the step *resume*.
+    Epoch,
+    /// Two people.
+    People(Hold),
+}
+
+/// A held line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Hold {
+    pub(super) fingerprint: Fingerprint,
+    /// Whether its details are under this account's key, so that it can be decided.
+    pub(super) is_sealed_here: bool,
+    /// What one person has proposed.
+    pub(super) proposal: Option<Proposal>,
+}
+
+/// What one person has proposed to do with a held line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// What is to become of it.
+    pub verdict: Verdict,
+    /// By whom.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub proposed_at: Timestamp,
+}
+
+/// What is remembered of a line that the bank took back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Mark {
+    /// It had been decided, or the log does not tell.
+    Decided,
+    /// It had not.
+    Undecided,
+    /// It had not, but a line under another id has taken its place since.
+    KnownOtherwise,
+    /// Two people have looked at it: not decided, for good.
+    Dismissed,
 }
 
 /// A pending line.
@@ -125,19 +172,27 @@ impl RewardAccount {
             AccountEvent::AccountReinstated { .. } => self.excluded = None,
             AccountEvent::TransactionNoted { line } => self.note(key_of(&line), Some(line.fingerprint)),
             AccountEvent::TransactionDeferred { line, reason } => {
-                let held = reason == crate::account::event::DeferReason::Held;
-                self.deferred.insert(key_of(&line), held);
+                self.deferred.insert(key_of(&line), Wait::of(&line, reason));
                 self.link(&line);
             }
             AccountEvent::TransactionEvaluated { line, draws, .. } => {
                 self.remember_purchase(&line);
                 self.decided(&line, draws);
             }
-            AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
+            AccountEvent::TransactionRemoved { source, transaction_id, undecided, .. } => {
                 let key = TransactionKey::of(&source, &transaction_id);
                 self.pending.retain(|p| p.key != key);
                 self.deferred.remove(&key);
-                self.removed.insert(key);
+                self.removed.insert(key, if undecided { Mark::Undecided } else { Mark::Decided });
+            }
+            AccountEvent::ReviewProposed { source, transaction_id, verdict, reason, by, proposed_at } => {
+                let key = TransactionKey::of(&source, &transaction_id);
+                if let Some(Wait::People(hold)) = self.deferred.get_mut(&key) {
+                    hold.proposal = Some(Proposal { verdict, by, reason, proposed_at });
+                }
+            }
+            AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. } => {
+                self.reviewed(TransactionKey::of(&source, &transaction_id), verdict);
             }
             AccountEvent::RewardIssued { entry_id, .. } => self.reward(entry_id, |r| r.issued = true),
             AccountEvent::CustomerNotified { entry_id, .. } => self.reward(entry_id, |r| r.notified = true),
@@ -158,6 +213,20 @@ impl RewardAccount {
                 self.merchants.clear();
             }
             AccountEvent::TransactionLinked { .. } => {}
+        }
+    }
+
+    fn reviewed(&mut self, key: TransactionKey, verdict: Verdict) {
+        match (verdict, self.deferred.remove(&key)) {
+            (Verdict::Released, Some(Wait::People(hold))) => {
+                self.deferred.insert(key, Wait::Epoch);
+                self.removed.remove(&key);
+                self.released.insert(key, hold.fingerprint);
+            }
+            (Verdict::Released, _) => {}
+            (Verdict::Dismissed, _) => {
+                self.removed.insert(key, Mark::Dismissed);
+            }
         }
     }
 
@@ -198,9 +267,7 @@ impl RewardAccount {
         let key = key_of(line);
         self.deferred.remove(&key);
         self.pending.retain(|p| p.key != key);
-        if let Some(pending_id) = &line.pending_transaction_id {
-            self.note(TransactionKey::of(&line.source, pending_id), None);
-        }
+        self.link(line);
         for draw in draws {
             let Some(amount) = draw.amount else { continue };
             self.count_win(&draw.campaign_id, draw.day, amount);
@@ -222,8 +289,11 @@ impl RewardAccount {
 
     /// A booked line takes the place of the pending one that the bank says it was.
     fn link(&mut self, line: &Line) {
-        if let Some(pending_id) = &line.pending_transaction_id {
-            self.note(TransactionKey::of(&line.source, pending_id), None);
+        let Some(key) = line.pending_key() else { return };
+        self.note(key, None);
+        // However long ago that was, the purchase is not drawn by that name.
+        if let Some(mark @ Mark::Undecided) = self.removed.get_mut(&key) {
+            *mark = Mark::KnownOtherwise;
         }
     }
 
@@ -246,6 +316,19 @@ impl RewardAccount {
     fn reward(&mut self, entry_id: EntryId, change: impl FnOnce(&mut Reward)) {
         if let Some(reward) = self.rewards.get_mut(&entry_id) {
             change(reward);
+        }
+    }
+}
+
+impl Wait {
+    fn of(line: &Line, reason: DeferReason) -> Wait {
+        match reason {
+            DeferReason::EpochNotOpen | DeferReason::DrawsHalted => Wait::Epoch,
+            DeferReason::Held => Wait::People(Hold {
+                fingerprint: line.fingerprint,
+                is_sealed_here: line.details.is_some(),
+                proposal: None,
+            }),
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! Replay cannot pay or tell anyone: it has no ledger, no rail and no notifier, only events.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod lines;
+
+use std::collections::{BTreeMap, HashMap};
 
 use cqrs_es::Aggregate as _;
 
-use crate::account::event::DeferReason;
 use crate::account::{AccountEvent, RewardAccount};
 use crate::audit::chain::Links;
 use crate::campaign::{Campaign, CampaignEvent};
@@ -15,6 +16,7 @@ use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId};
 use crate::money::Currency;
 use crate::posting::{PAYABLE, Posting, Side};
+use lines::Lines;
 
 /// Findings kept in words; more are only counted.
 pub const FINDINGS_MAX: usize = 100;
@@ -26,9 +28,7 @@ pub struct Replay {
     links: Links,
     accounts: HashMap<StreamId, RewardAccount>,
     campaigns: BTreeMap<StreamId, Campaign>,
-    keys: HashSet<TransactionKey>,
-    /// Lines deferred and not yet decided: only these are decided by an event without a key.
-    waiting: HashSet<TransactionKey>,
+    lines: Lines,
     /// Debits minus credits per ledger account and currency code.
     balances: BTreeMap<(String, &'static str), i128>,
     /// Wins and returned reversals since the campaign's last `BudgetSpent`, and in all.
@@ -80,13 +80,7 @@ impl Decoded {
     pub fn of(stored: StoredEvent) -> Decoded {
         let event = decode(&stored);
         let key = match &event {
-            Ok(LedgerEvent::Account(
-                AccountEvent::TransactionEvaluated { line, .. }
-                | AccountEvent::TransactionDeferred { line, .. },
-            )) => Some(TransactionKey::of(&line.source, &line.transaction_id)),
-            Ok(LedgerEvent::Account(AccountEvent::TransactionRemoved { source, transaction_id, .. })) => {
-                Some(TransactionKey::of(source, transaction_id))
-            }
+            Ok(LedgerEvent::Account(event)) => lines::key_of(event),
             _ => None,
         };
         Decoded { stored, event, key }
@@ -124,47 +118,18 @@ impl Replay {
         if let Err(broken) = self.links.follow(&stored) {
             self.find(broken.to_string());
         }
-        if stored.transaction_key.is_some_and(|key| !self.keys.insert(key)) {
+        if stored.transaction_key.is_some_and(|key| !self.lines.known.insert(key)) {
             self.find(format!("at {} a transaction key is used a second time", stored.position));
         }
         match event {
             Err(error) => self.find(error.to_string()),
             Ok(LedgerEvent::Account(event)) => {
-                self.identity(&stored, &event, key);
+                for finding in self.lines.take(&stored, &event, key) {
+                    self.find(format!("at {} {finding}", stored.position));
+                }
                 self.account(&stored, event);
             }
             Ok(LedgerEvent::Campaign(event)) => self.campaign(&stored, event),
-        }
-    }
-
-    /// A line's first event carries its key, which no hash covers; a later one belongs to a line that waits
-    /// or was taken back. So no line is decided twice, and none can be made to look new.
-    fn identity(&mut self, stored: &StoredEvent, event: &AccountEvent, key: Option<TransactionKey>) {
-        let place = stored.position;
-        match (stored.transaction_key, key) {
-            (None, None) => return,
-            (Some(found), expected) if expected != Some(found) => {
-                self.find(format!("at {place} the transaction key is not that of the line"));
-            }
-            (None, Some(key)) if !self.keys.contains(&key) => {
-                self.find(format!("at {place} a line first recorded here has no transaction key"));
-            }
-            _ => {}
-        }
-        let Some(key) = key else { return };
-        match event {
-            AccountEvent::TransactionDeferred { reason: DeferReason::Held, .. } => {}
-            AccountEvent::TransactionDeferred { .. } => {
-                self.waiting.insert(key);
-            }
-            AccountEvent::TransactionEvaluated { .. } => {
-                if !self.waiting.remove(&key) && stored.transaction_key.is_none() {
-                    self.find(format!("at {place} a line is decided that did not wait"));
-                }
-            }
-            _ => {
-                self.waiting.remove(&key);
-            }
         }
     }
 
@@ -214,7 +179,7 @@ impl Replay {
             position: self.links.position.to_string(),
             accounts: self.accounts.len() as u64,
             campaigns: self.campaigns.len() as u64,
-            transactions: self.keys.len() as u64,
+            transactions: self.lines.known.len() as u64,
             trial_balance: totals
                 .into_iter()
                 .map(|(code, difference)| (code.into(), difference.to_string()))

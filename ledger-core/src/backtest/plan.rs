@@ -259,7 +259,7 @@ fn decide(
         resume: false,
     };
     let Ok((events, Answer::Evaluated { .. })) =
-        account.decide(now, &CommandKind::EvaluateTransaction(evaluate))
+        account.decide(now, "", &CommandKind::EvaluateTransaction(evaluate))
     else {
         return None;
     };

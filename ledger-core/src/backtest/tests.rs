@@ -116,7 +116,7 @@ fn evaluate(
         offers: vec![offer],
         resume: false,
     };
-    account.decide(now, &CommandKind::EvaluateTransaction(evaluate)).unwrap().0
+    account.decide(now, "", &CommandKind::EvaluateTransaction(evaluate)).unwrap().0
 }
 
 fn agrees(terms: &Terms) -> Run {

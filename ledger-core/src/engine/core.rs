@@ -273,6 +273,8 @@ impl Hosted for RewardAccount {
             | AccountEvent::AccountExcluded { .. }
             | AccountEvent::AccountReinstated { .. }
             | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::ReviewProposed { .. }
+            | AccountEvent::TransactionReviewed { .. }
             | AccountEvent::RewardIssued { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }

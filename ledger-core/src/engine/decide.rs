@@ -134,7 +134,12 @@ impl Writer {
             Ok(Answer::Deferred(_) | Answer::Noted) => (RowResult::Deferred, None),
             Ok(Answer::Evaluated { won, .. }) => (RowResult::Accepted, won),
             Ok(
-                Answer::Removed | Answer::Done | Answer::Unchanged | Answer::Outstanding(_) | Answer::Settled,
+                Answer::Removed
+                | Answer::Done
+                | Answer::Proposed
+                | Answer::Unchanged
+                | Answer::Outstanding(_)
+                | Answer::Settled,
             ) => (RowResult::Accepted, None),
         };
         if let (Some(key), Some(position)) = (key, position) {
@@ -164,7 +169,7 @@ impl Writer {
         context: &Context,
         key: Option<TransactionKey>,
     ) -> Result<Result<Answer, Rejection>, Failed> {
-        let command = AccountCommand::new(self.prepare(context, key), kind);
+        let command = AccountCommand::new(self.prepare(context, key), context.actor(), kind);
         let answer = Arc::clone(&command.answer);
         let executed = self.accounts.execute(id, command).await;
         outcome(executed, || answer.get().cloned())

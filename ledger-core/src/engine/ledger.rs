@@ -115,7 +115,7 @@ pub enum RowResult {
     Deferred,
     /// Known under another id.
     Linked,
-    /// Waits for a person.
+    /// Waits for people.
     Held,
 }
 

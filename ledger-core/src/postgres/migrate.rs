@@ -48,6 +48,12 @@ const MIGRATIONS: &[Migration] = &[
         // A program that does not know beacons would draw without them.
         needs: 6,
     },
+    Migration {
+        name: "0007_reviews",
+        sql: include_str!("../../../migrations/postgres/0007_reviews.sql"),
+        // A program that does not know reviews can read no account that had one.
+        needs: 7,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

@@ -4,7 +4,7 @@
 
 use cqrs_es::Aggregate;
 
-use crate::account::{AccountCommand, Answer, CommandKind, RewardAccount};
+use crate::account::{Answer, CommandKind, RewardAccount};
 use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind};
 use crate::time::Timestamp;
 
@@ -20,9 +20,8 @@ pub(crate) trait Decides: Aggregate + Clone {
 impl Decides for RewardAccount {
     type Kind = CommandKind;
     type Answer = Answer;
-    fn decides(&self, now: Timestamp, _: &str, kind: &CommandKind) -> Decision<Self> {
-        let command = AccountCommand::new(now, kind.clone());
-        self.decide(command.now, &command.kind)
+    fn decides(&self, now: Timestamp, by: &str, kind: &CommandKind) -> Decision<Self> {
+        self.decide(now, by, kind)
     }
 }
 

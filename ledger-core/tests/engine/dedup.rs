@@ -92,6 +92,8 @@ async fn a_line_removed_and_booked_again_is_held_once() {
     let unseen = with(&row("tx-2", "anna"), "status", "removed");
     let mark = node.one(&unseen).await.unwrap();
     assert_eq!(node.one(&with(&unseen, "status", "booked")).await.unwrap().result, RowResult::Held);
+    let again = node.one(&unseen).await.unwrap();
+    assert!(again.result == RowResult::Accepted && again.position > mark.position, "ends the hold");
     assert_eq!(node.one(&unseen).await, duplicate_of(&mark));
     sound(&log.events(), &*world.seeds);
 }

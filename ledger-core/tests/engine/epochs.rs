@@ -63,7 +63,8 @@ pub(crate) async fn run_resume(
     log: &SimulatedLog,
     done: impl Fn(&[StoredEvent]) -> bool,
 ) {
-    let resume = Resume::new(node.ledger.clone(), Arc::clone(&world.keyring), Arc::clone(&world.clock) as _);
+    let (log_of_node, clock) = (Arc::clone(&node.log), Arc::clone(&world.clock) as _);
+    let resume = Resume::new(node.ledger.clone(), log_of_node, Arc::clone(&world.keyring), clock);
     let checkpoints = Arc::new(Checkpoints::open(&world.folder.path().join("steps.db")).unwrap());
     let (stop, stopped) = watch::channel(false);
     let head = node.ledger.head();

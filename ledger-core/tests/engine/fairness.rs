@@ -1,7 +1,7 @@
 //! The fairness report claims what was derived and no more, of the campaigns it is about, and lists what people did.
 
 use ledger_core::account::CommandKind;
-use ledger_core::account::event::Exclusion;
+use ledger_core::account::event::{Exclusion, Verdict};
 use ledger_core::audit::draws::{DrawAudit, Seeds};
 use ledger_core::audit::fairness::page::page;
 use ledger_core::audit::fairness::{Fairness, Incident, Report};
@@ -118,6 +118,7 @@ async fn money_seeds_customers_and_held_lines_are_listed_with_who_and_why() {
     }
     node.one(&with(&row("tx-3", "cus-3"), "status", "removed")).await.unwrap();
     node.one(&row("tx-3", "cus-3")).await.unwrap();
+    node.review(&row("tx-3", "cus-3"), Verdict::Dismissed).await.unwrap();
 
     let report = report(&log.events(), None, None);
     let [proposed] = of(&report, "FundingProposed")[..] else { panic!() };
@@ -140,6 +141,13 @@ async fn money_seeds_customers_and_held_lines_are_listed_with_who_and_why() {
     let [held] = of(&report, "TransactionDeferred")[..] else { panic!() };
     assert_eq!(held.reason.as_deref(), Some("held"));
     assert_eq!(details(held), [("source", "bank"), ("transaction_id", "tx-3")]);
+    let line = [("source", "bank"), ("transaction_id", "tx-3"), ("verdict", "dismissed")];
+    let [proposed] = of(&report, "ReviewProposed")[..] else { panic!() };
+    assert_eq!((proposed.actor.as_str(), &details(proposed)[..]), ("alice", &line[..]));
+    let [reviewed] = of(&report, "TransactionReviewed")[..] else { panic!() };
+    assert_eq!((reviewed.actor.as_str(), reviewed.stream.as_str()), ("bob", "account:cus-3"));
+    assert_eq!(reviewed.reason.as_deref(), Some("the bank's mistake"));
+    assert_eq!(details(reviewed), [&[("proposed_by", "alice")], &line[..]].concat());
     assert_eq!(
         (report.incident_counts["AccountExcluded"], report.incident_counts["AccountReinstated"]),
         (2, 1)

@@ -20,6 +20,7 @@ mod pages;
 mod queue;
 mod rail;
 mod reveal;
+mod reviews;
 mod snapshots;
 mod steps;
 mod tampering;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
+use ledger_core::account::event::Verdict;
+use ledger_core::account::{Answer, CommandKind, Rejection};
 use ledger_core::campaign::terms::Terms;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use ledger_core::draw::Seed;
@@ -148,6 +150,22 @@ impl Node {
 
     pub(crate) async fn campaign(&self, id: &CampaignId, kind: CampaignCommandKind) -> CampaignAnswer {
         self.ledger.campaign(id.clone(), kind, context()).await.unwrap().unwrap()
+    }
+
+    /// Two people say the same of a held line.
+    pub(crate) async fn review(&self, line: &Value, verdict: Verdict) -> Result<Answer, Rejection> {
+        let word = |field: &str| line[field].as_str().unwrap();
+        let kind = CommandKind::Review {
+            source: word("source").parse().unwrap(),
+            transaction_id: word("transaction_id").parse().unwrap(),
+            verdict,
+            reason: "the bank's mistake".into(),
+        };
+        let by = |who| {
+            self.ledger.account(word("account_id").parse().unwrap(), kind.clone(), Context::new(who, "", ""))
+        };
+        by("alice").await.unwrap()?;
+        by("bob").await.unwrap()
     }
 
     pub(crate) async fn try_take(&self, rows: &[Value]) -> Result<Vec<RowAnswer>, SubmitError> {

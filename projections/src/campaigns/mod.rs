@@ -192,6 +192,8 @@ impl Campaigns {
             | AccountEvent::TransactionDeferred { .. }
             | AccountEvent::TransactionLinked { .. }
             | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::ReviewProposed { .. }
+            | AccountEvent::TransactionReviewed { .. }
             | AccountEvent::RewardIssued { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }

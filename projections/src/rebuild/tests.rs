@@ -97,7 +97,7 @@ fn an_unknown_name_is_told_the_known_ones() {
 
 #[test]
 fn tables_rebuilt_from_a_random_history_equal_the_running_ones() {
-    let histories = (1_usize..9, prop::collection::vec((0_u8..3, 0_u8..9, 1_i64..5_000), 0..40));
+    let histories = (1_usize..9, prop::collection::vec((0_u8..3, 0_u8..13, 1_i64..5_000), 0..40));
     on_both(|place| {
         let mut cases = TestRunner::new(ProptestConfig::with_cases(24));
         let equal = |(batch, lines): (usize, Vec<(u8, u8, i64)>)| {
@@ -119,11 +119,17 @@ fn tables_rebuilt_from_a_random_history_equal_the_running_ones() {
 /// What may become of a line, up to a step that `fate` chooses.
 fn story(id: &str, pending: &str, fate: u8, minor: i64) -> Vec<ledger_core::account::AccountEvent> {
     use ledger_core::account::AccountEvent;
+    use ledger_core::account::event::{DeferReason, Verdict};
     let mut booked = line(id);
     booked.pending_transaction_id = Some(tx(pending));
     let note = AccountEvent::TransactionNoted { line: line(pending) };
-    let removed =
-        AccountEvent::TransactionRemoved { source: source(), transaction_id: tx(id), removed_at: at(9) };
+    let removed = AccountEvent::TransactionRemoved {
+        source: source(),
+        transaction_id: tx(id),
+        removed_at: at(9),
+        undecided: false,
+    };
+    let held = deferred(id, DeferReason::Held);
     let rewarded = [
         note.clone(),
         evaluated(booked, Some((1, minor))),
@@ -132,12 +138,16 @@ fn story(id: &str, pending: &str, fate: u8, minor: i64) -> Vec<ledger_core::acco
         failed(id, 1),
         requested(id, 2, minor),
         credited(id, 2, minor, false),
-        removed,
+        removed.clone(),
         reversed(id, minor, true),
     ];
     match fate {
         0 => vec![note, lost(id)],
         1 => vec![opened(), lost(id), AccountEvent::PersonalDataErased { erased_at: at(9) }],
+        9 => vec![lost(id), removed, held, reviewed(id, Verdict::Dismissed)],
+        10 => vec![removed, held, reviewed(id, Verdict::Dismissed)],
+        11 => vec![removed, held, reviewed(id, Verdict::Released)],
+        12 => vec![removed, held, reviewed(id, Verdict::Released), won(id, minor)],
         steps => rewarded.into_iter().take(usize::from(steps) + 1).collect(),
     }
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::{Considered, DeferReason, Line, Outcome};
+use ledger_core::account::event::{Considered, DeferReason, Line, Outcome, Verdict};
 use ledger_core::draw::Draw;
 use ledger_core::ids::{Source, TransactionId};
 use ledger_core::log::Position;
@@ -45,6 +45,8 @@ type Name<'r> = (&'r Source, Cow<'r, TransactionId>);
 enum Kind {
     Note,
     Defer,
+    Release,
+    Dismiss,
     Decide,
     GiveWay,
     AddAlias,
@@ -78,7 +80,10 @@ impl<'r> Fold<'r> for Transactions<'r> {
             AccountEvent::TransactionLinked { source, transaction_id, linked_to } => {
                 self.add_alias(source, transaction_id, linked_to);
             }
-            AccountEvent::TransactionRemoved { source, transaction_id, removed_at } => {
+            AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. } => {
+                self.review(source, transaction_id, *verdict);
+            }
+            AccountEvent::TransactionRemoved { source, transaction_id, removed_at, .. } => {
                 self.remove(conn, record, source, transaction_id, *removed_at)?;
             }
             AccountEvent::PersonalDataErased { .. } => self.erase(conn, record)?,
@@ -86,6 +91,7 @@ impl<'r> Fold<'r> for Transactions<'r> {
             | AccountEvent::AccountClosed { .. }
             | AccountEvent::AccountExcluded { .. }
             | AccountEvent::AccountReinstated { .. }
+            | AccountEvent::ReviewProposed { .. }
             | AccountEvent::RewardIssued { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }
@@ -143,6 +149,15 @@ impl<'r> Transactions<'r> {
         let otherwise = THIS.contradiction(record.position, "a line is decided twice");
         self.stage(Kind::Decide, [name], values, Some(otherwise));
         Ok(())
+    }
+
+    fn review(&mut self, source: &'r Source, id: &'r TransactionId, verdict: Verdict) {
+        let kind = match verdict {
+            Verdict::Released => Kind::Release,
+            Verdict::Dismissed => Kind::Dismiss,
+        };
+        let values = values![source.as_str(), id.as_str()];
+        self.stage(kind, [(source, Cow::Borrowed(id))], values.into(), None);
     }
 
     fn take_over_pending(&mut self, line: &'r Line) {
@@ -280,8 +295,20 @@ impl Kind {
                      account_id = excluded.account_id, booked_at = excluded.booked_at,
                      recorded_at = excluded.recorded_at, details = excluded.details,
                      pending_transaction_id = excluded.pending_transaction_id,
-                     status = excluded.status, defer_reason = excluded.defer_reason
+                     status = excluded.status, defer_reason = excluded.defer_reason, verdict = NULL
                  WHERE transactions.status <> 'booked'"
+            }
+            Kind::Release => {
+                "UPDATE transactions SET status = 'deferred', defer_reason = NULL, removed_at = NULL,
+                     verdict = 'released'
+                 WHERE source = ?1 AND transaction_id = ?2 AND outcome IS NULL"
+            }
+            // As it was before it was held. One that was never decided is not to be, which is a decision.
+            Kind::Dismiss => {
+                "UPDATE transactions SET status = CASE WHEN outcome IS NULL THEN 'booked' ELSE 'removed' END,
+                     removed_at = CASE WHEN outcome IS NULL THEN NULL ELSE removed_at END,
+                     outcome = coalesce(outcome, 'declined'), defer_reason = NULL, verdict = 'dismissed'
+                 WHERE source = ?1 AND transaction_id = ?2"
             }
             Kind::Decide => {
                 "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at,
@@ -304,14 +331,15 @@ impl Kind {
                  ON CONFLICT (source, transaction_id) DO UPDATE SET booked_as = excluded.booked_as"
             }
             // A name's own row comes before what it is an alias of. A line may be removed before we ever saw it:
-            // there is nothing to show then.
+            // there is nothing to show then. One that is held under its own name goes on waiting for people.
             Kind::Remove => {
                 "UPDATE transactions SET status = 'removed', removed_at = ?4, defer_reason = NULL
                  WHERE source = ?1 AND account_id = ?3 AND transaction_id = coalesce(
                      (SELECT own.transaction_id FROM transactions own
                       WHERE own.source = ?1 AND own.transaction_id = ?2 AND own.account_id = ?3),
                      (SELECT booked_as FROM transaction_aliases alias
-                      WHERE alias.source = ?1 AND alias.transaction_id = ?2))"
+                      WHERE alias.source = ?1 AND alias.transaction_id = ?2))
+                     AND (transaction_id = ?2 OR status <> 'held')"
             }
         }
     }

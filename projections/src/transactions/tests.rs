@@ -27,12 +27,13 @@ fn noted(id: &str) -> AccountEvent {
     AccountEvent::TransactionNoted { line: line(id) }
 }
 
-fn deferred(id: &str, reason: DeferReason) -> AccountEvent {
-    AccountEvent::TransactionDeferred { line: line(id), reason }
-}
-
 fn removed(id: &str) -> AccountEvent {
-    AccountEvent::TransactionRemoved { source: source(), transaction_id: tx(id), removed_at: at(50) }
+    AccountEvent::TransactionRemoved {
+        source: source(),
+        transaction_id: tx(id),
+        removed_at: at(50),
+        undecided: false,
+    }
 }
 
 fn booked_from(pending: &str, id: &str) -> AccountEvent {
@@ -113,6 +114,76 @@ fn a_removed_line_keeps_its_decision_also_when_it_is_held() {
         let store = place.after([won("t1", 100), removed("t1"), deferred("t1", DeferReason::Held)]);
         let row = find(&store, "t1").unwrap();
         assert_eq!((row.status, row.outcome), (TransactionStatus::Held, Some(Outcome::Won)));
+    });
+}
+
+#[test]
+fn a_released_line_is_deferred_again_and_decided_in_its_place() {
+    on_both(|place| {
+        let held = [removed("t1"), deferred("t1", DeferReason::Held), lost("t2")];
+        let released = held.into_iter().chain([reviewed("t1", Verdict::Released)]);
+        let store = place.after(released.clone());
+        let row = find(&store, "t1").unwrap();
+        assert_eq!((row.status, row.outcome), (TransactionStatus::Deferred, None));
+        assert_eq!((row.defer_reason, row.verdict, row.removed_at), (None, Some(Verdict::Released), None));
+        let store = place.after(released.clone().chain([won("t1", 100)]));
+        let row = find(&store, "t1").unwrap();
+        assert_eq!((row.status, row.outcome), (TransactionStatus::Booked, Some(Outcome::Won)));
+        assert_eq!(row.verdict, Some(Verdict::Released));
+        // Taken back before it was decided, and held again: what was said of it before is over.
+        let again = released.chain([removed("t1"), deferred("t1", DeferReason::Held)]);
+        let row = find(&place.after(again), "t1").unwrap();
+        assert_eq!((row.status, row.verdict), (TransactionStatus::Held, None));
+    });
+}
+
+#[test]
+fn a_dismissed_line_is_removed_as_it_was_or_declined_if_it_was_never_decided() {
+    on_both(|place| {
+        let dismissed =
+            [removed("t1"), deferred("t1", DeferReason::Held), reviewed("t1", Verdict::Dismissed)];
+        let row = find(&place.after([won("t1", 100)].into_iter().chain(dismissed.clone())), "t1").unwrap();
+        assert_eq!((row.status, row.outcome), (TransactionStatus::Removed, Some(Outcome::Won)));
+        assert_eq!(
+            (row.defer_reason, row.verdict, row.removed_at),
+            (None, Some(Verdict::Dismissed), Some(at(50)))
+        );
+        let store = place.after(dismissed);
+        let row = find(&store, "t1").unwrap();
+        assert_eq!((row.status, row.outcome), (TransactionStatus::Booked, Some(Outcome::Declined)));
+        assert_eq!((row.defer_reason, row.verdict, row.removed_at), (None, Some(Verdict::Dismissed), None));
+        assert_eq!(listed(&store), ["t1"]);
+    });
+}
+
+#[test]
+fn a_line_held_under_its_own_name_is_not_removed_by_the_one_it_had_while_pending() {
+    on_both(|place| {
+        let line = Line { pending_transaction_id: Some(tx("p1")), ..line("t1") };
+        let held = AccountEvent::TransactionDeferred { line, reason: DeferReason::Held };
+        let store = place.after([removed("t1"), held, removed("p1")]);
+        assert_eq!(find(&store, "t1").unwrap().status, TransactionStatus::Held);
+    });
+}
+
+#[test]
+fn held_lines_are_found_whoevers_they_are_in_pages_from_old_to_new() {
+    on_both(|place| {
+        let log = TestLog::with_campaign();
+        for n in 0..5 {
+            let (account, id) = (if n % 2 == 0 { "a" } else { "b" }, format!("t{n}"));
+            log.account(account, [removed(&id), deferred(&id, DeferReason::Held), lost(&format!("u{n}"))]);
+        }
+        log.account("b", [reviewed("t1", Verdict::Released), removed("t3")]);
+        let store = place.store();
+        store.follow(&Arc::new(log), 100).unwrap();
+        let page = |after| store.query(|conn| held(conn, after, 2));
+        let first = page(None);
+        assert!(first.has_more);
+        let second = page(first.rows.last().map(|row| row.position));
+        let ids: Vec<_> =
+            first.rows.iter().chain(&second.rows).map(|row| row.transaction_id.as_str()).collect();
+        assert_eq!((ids, second.has_more), (vec!["t0", "t2", "t4"], false));
     });
 }
 
@@ -203,6 +274,9 @@ fn about_a_line() -> impl Strategy<Value = (&'static str, AccountEvent)> {
     let event = prop_oneof![
         4 => id().prop_map(noted),
         2 => id().prop_map(|id| deferred(id, DeferReason::EpochNotOpen)),
+        2 => id().prop_map(|id| deferred(id, DeferReason::Held)),
+        2 => id().prop_map(|id| reviewed(id, Verdict::Released)),
+        1 => id().prop_map(|id| reviewed(id, Verdict::Dismissed)),
         3 => id().prop_map(lost),
         3 => (id(), id()).prop_map(|(pending, id)| booked_from(pending, id)),
         2 => (id(), id()).prop_map(|(id, linked_to)| AccountEvent::TransactionLinked {
@@ -216,14 +290,27 @@ fn about_a_line() -> impl Strategy<Value = (&'static str, AccountEvent)> {
     (prop::sample::select(vec!["a", "a", "b"]), event)
 }
 
-/// What no ledger writes is left out: a decided line is not decided again or deferred.
+/// What no ledger writes is left out: a decided line is not decided again or deferred, one that is not held is not
+/// reviewed.
 fn consistent(history: Vec<(&'static str, AccountEvent)>) -> Arc<TestLog> {
     let log = TestLog::with_campaign();
-    let mut decided = BTreeSet::new();
+    let (mut decided, mut held) = (BTreeSet::new(), BTreeSet::new());
     for (account, event) in history {
         let fits = match &event {
             AccountEvent::TransactionEvaluated { line, .. } => decided.insert(line.transaction_id.clone()),
-            AccountEvent::TransactionDeferred { line, .. } => !decided.contains(&line.transaction_id),
+            AccountEvent::TransactionDeferred { line, reason } => {
+                if *reason == DeferReason::Held {
+                    held.insert(line.transaction_id.clone());
+                }
+                !decided.contains(&line.transaction_id)
+            }
+            AccountEvent::TransactionReviewed { transaction_id, verdict, .. } => {
+                let was_held = held.remove(transaction_id) && !decided.contains(transaction_id);
+                if was_held && *verdict == Verdict::Dismissed {
+                    decided.insert(transaction_id.clone());
+                }
+                was_held
+            }
             _ => true,
         };
         if fits {

@@ -1,19 +1,23 @@
-//! `rewardhub account …`: customers enrolled, closed, kept out of draws and let in again, on a ledger that no one else
-//! writes or over HTTP.
+//! `rewardhub account …`: customers enrolled, closed, kept out of draws and let in again, and their held lines reviewed,
+//! on a ledger that no one else writes or over HTTP.
 
 mod list;
 
 use std::path::PathBuf;
 
+use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
-use ledger_core::ids::AccountId;
+use ledger_core::ids::{AccountId, Source, TransactionId};
+use ledger_core::log::Position;
 use ledger_core::transaction::wire::parse_account_id;
+use projections::PAGE_ROWS_MAX;
+use projections::transactions;
 use serde_json::{Value, json};
 
 use crate::commands::operate::{Noun, Request, Service, Target};
 use crate::commands::{Ended, Refused};
-use crate::stores::read_only_log;
+use crate::stores::{existing_read_models, read_only_log};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -67,12 +71,44 @@ enum Action {
         #[arg(long)]
         reason: String,
     },
-    /// Print how an account stands as JSON: enrolment, exclusion, counts; nothing personal. Works beside a running
-    /// sandbox.
+    /// Let a held line be decided: the bank took it back and booked it again. One person proposes it, another agrees.
+    /// Within the grace of its booking day, or it is declined as too late.
+    Release(Review),
+    /// Keep a held line from being decided, for good. One person proposes it, another agrees.
+    Dismiss(Review),
+    /// Print the lines that wait for people, whoever's they are, oldest first, one as JSON per line. Works beside a
+    /// running sandbox.
+    Held,
+    /// Print how an account stands as JSON: enrolment, exclusion, counts, held lines; nothing personal. Works beside a
+    /// running sandbox.
     Show {
         /// The account.
         id: AccountId,
     },
+}
+
+/// Of which line, and why.
+#[derive(clap::Args)]
+struct Review {
+    /// The account.
+    #[arg(value_parser = account)]
+    id: AccountId,
+    /// Who fed the line.
+    #[arg(long)]
+    source: Source,
+    /// Its id there.
+    #[arg(long, value_name = "ID")]
+    transaction: TransactionId,
+    /// Why; kept for ever, so no personal details.
+    #[arg(long)]
+    reason: String,
+}
+
+impl Review {
+    fn body(self) -> (AccountId, Value) {
+        let Review { id, source, transaction, reason } = self;
+        (id, json!({ "source": source, "transaction_id": transaction, "reason": reason }))
+    }
 }
 
 fn account(text: &str) -> Result<AccountId, String> {
@@ -88,6 +124,15 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Action::Close { id, reason } => (id, "close", json!({ "reason": reason })),
         Action::Exclude { id, kind, reason } => (id, "exclude", json!({ "kind": kind, "reason": reason })),
         Action::Reinstate { id, reason } => (id, "reinstate", json!({ "reason": reason })),
+        Action::Release(review) => {
+            let (id, body) = review.body();
+            (id, "release", body)
+        }
+        Action::Dismiss(review) => {
+            let (id, body) = review.body();
+            (id, "dismiss", body)
+        }
+        Action::Held => return held(&target).await,
         Action::Show { id } => {
             println!("{}", serde_json::to_string_pretty(&shown(&target, &id).await?)?);
             return Ok(Ended::Fine);
@@ -96,6 +141,36 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let request = Request { noun: Noun::Accounts, id: id.as_str().into(), action, body };
     target.operator("account", "ops").await?.give_and_tell(&request).await?;
     Ok(Ended::Fine)
+}
+
+/// Page by page: there may be many after a bank's mistake.
+async fn held(target: &Target) -> anyhow::Result<Ended> {
+    let service = target.url.as_ref().map(|url| Service::new(url, "ops or audit:read")).transpose()?;
+    let read = match service {
+        Some(_) => None,
+        None => existing_read_models(&target.at.config()?).await?,
+    };
+    let mut after: Option<Position> = None;
+    loop {
+        let page = match (&service, &read) {
+            (Some(service), _) => {
+                let after = after.map(|after| ("after", after.to_string()));
+                service.get_with(&["held"], after.as_slice()).await?
+            }
+            (None, Some(read)) => {
+                let page = move |conn: &_| transactions::held(conn, after, PAGE_ROWS_MAX);
+                api::accounts::held_to_json(&read.read(page).await?)
+            }
+            (None, None) => return Err(Refused("nothing has filled the read models yet".into()).into()),
+        };
+        for line in page["held"].as_array().context("the service's answer has no lines")? {
+            println!("{line}");
+        }
+        match page["next"].as_str() {
+            Some(next) => after = Some(next.parse().map_err(|_| anyhow!("{next} is no position"))?),
+            None => return Ok(Ended::Fine),
+        }
+    }
 }
 
 async fn shown(target: &Target, id: &AccountId) -> anyhow::Result<Value> {

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::{Considered, DeferReason, Line, Outcome};
+use ledger_core::account::event::{Considered, DeferReason, Line, Outcome, Verdict};
 use ledger_core::account::explain::{Reason, Recorded, Reference, explain, for_customer};
 use ledger_core::draw::Draw;
 use ledger_core::engine::reference;
@@ -60,6 +60,7 @@ struct Decision {
     outcome: Option<Outcome>,
     waits_for: Option<DeferReason>,
     removed: bool,
+    verdict: Option<Verdict>,
     considered: Vec<Considered>,
     draws: Vec<Draw>,
 }
@@ -82,6 +83,7 @@ impl Decision {
             outcome: None,
             waits_for: None,
             removed: false,
+            verdict: None,
             considered: vec![],
             draws: vec![],
         };
@@ -110,19 +112,29 @@ impl Decision {
                 if is_this(&line.source, &line.transaction_id) =>
             {
                 self.stands(position, &line);
-                self.waits_for = Some(reason);
+                (self.waits_for, self.verdict) = (Some(reason), None);
             }
             AccountEvent::TransactionEvaluated { line, outcome, considered, draws }
                 if is_this(&line.source, &line.transaction_id) =>
             {
                 self.stands(position, &line);
                 (self.outcome, self.considered, self.draws) = (Some(outcome), considered, draws);
-                self.waits_for = None;
+                (self.waits_for, self.removed) = (None, false);
             }
             AccountEvent::TransactionRemoved { source, transaction_id, .. }
                 if is_this(&source, &transaction_id) =>
             {
-                self.removed = true;
+                (self.waits_for, self.removed) = (None, true);
+            }
+            AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. }
+                if is_this(&source, &transaction_id) =>
+            {
+                (self.waits_for, self.verdict) = (None, Some(verdict));
+                // As the read models have it: one that was decided before stays taken back.
+                self.removed = self.outcome.is_some();
+                if verdict == Verdict::Dismissed {
+                    self.outcome.get_or_insert(Outcome::Declined);
+                }
             }
             _ => {}
         }
@@ -133,8 +145,9 @@ impl Decision {
     }
 
     fn recorded(&self) -> Recorded<'_> {
-        let Decision { outcome, waits_for, removed, considered, draws, .. } = self;
-        Recorded { outcome: *outcome, waits_for: *waits_for, removed: *removed, considered, draws }
+        let Decision { outcome, waits_for, removed, verdict, considered, draws, .. } = self;
+        let (outcome, waits_for, removed, verdict) = (*outcome, *waits_for, *removed, *verdict);
+        Recorded { outcome, waits_for, removed, verdict, considered, draws }
     }
 
     fn word(&self) -> &'static str {
@@ -143,8 +156,9 @@ impl Decision {
             (Some(Outcome::Lost), _) => "lost",
             (Some(Outcome::Declined), _) => "declined",
             (None, Some(DeferReason::Held)) => "held",
-            (None, Some(DeferReason::EpochNotOpen | DeferReason::DrawsHalted)) => "deferred",
-            (None, None) => "removed",
+            (None, None) if self.removed => "removed",
+            // Without a reason: two people have released it.
+            (None, Some(DeferReason::EpochNotOpen | DeferReason::DrawsHalted) | None) => "deferred",
         }
     }
 

@@ -203,7 +203,16 @@ impl Service {
 
     /// What is at `/v1/…`.
     pub(super) async fn get(&self, path: &[&str]) -> anyhow::Result<Value> {
-        self.send(self.client.get(self.address(path)?)).await
+        self.get_with(path, &[]).await
+    }
+
+    /// The same, asked for with these words.
+    pub(super) async fn get_with(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
+        let mut url = self.address(path)?;
+        for (name, value) in query {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        self.send(self.client.get(url)).await
     }
 
     async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {

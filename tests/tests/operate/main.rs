@@ -7,6 +7,7 @@ mod commands;
 mod hints;
 mod metrics;
 mod production;
+mod reviews;
 mod seeds;
 
 use rewardhub_tests::Home;

@@ -6,6 +6,7 @@
 mod beacon;
 mod histories;
 mod qualification;
+mod reviews;
 mod tampered;
 mod world;
 

@@ -52,7 +52,7 @@ const CODES: [&str; 32] = [
     "epoch_halted",
 ];
 
-async fn events_of(home: &Home) -> Vec<StoredEvent> {
+pub(crate) async fn events_of(home: &Home) -> Vec<StoredEvent> {
     let log = SqliteLog::open_read_only(&home.data().join("log.db")).unwrap();
     log.read_after(Position(0), usize::MAX >> 1).await.unwrap()
 }
@@ -258,7 +258,7 @@ fn wrong_campaigns(events: &mut [StoredEvent]) -> Named {
 }
 
 /// A bundle of these events, with every hash made to fit, and another's details.
-fn write_bundle(out: &Path, details_of: &Path, mut events: Vec<StoredEvent>) {
+pub(crate) fn write_bundle(out: &Path, details_of: &Path, mut events: Vec<StoredEvent>) {
     let mut tips = BTreeMap::new();
     for event in &mut events {
         event.hash = event_hash(event, tips.get(&event.stream.to_string()));

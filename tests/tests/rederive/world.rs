@@ -104,6 +104,14 @@ impl World {
         self.ledger.account(account, kind, Context::new("operator:anna", "", "")).await.unwrap().unwrap();
     }
 
+    /// These lines.
+    pub(crate) async fn send(&self, rows: &[Value]) {
+        let rows: Vec<Vec<u8>> = rows.iter().map(|row| row.to_string().into_bytes()).collect();
+        let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+        let answers = self.intake.take(&rows, &Sources::All, Context::new("feed", "", "")).await.unwrap();
+        assert!(answers.iter().all(|answer| answer.outcome.is_ok()), "{answers:?}");
+    }
+
     /// So many lines, booked one after another from `first` until `last`.
     pub(crate) async fn lines(&mut self, count: usize, first: Timestamp, last: Timestamp) {
         let apart = (last.micros() - first.micros()) / i64::try_from(count).unwrap().max(1);
@@ -131,10 +139,12 @@ impl World {
 
     /// Decides what waits and can be decided.
     pub(crate) async fn resume(&self) {
-        let clock = Arc::clone(&self.clock) as _;
-        let step = Resume::new(self.ledger.clone(), Arc::clone(&self.keyring), clock);
+        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock) as _);
+        let step = Resume::new(self.ledger.clone(), log, Arc::clone(&self.keyring), clock);
         let events = self.log.read_after(Position(0), usize::MAX >> 1).await.unwrap();
-        let waiting = events.iter().filter(|event| event.event_type == "TransactionDeferred");
+        let waiting = events
+            .iter()
+            .filter(|event| matches!(&*event.event_type, "TransactionDeferred" | "TransactionReviewed"));
         let waiting = waiting.flat_map(|stored| step.items(stored, decode(stored).unwrap()));
         for done in join_all(waiting.map(|line| step.perform(line))).await {
             done.unwrap();

@@ -67,7 +67,7 @@ fn told(
     considered: &[Considered],
     draws: &[Draw],
 ) -> Vec<Reason> {
-    explain(&Recorded { outcome, waits_for, removed: false, considered, draws }, &reference())
+    explain(&Recorded { outcome, waits_for, removed: false, verdict: None, considered, draws }, &reference())
 }
 
 fn decline(campaigns: &[(u32, &[&str])]) -> Vec<Reason> {
@@ -177,6 +177,7 @@ fn what_cannot_be_looked_up_is_told_by_its_code() {
         outcome: Some(Outcome::Lost),
         waits_for: None,
         removed: true,
+        verdict: None,
         considered: &[],
         draws: &draws,
     };
@@ -197,4 +198,37 @@ fn a_line_that_waits_says_for_what() {
     }
     assert_eq!(decline(&[])[0].code, "no_campaign");
     assert_eq!(told(None, None, &[], &[]), []);
+}
+
+#[test]
+fn a_reviewed_line_says_what_came_of_it_in_both_voices() {
+    let draws = [draw(734_120_551, 0, None, None)];
+    let lost = Some(Outcome::Lost);
+    let held = Some(DeferReason::Held);
+    for (outcome, waits_for, removed, verdict, codes) in [
+        (None, None, false, Some(Verdict::Released), &["released"][..]),
+        (lost, None, false, Some(Verdict::Released), &["lost", "released"]),
+        // Taken back since: nobody asks for its review any more.
+        (None, None, true, Some(Verdict::Released), &["removed"]),
+        (Some(Outcome::Declined), None, false, Some(Verdict::Dismissed), &["dismissed"]),
+        (lost, None, true, Some(Verdict::Dismissed), &["lost", "removed", "dismissed"]),
+        (lost, held, true, None, &["lost", "held", "removed"]),
+    ] {
+        let drawn = if outcome == lost { &draws[..] } else { &[] };
+        let recorded = Recorded { outcome, waits_for, removed, verdict, considered: &[], draws: drawn };
+        let reasons = explain(&recorded, &reference());
+        assert_eq!(reasons.iter().map(|reason| reason.code.as_str()).collect::<Vec<_>>(), codes);
+    }
+    let waits = Recorded {
+        outcome: None,
+        waits_for: None,
+        removed: false,
+        verdict: Some(Verdict::Released),
+        considered: &[],
+        draws: &[],
+    };
+    let [waits] = &explain(&waits, &reference())[..] else { panic!() };
+    assert!(
+        waits.customer.contains("takes part as soon as") && waits.staff.contains("two people released it")
+    );
 }

@@ -1,6 +1,6 @@
 //! What holds after any history of one account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs_es::Aggregate;
 use proptest::prelude::*;
@@ -49,7 +49,9 @@ fn command((what, which, attempt): Step, log: &Log) -> (Option<TransactionKey>, 
         15 => CommandKind::RecordNotification { entry_id },
         16 if which == 0 => CommandKind::Close { reason: reason() },
         16 => CommandKind::Exclude { kind: Exclusion::Other, reason: reason() },
-        _ => CommandKind::Reinstate { reason: reason() },
+        17 => CommandKind::Reinstate { reason: reason() },
+        18 | 19 => review(&id, Verdict::Released),
+        _ => review(&id, Verdict::Dismissed),
     };
     (None, kind)
 }
@@ -63,7 +65,8 @@ fn run(steps: &[Step]) -> (RewardAccount, Vec<AccountEvent>) {
     let (mut account, mut events, mut log) = (RewardAccount::default(), vec![], Log::new());
     for step in steps {
         let (key, kind) = command(*step, &log);
-        let Ok((new, _)) = account.decide(at(NOW), &kind) else {
+        let Ok((new, _)) = account.decide(at(NOW), if step.2 % 2 == 0 { "alice" } else { "bob" }, &kind)
+        else {
             continue;
         };
         if let (Some(key), false) = (key, new.is_empty()) {
@@ -117,7 +120,7 @@ proptest! {
 
     #[test]
     fn a_replay_of_the_log_and_a_snapshot_both_equal_the_running_state(
-        steps in prop::collection::vec((0_u8..18, 0_u8..8, 0_u32..4), 0..60),
+        steps in prop::collection::vec((0_u8..21, 0_u8..8, 0_u32..4), 0..60),
     ) {
         let (account, events) = run(&steps);
         let mut replayed = RewardAccount::default();
@@ -132,7 +135,7 @@ proptest! {
 
     #[test]
     fn each_line_is_drawn_and_each_reward_issued_credited_and_reversed_at_most_once(
-        steps in prop::collection::vec((0_u8..18, 0_u8..8, 0_u32..4), 0..60),
+        steps in prop::collection::vec((0_u8..21, 0_u8..8, 0_u32..4), 0..60),
     ) {
         let (_, events) = run(&steps);
         for id in ["t0", "t1", "t2", "t3"].map(entry) {
@@ -143,8 +146,42 @@ proptest! {
     }
 
     #[test]
+    fn a_line_is_decided_after_a_hold_only_if_two_people_released_it_and_nothing_after_they_dismissed_it(
+        steps in prop::collection::vec((prop::sample::select(vec![0_u8, 3, 5, 5, 6, 18, 18, 20]), 0_u8..2, 0_u32..4), 0..60),
+    ) {
+        let (_, events) = run(&steps);
+        let (mut decided, mut held, mut dismissed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for event in &events {
+            let id = |line: &Line| line.transaction_id.clone();
+            let about = match event {
+                AccountEvent::TransactionDeferred { line, reason } => {
+                    if *reason == DeferReason::Held {
+                        held.insert(id(line));
+                    }
+                    id(line)
+                }
+                AccountEvent::TransactionEvaluated { line, .. } => {
+                    prop_assert!(!held.contains(&id(line)) && decided.insert(id(line)));
+                    id(line)
+                }
+                AccountEvent::TransactionRemoved { transaction_id, .. } => transaction_id.clone(),
+                AccountEvent::TransactionReviewed { transaction_id, verdict, proposed_by, by, .. } => {
+                    prop_assert!(proposed_by != by && held.remove(transaction_id));
+                    if *verdict == Verdict::Dismissed {
+                        prop_assert!(dismissed.insert(transaction_id.clone()));
+                        continue;
+                    }
+                    transaction_id.clone()
+                }
+                _ => continue,
+            };
+            prop_assert!(!dismissed.contains(&about));
+        }
+    }
+
+    #[test]
     fn what_is_outstanding_is_what_the_books_say(
-        steps in prop::collection::vec((0_u8..18, 0_u8..8, 0_u32..4), 0..60),
+        steps in prop::collection::vec((0_u8..21, 0_u8..8, 0_u32..4), 0..60),
     ) {
         let (account, events) = run(&steps);
         let outstanding = total(&events, "RewardIssued") - total(&events, "RewardCredited") - total(&events, "RewardReversed");
@@ -170,7 +207,24 @@ fn a_history_reaches_every_end() {
     assert_eq!(total(&events, "RewardCredited"), 10_00);
     assert_eq!(total(&events, "RewardReversed"), 10_00);
     assert_eq!(balance(&events, "customer-receivable"), -10_00);
-    assert_eq!(account.deferred.get(&key("t0")), Some(&true));
+    assert_eq!(account.proposal(key("t0")), None);
+    assert!(account.is_held(key("t0")));
+    // Taken back unseen, booked, released by two people and drawn; another one dismissed.
+    let steps = [
+        (5, 0, 0),
+        (0, 0, 0),
+        (18, 0, 0),
+        (18, 0, 1),
+        (6, 0, 0),
+        (5, 1, 0),
+        (0, 1, 0),
+        (20, 1, 0),
+        (20, 1, 1),
+    ];
+    let names: Vec<_> =
+        run(&steps).1.iter().map(AccountEvent::name).filter(|name| name.starts_with("Tr")).collect();
+    let reviewed = ["TransactionRemoved", "TransactionDeferred", "TransactionReviewed"];
+    assert_eq!(names, [&reviewed[..], &["TransactionEvaluated"], &reviewed].concat());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod histories;
 mod named;
 mod repeats;
+mod reviews;
 mod rewards;
 mod rules;
 
@@ -14,13 +15,14 @@ use std::collections::BTreeMap;
 use crate::account::command::{
     Answer, CommandKind, EpochOffer, EvaluateTransaction, Facts, Known, Offer, PreparedTransaction, Standing,
 };
-use crate::account::event::{AccountEvent, DeferReason, Exclusion, Line, Outcome};
+use crate::account::event::{AccountEvent, DeferReason, Exclusion, Line, Outcome, Verdict};
 use crate::account::state::RewardAccount;
 use crate::campaign::terms::{EligibleFrom, RuleCode, Rules, ShortRules, Terms};
 use crate::draw::{self, Draw, EpochKey, Prize, PrizeTable, Seed, Tier};
 use crate::ids::{Digest, EntryId, Fingerprint, MerchantTag, TransactionKey};
 use crate::log::Position;
 use crate::money::{BasisPoints, Currency, Money};
+use crate::seal::Sealed;
 use crate::testing::given::{Given, Then};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::{Direction, Mcc, Personal, Status};
@@ -72,7 +74,7 @@ fn line(id: &str, status: Status, minor: i64) -> PreparedTransaction {
             transaction_id: id.parse().unwrap(),
             booked_at: at(BOOKED),
             fingerprint: Fingerprint(u128::try_from(minor).unwrap().to_be_bytes()),
-            details: None,
+            details: Some(Sealed::from_text("sealed")),
             pending_transaction_id: None,
             merchant: Some(MerchantTag([42; 8])),
         },
@@ -234,6 +236,15 @@ fn resume(transaction: PreparedTransaction, offer: Offer) -> CommandKind {
         resume: true,
         ..evaluation(transaction, vec![offer])
     })
+}
+
+fn review(id: &str, verdict: Verdict) -> CommandKind {
+    CommandKind::Review {
+        source: "acme-bank".parse().unwrap(),
+        transaction_id: id.parse().unwrap(),
+        verdict,
+        reason: "the bank's mistake".into(),
+    }
 }
 
 fn won(minor: i64) -> Answer {

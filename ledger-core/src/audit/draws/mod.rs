@@ -259,6 +259,8 @@ impl<'a> DrawAudit<'a> {
             | AccountEvent::TransactionDeferred { .. }
             | AccountEvent::TransactionLinked { .. }
             | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::ReviewProposed { .. }
+            | AccountEvent::TransactionReviewed { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }
             | AccountEvent::CreditFailed { .. }

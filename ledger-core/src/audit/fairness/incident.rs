@@ -1,5 +1,5 @@
 //! What people did to draws, accounts and campaigns, and what waited for them: halts, resumptions, fundings, opened
-//! seeds, exclusions, held lines, budgets used up.
+//! seeds, exclusions, held lines and their reviews, budgets used up.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +16,7 @@ const ROUTINE: [&str; 5] = ["BudgetSpent", "EpochScheduled", "EpochOpened", "Epo
 const OF_ACCOUNTS: [&str; 5] =
     ["AccountClosed", "AccountExcluded", "AccountReinstated", "PersonalDataErased", "RewardReversed"];
 /// Words and numbers of an event that belong beside its name.
-const DETAILS: [&str; 12] = [
+const DETAILS: [&str; 13] = [
     "amount",
     "funded_minor",
     "spent_minor",
@@ -29,6 +29,7 @@ const DETAILS: [&str; 12] = [
     "entry_id",
     "source",
     "transaction_id",
+    "verdict",
 ];
 
 /// One of them.

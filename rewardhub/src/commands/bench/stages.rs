@@ -75,7 +75,7 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
     let mut account = RewardAccount::default();
     account.apply(AccountEvent::AccountOpened { enrolled_at: now });
     let decided =
-        stages.time("decide", || commands.iter().map(|c| account.decide(now, c)).collect::<Vec<_>>());
+        stages.time("decide", || commands.iter().map(|c| account.decide(now, "", c)).collect::<Vec<_>>());
     let mut events = Vec::with_capacity(count);
     for decision in decided {
         events.extend(decision?.0);

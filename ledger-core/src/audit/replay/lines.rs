@@ -1,0 +1,144 @@
+//! Which lines are known, wait, were taken back or are held: whether each is decided at most once, and a held one only
+//! after two people have released it.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::account::AccountEvent;
+use crate::account::event::{DeferReason, Verdict};
+use crate::ids::TransactionKey;
+use crate::log::StoredEvent;
+
+/// What the log has said of lines so far.
+#[derive(Default)]
+pub(super) struct Lines {
+    /// Every line ever decided, deferred or taken back.
+    pub(super) known: HashSet<TransactionKey>,
+    /// Deferred or released, and not yet decided: only these are decided by an event without a key.
+    waiting: HashSet<TransactionKey>,
+    removed: HashMap<TransactionKey, Mark>,
+    /// Lines that wait for people, and what one of them has proposed.
+    held: HashMap<TransactionKey, Option<(Verdict, String)>>,
+}
+
+/// What is known of a line that was taken back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Decided,
+    Undecided,
+    Dismissed,
+}
+
+/// The line that an event is about, if it is about one.
+pub(super) fn key_of(event: &AccountEvent) -> Option<TransactionKey> {
+    match event {
+        AccountEvent::TransactionEvaluated { line, .. } | AccountEvent::TransactionDeferred { line, .. } => {
+            Some(TransactionKey::of(&line.source, &line.transaction_id))
+        }
+        AccountEvent::TransactionRemoved { source, transaction_id, .. }
+        | AccountEvent::ReviewProposed { source, transaction_id, .. }
+        | AccountEvent::TransactionReviewed { source, transaction_id, .. } => {
+            Some(TransactionKey::of(source, transaction_id))
+        }
+        _ => None,
+    }
+}
+
+impl Lines {
+    /// A line's first event carries its key, which no hash covers; a later one belongs to a line that waits
+    /// or was taken back. So no line is decided twice, and none can be made to look new.
+    pub(super) fn take(
+        &mut self,
+        stored: &StoredEvent,
+        event: &AccountEvent,
+        key: Option<TransactionKey>,
+    ) -> Vec<&'static str> {
+        let mut findings = match (stored.transaction_key, key) {
+            (None, None) => return vec![],
+            (Some(found), expected) if expected != Some(found) => {
+                vec!["the transaction key is not that of the line"]
+            }
+            (None, Some(key)) if !self.known.contains(&key) => {
+                vec!["a line first recorded here has no transaction key"]
+            }
+            _ => vec![],
+        };
+        let Some(key) = key else { return findings };
+        let is_first = stored.transaction_key.is_some();
+        if self.removed.get(&key) == Some(&Mark::Dismissed) {
+            findings.push("something becomes of a line that two people have dismissed");
+        }
+        findings.extend(match event {
+            AccountEvent::TransactionDeferred { reason: DeferReason::Held, .. } => {
+                self.held.insert(key, None);
+                None
+            }
+            AccountEvent::TransactionDeferred { .. } => {
+                self.waiting.insert(key);
+                None
+            }
+            AccountEvent::TransactionEvaluated { .. } => self.decided(key, is_first),
+            AccountEvent::TransactionRemoved { undecided, .. } => self.removed(key, is_first, *undecided),
+            AccountEvent::ReviewProposed { verdict, by, .. } => self.proposed(key, *verdict, by),
+            AccountEvent::TransactionReviewed { verdict, proposed_by, by, .. } => {
+                self.reviewed(key, *verdict, proposed_by, by)
+            }
+            _ => None,
+        });
+        findings
+    }
+
+    fn decided(&mut self, key: TransactionKey, is_first: bool) -> Option<&'static str> {
+        if self.waiting.remove(&key) || is_first {
+            return None;
+        }
+        let held = self.held.contains_key(&key);
+        Some(if held {
+            "a held line is decided that two people have not released"
+        } else {
+            "a line is decided that did not wait"
+        })
+    }
+
+    /// Undecided is what the event says and the log shows: one that waited, or was never booked.
+    fn removed(&mut self, key: TransactionKey, is_first: bool, said: bool) -> Option<&'static str> {
+        let waited = self.waiting.remove(&key);
+        self.held.remove(&key);
+        let shown = match self.removed.get(&key) {
+            Some(mark) => *mark == Mark::Undecided,
+            None => waited || is_first,
+        };
+        self.removed.insert(key, if said && shown { Mark::Undecided } else { Mark::Decided });
+        (said && !shown).then_some("a line taken back is said to be undecided that was decided")
+    }
+
+    fn proposed(&mut self, key: TransactionKey, verdict: Verdict, by: &str) -> Option<&'static str> {
+        let Some(hold) = self.held.get_mut(&key) else { return Some("a line is reviewed that is not held") };
+        *hold = Some((verdict, by.into()));
+        None
+    }
+
+    fn reviewed(
+        &mut self,
+        key: TransactionKey,
+        verdict: Verdict,
+        proposed_by: &str,
+        by: &str,
+    ) -> Option<&'static str> {
+        let Some(hold) = self.held.remove(&key) else { return Some("a line is reviewed that is not held") };
+        let mark = match verdict {
+            Verdict::Dismissed => self.removed.insert(key, Mark::Dismissed),
+            Verdict::Released => self.removed.remove(&key),
+        };
+        if verdict == Verdict::Released && mark != Some(Mark::Undecided) {
+            return Some("a line is released that was decided before");
+        }
+        if verdict == Verdict::Released {
+            self.waiting.insert(key);
+        }
+        if proposed_by == by {
+            return Some("a line is reviewed by one person alone");
+        }
+        let agrees = hold.is_some_and(|(proposed, first)| proposed == verdict && first == proposed_by);
+        (!agrees).then_some("a review agrees to what nobody has proposed")
+    }
+}
