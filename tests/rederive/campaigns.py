@@ -26,6 +26,10 @@ class Campaign:
     def in_force(self):
         return self.terms[self.version]
 
+    def cap(self):
+        """What may have been won so far: funded plus given back, as far as the ledger's 64 bits hold it."""
+        return min(self.funded + self.returned_recorded, 2**63 - 1)
+
 
 class Epoch:
     """One UTC day of one campaign's draws."""
@@ -187,7 +191,7 @@ class Campaigns:
             self.findings.add(place, "epoch", f"{day} opened once", "opened again")
         if min(micros_of(fact["opened_at"]), event["recorded_at"]) < start_of(day):
             self.findings.add(place, "opened_at", f"from {day} on", fact["opened_at"])
-        epoch.cap = campaign.funded + campaign.returned_recorded
+        epoch.cap = campaign.cap()
         epoch.opened_in_time = event["recorded_at"] < epoch.seals_at
         self.findings.compare(place, "budget_cap_minor", epoch.cap, fact["budget_cap_minor"])
         beacon.check_opening(place, epoch.beacon_spec, fact, self.findings)

@@ -101,7 +101,7 @@ class Draws:
         self.won[draw["entry_id"]] = campaign, amount, set()
         campaign.spent += amount["minor"]
         epoch.paid += amount["minor"]
-        cap = campaign.funded + campaign.returned_recorded
+        cap = campaign.cap()
         if campaign.spent > cap:
             self.findings.add(place, "budget", f"at most {cap} won", campaign.spent)
         if draw.get("tier") is not None:

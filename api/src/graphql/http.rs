@@ -1,7 +1,7 @@
 //! GraphQL over HTTP: POST with JSON, GET for queries only, and GraphiQL for people where it is turned on.
 
 use async_graphql::parser::types::OperationType;
-use async_graphql::{Request, Response as Answer, Variables};
+use async_graphql::{Request, Response as Answer, ServerError, Variables};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::ApiSchema;
 use super::error::ErrorCode;
 use super::load::Loaders;
+use super::size::{SELECTIONS_MAX, is_bounded};
 use crate::ApiState;
 use crate::auth::Caller;
 use crate::intake::{media_type, read_body};
@@ -123,9 +124,13 @@ fn is_loopback(headers: &HeaderMap) -> bool {
 }
 
 /// Whatever comes out, it is 200: what went wrong stands in `errors`, each with a code.
-async fn answer(state: &ApiState, schema: &ApiSchema, caller: Caller, request: Request) -> Response {
-    let request = request.data(caller).data(Loaders::new(state));
-    let mut answer: Answer = schema.execute(request).await;
+async fn answer(state: &ApiState, schema: &ApiSchema, caller: Caller, mut request: Request) -> Response {
+    let mut answer = if request.parsed_query().is_ok_and(|document| !is_bounded(document)) {
+        let message = format!("the query comes to more than {SELECTIONS_MAX} fields and fragments");
+        Answer::from_errors(vec![ServerError::new(message, None)])
+    } else {
+        schema.execute(request.data(caller).data(Loaders::new(state))).await
+    };
     for error in &mut answer.errors {
         let extensions = error.extensions.get_or_insert_default();
         // Our own errors have their code; the rest are the library's about the query itself.

@@ -17,6 +17,7 @@ mod node;
 mod page;
 mod reward;
 mod scalars;
+mod size;
 mod transaction;
 mod trial_balance;
 

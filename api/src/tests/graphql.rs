@@ -37,6 +37,25 @@ async fn what_is_wrong_with_a_query_has_a_code() {
     }
 }
 
+/// Anybody may send it, and it would keep a thread busy for hours.
+#[tokio::test]
+async fn fragments_that_multiply_are_refused_before_they_do() {
+    let house = house(false);
+    let spreads = |name: &str| format!("...{name} ").repeat(100);
+    let query = format!(
+        "{{ {} }} fragment A on Query {{ {} }} fragment B on Query {{ {} }} fragment C on Query {{ {} }} \
+         fragment D on Query {{ {} }} fragment E on Query {{ __typename }}",
+        spreads("A"),
+        spreads("B"),
+        spreads("C"),
+        spreads("D"),
+        spreads("E")
+    );
+    let answer = house.query(None, &query).await;
+    assert_eq!(code(&answer), "BAD_USER_INPUT");
+    assert!(answer["errors"][0]["message"].as_str().unwrap().contains("more than 10000"), "{answer}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_position_that_is_not_reached_in_time_is_said_so() {
     let house = house(false);

@@ -102,6 +102,10 @@ pub struct TermsError {
     pub message: String,
 }
 
+/// The most that one campaign may ever be funded with. Far below what 64 bits hold, so that sums over thousands of
+/// campaigns, and budgets that are given back and won again, stay within them.
+pub const BUDGET_MAX_MINOR: i64 = 1_000_000_000_000_000;
+
 impl Terms {
     /// Checks what the types do not.
     pub fn validate(&self) -> Result<(), TermsError> {
@@ -129,6 +133,9 @@ impl Terms {
         }
         if self.budget.is_zero() {
             return fail("budget.minor", "must be above zero");
+        }
+        if self.budget.minor() > BUDGET_MAX_MINOR {
+            return fail("budget.minor", &format!("must be at most {BUDGET_MAX_MINOR}"));
         }
         if let Some(name) = self.inventory.keys().find(|name| !self.has_tier(name)) {
             return fail(&format!("inventory.{name}"), "must be the name of a tier of the prize table");

@@ -47,7 +47,12 @@ impl Writer {
                 Due::Schedule(epoch) => self.schedule(&campaign, epoch)?,
                 Due::Open(epoch) => CampaignCommandKind::OpenEpoch { epoch, signature: None },
             };
-            self.campaign(&campaign, kind, &self.own.clone()).await?.map_err(|e| bug("what is due", &e))?;
+            if let Err(rejection) = self.campaign(&campaign, kind, &self.own.clone()).await? {
+                // A campaign that stands still must not keep the others, nor its own operators, from going on.
+                tracing::error!(%campaign, %rejection, "a campaign refused what is due; its lines wait");
+                metrics::counter!("campaign_due_refused_total", "campaign" => campaign.to_string())
+                    .increment(1);
+            }
         }
         Ok(())
     }

@@ -158,6 +158,11 @@ impl Book {
         self.tier_wins_then.clone_from(&self.tier_wins);
     }
 
+    /// Funded plus given back, as far as the ledger's 64 bits hold it.
+    fn cap_minor(&self) -> i128 {
+        (self.funded_minor + self.reversed_recorded_minor).min(i64::MAX.into())
+    }
+
     fn of_epoch(
         &mut self,
         stored: &StoredEvent,
@@ -188,7 +193,7 @@ impl Book {
                 beacon_signature,
                 ..
             } => {
-                let cap_minor = self.funded_minor + self.reversed_recorded_minor;
+                let cap_minor = self.cap_minor();
                 findings.compare(place, "budget_cap_minor", cap_minor, i128::from(*budget_cap_minor));
                 let Some(book) = self.epoch(*epoch, place, findings) else { return };
                 if *opened_at < epoch.opens_at() || stored.recorded_at < epoch.opens_at() {
@@ -251,7 +256,7 @@ impl Book {
         self.check(drawn, details, findings);
         let amount_minor = drawn.draw.amount.map_or(0, |amount| i128::from(amount.minor()));
         self.spent_minor += amount_minor;
-        let cap_minor = self.funded_minor + self.reversed_recorded_minor;
+        let cap_minor = self.cap_minor();
         if self.spent_minor > cap_minor {
             findings.add(&drawn.place(), "budget", format!("at most {cap_minor} won"), self.spent_minor);
         }

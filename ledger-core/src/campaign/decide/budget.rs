@@ -6,7 +6,7 @@ use super::{Decision, UNCHANGED, done};
 use crate::campaign::command::{CampaignAnswer, CampaignRejection};
 use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::Campaign;
-use crate::campaign::terms::{Terms, TermsError};
+use crate::campaign::terms::{BUDGET_MAX_MINOR, Terms, TermsError};
 use crate::ids::is_printable;
 use crate::money::{Money, MoneyError};
 use crate::posting::Posting;
@@ -33,6 +33,7 @@ impl Campaign {
             Some(_) => return UNCHANGED,
             None => {}
         }
+        let funded = self.funding(terms, amount, reference)?;
         // What one person has put in since two last agreed counts as well: a limit that could be split is none.
         let alone_minor = self.funded_alone_minor.saturating_add(amount.minor());
         if terms.funding_limit_minor.is_some_and(|limit| alone_minor > limit) {
@@ -40,7 +41,7 @@ impl Campaign {
             let proposed = CampaignEvent::FundingProposed { amount, reference, by, version: self.version };
             return Ok((vec![proposed], CampaignAnswer::Proposed));
         }
-        done(vec![self.funding(terms, amount, reference)?])
+        done(vec![funded])
     }
 
     pub(super) fn approve_funding(&self, by: &str, reference: &str) -> Decision {
@@ -64,6 +65,10 @@ impl Campaign {
     ) -> Result<CampaignEvent, CampaignRejection> {
         let so_far = Money::new(self.funded_minor, terms.budget.currency())?;
         let funded_minor = so_far.checked_add(amount)?.minor();
+        if funded_minor > BUDGET_MAX_MINOR {
+            let most = format!("must leave all funding of a campaign at {BUDGET_MAX_MINOR} at most");
+            return Err(field("amount.minor", &most));
+        }
         let posting = Posting::funding(&terms.campaign_id, amount);
         let (reference, version) = (reference.into(), self.version);
         Ok(CampaignEvent::BudgetFunded { amount, funded_minor, reference, posting, version })
@@ -80,7 +85,7 @@ impl Campaign {
         let overflow = CampaignRejection::Budget(MoneyError::Overflow);
         let spent_minor = self.spent_minor.checked_add(won_minor).ok_or(overflow.clone())?;
         // A win that was reversed in the same batch had to be covered all the same.
-        let funded_minor = self.budget_cap()?;
+        let funded_minor = self.budget_cap();
         if spent_minor > funded_minor {
             return Err(CampaignRejection::OverBudget { funded_minor, spent_minor });
         }
@@ -139,11 +144,9 @@ impl Campaign {
         })
     }
 
-    /// Funded plus given back.
-    pub(super) fn budget_cap(&self) -> Result<i64, CampaignRejection> {
-        self.funded_minor
-            .checked_add(self.reversed_minor)
-            .ok_or(CampaignRejection::Budget(MoneyError::Overflow))
+    /// Funded plus given back. At the end of what 64 bits hold it stays there: less is paid, and nothing stops.
+    pub(super) fn budget_cap(&self) -> i64 {
+        self.funded_minor.saturating_add(self.reversed_minor)
     }
 }
 

@@ -54,7 +54,7 @@ impl Campaign {
                     epoch,
                     opened_at: now,
                     beacon: beacon.map_err(|source| CampaignRejection::Beacon { epoch, source })?,
-                    budget_cap_minor: self.budget_cap()?,
+                    budget_cap_minor: self.budget_cap(),
                     beacon_signature: signature,
                     version: self.version,
                 }])

@@ -1,7 +1,9 @@
 //! Money in, wins out, and when somebody is told.
 
+use cqrs_es::Aggregate as _;
+
 use super::*;
-use crate::campaign::terms::TermsError;
+use crate::campaign::terms::{BUDGET_MAX_MINOR, TermsError};
 use crate::posting::Posting;
 
 fn limited() -> Given<Campaign> {
@@ -48,6 +50,49 @@ fn funding_adds_up_in_one_currency() {
     for bad in ["", " ", "a ", "a\u{7}"] {
         started().when(funding(1, bad)).then_rejects(reference.clone());
     }
+}
+
+#[test]
+fn a_campaign_is_never_funded_beyond_what_sums_can_hold() {
+    let rest = BUDGET_MAX_MINOR - 100_000;
+    assert_eq!(funded(&started().and(funding(rest, "a"))), BUDGET_MAX_MINOR);
+    let message = "must leave all funding of a campaign at 1000000000000000 at most".into();
+    let refused = CampaignRejection::Terms(TermsError { field: "amount.minor".into(), message });
+    started().when(funding(rest + 1, "a")).then_rejects(refused.clone());
+    limited().when(funding(rest + 1, "a")).then_rejects(refused.clone());
+    let both = limited().and(funding(rest, "a")).and(funding(1, "b")).and(funding(60_00, "c"));
+    both.by("bob").when(agree("a")).then_rejects(refused);
+    let message = "must be at most 1000000000000000".into();
+    let refused = CampaignRejection::Terms(TermsError { field: "budget.minor".into(), message });
+    let rich = Terms { budget: gbp(BUDGET_MAX_MINOR + 1), ..terms() };
+    nothing().when(draft(rich)).then_rejects(refused);
+}
+
+/// Earlier releases took such fundings. A cap that could not be told stopped the whole ledger.
+#[test]
+fn a_cap_beyond_64_bits_ends_there_and_stops_nothing() {
+    let history = [
+        CampaignEvent::BudgetFunded {
+            amount: gbp(i64::MAX - 100_000),
+            funded_minor: i64::MAX,
+            reference: "all".into(),
+            posting: Posting::funding(&"autumn".parse().unwrap(), gbp(i64::MAX - 100_000)),
+            version: 1,
+        },
+        CampaignEvent::BudgetSpent {
+            spent_minor: 5_00,
+            reversed_minor: 5_00,
+            tier_wins: BTreeMap::new(),
+            version: 1,
+        },
+    ];
+    let mut rich = scheduled();
+    for event in history {
+        rich.state.apply(event);
+    }
+    let opened = rich.at(at("2026-11-22T00:00:00Z")).and(open());
+    assert_eq!(opened.state.epoch(epoch()).unwrap().budget_cap_minor, i64::MAX);
+    assert_eq!(opened.and(spend(5_00, 0)).state.spent_minor(), 10_00);
 }
 
 #[test]
