@@ -98,18 +98,21 @@ fn account_events_keep_their_json() {
             source: "acme-bank".parse().unwrap(),
             transaction_id: "tx-2".parse().unwrap(),
             linked_to: "tx-1".parse().unwrap(),
+            fingerprint: None,
         },
         AccountEvent::TransactionRemoved {
             source: "acme-bank".parse().unwrap(),
             transaction_id: "tx-1".parse().unwrap(),
             removed_at: at(3),
             undecided: false,
+            named: None,
         },
         AccountEvent::TransactionRemoved {
             source: "acme-bank".parse().unwrap(),
             transaction_id: "tx-3".parse().unwrap(),
             removed_at: at(3),
             undecided: true,
+            named: None,
         },
         AccountEvent::ReviewProposed {
             source: "acme-bank".parse().unwrap(),

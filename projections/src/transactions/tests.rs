@@ -33,6 +33,7 @@ fn removed(id: &str) -> AccountEvent {
         transaction_id: tx(id),
         removed_at: at(50),
         undecided: false,
+        named: None,
     }
 }
 
@@ -105,6 +106,7 @@ fn a_removed_line_keeps_its_decision_also_when_it_is_held() {
             source: source(),
             transaction_id: tx("t2"),
             linked_to: tx("t1"),
+            fingerprint: None,
         };
         let store = place.after([won("t1", 100), linked, removed("t2")]);
         let row = find(&store, "t1").unwrap();
@@ -283,6 +285,7 @@ fn about_a_line() -> impl Strategy<Value = (&'static str, AccountEvent)> {
             source: source(),
             transaction_id: tx(id),
             linked_to: tx(linked_to),
+            fingerprint: None,
         }),
         4 => id().prop_map(removed),
         1 => Just(AccountEvent::PersonalDataErased { erased_at: at(1) }),
