@@ -131,6 +131,19 @@ fn account_events_keep_their_json() {
             by: "operator:ben".into(),
             reviewed_at: at(5),
         },
+        AccountEvent::TransactionLinked {
+            source: "acme-bank".parse().unwrap(),
+            transaction_id: "tx-4".parse().unwrap(),
+            linked_to: "tx-1".parse().unwrap(),
+            fingerprint: Some(line().fingerprint),
+        },
+        AccountEvent::TransactionRemoved {
+            source: "acme-bank".parse().unwrap(),
+            transaction_id: "tx-1".parse().unwrap(),
+            removed_at: at(3),
+            undecided: false,
+            named: Some("tx-4".parse().unwrap()),
+        },
         AccountEvent::RewardIssued {
             entry_id,
             campaign_id: campaign_id(),
