@@ -169,6 +169,33 @@ fn a_line_held_under_its_own_name_is_not_removed_by_the_one_it_had_while_pending
 }
 
 #[test]
+fn a_purchases_other_name_finds_it_and_has_a_row_of_its_own_only_while_it_is_held() {
+    on_both(|place| {
+        let linked = || AccountEvent::TransactionLinked {
+            source: source(),
+            transaction_id: tx("lx"),
+            linked_to: tx("lp"),
+            fingerprint: None,
+        };
+        let taken_back = AccountEvent::TransactionRemoved {
+            source: source(),
+            transaction_id: tx("lp"),
+            removed_at: at(50),
+            undecided: false,
+            named: Some(tx("lx")),
+        };
+        let store = place.after([noted("lx"), won("lp", 100), linked(), noted("lx"), taken_back.clone()]);
+        let row = find(&store, "lx").unwrap();
+        assert_eq!((row.transaction_id.as_str(), row.status), ("lp", TransactionStatus::Removed));
+        assert_eq!(listed(&store), ["lp"]);
+        let again = deferred("lx", DeferReason::Held);
+        let store = place.after([won("lp", 100), linked(), taken_back, again]);
+        assert_eq!(find(&store, "lp").unwrap().status, TransactionStatus::Removed);
+        assert_eq!(find(&store, "lx").unwrap().status, TransactionStatus::Held);
+    });
+}
+
+#[test]
 fn held_lines_are_found_whoevers_they_are_in_pages_from_old_to_new() {
     on_both(|place| {
         let log = TestLog::with_campaign();
