@@ -38,7 +38,7 @@ const TAKEN_BACK: [&str; 3] = ["TransactionRemoved", "RewardIssued", "RewardReve
 fn taken_back(then: &Then<RewardAccount>) -> (&str, Option<&str>, bool) {
     match then.events() {
         [AccountEvent::TransactionRemoved { transaction_id, named, undecided, .. }, ..] => {
-            (transaction_id.as_str(), named.as_ref().map(|id| id.as_str()), *undecided)
+            (transaction_id.as_str(), named.as_ref().map(crate::ids::TransactionId::as_str), *undecided)
         }
         other => panic!("{other:?}"),
     }
