@@ -51,8 +51,8 @@ class Check:
     def account(self, place, event, fact):
         kind, guard = event["event_type"], self.findings.guard
         guard(place, "review", self.qualification.review, place, event, kind, fact)
-        if kind in ("TransactionEvaluated", "TransactionDeferred"):
-            guard(place, "transaction_key", self.chain.names, place, event, fact["line"])
+        if kind in ("TransactionEvaluated", "TransactionDeferred", "TransactionLinked"):
+            guard(place, "transaction_key", self.chain.names, place, event, fact.get("line", fact))
         if kind == "TransactionEvaluated":
             details, state = self.details.of(event["position"])
             if state == "damaged":

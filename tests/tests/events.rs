@@ -67,6 +67,25 @@ fn terms() -> Terms {
     .unwrap()
 }
 
+fn linked(id: &str, fingerprint: Option<Fingerprint>) -> AccountEvent {
+    AccountEvent::TransactionLinked {
+        source: "acme-bank".parse().unwrap(),
+        transaction_id: id.parse().unwrap(),
+        linked_to: "tx-1".parse().unwrap(),
+        fingerprint,
+    }
+}
+
+fn removed(id: &str, undecided: bool, named: Option<&str>) -> AccountEvent {
+    AccountEvent::TransactionRemoved {
+        source: "acme-bank".parse().unwrap(),
+        transaction_id: id.parse().unwrap(),
+        removed_at: at(3),
+        undecided,
+        named: named.map(|id| id.parse().unwrap()),
+    }
+}
+
 #[test]
 fn account_events_keep_their_json() {
     let (entry_id, amount) = (EntryId([1; 32]), gbp(62));
@@ -94,23 +113,9 @@ fn account_events_keep_their_json() {
             considered: vec![declined],
             draws: vec![],
         },
-        AccountEvent::TransactionLinked {
-            source: "acme-bank".parse().unwrap(),
-            transaction_id: "tx-2".parse().unwrap(),
-            linked_to: "tx-1".parse().unwrap(),
-        },
-        AccountEvent::TransactionRemoved {
-            source: "acme-bank".parse().unwrap(),
-            transaction_id: "tx-1".parse().unwrap(),
-            removed_at: at(3),
-            undecided: false,
-        },
-        AccountEvent::TransactionRemoved {
-            source: "acme-bank".parse().unwrap(),
-            transaction_id: "tx-3".parse().unwrap(),
-            removed_at: at(3),
-            undecided: true,
-        },
+        linked("tx-2", None),
+        removed("tx-1", false, None),
+        removed("tx-3", true, None),
         AccountEvent::ReviewProposed {
             source: "acme-bank".parse().unwrap(),
             transaction_id: "tx-3".parse().unwrap(),
@@ -128,6 +133,8 @@ fn account_events_keep_their_json() {
             by: "operator:ben".into(),
             reviewed_at: at(5),
         },
+        linked("tx-4", Some(line().fingerprint)),
+        removed("tx-1", false, Some("tx-4")),
         AccountEvent::RewardIssued {
             entry_id,
             campaign_id: campaign_id(),

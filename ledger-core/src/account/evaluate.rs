@@ -2,10 +2,10 @@
 
 use crate::account::Decision;
 use crate::account::command::{
-    Answer, EpochOffer, EvaluateTransaction, Offer, PreparedTransaction, Rejection,
+    Answer, EpochOffer, EvaluateTransaction, Known, Offer, PreparedTransaction, Rejection,
 };
 use crate::account::event::{AccountEvent, Considered, DeferReason, Outcome};
-use crate::account::state::{Mark, RewardAccount, Wait};
+use crate::account::state::{Became, Mark, Name, RewardAccount, Wait};
 use crate::draw::{self, Algorithm, Draw, PrizeTable};
 use crate::money::Money;
 use crate::time::{Epoch, Timestamp};
@@ -19,8 +19,8 @@ impl RewardAccount {
         if command.resume {
             return self.resume(now, command);
         }
-        if let Some(answer) = self.repeated(command)? {
-            return Ok((vec![], answer));
+        if let Some(repeat) = self.repeated(command)? {
+            return Ok(repeat);
         }
         // Taking back a line we have is nothing new: refused, its win would still be paid.
         let takes_back = transaction.status == Status::Removed && command.known.is_some();
@@ -39,15 +39,19 @@ impl RewardAccount {
                 (vec![AccountEvent::TransactionNoted { line: transaction.line.clone() }], Answer::Noted)
             }
             Status::Removed => (self.remove(now, command), Answer::Removed),
-            Status::Booked if self.removed.contains_key(&transaction.key) => {
-                let line = transaction.line.clone();
-                let reason = DeferReason::Held;
-                (vec![AccountEvent::TransactionDeferred { line, reason }], Answer::Deferred(reason))
-            }
-            Status::Booked => {
-                let (event, answer) = self.decide_booked(now, transaction, &command.offers);
-                (vec![event], answer)
-            }
+            Status::Booked => match self.other_name(command) {
+                // What is known otherwise and comes so far was taken back.
+                None if self.mark(transaction.key).is_none() => {
+                    let (event, answer) = self.decide_booked(now, transaction, &command.offers);
+                    (vec![event], answer)
+                }
+                other => {
+                    let (line, reason) = (transaction.line.clone(), DeferReason::Held);
+                    let held = AccountEvent::TransactionDeferred { line, reason };
+                    let link = other.and_then(|first| link(command, first));
+                    (link.into_iter().chain([held]).collect(), Answer::Deferred(reason))
+                }
+            },
         };
         if new_account {
             events.insert(0, AccountEvent::AccountOpened { enrolled_at: now });
@@ -55,58 +59,96 @@ impl RewardAccount {
         Ok((events, answer))
     }
 
-    /// The answer to a line that has been seen before, if it has.
-    fn repeated(&self, command: &EvaluateTransaction) -> Result<Option<Answer>, Rejection> {
+    /// What is said of a line that has been seen before, if it has: its name is recorded if that is new.
+    fn repeated(
+        &self,
+        command: &EvaluateTransaction,
+    ) -> Result<Option<(Vec<AccountEvent>, Answer)>, Rejection> {
         let transaction = &*command.transaction;
-        let duplicate = |known: &crate::account::command::Known| {
-            Some(Answer::Duplicate { position: Some(known.position) })
-        };
+        let key = transaction.key;
+        let only = |answer| Ok(Some((vec![], answer)));
+        let duplicate = |known: &Known| only(Answer::Duplicate { position: Some(known.position) });
         match (transaction.status, &command.known) {
             (Status::Booked, Some(known)) => {
+                let Some(mark) = self.mark(key) else {
+                    return match known.fingerprint {
+                        Some(first) if first != transaction.line.fingerprint => Err(Rejection::Conflict),
+                        _ => duplicate(known),
+                    };
+                };
+                let other = self.other_name(command);
                 // Booked again after the bank took it back: held once, then a repeat.
-                match self.removed.get(&transaction.key) {
-                    Some(Mark::Dismissed) => return Ok(duplicate(known)),
-                    Some(_) if self.is_held(transaction.key) => return Ok(duplicate(known)),
-                    Some(Mark::KnownOtherwise) => return Ok(Some(Answer::Linked)),
-                    Some(Mark::Undecided) if self.is_known_otherwise(command) => {
-                        return Ok(Some(Answer::Linked));
+                match (mark, other) {
+                    (Mark::Dismissed, _) => duplicate(known),
+                    // Also one that is told only now to have another name: it is not to be released.
+                    (_, other) if self.is_held(key) => {
+                        let link = other.and_then(|first| link(command, first));
+                        let answer = Answer::Duplicate { position: Some(known.position) };
+                        Ok(Some((link.into_iter().collect(), answer)))
                     }
-                    Some(_) => return Ok(None),
-                    None => {}
-                }
-                match known.fingerprint {
-                    Some(first) if first != transaction.line.fingerprint => Err(Rejection::Conflict),
-                    _ => Ok(duplicate(known)),
+                    (_, Some(first)) => Ok(self.linked_now(command, first)),
+                    (Mark::KnownOtherwise(_), None) => duplicate(known),
+                    (Mark::Decided | Mark::Undecided, None) => Ok(None),
                 }
             }
-            // Taken back again: a repeat, unless it has been booked since and may be released, which ends with it. One
-            // that was decided before is only dismissed: a statement sent again changes nothing about it.
-            (Status::Removed, Some(known)) => match self.removed.get(&transaction.key) {
-                None => Ok(None),
-                Some(Mark::Undecided) if self.is_held(transaction.key) => Ok(None),
-                Some(_) => Ok(duplicate(known)),
-            },
-            (Status::Booked, None) => Ok(self.is_known_otherwise(command).then_some(Answer::Linked)),
+            // Taken back again, by whichever name: a repeat, unless it has been booked since and may be released, which ends
+            // with it. One that was decided before is only dismissed: a statement sent again changes nothing about it.
+            (Status::Removed, Some(known)) => {
+                let first = self.purchase(key).map_or(key, |name| name.key);
+                match self.removed.get(&first) {
+                    None => Ok(None),
+                    Some(Mark::Undecided) if self.is_held(first) => Ok(None),
+                    Some(_) => duplicate(known),
+                }
+            }
+            (Status::Booked, None) => {
+                Ok(self.other_name(command).and_then(|first| self.linked_now(command, first)))
+            }
             (Status::Removed, None) => Ok(None),
             // A pending line that comes after its booking; its amount may have been another.
-            (Status::Pending, Some(known)) => Ok(duplicate(known)),
-            (Status::Pending, None) => Ok(match self.pending(transaction.key) {
-                Some(_) if self.is_linked(transaction.key) => Some(Answer::Linked),
-                Some(pending) if pending.fingerprint == Some(transaction.line.fingerprint) => {
-                    Some(Answer::Duplicate { position: None })
+            (Status::Pending, Some(known)) => duplicate(known),
+            (Status::Pending, None) => match self.pending(key).map(|pending| &pending.became) {
+                Some(Became::Booked(_)) => only(Answer::Linked),
+                Some(Became::Noted(terms)) if *terms == transaction.line.fingerprint => {
+                    only(Answer::Duplicate { position: None })
                 }
-                _ => None,
-            }),
+                Some(Became::Noted(_)) | None => Ok(None),
+            },
         }
     }
 
-    /// Booked under its pending name too, though a booked line has taken that one's place: one purchase.
-    fn is_known_otherwise(&self, command: &EvaluateTransaction) -> bool {
+    /// Records the name of a purchase that stands; one that was taken back is booked again, and held.
+    fn linked_now(&self, command: &EvaluateTransaction, first: Name) -> Option<(Vec<AccountEvent>, Answer)> {
+        match self.removed.get(&first.key) {
+            Some(Mark::Decided | Mark::Undecided) => None,
+            Some(Mark::KnownOtherwise(_) | Mark::Dismissed) | None => {
+                Some((link(command, first).into_iter().collect(), Answer::Linked))
+            }
+        }
+    }
+
+    /// The name of the purchase that a booked line is, if we know it by another and have not recorded this one: booked
+    /// or released under the name that this line had while pending, or booked by a line that had this name. A line that
+    /// was decided itself is no name of another's.
+    fn other_name(&self, command: &EvaluateTransaction) -> Option<Name> {
         let transaction = &*command.transaction;
-        let same = Some(transaction.line.fingerprint);
-        let booked_as_pending = command.pending_known.as_ref().is_some_and(|k| k.fingerprint == same);
-        let released = || transaction.pending_key().and_then(|pending| self.released.get(&pending).copied());
-        booked_as_pending || released() == same || self.is_linked(transaction.key)
+        let (key, line) = (transaction.key, &transaction.line);
+        if self.linked.contains_key(&key)
+            || matches!(self.removed.get(&key), Some(Mark::Decided | Mark::Dismissed))
+        {
+            return None;
+        }
+        let is_booked =
+            command.pending_known.as_ref().is_some_and(|k| k.fingerprint == Some(line.fingerprint));
+        let is_released =
+            || transaction.pending_key().is_some_and(|key| self.has_released(key, line.fingerprint));
+        let id = if is_booked || is_released() {
+            line.pending_transaction_id.as_ref()?
+        } else {
+            self.booked_as(key)?
+        };
+        let first = self.first_name(&line.source, id);
+        (first.key != key).then_some(first)
     }
 
     /// Decides a line that waited. A held one waits for people, not for an epoch.
@@ -168,31 +210,48 @@ impl RewardAccount {
         (event, Answer::Evaluated { outcome, won })
     }
 
-    /// The bank takes a line back: what it won is taken back too, and the mark stays.
+    /// The bank takes a line back, by whichever of its names: what it won is taken back too, and the mark stays.
     fn remove(&self, now: Timestamp, command: &EvaluateTransaction) -> Vec<AccountEvent> {
         let transaction = &*command.transaction;
         let line = &transaction.line;
-        let undecided = match self.removed.get(&transaction.key) {
+        let Name { key, transaction_id } = self.first_name(&line.source, &line.transaction_id);
+        let undecided = match self.removed.get(&key) {
             Some(mark) => *mark == Mark::Undecided,
             // A pending line whose place a booked one has taken was decided, or waits, as that one.
             None => match command.known {
-                None => !self.is_linked(transaction.key),
-                Some(_) => self.deferred.contains_key(&transaction.key),
+                None => self.booked_as(key).is_none(),
+                Some(_) => self.deferred.contains_key(&key),
             },
         };
-        let mut events = vec![AccountEvent::TransactionRemoved {
-            source: line.source.clone(),
-            transaction_id: line.transaction_id.clone(),
-            removed_at: now,
-            undecided,
-        }];
+        let named = (key != transaction.key).then(|| line.transaction_id.clone());
+        let source = line.source.clone();
+        let removed =
+            AccountEvent::TransactionRemoved { source, transaction_id, removed_at: now, undecided, named };
+        let mut events = vec![removed];
         for (entry_id, reward) in &self.rewards {
-            if reward.transaction_key == transaction.key && !reward.reversed {
+            if reward.transaction_key == key && !reward.reversed {
                 events.extend(reward.reversal(now, *entry_id, "transaction_removed"));
             }
         }
         events
     }
+}
+
+/// A line's name beside the one under which its purchase was first booked. No stream speaks of another's purchase: where
+/// the line's name is known to this one alone, there is nothing to record.
+fn link(command: &EvaluateTransaction, first: Name) -> Option<AccountEvent> {
+    if let (Some(known), Some(pending)) = (&command.known, &command.pending_known)
+        && known.account_id != pending.account_id
+    {
+        return None;
+    }
+    let line = &command.transaction.line;
+    Some(AccountEvent::TransactionLinked {
+        source: line.source.clone(),
+        transaction_id: line.transaction_id.clone(),
+        linked_to: first.transaction_id,
+        fingerprint: Some(line.fingerprint),
+    })
 }
 
 /// The draw of one line in one campaign; `None` while the epoch does not draw.

@@ -183,7 +183,7 @@ pub enum AccountEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         draws: Vec<Draw>,
     },
-    /// The bank names a known line by another id.
+    /// The bank has booked a known purchase by another id, which is from now on another name of it.
     TransactionLinked {
         /// Who says so.
         source: Source,
@@ -191,6 +191,9 @@ pub enum AccountEvent {
         transaction_id: TransactionId,
         /// The name under which it was first booked.
         linked_to: TransactionId,
+        /// The terms under the new name, by which a repeat of it is told from a conflict.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<Fingerprint>,
     },
     /// The bank took a line back.
     TransactionRemoved {
@@ -204,6 +207,9 @@ pub enum AccountEvent {
         /// are taken for decided.
         #[serde(default, skip_serializing_if = "is_false")]
         undecided: bool,
+        /// The linked name by which the bank took it back, where that is another.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        named: Option<TransactionId>,
     },
     /// One person has looked at a held line; another has to agree.
     ReviewProposed {

@@ -74,9 +74,10 @@ impl RewardAccount {
             return Err(Rejection::AccountErased);
         }
         match self.removed.get(&key) {
+            _ if self.linked.contains_key(&key) => Err(Rejection::KnownOtherwise(id.clone())),
             Some(Mark::Undecided) if hold.is_sealed_here => Ok(()),
             Some(Mark::Undecided) => Err(Rejection::SealedElsewhere(id.clone())),
-            Some(Mark::KnownOtherwise) => Err(Rejection::KnownOtherwise(id.clone())),
+            Some(Mark::KnownOtherwise(_)) => Err(Rejection::KnownOtherwise(id.clone())),
             Some(Mark::Decided | Mark::Dismissed) | None => Err(Rejection::DecidedBefore(id.clone())),
         }
     }
@@ -86,8 +87,9 @@ impl RewardAccount {
         self.hold(key)?.proposal.as_ref()
     }
 
+    /// Under its own name, or under the purchase's.
     pub(super) fn is_held(&self, key: TransactionKey) -> bool {
-        self.hold(key).is_some()
+        self.hold(key).is_some() || self.purchase(key).is_some_and(|name| self.hold(name.key).is_some())
     }
 
     fn hold(&self, key: TransactionKey) -> Option<&Hold> {

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::account::event::{AccountEvent, DeferReason, Exclusion, Line, Verdict};
 use crate::campaign::rules::Won;
 use crate::draw::Draw;
-use crate::ids::{CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, TransactionKey};
+use crate::ids::{
+    CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, Source, TransactionId, TransactionKey,
+};
 use crate::money::Money;
 use crate::time::Timestamp;
 
@@ -40,6 +42,9 @@ pub struct RewardAccount {
     pub(super) removed: BTreeMap<TransactionKey, Mark>,
     /// The terms of lines that were released: the log's key of one may be that of its removal, which has none.
     pub(super) released: BTreeMap<TransactionKey, Fingerprint>,
+    /// Other names under which the bank has booked a purchase, for ever: each is carried by an event and answers for the
+    /// purchase, whose marks and rewards stand under the name that was booked first.
+    pub(super) linked: BTreeMap<TransactionKey, Name>,
     /// Everything ever won.
     pub(super) rewards: BTreeMap<EntryId, Reward>,
     /// Wins per campaign and its local day.
@@ -83,14 +88,14 @@ pub struct Proposal {
 }
 
 /// What is remembered of a line that the bank took back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Mark {
     /// It had been decided, or the log does not tell.
     Decided,
     /// It had not.
     Undecided,
-    /// It had not, but a line under another id has taken its place since.
-    KnownOtherwise,
+    /// It had not, but a line under this other id has taken its place since.
+    KnownOtherwise(TransactionId),
     /// Two people have looked at it: not decided, for good.
     Dismissed,
 }
@@ -99,8 +104,23 @@ pub(super) enum Mark {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pending {
     pub(super) key: TransactionKey,
-    /// Its terms when last seen; `None` once a booked line has taken its place.
-    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) became: Became,
+}
+
+/// What has become of a pending line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Became {
+    /// Nothing yet: its terms when last seen.
+    Noted(Fingerprint),
+    /// A booked line of this id has taken its place.
+    Booked(TransactionId),
+}
+
+/// The name under which a purchase was first booked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Name {
+    pub(super) key: TransactionKey,
+    pub(super) transaction_id: TransactionId,
 }
 
 /// One win and what became of it.
@@ -158,9 +178,39 @@ impl RewardAccount {
         self.pending.iter().find(|p| p.key == key)
     }
 
-    /// Whether a booked line under another id has taken this pending one's place.
-    pub(super) fn is_linked(&self, key: TransactionKey) -> bool {
-        self.pending(key).is_some_and(|pending| pending.fingerprint.is_none())
+    /// The booked line that has taken this one's place, which had been pending or taken back undecided.
+    pub(super) fn booked_as(&self, key: TransactionKey) -> Option<&TransactionId> {
+        match (self.pending(key), self.removed.get(&key)) {
+            (Some(Pending { became: Became::Booked(id), .. }), _) | (_, Some(Mark::KnownOtherwise(id))) => {
+                Some(id)
+            }
+            _ => None,
+        }
+    }
+
+    /// The purchase that goes by this linked name.
+    pub(super) fn purchase(&self, key: TransactionKey) -> Option<&Name> {
+        let mut name = self.linked.get(&key)?;
+        while let Some(first) = self.linked.get(&name.key) {
+            name = first;
+        }
+        Some(name)
+    }
+
+    /// The name under which the purchase of this name was first booked.
+    pub(super) fn first_name(&self, source: &Source, id: &TransactionId) -> Name {
+        let key = TransactionKey::of(source, id);
+        self.purchase(key).cloned().unwrap_or_else(|| Name { key, transaction_id: id.clone() })
+    }
+
+    /// What is remembered of the line, or of the purchase that it names, if the bank took it back.
+    pub(super) fn mark(&self, key: TransactionKey) -> Option<&Mark> {
+        self.removed.get(&key).or_else(|| self.removed.get(&self.purchase(key)?.key))
+    }
+
+    /// Whether two people released a line of this name with these terms.
+    pub(crate) fn has_released(&self, key: TransactionKey, terms: Fingerprint) -> bool {
+        self.released.get(&key) == Some(&terms)
     }
 
     /// Remembers one fact. Total: whatever the log holds can be applied.
@@ -170,7 +220,9 @@ impl RewardAccount {
             AccountEvent::AccountClosed { .. } => self.closed = true,
             AccountEvent::AccountExcluded { kind, .. } => self.excluded = Some(kind),
             AccountEvent::AccountReinstated { .. } => self.excluded = None,
-            AccountEvent::TransactionNoted { line } => self.note(key_of(&line), Some(line.fingerprint)),
+            AccountEvent::TransactionNoted { line } => {
+                self.note(key_of(&line), Became::Noted(line.fingerprint));
+            }
             AccountEvent::TransactionDeferred { line, reason } => {
                 self.deferred.insert(key_of(&line), Wait::of(&line, reason));
                 self.link(&line);
@@ -212,7 +264,12 @@ impl RewardAccount {
                 self.erased = true;
                 self.merchants.clear();
             }
-            AccountEvent::TransactionLinked { .. } => {}
+            AccountEvent::TransactionLinked { source, transaction_id, linked_to, .. } => {
+                self.linked(
+                    TransactionKey::of(&source, &transaction_id),
+                    self.first_name(&source, &linked_to),
+                );
+            }
         }
     }
 
@@ -290,19 +347,34 @@ impl RewardAccount {
     /// A booked line takes the place of the pending one that the bank says it was.
     fn link(&mut self, line: &Line) {
         let Some(key) = line.pending_key() else { return };
-        self.note(key, None);
+        // Another name takes nobody's place.
+        if self.linked.contains_key(&key_of(line)) {
+            return;
+        }
+        self.note(key, Became::Booked(line.transaction_id.clone()));
         // However long ago that was, the purchase is not drawn by that name.
         if let Some(mark @ Mark::Undecided) = self.removed.get_mut(&key) {
-            *mark = Mark::KnownOtherwise;
+            *mark = Mark::KnownOtherwise(line.transaction_id.clone());
         }
     }
 
-    fn note(&mut self, key: TransactionKey, fingerprint: Option<Fingerprint>) {
+    /// From here on the name answers for the purchase: what was remembered of it alone is over, but for a hold, which
+    /// people still have to dismiss.
+    fn linked(&mut self, key: TransactionKey, purchase: Name) {
+        if purchase.key == key {
+            return;
+        }
+        self.pending.retain(|p| p.key != key);
+        self.removed.remove(&key);
+        self.linked.insert(key, purchase);
+    }
+
+    fn note(&mut self, key: TransactionKey, became: Became) {
         self.pending.retain(|p| p.key != key);
         if self.pending.len() == PENDING_MAX {
             self.pending.pop_front();
         }
-        self.pending.push_back(Pending { key, fingerprint });
+        self.pending.push_back(Pending { key, became });
     }
 
     fn count_win(&mut self, campaign: &CampaignId, day: NaiveDate, amount: Money) {

@@ -155,17 +155,18 @@ impl Pass {
             self.plan.wins_matter_days.map(|_| Moment::of(&customer.account, &transaction, &self.plan.terms));
         let pending_known = transaction.pending_key().and_then(|key| self.known.get(&key).cloned());
         let decided = decide(&mut customer.account, &self.offer, self.now, &transaction, pending_known);
-        let Some(failed) = decided else {
-            self.plan.skipped.duplicate += 1;
-            return;
-        };
-        self.plan.lines += 1;
         let known = Known {
             account_id: transaction.account_id.clone(),
             position: Position(0),
             fingerprint: Some(transaction.line.fingerprint),
         };
+        // Also the name of a purchase that is known by another.
         self.known.insert(transaction.key, known);
+        let Some(failed) = decided else {
+            self.plan.skipped.duplicate += 1;
+            return;
+        };
+        self.plan.lines += 1;
         let (about_wins, others) = self.plan.terms.rules.compiled().split_by_wins(failed);
         for code in others.iter().collect::<BTreeSet<_>>() {
             *self.plan.declined.entry(code.clone()).or_default() += 1;
@@ -258,9 +259,7 @@ fn decide(
         offers: vec![offer.clone()],
         resume: false,
     };
-    let Ok((events, Answer::Evaluated { .. })) =
-        account.decide(now, "", &CommandKind::EvaluateTransaction(evaluate))
-    else {
+    let Ok((events, answer)) = account.decide(now, "", &CommandKind::EvaluateTransaction(evaluate)) else {
         return None;
     };
     let mut failed = vec![];
@@ -270,5 +269,5 @@ fn decide(
         }
         account.apply(event);
     }
-    Some(failed)
+    matches!(answer, Answer::Evaluated { .. }).then_some(failed)
 }

@@ -265,14 +265,15 @@ impl Hosted for RewardAccount {
                 slot.note(TransactionKey::of(&line.source, &line.transaction_id), position);
                 staging.line_position.get_or_insert(position);
             }
-            AccountEvent::TransactionDeferred { .. } | AccountEvent::TransactionRemoved { .. } => {
+            AccountEvent::TransactionDeferred { .. }
+            | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::TransactionRemoved { .. } => {
                 staging.line_position.get_or_insert(position);
             }
             AccountEvent::AccountOpened { .. }
             | AccountEvent::AccountClosed { .. }
             | AccountEvent::AccountExcluded { .. }
             | AccountEvent::AccountReinstated { .. }
-            | AccountEvent::TransactionLinked { .. }
             | AccountEvent::ReviewProposed { .. }
             | AccountEvent::TransactionReviewed { .. }
             | AccountEvent::RewardIssued { .. }

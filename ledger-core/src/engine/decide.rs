@@ -9,10 +9,11 @@ use crate::account::event::DeferReason;
 use crate::account::{Answer, CommandKind, Rejection};
 use crate::campaign::{CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
 use crate::draw;
-use crate::ids::{CampaignId, TransactionKey};
+use crate::ids::{AccountId, CampaignId, TransactionKey};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
+use super::core::Core;
 use super::epochs::{Due, due};
 use super::ledger::{Context, Receipt, RowResult};
 use super::lot::{Outcome, RowReceipt, Work};
@@ -99,10 +100,11 @@ impl Writer {
         context: &Context,
         resume: bool,
     ) -> Result<RowReceipt, Failed> {
-        let (known, pending_known, offers) = {
+        let (known, pending_known, owner, offers) = {
             let mut core = self.shared.lock();
             let known = core.known.get(&row.key).cloned();
             let pending_known = row.pending_key().and_then(|key| core.known.get(&key).cloned());
+            let owner = owner(&core, row, known.as_ref(), pending_known.as_ref());
             let offers = match (row.status, &known) {
                 // A repeat is answered without any campaign.
                 (Status::Booked, None) => self.offers.of(row.line.booked_at, &core, &*self.seeds),
@@ -111,11 +113,10 @@ impl Writer {
                 }
                 _ => Ok(vec![]),
             };
-            (known, pending_known, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
+            (known, pending_known, owner, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
         };
         self.record_openings().await?;
-        // The line belongs to whoever brought it first; what another brings is sealed under another key.
-        let owner = known.as_ref().map_or(&row.account_id, |k| &k.account_id).clone();
+        // What another than its owner brings is sealed under another key.
         let transaction =
             if owner == row.account_id { Arc::clone(row) } else { Arc::new(without_details(row)) };
         let key = (known.is_none() && row.status != Status::Pending).then_some(row.key);
@@ -220,6 +221,26 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// The line belongs to whoever brought it first, under whatever name: one that was booked, or released, under the name
+/// that this line had while pending.
+fn owner(
+    core: &Core,
+    row: &PreparedTransaction,
+    known: Option<&Known>,
+    pending_known: Option<&Known>,
+) -> AccountId {
+    let terms = row.line.fingerprint;
+    let has_released = |account: &AccountId| {
+        let slot = core.accounts.peek(account.as_str());
+        slot.zip(row.pending_key()).is_some_and(|(slot, key)| slot.state.has_released(key, terms))
+    };
+    let is_same = |pending: &&Known| match pending.fingerprint {
+        Some(first) => first == terms,
+        None => has_released(&pending.account_id),
+    };
+    known.or(pending_known.filter(is_same)).map_or(&row.account_id, |known| &known.account_id).clone()
 }
 
 fn outcome<T, E: std::error::Error>(

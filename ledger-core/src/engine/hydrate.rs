@@ -34,7 +34,13 @@ impl Writer {
                     Work::Transactions { rows, .. } => {
                         for row in rows {
                             account(&mut core, &row.account_id);
-                            keys.extend(row.pending_key().filter(|key| !core.known.contains_key(key)));
+                            if let Some(key) = row.pending_key() {
+                                // The line may be a name of a purchase in another customer's stream.
+                                match core.known.get(&key).map(|known| known.account_id.clone()) {
+                                    Some(owner) => account(&mut core, &owner),
+                                    None => keys.push(key),
+                                }
+                            }
                             match core.known.get(&row.key).map(|known| known.account_id.clone()) {
                                 Some(owner) => account(&mut core, &owner),
                                 // A pending line carries no key into the log, which would find a repeat out.
@@ -176,6 +182,7 @@ fn known(stored: &StoredEvent) -> Result<Known, LogError> {
         LedgerEvent::Account(
             AccountEvent::TransactionEvaluated { line, .. } | AccountEvent::TransactionDeferred { line, .. },
         ) => Some(line.fingerprint),
+        LedgerEvent::Account(AccountEvent::TransactionLinked { fingerprint, .. }) => fingerprint,
         LedgerEvent::Account(AccountEvent::TransactionRemoved { .. }) => None,
         LedgerEvent::Account(_) | LedgerEvent::Campaign(_) => return Err(damaged()),
     };

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::{Line, Outcome};
+use ledger_core::account::event::{DeferReason, Line, Outcome};
 use ledger_core::audit::draws::{self as audit, DrawAudit, Seeds};
 use ledger_core::audit::replay::{Decoded, Replay, Summary};
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::draw::{self, Draw, EpochKey, PrizeTable, Seed, beacon};
 use ledger_core::engine::{Receipt, RowResult, SeedVault};
-use ledger_core::ids::{CampaignId, EntryId, TransactionKey};
+use ledger_core::ids::{CampaignId, EntryId, Fingerprint, TransactionKey};
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{Position, StoredEvent};
+use ledger_core::log::{Position, StoredEvent, StreamId};
 use ledger_core::money::Money;
 use ledger_core::time::Epoch;
 
@@ -97,6 +97,32 @@ pub(crate) fn audited(events: &[StoredEvent], open: Option<&dyn SeedVault>) -> a
     draws.finish()
 }
 
+/// Of the names that the log gives one purchase, one is decided: a line of the same terms as what was booked under the
+/// name it had while pending is not, nor is that name once its place was taken, unless it was booked before.
+pub(crate) fn decided_under_one_name(events: &[StoredEvent]) {
+    let mut booked: HashMap<TransactionKey, Fingerprint> = HashMap::new();
+    let mut taken: HashSet<(StreamId, TransactionKey)> = HashSet::new();
+    for stored in events {
+        let LedgerEvent::Account(event) = decode(stored).unwrap() else { continue };
+        let (line, is_decided) = match event {
+            AccountEvent::TransactionEvaluated { line, .. } => (line, true),
+            AccountEvent::TransactionDeferred { line, reason } if reason != DeferReason::Held => {
+                (line, false)
+            }
+            _ => continue,
+        };
+        let (key, terms) = (key_of(&line), line.fingerprint);
+        if let (true, false, Some(pending)) = (is_decided, booked.contains_key(&key), line.pending_key()) {
+            assert_ne!(booked.get(&pending), Some(&terms), "two names are decided, at {}", stored.position);
+        }
+        let stream = stored.stream.clone();
+        let is_taken = taken.contains(&(stream.clone(), key)) && !booked.contains_key(&key);
+        assert!(!is_decided || !is_taken, "an old name is decided too, at {}", stored.position);
+        booked.insert(key, terms);
+        taken.extend(line.pending_key().map(|pending| (stream, pending)));
+    }
+}
+
 struct EpochSeen {
     seed: Seed,
     beacon_spec: String,
@@ -152,7 +178,7 @@ pub(crate) fn key_of(line: &Line) -> TransactionKey {
 /// What the receipt says is what the log has at its position.
 pub(crate) fn agrees(events: &[StoredEvent], key: TransactionKey, receipt: &Receipt) {
     let Some(Position(n)) = receipt.position else {
-        assert_eq!(receipt.result, RowResult::Linked, "only a linked line has no place of its own");
+        assert_eq!(receipt.result, RowResult::Linked, "only a pending line may have no place of its own");
         return;
     };
     let stored = &events[usize::try_from(n).unwrap() - 1];
@@ -174,8 +200,12 @@ pub(crate) fn agrees(events: &[StoredEvent], key: TransactionKey, receipt: &Rece
             assert_ne!(receipt.result, RowResult::Accepted, "at {n}");
             key_of(line)
         }
-        AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
+        AccountEvent::TransactionLinked { source, transaction_id, .. } => {
+            assert_ne!(receipt.result, RowResult::Accepted, "at {n}");
             TransactionKey::of(source, transaction_id)
+        }
+        AccountEvent::TransactionRemoved { source, transaction_id, named, .. } => {
+            TransactionKey::of(source, named.as_ref().unwrap_or(transaction_id))
         }
         other => panic!("the receipt names a {} at {n}", other.name()),
     };

@@ -16,6 +16,7 @@ mod epochs;
 mod fairness;
 mod faults;
 mod money;
+mod names;
 mod pages;
 mod queue;
 mod rail;

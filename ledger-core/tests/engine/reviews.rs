@@ -13,7 +13,7 @@ use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::testing::SimulatedLog;
 use serde_json::Value;
 
-use crate::check::{replay, sound};
+use crate::check::{decided_under_one_name, replay, sound};
 use crate::epochs::run_resume;
 use crate::tampering::{first, rehash};
 use crate::world::{Dice, Node, World, at, duplicate_of, row, rows, terms, with};
@@ -126,14 +126,19 @@ async fn some_time(world: &World, node: &Node, log: &SimulatedLog) {
 #[tokio::test(start_paused = true)]
 async fn whatever_banks_and_people_do_nothing_is_decided_twice_and_what_is_released_is_decided() {
     let world = World::new();
-    let (mut released, mut dismissed) = (0, 0);
+    let (mut released, mut dismissed, mut linked) = (0, 0, 0);
     for seed in 0..40 {
         let dice = &mut Dice(seed);
         let log = SimulatedLog::new();
         let mut node = world.start(Arc::new(log.reopen())).await;
         node.run(terms(|_| {})).await;
-        for _ in 0..60 {
+        for _ in 0..100 {
             let line = &rows(0..5)[dice.below(5)];
+            // One purchase in three comes under its neighbour's name.
+            let other =
+                with(&rows(5..10)[dice.below(5)], "pending_transaction_id", line["transaction_id"].clone());
+            let line =
+                if dice.one_in(3) { &with(&other, "account_id", line["account_id"].clone()) } else { line };
             match dice.below(8) {
                 0..=2 => drop(node.one(&with(line, "status", "removed")).await.unwrap()),
                 3 | 4 => drop(node.one(line).await.unwrap()),
@@ -150,6 +155,8 @@ async fn whatever_banks_and_people_do_nothing_is_decided_twice_and_what_is_relea
         run_resume(&world, &node, &log, |events| waiting(events).is_empty()).await;
         let events = log.events();
         sound(&events, &*world.seeds);
+        decided_under_one_name(&events);
+        linked += count(&events, "TransactionLinked");
         let said = |verdict: &str| {
             events
                 .iter()
@@ -162,7 +169,10 @@ async fn whatever_banks_and_people_do_nothing_is_decided_twice_and_what_is_relea
         (released, dismissed) = (released + said("released"), dismissed + said("dismissed"));
         let _ = std::fs::remove_file(world.folder.path().join("steps.db"));
     }
-    assert!(released > 20 && dismissed > 10, "{released} released, {dismissed} dismissed");
+    assert!(
+        released > 20 && dismissed > 10 && linked > 20,
+        "{released} released, {dismissed} dismissed, {linked} linked"
+    );
 }
 
 /// A log with one line released and drawn.

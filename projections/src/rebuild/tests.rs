@@ -128,6 +128,7 @@ fn story(id: &str, pending: &str, fate: u8, minor: i64) -> Vec<ledger_core::acco
         transaction_id: tx(id),
         removed_at: at(9),
         undecided: false,
+        named: None,
     };
     let held = deferred(id, DeferReason::Held);
     let rewarded = [

@@ -77,7 +77,7 @@ impl<'r> Fold<'r> for Transactions<'r> {
                 self.decide(record, line, *outcome, considered, draws)?;
                 self.take_over_pending(line);
             }
-            AccountEvent::TransactionLinked { source, transaction_id, linked_to } => {
+            AccountEvent::TransactionLinked { source, transaction_id, linked_to, .. } => {
                 self.add_alias(source, transaction_id, linked_to);
             }
             AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. } => {

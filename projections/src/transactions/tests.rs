@@ -33,6 +33,7 @@ fn removed(id: &str) -> AccountEvent {
         transaction_id: tx(id),
         removed_at: at(50),
         undecided: false,
+        named: None,
     }
 }
 
@@ -105,6 +106,7 @@ fn a_removed_line_keeps_its_decision_also_when_it_is_held() {
             source: source(),
             transaction_id: tx("t2"),
             linked_to: tx("t1"),
+            fingerprint: None,
         };
         let store = place.after([won("t1", 100), linked, removed("t2")]);
         let row = find(&store, "t1").unwrap();
@@ -163,6 +165,33 @@ fn a_line_held_under_its_own_name_is_not_removed_by_the_one_it_had_while_pending
         let held = AccountEvent::TransactionDeferred { line, reason: DeferReason::Held };
         let store = place.after([removed("t1"), held, removed("p1")]);
         assert_eq!(find(&store, "t1").unwrap().status, TransactionStatus::Held);
+    });
+}
+
+#[test]
+fn a_purchases_other_name_finds_it_and_has_a_row_of_its_own_only_while_it_is_held() {
+    on_both(|place| {
+        let linked = || AccountEvent::TransactionLinked {
+            source: source(),
+            transaction_id: tx("lx"),
+            linked_to: tx("lp"),
+            fingerprint: None,
+        };
+        let taken_back = AccountEvent::TransactionRemoved {
+            source: source(),
+            transaction_id: tx("lp"),
+            removed_at: at(50),
+            undecided: false,
+            named: Some(tx("lx")),
+        };
+        let store = place.after([noted("lx"), won("lp", 100), linked(), noted("lx"), taken_back.clone()]);
+        let row = find(&store, "lx").unwrap();
+        assert_eq!((row.transaction_id.as_str(), row.status), ("lp", TransactionStatus::Removed));
+        assert_eq!(listed(&store), ["lp"]);
+        let again = deferred("lx", DeferReason::Held);
+        let store = place.after([won("lp", 100), linked(), taken_back, again]);
+        assert_eq!(find(&store, "lp").unwrap().status, TransactionStatus::Removed);
+        assert_eq!(find(&store, "lx").unwrap().status, TransactionStatus::Held);
     });
 }
 
@@ -283,6 +312,7 @@ fn about_a_line() -> impl Strategy<Value = (&'static str, AccountEvent)> {
             source: source(),
             transaction_id: tx(id),
             linked_to: tx(linked_to),
+            fingerprint: None,
         }),
         4 => id().prop_map(removed),
         1 => Just(AccountEvent::PersonalDataErased { erased_at: at(1) }),

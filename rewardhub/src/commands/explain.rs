@@ -50,12 +50,15 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     Ok(Ended::Fine)
 }
 
-/// How one line stands, from the events of its account.
+/// How one purchase stands, by whichever of its names it was asked for, from the events of its account.
 struct Decision {
     account: StreamId,
     position: Position,
     source: Source,
+    /// The name under which it was first booked.
     transaction_id: TransactionId,
+    /// Other names under which the bank has booked it.
+    other_ids: Vec<TransactionId>,
     booked_at: Option<Timestamp>,
     outcome: Option<Outcome>,
     waits_for: Option<DeferReason>,
@@ -66,12 +69,30 @@ struct Decision {
 }
 
 impl Decision {
-    /// The event that carries the line's key, and whatever happened to the line after it.
+    /// A linked name stands for the purchase that it was linked to.
     async fn find(
         log: &dyn EventLog,
         source: &Source,
         transaction_id: &TransactionId,
     ) -> anyhow::Result<Option<Decision>> {
+        let mut asked = vec![transaction_id.clone()];
+        loop {
+            let id = asked.last().unwrap_or(transaction_id);
+            let Some((decision, linked_to)) = Decision::of(log, source, id).await? else { return Ok(None) };
+            match linked_to {
+                Some(first) if !asked.contains(&first) => asked.push(first),
+                Some(_) | None => return Ok(Some(decision)),
+            }
+        }
+    }
+
+    /// The event that carries the line's key, and whatever happened to the line after it; and the name that it was linked
+    /// to.
+    async fn of(
+        log: &dyn EventLog,
+        source: &Source,
+        transaction_id: &TransactionId,
+    ) -> anyhow::Result<Option<(Decision, Option<TransactionId>)>> {
         let found = log.find_transactions(&[TransactionKey::of(source, transaction_id)]).await?;
         let Some(first) = found.into_iter().next() else { return Ok(None) };
         let mut decision = Decision {
@@ -79,6 +100,7 @@ impl Decision {
             position: first.position,
             source: source.clone(),
             transaction_id: transaction_id.clone(),
+            other_ids: vec![],
             booked_at: None,
             outcome: None,
             waits_for: None,
@@ -87,12 +109,18 @@ impl Decision {
             considered: vec![],
             draws: vec![],
         };
+        let mut linked_to = None;
         let mut page = vec![first];
         while let Some(last) = page.last() {
             let position = last.position;
             for stored in &page {
                 match decode(stored)? {
-                    LedgerEvent::Account(event) => decision.apply(stored.position, event),
+                    LedgerEvent::Account(event) => {
+                        decision
+                            .apply(stored.position, event)
+                            .into_iter()
+                            .for_each(|first| linked_to = Some(first));
+                    }
                     LedgerEvent::Campaign(_) => bail!("a transaction's key stands in a campaign's stream"),
                 }
             }
@@ -101,12 +129,14 @@ impl Decision {
                 .await
                 .context("the account's events")?;
         }
-        Ok(Some(decision))
+        Ok(Some((decision, linked_to)))
     }
 
-    fn apply(&mut self, position: Position, event: AccountEvent) {
-        let is_this =
-            |source: &Source, id: &TransactionId| *source == self.source && *id == self.transaction_id;
+    /// The name that this one is linked to, where the event says so.
+    fn apply(&mut self, position: Position, event: AccountEvent) -> Option<TransactionId> {
+        let is_this = |source: &Source, id: &TransactionId| {
+            *source == self.source && (*id == self.transaction_id || self.other_ids.contains(id))
+        };
         match event {
             AccountEvent::TransactionDeferred { line, reason }
                 if is_this(&line.source, &line.transaction_id) =>
@@ -136,8 +166,19 @@ impl Decision {
                     self.outcome.get_or_insert(Outcome::Declined);
                 }
             }
+            AccountEvent::TransactionLinked { source, transaction_id, linked_to, .. }
+                if source == self.source && transaction_id == self.transaction_id =>
+            {
+                return Some(linked_to);
+            }
+            AccountEvent::TransactionLinked { source, transaction_id, linked_to, .. }
+                if is_this(&source, &linked_to) && !is_this(&source, &transaction_id) =>
+            {
+                self.other_ids.push(transaction_id);
+            }
             _ => {}
         }
+        None
     }
 
     fn stands(&mut self, position: Position, line: &Line) {
@@ -168,7 +209,7 @@ impl Decision {
             .map(|r| json!({ "code": r.code, "customer": r.customer, "staff": r.staff }))
             .collect();
         json!({
-            "source": self.source, "transaction_id": self.transaction_id, "account": self.account.id,
+            "source": self.source, "transaction_id": self.transaction_id, "other_ids": self.other_ids, "account": self.account.id,
             "booked_at": self.booked_at, "position": self.position.to_string(), "outcome": self.word(),
             "removed": self.removed, "reasons": reasons, "considered": self.considered, "draws": self.draws,
         })
@@ -176,6 +217,10 @@ impl Decision {
 
     fn print(&self, reasons: Vec<Reason>) {
         println!("{} of {}: {}", self.transaction_id, self.source, self.word());
+        if !self.other_ids.is_empty() {
+            let ids: Vec<_> = self.other_ids.iter().map(TransactionId::as_str).collect();
+            println!("the bank has booked it as {} too", ids.join(", "));
+        }
         println!("{} at {}", self.account, self.position);
         println!("\nFor staff");
         for reason in &reasons {

@@ -6,6 +6,7 @@ mod campaigns;
 mod commands;
 mod hints;
 mod metrics;
+mod names;
 mod production;
 mod reviews;
 mod seeds;

@@ -5,6 +5,7 @@
 
 mod beacon;
 mod histories;
+mod names;
 mod qualification;
 mod reviews;
 mod tampered;

@@ -13,7 +13,7 @@ use crate::tampered::{edit, is_named, payload};
 use crate::world::{FIRST_DAY, MINUTE_MICROS, World};
 use crate::{audit, export, last, rederive};
 
-fn row(id: &str, status: &str) -> Value {
+pub(crate) fn row(id: &str, status: &str) -> Value {
     json!({
         "source": "acme-bank", "transaction_id": id, "account_id": "cus_1", "status": status,
         "booked_at": FIRST_DAY.plus_micros(MINUTE_MICROS), "amount": { "minor": "1250", "currency": "GBP" },
@@ -21,10 +21,19 @@ fn row(id: &str, status: &str) -> Value {
     })
 }
 
-type Change = fn(&mut Value);
+pub(crate) type Change = fn(&mut Value);
 
 /// `t1` was never decided and is released, `t2` was drawn and is dismissed.
 async fn history(home: &Home) {
+    let world = started(home).await;
+    world.send(&[row("t2", "booked"), row("t1", "removed"), row("t2", "removed")]).await;
+    world.send(&[row("t1", "booked"), row("t2", "booked")]).await;
+    review(&world, "t1", Verdict::Released).await;
+    review(&world, "t2", Verdict::Dismissed).await;
+    ended(world).await;
+}
+
+pub(crate) async fn started(home: &Home) -> World {
     let world = World::open(home, FIRST_DAY.plus_micros(2 * MINUTE_MICROS), 1, Mix::default()).await;
     world
         .start(json!({
@@ -35,27 +44,30 @@ async fn history(home: &Home) {
             "budget": { "minor": 15_000, "currency": "GBP" }, "grace_days": 0,
         }))
         .await;
-    world.send(&[row("t2", "booked"), row("t1", "removed"), row("t2", "removed")]).await;
-    world.send(&[row("t1", "booked"), row("t2", "booked")]).await;
-    for (id, verdict) in [("t1", Verdict::Released), ("t2", Verdict::Dismissed)] {
-        for by in ["olga", "oskar"] {
-            let kind = CommandKind::Review {
-                source: "acme-bank".parse().unwrap(),
-                transaction_id: id.parse().unwrap(),
-                verdict,
-                reason: "the bank's mistake".into(),
-            };
-            let account = "cus_1".parse().unwrap();
-            world.ledger.account(account, kind, Context::new(by, "", "")).await.unwrap().unwrap();
-        }
+    world
+}
+
+pub(crate) async fn review(world: &World, id: &str, verdict: Verdict) {
+    for by in ["olga", "oskar"] {
+        let kind = CommandKind::Review {
+            source: "acme-bank".parse().unwrap(),
+            transaction_id: id.parse().unwrap(),
+            verdict,
+            reason: "the bank's mistake".into(),
+        };
+        let account = "cus_1".parse().unwrap();
+        world.ledger.account(account, kind, Context::new(by, "", "")).await.unwrap().unwrap();
     }
+}
+
+pub(crate) async fn ended(world: World) {
     world.resume().await;
     world.clock.set(FIRST_DAY.plus_micros(2 * 24 * 60 * MINUTE_MICROS));
     assert!(world.settle().await > 0);
     world.close().await;
 }
 
-fn of<'e>(events: &'e mut [StoredEvent], kind: &str, id: &str) -> &'e mut StoredEvent {
+pub(crate) fn of<'e>(events: &'e mut [StoredEvent], kind: &str, id: &str) -> &'e mut StoredEvent {
     let about = |event: &&mut StoredEvent| {
         let fact = &payload(event)[kind];
         fact["transaction_id"] == id || fact["line"]["transaction_id"] == id

@@ -22,7 +22,7 @@ fn command((what, which, attempt): Step, log: &Log) -> (Option<TransactionKey>, 
         let key = (transaction.status != Status::Pending).then_some(transaction.key);
         let evaluate = EvaluateTransaction {
             known: log.get(&transaction.key).cloned(),
-            pending_known: None,
+            pending_known: transaction.pending_key().and_then(|key| log.get(&key).cloned()),
             open_unknown: true,
             resume,
             ..evaluation(transaction, vec![offer])

@@ -3,6 +3,7 @@
 
 mod histories;
 mod named;
+mod names;
 mod repeats;
 mod reviews;
 mod rewards;
@@ -197,6 +198,12 @@ fn known_removed() -> Known {
 }
 
 const DUPLICATE: Answer = Answer::Duplicate { position: Some(Position(2)) };
+
+fn linked_event(id: &str, linked_to: &str) -> AccountEvent {
+    let Line { source, transaction_id, fingerprint, .. } = purchase(id).line;
+    let (linked_to, fingerprint) = (linked_to.parse().unwrap(), Some(fingerprint));
+    AccountEvent::TransactionLinked { source, transaction_id, linked_to, fingerprint }
+}
 
 fn evaluation(transaction: PreparedTransaction, offers: Vec<Offer>) -> EvaluateTransaction {
     EvaluateTransaction {

@@ -249,7 +249,8 @@ fn a_purchase_that_has_a_line_of_its_own_is_not_drawn_by_its_old_name() {
         given([opened()]).and(evaluate(pending("p1"), offer())).and(evaluate(removal("p1"), offer()));
     // Booked under both names, in either order, after the old one was taken back.
     let booked = taken_back.clone().and(t1());
-    booked.when(again(purchase("p1"), known_removed())).then_only_answers(Answer::Linked);
+    let linked = booked.when(again(purchase("p1"), known_removed()));
+    linked.then([linked_event("p1", "t1")]).then_answers(Answer::Linked);
     let held = taken_back.and(again(purchase("p1"), known_removed()));
     let booked = held.clone().and(t1());
     booked.clone().when(review("p1", RELEASED)).then_rejects(Rejection::KnownOtherwise(p1.clone()));
@@ -260,8 +261,9 @@ fn a_purchase_that_has_a_line_of_its_own_is_not_drawn_by_its_old_name() {
     forgotten.when(review("p1", RELEASED)).then_rejects(Rejection::KnownOtherwise(p1.clone()));
     // Released first, it is the purchase's line.
     let released = held.and(review("p1", RELEASED)).by("bob").and(review("p1", RELEASED));
-    released.clone().when(t1()).then_only_answers(Answer::Linked);
-    released.and(resume(purchase("p1"), offer())).when(t1()).then_only_answers(Answer::Linked);
+    for released in [released.clone(), released.and(resume(purchase("p1"), offer()))] {
+        released.when(t1()).then([linked_event("t1", "p1")]).then_answers(Answer::Linked);
+    }
     // Taken back only after its place was taken: it had been decided as `t1`.
     let replaced = given([opened()]).and(evaluate(pending("p1"), offer())).and(t1());
     let held = replaced.and(evaluate(removal("p1"), offer())).and(again(purchase("p1"), known_removed()));

@@ -16,6 +16,8 @@ pub(super) struct Lines {
     /// Deferred or released, and not yet decided: only these are decided by an event without a key.
     waiting: HashSet<TransactionKey>,
     removed: HashMap<TransactionKey, Mark>,
+    /// Other names of purchases, by which neither is decided: to the one that was booked first.
+    linked: HashMap<TransactionKey, TransactionKey>,
     /// Lines that wait for people, and what one of them has proposed.
     held: HashMap<TransactionKey, Option<(Verdict, String)>>,
 }
@@ -34,7 +36,8 @@ pub(super) fn key_of(event: &AccountEvent) -> Option<TransactionKey> {
         AccountEvent::TransactionEvaluated { line, .. } | AccountEvent::TransactionDeferred { line, .. } => {
             Some(TransactionKey::of(&line.source, &line.transaction_id))
         }
-        AccountEvent::TransactionRemoved { source, transaction_id, .. }
+        AccountEvent::TransactionLinked { source, transaction_id, .. }
+        | AccountEvent::TransactionRemoved { source, transaction_id, .. }
         | AccountEvent::ReviewProposed { source, transaction_id, .. }
         | AccountEvent::TransactionReviewed { source, transaction_id, .. } => {
             Some(TransactionKey::of(source, transaction_id))
@@ -64,6 +67,15 @@ impl Lines {
         };
         let Some(key) = key else { return findings };
         let is_first = stored.transaction_key.is_some();
+        let named = match event {
+            AccountEvent::TransactionRemoved { source, named: Some(named), .. } => {
+                Some(TransactionKey::of(source, named))
+            }
+            _ => None,
+        };
+        if named.is_some_and(|named| self.first_name(named) != Some(key)) {
+            findings.push("a line is taken back by a name that is not its own");
+        }
         if self.removed.get(&key) == Some(&Mark::Dismissed) {
             findings.push("something becomes of a line that two people have dismissed");
         }
@@ -77,6 +89,9 @@ impl Lines {
                 None
             }
             AccountEvent::TransactionEvaluated { .. } => self.decided(key, is_first),
+            AccountEvent::TransactionLinked { source, linked_to, .. } => {
+                self.linked(key, is_first, TransactionKey::of(source, linked_to))
+            }
             AccountEvent::TransactionRemoved { undecided, .. } => self.removed(key, is_first, *undecided),
             AccountEvent::ReviewProposed { verdict, by, .. } => self.proposed(key, *verdict, by),
             AccountEvent::TransactionReviewed { verdict, proposed_by, by, .. } => {
@@ -97,6 +112,30 @@ impl Lines {
         } else {
             "a line is decided that did not wait"
         })
+    }
+
+    /// The name that a purchase was first booked under, of another one that was linked to it.
+    fn first_name(&self, key: TransactionKey) -> Option<TransactionKey> {
+        let mut name = self.linked.get(&key)?;
+        while let Some(first) = self.linked.get(name) {
+            name = first;
+        }
+        Some(*name)
+    }
+
+    /// A name that is new, or that was taken back before it was ever decided.
+    fn linked(&mut self, key: TransactionKey, is_first: bool, to: TransactionKey) -> Option<&'static str> {
+        let first = self.first_name(to).unwrap_or(to);
+        if first == key {
+            return Some("a line is linked to itself");
+        }
+        let mark = self.removed.remove(&key);
+        let linked_before = self.linked.insert(key, first).is_some();
+        if !self.known.contains(&to) {
+            return Some("a line is linked to one that is not in the log");
+        }
+        let may_be = is_first || (mark == Some(Mark::Undecided) && !linked_before);
+        (!may_be).then_some("a line is linked that is decided, or waits, or was linked before")
     }
 
     /// Undecided is what the event says and the log shows: one that waited, or was never booked.
@@ -129,6 +168,9 @@ impl Lines {
             Verdict::Dismissed => self.removed.insert(key, Mark::Dismissed),
             Verdict::Released => self.removed.remove(&key),
         };
+        if verdict == Verdict::Released && self.linked.contains_key(&key) {
+            return Some("a line is released that is another name of a purchase");
+        }
         if verdict == Verdict::Released && mark != Some(Mark::Undecided) {
             return Some("a line is released that was decided before");
         }
