@@ -90,7 +90,8 @@ mod tests {
     /// ICU's data is the oracle, for every character there is.
     #[test]
     fn what_unicode_says_to_ignore_is_not_printable() {
-        let ignorable = icu_properties::CodePointSetData::new::<icu_properties::props::DefaultIgnorableCodePoint>();
+        let ignorable =
+            icu_properties::CodePointSetData::new::<icu_properties::props::DefaultIgnorableCodePoint>();
         for c in '\0'..=char::MAX {
             assert!(!ignorable.contains(c) || !is_printable(c), "{c:?} is ignorable");
             let listed = DEFAULT_IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c));
@@ -118,7 +119,9 @@ mod tests {
             assert_eq!(check_person(good), Ok(()), "{good:?}");
         }
         let long = "a".repeat(129);
-        for bad in ["", " ", "alice ", "\u{a0}alice", "alice\u{200b}", "ali\u{34f}ce", "alice\u{e0061}", &long] {
+        for bad in
+            ["", " ", "alice ", "\u{a0}alice", "alice\u{200b}", "ali\u{34f}ce", "alice\u{e0061}", &long]
+        {
             assert_eq!(check_person(bad), Err(WordsError::UnprintableOrSpaced(128)), "{bad:?}");
         }
         assert_eq!(check_person("4111111111111111"), Err(WordsError::CardNumber));

@@ -49,7 +49,11 @@ impl Campaign {
         // What looks like a card number is not said again.
         let unknown = || {
             let unknown = CampaignRejection::UnknownFunding(reference.into());
-            if contains_pan(reference) { check_reference(reference).err().unwrap_or(unknown) } else { unknown }
+            if contains_pan(reference) {
+                check_reference(reference).err().unwrap_or(unknown)
+            } else {
+                unknown
+            }
         };
         let funding = self.fundings.get(reference).filter(|_| !reference.is_empty()).ok_or_else(unknown)?;
         match &funding.waits_for_other_than {
