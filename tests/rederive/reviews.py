@@ -1,6 +1,6 @@
 """Lines that the bank took back and booked again: held until two people have looked at them. One that they release is
 decided like any that waits, but never one that was decided before; one that they dismiss is heard of no more."""
-from bundle import transaction_key
+from bundle import actor_of, transaction_key
 
 
 class Reviews:
@@ -9,12 +9,14 @@ class Reviews:
         self.held = {}  # by the line's key: the day of its booking, and what one person has proposed
         self.dismissed = set()
 
-    def take(self, place, kind, fact, decided):
+    def take(self, place, event, kind, fact, decided):
         """An event of an account; `decided` are the keys of lines decided before it. The key and the day of a line that is
         to be decided from now on, if it is released here."""
         if kind not in ("TransactionDeferred", "TransactionEvaluated", "TransactionRemoved", "ReviewProposed",
                         "TransactionReviewed"):
             return None
+        if kind in ("ReviewProposed", "TransactionReviewed"):
+            self.findings.compare(place, "by", actor_of(event), fact["by"])
         key = transaction_key(fact.get("line", fact))
         if key in self.dismissed:
             self.findings.add(place, "dismissed", "nothing more of a dismissed line", kind)

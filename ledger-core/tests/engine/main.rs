@@ -17,6 +17,7 @@ mod fairness;
 mod faults;
 mod money;
 mod pages;
+mod persons;
 mod queue;
 mod rail;
 mod reveal;
