@@ -250,7 +250,7 @@ fn wrong_campaigns(events: &mut [StoredEvent]) -> Named {
     for kind in ["CampaignApproved", "EpochResumed", "FundingProposed"] {
         change("by", kind, 0, &|_| {});
     }
-    for kind in ["CampaignDrafted", "CampaignRevised", "EpochResumptionProposed"] {
+    for kind in ["CampaignDrafted", "EpochResumptionProposed"] {
         change("by", kind, 0, &|event| event["by"] = json!("mallory"));
     }
     change("proposed_by", "EpochResumed", 0, &|_| {});
