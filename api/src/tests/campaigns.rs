@@ -184,6 +184,13 @@ async fn nobody_acts_by_a_name_that_could_be_taken_for_another() {
         let (status, problem) = house.command(name, "", terms()).await;
         let detail = problem["detail"].as_str().unwrap();
         assert!(status == 403 && detail.starts_with(said), "{name:?}: {status} {detail}");
+        // Nor does a feed: its name stands in the events of its lines.
+        let request = Request::post("/v1/transactions")
+            .header(header::AUTHORIZATION, house.token(Some(name), "transactions:write"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from("[]"))
+            .unwrap();
+        assert_eq!(house.send(request).await.status().as_u16(), 403, "{name:?}");
     }
 }
 

@@ -119,7 +119,8 @@ async fn a_resumption_that_nobody_has_proposed_since_the_halt_is_found() {
     assert_eq!(named(&audit(again), resumed + 1, "proposed_by"), nobody);
     // And resumed a second time with the same words.
     let mut twice = events.clone();
-    twice.splice(resumed + 1..resumed + 1, [events[halted].clone(), events[resumed].clone()]);
+    twice.insert(resumed + 1, events[halted].clone());
+    twice.insert(resumed + 2, events[resumed].clone());
     assert_eq!(named(&audit(twice), resumed + 2, "proposed_by"), nobody);
 }
 
