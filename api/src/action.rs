@@ -5,9 +5,9 @@
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
-use ledger_core::ids::{AccountId, is_printable};
+use ledger_core::ids::AccountId;
 use ledger_core::log::LogError;
-use ledger_core::transaction::pan::contains_pan;
+use ledger_core::words::{WordsError, check_person, check_reason};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -17,8 +17,6 @@ use crate::problem::Problem;
 
 /// The most that a body may have: terms with long lists of merchants.
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// The longest reason, in characters.
-const REASON_CHARACTERS_MAX: usize = 500;
 
 /// Why an action and its body are no command.
 #[derive(Debug, thiserror::Error)]
@@ -58,16 +56,11 @@ pub(crate) fn read<T: DeserializeOwned>(action: &str, body: &[u8]) -> Result<T, 
 pub(crate) struct Reason(pub(crate) String);
 
 impl TryFrom<String> for Reason {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(text: String) -> Result<Reason, &'static str> {
-        if text.trim().is_empty()
-            || text.chars().count() > REASON_CHARACTERS_MAX
-            || !text.chars().all(is_printable)
-        {
-            return Err("a reason must be 1 to 500 printable characters");
-        }
-        if contains_pan(&text) { Err("a reason must not hold a card number") } else { Ok(Reason(text)) }
+    fn try_from(text: String) -> Result<Reason, String> {
+        check_reason(&text).map_err(|error: WordsError| format!("a reason {error}"))?;
+        Ok(Reason(text))
     }
 }
 
@@ -76,11 +69,13 @@ impl TryFrom<String> for Reason {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
-/// Who acts, as events call him. A token that names nobody can answer for nothing.
+/// Who acts, as events call him. A token that names nobody can answer for nothing, and neither can one whose name
+/// might be taken for another's.
 pub(crate) fn who(caller: &Caller, scope: Scope) -> Result<String, Problem> {
     let identity = caller.require(scope)?;
     let subject = identity.subject.as_ref().map(AccountId::as_str);
     let subject = subject.ok_or_else(Problem::nameless_token)?;
+    check_person(subject).map_err(Problem::unusable_name)?;
     Ok(format!("operator:{subject}"))
 }
 

@@ -80,8 +80,7 @@ struct Schedule {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Pause {
-    #[serde(default)]
-    reason: String,
+    reason: Option<Reason>,
 }
 
 #[derive(Deserialize)]
@@ -100,13 +99,6 @@ struct ApproveFunding {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OfEpoch {
-    epoch: Epoch,
-    reason: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OpenSeed {
     epoch: Epoch,
     reason: Reason,
 }
@@ -131,6 +123,7 @@ pub fn command(action: &str, body: &[u8]) -> Result<CampaignCommandKind, ActionE
         }
         "pause" => {
             let Pause { reason } = read(action, body)?;
+            let reason = reason.map(|Reason(reason)| reason).unwrap_or_default();
             CampaignCommandKind::Pause { reason }
         }
         "fund" => {
@@ -142,15 +135,15 @@ pub fn command(action: &str, body: &[u8]) -> Result<CampaignCommandKind, ActionE
             CampaignCommandKind::ApproveFunding { reference }
         }
         "halt-epoch" => {
-            let OfEpoch { epoch, reason } = read(action, body)?;
+            let OfEpoch { epoch, reason: Reason(reason) } = read(action, body)?;
             CampaignCommandKind::HaltEpoch { epoch, reason }
         }
         "resume-epoch" => {
-            let OfEpoch { epoch, reason } = read(action, body)?;
+            let OfEpoch { epoch, reason: Reason(reason) } = read(action, body)?;
             CampaignCommandKind::ResumeEpoch { epoch, reason }
         }
         "open-seed" => {
-            let OpenSeed { epoch, reason: Reason(reason) } = read(action, body)?;
+            let OfEpoch { epoch, reason: Reason(reason) } = read(action, body)?;
             CampaignCommandKind::RecordSeedOpening { epoch, purpose: opening_purpose(&reason) }
         }
         _ => {

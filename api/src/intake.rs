@@ -15,6 +15,7 @@ use ledger_core::ids::AccountId;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::transaction::RowError;
 use ledger_core::transaction::wire::{BODY_BYTES_MAX, BodyError, Format, split_body};
+use ledger_core::words::check_person;
 use serde::Serialize;
 
 use crate::ApiState;
@@ -68,11 +69,12 @@ pub async fn post_transactions(
     request: Request,
 ) -> Result<Response, Problem> {
     let feed = caller.require(Scope::TransactionsWrite)?;
+    let name = feed.subject.as_ref().map_or("unnamed", AccountId::as_str);
+    check_person(name).map_err(Problem::unusable_name)?;
     let format = format(request.headers())?;
     let body = read_body(request, BODY_BYTES_MAX).await?;
     let rows = split_body(&body, format).map_err(unreadable)?;
 
-    let name = feed.subject.as_ref().map_or("unnamed", AccountId::as_str);
     let context = Context::new(&format!("feed:{name}"), id.as_str(), id.as_str());
     let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(|error| {
         unwritable(&error, "part of this request may have been taken, send all of it again")

@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use ledger_core::words::WordsError;
 use serde::Serialize;
 
 /// One problem. `type` is always `about:blank`, so the title is the status in words.
@@ -58,6 +59,14 @@ impl Problem {
         Problem {
             challenge: Some(r#"Bearer realm="rewardhub", error="insufficient_scope""#),
             ..Problem::new(StatusCode::FORBIDDEN, "the token names nobody: it has no sub")
+        }
+    }
+
+    /// 403: the token names somebody by a name that no event may have.
+    pub fn unusable_name(error: WordsError) -> Problem {
+        Problem {
+            challenge: Some(r#"Bearer realm="rewardhub", error="insufficient_scope""#),
+            ..Problem::new(StatusCode::FORBIDDEN, format!("the token's sub {error}"))
         }
     }
 

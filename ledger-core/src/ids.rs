@@ -7,6 +7,8 @@ use aws_lc_rs::digest;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use crate::words::{is_printable, was_printable};
+
 /// The longest id, in characters.
 pub const ID_CHARACTERS_MAX: usize = 128;
 
@@ -24,15 +26,17 @@ pub enum IdError {
     Unprintable,
 }
 
-/// Whether a character shows as itself: no control characters, no line or paragraph separators, no
-/// bidirectional overrides or zero-width marks that make two ids look alike.
-pub fn is_printable(c: char) -> bool {
-    !(c.is_control()
-        || matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}'))
+/// Checks the rules that every id keeps which enters the ledger.
+pub fn check_id(text: &str) -> Result<(), IdError> {
+    check(text, is_printable)
 }
 
-/// Checks the rules every id from outside keeps.
-pub fn check_id(text: &str) -> Result<(), IdError> {
+/// The rules that every id of a log keeps: earlier releases let characters pass that [`check_id`] refuses.
+fn check_known(text: &str) -> Result<(), IdError> {
+    check(text, was_printable)
+}
+
+fn check(text: &str, is_printable: fn(char) -> bool) -> Result<(), IdError> {
     // Nearly every id is short ASCII; one pass over the bytes settles it.
     if text.len() <= ID_CHARACTERS_MAX && !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(());
@@ -57,9 +61,9 @@ macro_rules! text_id {
         pub struct $name(CompactString);
 
         impl $name {
-            /// Takes a text that keeps the rules of ids.
+            /// Reads an id that the ledger may have. One that enters it has to pass [`check_id`] too.
             pub fn parse(text: &str) -> Result<Self, IdError> {
-                check_id(text).map(|()| $name(CompactString::new(text)))
+                check_known(text).map(|()| $name(CompactString::new(text)))
             }
 
             /// The id as text.
@@ -84,7 +88,7 @@ macro_rules! text_id {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = CompactString::deserialize(deserializer)?;
-                check_id(&text).map_err(serde::de::Error::custom)?;
+                check_known(&text).map_err(serde::de::Error::custom)?;
                 Ok($name(text))
             }
         }
@@ -223,6 +227,12 @@ mod tests {
         assert!(AccountId::parse(&"é".repeat(128)).is_ok());
         for bad in ["a\0b", "a\nb", " a", "a ", "a\u{202e}b", "a\u{200b}b", "a\u{7f}"] {
             assert_eq!(AccountId::parse(bad), Err(IdError::Unprintable), "{bad:?}");
+            assert_eq!(check_id(bad), Err(IdError::Unprintable), "{bad:?}");
+        }
+        // Earlier releases took these: their logs are read, and nothing new is called so.
+        for known in ["a\u{34f}", "a\u{fe0f}b", "\u{3164}a"] {
+            assert!(serde_json::from_value::<AccountId>(known.into()).is_ok(), "{known:?}");
+            assert_eq!(check_id(known), Err(IdError::Unprintable), "{known:?}");
         }
     }
 

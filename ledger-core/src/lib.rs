@@ -9,6 +9,7 @@
 pub mod ids;
 pub mod money;
 pub mod time;
+pub mod words;
 
 pub mod transaction;
 

@@ -4,6 +4,8 @@
 //! (funded and not yet given away), `rewards-payable` (issued, not yet paid), `payout-rail` (what the rail
 //! has paid for us) and `customer-receivable` (paid although reversed).
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::CampaignId;
@@ -114,6 +116,23 @@ const RECEIVABLE: &str = "customer-receivable";
 
 fn budget(campaign: &CampaignId) -> String {
     format!("budget:{campaign}")
+}
+
+/// Such as `debit sponsor GBP 100, credit budget:autumn GBP 100`, in minor units.
+impl fmt::Display for Posting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, Entry { account, side, amount }) in self.0.iter().enumerate() {
+            let (comma, side) = (
+                if n == 0 { "" } else { ", " },
+                match side {
+                    Side::Debit => "debit",
+                    Side::Credit => "credit",
+                },
+            );
+            write!(f, "{comma}{side} {account} {} {}", amount.currency().code(), amount.minor())?;
+        }
+        Ok(())
+    }
 }
 
 impl TryFrom<Vec<Entry>> for Posting {

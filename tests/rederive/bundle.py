@@ -66,6 +66,11 @@ def transaction_key(line):
     return sha256(lp(line["source"]), lp(line["transaction_id"]))[:16]
 
 
+def actor_of(event):
+    """Who did it."""
+    return json.loads(event["metadata"]).get("actor")
+
+
 class Chain:
     """Positions and versions have no holes, time does not go back, every hash fits, no line comes twice."""
 

@@ -1,9 +1,12 @@
 """Campaigns as the log derives them, place by place: terms and their versions, budget, inventory, epochs."""
-import json
-
 import beacon
+from bundle import actor_of
 from clock import DAY, micros_of, start_of
 from draw1 import WHOLE, commitment, epoch_key, merkle_root, table_hash
+
+
+NAMES_WHO = ("FundingProposed", "EpochResumptionProposed", "EpochResumed")
+NAMES_WHO_SINCE = ("CampaignDrafted", "CampaignRevised", "CampaignApproved")  # the first logs named nobody
 
 
 class Campaign:
@@ -41,6 +44,7 @@ class Epoch:
         self.seals_at = micros_of(fact["closes_at"]) + fact["grace_days"] * DAY
         self.cap = None  # what it may bring the campaign's spend to; None before it opens
         self.key = None  # with its seed at hand
+        self.resumption_by = None  # who has proposed since it was halted that it goes on
         self.opened_in_time = self.halted = self.closed = self.revealed = False
         self.mask = self.paid = 0
         self.entries, self.wins = [], [0] * len(self.table["tiers"])
@@ -56,6 +60,8 @@ class Campaigns:
     def take(self, place, event, fact):
         name, kind = event["aggregate_id"], event["event_type"]
         campaign = self.by_name.setdefault(name, Campaign())
+        if kind in NAMES_WHO or (kind in NAMES_WHO_SINCE and fact.get("by")):
+            self.findings.compare(place, "by", actor_of(event), fact["by"])
         if kind in ("CampaignDrafted", "CampaignRevised"):
             self.written(place, campaign, fact)
             return
@@ -113,7 +119,7 @@ class Campaigns:
             self.findings.compare(place, "funded", terms["budget"], amount)
         elif proposed:
             self.findings.compare(place, "funded", proposed[0], amount)
-            if json.loads(event["metadata"])["actor"] == proposed[1]:
+            if actor_of(event) == proposed[1]:
                 self.findings.add(place, "funded_by", f"somebody else than {proposed[1]}", proposed[1])
             campaign.funded_alone = 0
         else:
@@ -165,11 +171,14 @@ class Campaigns:
         if kind == "EpochOpened":
             self.opened(place, event, name, campaign, fact)
         elif kind == "EpochHalted":
-            epoch.halted = True
+            epoch.halted, epoch.resumption_by = True, None
+        elif kind == "EpochResumptionProposed":
+            epoch.resumption_by = fact["by"]
         elif kind == "EpochResumed":
             if fact["by"] == fact["proposed_by"]:
                 self.findings.add(place, "resumed", "two people", fact["by"])
-            epoch.halted = False
+            compare("proposed_by", epoch.resumption_by, fact["proposed_by"])
+            epoch.halted, epoch.resumption_by = False, None
         elif kind == "EpochClosed":
             if event["recorded_at"] < epoch.seals_at:
                 self.findings.add(place, "closed", f"from {epoch.seals_at} on", event["recorded_at"])

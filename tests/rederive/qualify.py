@@ -25,7 +25,7 @@ class Qualification:
     def review(self, place, event, kind, fact):
         """Before an event of an account is checked: what is held, and a line released before its day was closed, which
         waits from now on."""
-        released = self.reviews.take(place, kind, fact, self.decided)
+        released = self.reviews.take(place, event, kind, fact, self.decided)
         if released:
             key, day = released
             if any(day in c.epochs and not c.epochs[day].closed for c in self.campaigns.values()):

@@ -19,6 +19,7 @@ import sys
 
 from bundle import Chain, Details, check_manifest, events_of, gather_seeds
 from campaigns import Campaigns
+from clock import micros_of
 from draw1 import WHOLE, below, commitment, draw_seed, entry_id, epoch_key, table_hash, tier_of
 from draws import Draws
 from findings import Findings
@@ -62,6 +63,8 @@ class Check:
             guard(place, "qualification", self.qualification.decision, place, event, fact, details)
         elif kind in REWARDS:
             guard(place, "reward", self.draws.reward, place, kind, fact)
+        elif kind == "AccountOpened":
+            self.findings.compare(place, "enrolled_at", event["recorded_at"], micros_of(fact["enrolled_at"]))
         self.qualification.remember(event, kind, fact)
 
     def finish(self):

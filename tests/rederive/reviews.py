@@ -1,7 +1,7 @@
 """Lines that the bank took back and booked again: held until two people have looked at them. One that they release is
 decided like any that waits, but never one that was decided before; one that they dismiss is heard of no more. And lines
 that are another name of a purchase: linked to it once, never decided and never released."""
-from bundle import transaction_key
+from bundle import actor_of, transaction_key
 
 
 class Reviews:
@@ -11,12 +11,14 @@ class Reviews:
         self.dismissed = set()
         self.linked = {}  # by the key of another name: that of the purchase it was linked to
 
-    def take(self, place, kind, fact, decided):
+    def take(self, place, event, kind, fact, decided):
         """An event of an account; `decided` are the keys of lines decided before it. The key and the day of a line that is
         to be decided from now on, if it is released here."""
         if kind not in ("TransactionDeferred", "TransactionEvaluated", "TransactionLinked", "TransactionRemoved",
                         "ReviewProposed", "TransactionReviewed"):
             return None
+        if kind in ("ReviewProposed", "TransactionReviewed"):
+            self.findings.compare(place, "by", actor_of(event), fact["by"])
         key = transaction_key(fact.get("line", fact))
         if key in self.dismissed:
             self.findings.add(place, "dismissed", "nothing more of a dismissed line", kind)

@@ -127,6 +127,74 @@ async fn what_is_refused_says_why() {
 }
 
 #[tokio::test]
+async fn what_operators_say_is_printable_bounded_and_no_card_number() {
+    let house = house(false);
+    let ops = house.token(Some("olga"), "campaigns:write ops");
+    let post = async |action: &str, body: Value| {
+        let request = Request::post(format!("/v1/campaigns/autumn/{action}"))
+            .header(header::AUTHORIZATION, &ops)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(body.to_string()))
+            .unwrap();
+        let response = house.send(request).await;
+        let (status, problem) = (response.status().as_u16(), read(response).await);
+        (status, problem["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    let long = "a".repeat(1_000_000);
+    for action in ["pause", "halt-epoch", "resume-epoch", "open-seed"] {
+        for (reason, said) in [
+            ("lost 4111 1111 1111 1111", "must not hold a card number"),
+            ("", "1 to 500 printable"),
+            ("a\0b", "1 to 500 printable"),
+            ("a\u{202e}b", "1 to 500 printable"),
+            ("a\u{fe0f}b", "1 to 500 printable"),
+            ("a\nb", "1 to 500 printable"),
+            (&long[..501], "1 to 500 printable"),
+            (&long[..], "1 to 500 printable"),
+        ] {
+            let mut body = json!({ "reason": reason });
+            if action != "pause" {
+                body["epoch"] = json!("2026-11-22");
+            }
+            let (status, detail) = post(action, body).await;
+            assert!(status == 422 && detail.contains(said), "{action} {said}: {status} {detail}");
+            assert!(!detail.contains("4111"), "{detail}");
+        }
+    }
+    house.command("alice", "", terms()).await;
+    house.command("bob", "/autumn/approve", json!({ "version": 1 })).await;
+    house.command("alice", "/autumn/start", Value::Null).await;
+    let amount = json!({ "minor": 1_001, "currency": "GBP" });
+    for (action, body) in [
+        ("fund", json!({ "amount": amount, "reference": "4111111111111111" })),
+        ("approve-funding", json!({ "reference": "4111111111111111" })),
+    ] {
+        assert_eq!(post(action, body).await, (422, "reference: must not hold a card number".to_owned()));
+    }
+    assert_eq!(post("pause", json!({})).await.0, 200, "a pause may go without a reason");
+}
+
+#[tokio::test]
+async fn nobody_acts_by_a_name_that_could_be_taken_for_another() {
+    let house = house(false);
+    for (name, said) in [
+        ("alice\u{fe0f}", "the token's sub must be 1 to 128 printable characters"),
+        ("4111 1111 1111 1111", "the token's sub must not hold a card number"),
+    ] {
+        let (status, problem) = house.command(name, "", terms()).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(status == 403 && detail.starts_with(said), "{name:?}: {status} {detail}");
+        // Nor does a feed: its name stands in the events of its lines.
+        let request = Request::post("/v1/transactions")
+            .header(header::AUTHORIZATION, house.token(Some(name), "transactions:write"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from("[]"))
+            .unwrap();
+        assert_eq!(house.send(request).await.status().as_u16(), 403, "{name:?}");
+    }
+}
+
+#[tokio::test]
 async fn only_a_named_person_with_the_scope_may_command() {
     let house = house(false);
     let send = async |token: String| {

@@ -349,6 +349,31 @@ impl AccountEvent {
         }
     }
 
+    /// Who did it, where the event itself says so: the `actor` of its metadata.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            AccountEvent::ReviewProposed { by, .. } | AccountEvent::TransactionReviewed { by, .. } => {
+                Some(by)
+            }
+            AccountEvent::AccountOpened { .. }
+            | AccountEvent::AccountClosed { .. }
+            | AccountEvent::AccountExcluded { .. }
+            | AccountEvent::AccountReinstated { .. }
+            | AccountEvent::TransactionNoted { .. }
+            | AccountEvent::TransactionDeferred { .. }
+            | AccountEvent::TransactionEvaluated { .. }
+            | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::RewardIssued { .. }
+            | AccountEvent::CustomerNotified { .. }
+            | AccountEvent::CreditRequested { .. }
+            | AccountEvent::RewardCredited { .. }
+            | AccountEvent::CreditFailed { .. }
+            | AccountEvent::RewardReversed { .. }
+            | AccountEvent::PersonalDataErased { .. } => None,
+        }
+    }
+
     /// The posting this event makes, if it moves money.
     pub fn posting(&self) -> Option<&Posting> {
         match self {

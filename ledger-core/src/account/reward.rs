@@ -93,7 +93,7 @@ impl RewardAccount {
         }
         reward.known_attempt(entry_id, attempt)?;
         let amount = reward.amount;
-        let posting = if reward.reversed { Posting::receivable(amount) } else { Posting::credit(amount) };
+        let posting = reward.credit_posting();
         let event = AccountEvent::RewardCredited {
             entry_id,
             attempt,
@@ -130,6 +130,18 @@ impl RewardAccount {
         Ok((reward.reversal(now, entry_id, reason), Answer::Done))
     }
 
+    /// What an event about a reward has to put into the books, by the reward as it stands before it. `None` where it
+    /// puts nothing there, or is about no reward of this account.
+    pub(crate) fn posting_for(&self, event: &AccountEvent) -> Option<Posting> {
+        let posting = match event {
+            AccountEvent::RewardIssued { entry_id, .. } => self.rewards.get(entry_id)?.issue_posting(),
+            AccountEvent::RewardCredited { entry_id, .. } => self.rewards.get(entry_id)?.credit_posting(),
+            AccountEvent::RewardReversed { entry_id, .. } => self.rewards.get(entry_id)?.reversal_posting(),
+            _ => return None,
+        };
+        Some(posting)
+    }
+
     fn find(&self, entry_id: EntryId) -> Result<&Reward, Rejection> {
         self.rewards.get(&entry_id).ok_or(Rejection::UnknownReward(entry_id))
     }
@@ -142,18 +154,29 @@ impl Reward {
             campaign_id: self.campaign_id.clone(),
             amount: self.amount,
             issued_at: now,
-            posting: Posting::issue(&self.campaign_id, self.amount),
+            posting: self.issue_posting(),
+        }
+    }
+
+    fn issue_posting(&self) -> Posting {
+        Posting::issue(&self.campaign_id, self.amount)
+    }
+
+    fn credit_posting(&self) -> Posting {
+        if self.reversed { Posting::receivable(self.amount) } else { Posting::credit(self.amount) }
+    }
+
+    fn reversal_posting(&self) -> Posting {
+        if self.credited.is_some() {
+            Posting::reversal_after_credit(&self.campaign_id, self.amount)
+        } else {
+            Posting::reversal(&self.campaign_id, self.amount)
         }
     }
 
     /// A win not yet booked is issued first, so that the books show both and `issued − credited − reversed`
     /// stays what is owed.
     pub(super) fn reversal(&self, now: Timestamp, entry_id: EntryId, reason: &str) -> Vec<AccountEvent> {
-        let posting = if self.credited.is_some() {
-            Posting::reversal_after_credit(&self.campaign_id, self.amount)
-        } else {
-            Posting::reversal(&self.campaign_id, self.amount)
-        };
         let reversed = AccountEvent::RewardReversed {
             entry_id,
             campaign_id: self.campaign_id.clone(),
@@ -161,7 +184,7 @@ impl Reward {
             reason: reason.into(),
             reversed_at: now,
             budget_returned: self.credited.is_none() && (self.attempts == 0 || self.refused),
-            posting,
+            posting: self.reversal_posting(),
         };
         if self.issued { vec![reversed] } else { vec![self.issuance(now, entry_id), reversed] }
     }

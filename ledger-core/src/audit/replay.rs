@@ -234,6 +234,15 @@ impl Replay {
             _ => {}
         }
         if let Some(posting) = event.posting() {
+            let expected = self.accounts.get(&stored.stream).and_then(|account| account.posting_for(&event));
+            if expected.as_ref() != Some(posting) {
+                let expected =
+                    expected.map_or_else(|| "nothing was won".into(), |posting| posting.to_string());
+                self.find(format!(
+                    "at {} the books get {posting}, but by the log: {expected}",
+                    stored.position
+                ));
+            }
             self.post(posting);
         }
         match self.accounts.get_mut(&stored.stream) {

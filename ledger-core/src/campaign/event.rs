@@ -290,6 +290,33 @@ impl CampaignEvent {
         }
     }
 
+    /// Who did it, where the event itself says so: the `actor` of its metadata. Drafts, revisions and approvals of
+    /// earlier releases name nobody.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            CampaignEvent::CampaignDrafted { by, .. }
+            | CampaignEvent::CampaignRevised { by, .. }
+            | CampaignEvent::CampaignApproved { by, .. } => Some(by.as_str()).filter(|by| !by.is_empty()),
+            CampaignEvent::FundingProposed { by, .. }
+            | CampaignEvent::EpochResumptionProposed { by, .. }
+            | CampaignEvent::EpochResumed { by, .. } => Some(by),
+            CampaignEvent::CampaignScheduled { .. }
+            | CampaignEvent::CampaignStarted { .. }
+            | CampaignEvent::CampaignPaused { .. }
+            | CampaignEvent::CampaignResumed { .. }
+            | CampaignEvent::CampaignEnded { .. }
+            | CampaignEvent::BudgetFunded { .. }
+            | CampaignEvent::BudgetSpent { .. }
+            | CampaignEvent::BudgetAlerted { .. }
+            | CampaignEvent::EpochScheduled { .. }
+            | CampaignEvent::EpochOpened { .. }
+            | CampaignEvent::SeedOpened { .. }
+            | CampaignEvent::EpochHalted { .. }
+            | CampaignEvent::EpochClosed { .. }
+            | CampaignEvent::EpochRevealed { .. } => None,
+        }
+    }
+
     /// The posting this event makes, if it moves money.
     pub fn posting(&self) -> Option<&Posting> {
         match self {

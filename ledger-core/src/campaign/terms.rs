@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 
 pub use super::rules::{Condition, MccRange, Rule, RuleCode, Rules, ShortRules};
 use crate::draw::beacon::{self, BeaconSpec};
-use crate::draw::{ODDS_WHOLE_PPB, PrizeTable};
-use crate::ids::CampaignId;
+use crate::draw::{ODDS_WHOLE_PPB, PrizeTable, TableError};
+use crate::ids::{CampaignId, check_id};
 use crate::money::Money;
 use crate::time::{Epoch, Timestamp};
+use crate::transaction::pan::contains_pan;
+use crate::words::{WordsError, check_words, is_printable};
+
+const NAME_CHARACTERS_MAX: usize = 200;
 
 /// One version of a campaign's terms. Immutable once drafted; `campaign.example.yaml` shows the file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +85,10 @@ fn default_beacon() -> String {
     beacon::NONE.into()
 }
 
+fn in_table(error: &TableError) -> TermsError {
+    TermsError { field: format!("prize_table.{}", error.field), message: error.message.clone() }
+}
+
 /// From when a customer's lines count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,15 +119,8 @@ impl Terms {
     pub fn validate(&self) -> Result<(), TermsError> {
         let fail =
             |field: &str, message: &str| Err(TermsError { field: field.into(), message: message.into() });
-        self.prize_table
-            .validate()
-            .map_err(|e| TermsError { field: format!("prize_table.{}", e.field), message: e.message })?;
-        if self.name.trim().is_empty()
-            || self.name.chars().count() > 200
-            || !self.name.chars().all(crate::ids::is_printable)
-        {
-            return fail("name", "must be 1 to 200 printable characters");
-        }
+        self.check_texts()?;
+        self.prize_table.validate().map_err(|e| in_table(&e))?;
         for (name, time) in [("starts_at", Some(self.starts_at)), ("ends_at", self.ends_at)] {
             if time.is_some_and(|time| !plausible(time)) {
                 return fail(name, IMPLAUSIBLE);
@@ -138,7 +139,10 @@ impl Terms {
             return fail("budget.minor", &format!("must be at most {BUDGET_MAX_MINOR}"));
         }
         if let Some(name) = self.inventory.keys().find(|name| !self.has_tier(name)) {
-            return fail(&format!("inventory.{name}"), "must be the name of a tier of the prize table");
+            // A name that no tier may have is not said again.
+            let sayable = name.chars().all(is_printable) && !contains_pan(name);
+            let field = if sayable { format!("inventory.{name}") } else { "inventory".into() };
+            return fail(&field, "must be the name of a tier of the prize table");
         }
         if self.inventory.values().any(|most| *most == 0) {
             return fail("inventory", "must be at least 1; to pay no such prize, leave the tier out");
@@ -156,6 +160,19 @@ impl Terms {
             return fail("beacon", "must be \"none\" or \"drand:quicknet\"");
         }
         self.rules.validate()
+    }
+
+    /// Its texts stand in the log for ever, in the clear. Those of earlier releases were asked less, and are read as
+    /// they are.
+    fn check_texts(&self) -> Result<(), TermsError> {
+        let fault = |field: &str, message: String| TermsError { field: field.into(), message };
+        let id = self.campaign_id.as_str();
+        check_id(id).map_err(|error| fault("campaign_id", error.to_string()))?;
+        if contains_pan(id) {
+            return Err(fault("campaign_id", WordsError::CardNumber.to_string()));
+        }
+        check_words(&self.name, NAME_CHARACTERS_MAX).map_err(|error| fault("name", error.to_string()))?;
+        self.prize_table.check_names().map_err(|error| in_table(&error))
     }
 
     /// What an epoch that is committed to at `now` waits for.

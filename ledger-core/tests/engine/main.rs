@@ -18,6 +18,7 @@ mod faults;
 mod money;
 mod names;
 mod pages;
+mod persons;
 mod queue;
 mod rail;
 mod reveal;

@@ -149,3 +149,67 @@ async fn a_second_decision_and_a_second_payment_are_found_under_a_chain_made_to_
     let findings = replay(&events).findings;
     assert!(findings.iter().any(|f| f.contains("rewards payable")), "{findings:?}");
 }
+
+/// One win's whole life: paid and then reversed, or the other way about.
+async fn paid_and_reversed(paid_first: bool) -> Vec<StoredEvent> {
+    let world = World::seeded(1);
+    let log = SimulatedLog::new();
+    let node = world.start(Arc::new(log.reopen())).await;
+    node.run(terms(|_| {})).await;
+    node.take(&rows(0..30)).await;
+    let events = log.events();
+    let won = events.iter().find(|stored| !wins(std::slice::from_ref(stored)).is_empty()).unwrap();
+    let account: ledger_core::ids::AccountId = won.stream.id.parse().unwrap();
+    let entry_id = *wins(std::slice::from_ref(won)).keys().next().unwrap();
+    let payout_reference = "pay-1".parse().unwrap();
+    let mut kinds = vec![
+        CommandKind::IssueReward { entry_id },
+        CommandKind::RequestCredit { entry_id },
+        CommandKind::ConfirmCredit { entry_id, attempt: 1, payout_reference },
+    ];
+    let reverse = CommandKind::ReverseReward { entry_id, reason: "a mistake".into() };
+    kinds.insert(if paid_first { 3 } else { 2 }, reverse);
+    for kind in kinds {
+        node.ledger.account(account.clone(), kind, context()).await.unwrap().unwrap();
+    }
+    sound(&log.events(), &*world.seeds);
+    log.events()
+}
+
+#[tokio::test(start_paused = true)]
+async fn books_that_get_something_else_than_what_became_of_a_reward_are_found_under_a_chain_made_to_fit() {
+    for paid_first in [true, false] {
+        let honest = paid_and_reversed(paid_first).await;
+        for kind in ["RewardIssued", "RewardCredited", "RewardReversed"] {
+            let n = first(&honest, kind);
+            let other = |change: &dyn Fn(&mut serde_json::Value)| {
+                let mut events = honest.clone();
+                crate::draws::edit(&mut events[n], |event| change(&mut event[kind]["posting"]));
+                rehash(&mut events);
+                named(&events, events[n].position, "the books get");
+            };
+            other(&|posting| {
+                for side in [0, 1] {
+                    posting[side]["amount"]["minor"] = 1.into();
+                }
+            });
+            for side in [0, 1] {
+                other(&|posting| posting[side]["account"] = "sponsor".into());
+            }
+        }
+        // Each is balanced, and the other's: who owes it is another matter.
+        let mut events = honest.clone();
+        let n = first(&events, "RewardReversed");
+        let (debtor, other) = if paid_first {
+            ("customer-receivable", "rewards-payable")
+        } else {
+            ("rewards-payable", "customer-receivable")
+        };
+        crate::draws::edit(&mut events[n], |event| {
+            assert_eq!(event["RewardReversed"]["posting"][0]["account"], debtor);
+            event["RewardReversed"]["posting"][0]["account"] = other.into();
+        });
+        rehash(&mut events);
+        named(&events, events[n].position, "the books get");
+    }
+}

@@ -58,8 +58,8 @@ enum Action {
         /// The campaign.
         id: CampaignId,
         /// Why.
-        #[arg(long, default_value = "")]
-        reason: String,
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Go on.
     Resume {

@@ -6,10 +6,11 @@ use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind};
 use ledger_core::engine::{self, Ledger, SubmitError};
 use ledger_core::ids::{AccountId, CampaignId};
 use ledger_core::transaction::wire::parse_account_id;
+use ledger_core::words::check_person;
 use reqwest::{StatusCode, Url};
 use serde_json::Value;
 
-use crate::commands::{At, Refused};
+use crate::commands::{At, Refused, Usage};
 use crate::config::{Config, ConfigError};
 use crate::node::Engine;
 
@@ -71,8 +72,9 @@ pub(super) enum Operator {
 }
 
 impl Operator {
-    /// Becomes the writer of the ledger.
+    /// Becomes the writer of the ledger, for somebody by whose name others can tell him.
     pub(super) async fn open(config: &Config, command: &str, by: &str) -> anyhow::Result<Operator> {
+        check_by(by)?;
         let engine = Box::new(Engine::open(config, command).await?);
         Ok(Operator::Ledger { engine, by: by.into() })
     }
@@ -142,6 +144,11 @@ async fn execute(engine: &Engine, request: &Request, by: &str) -> anyhow::Result
             Ok(api::accounts::result(&answer))
         }
     }
+}
+
+/// Refuses a name that no event may have. It is not said again: it might be a card number.
+pub(super) fn check_by(name: &str) -> Result<(), Usage> {
+    check_person(name).map_err(|error| Usage(format!("--by {error}")))
 }
 
 /// Gives one command to a campaign and turns a refusal into an error.

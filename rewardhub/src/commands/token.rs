@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use api::auth::{SandboxIssuer, Scope, TokenRequest};
 use ledger_core::time::{Clock as _, SystemClock};
+use ledger_core::words::check_person;
 
 use crate::commands::{At, Ended, Usage};
 use crate::folder::Folder;
@@ -34,6 +35,10 @@ fn check(arguments: &Arguments) -> Result<(), Usage> {
             let known = Scope::ALL.map(Scope::as_str).join(", ");
             return Err(Usage(format!("--scope: {word:?} is none of {known}")));
         };
+        // Its holder's name will stand in events.
+        if let (Scope::CampaignsWrite | Scope::Ops, Some(name)) = (scope, &arguments.sub) {
+            check_person(name).map_err(|error| Usage(format!("--sub {error}")))?;
+        }
         let missing = match scope {
             Scope::TransactionsWrite => arguments.sources.is_empty().then_some("--source"),
             Scope::RewardsRead | Scope::CampaignsWrite | Scope::Ops => {

@@ -23,6 +23,8 @@ fn campaign_commands_say_what_is_wrong() {
         ("name", "name: Of the tests", "name: ' '"),
         ("time_zone", "Europe/London", "Europe/Londinium"),
         ("campaign_id", "campaign_id: sure", "campaign_id: ''"),
+        ("campaign_id: must not hold", "campaign_id: sure", "campaign_id: a-4111111111111111"),
+        ("name: must not hold", "name: Of the tests", "name: 4111 1111 1111 1111"),
     ] {
         let refused = create("bad.yaml", &yaml.replace(from, to)).expect_code(1);
         assert!(refused.stderr.contains(field), "{field}: {}", refused.stderr);
@@ -46,6 +48,26 @@ fn campaign_commands_say_what_is_wrong() {
     }
     let other = create("other.yaml", &yaml.replace("fixed: 250", "fixed: 251")).expect_code(1);
     assert!(other.stderr.contains("sure"), "{}", other.stderr);
+
+    // Names that look like another's, or like a card, and reasons that do not show are not said.
+    let approve_by = |name| home.run(&["campaign", "approve", "sure", "--version", "1", "--by", name]);
+    for name in ["", " ", "operator ", "operator\u{200b}", "operator\u{fe0f}", "4111111111111111"] {
+        let refused = approve_by(name).expect_code(2);
+        assert!(
+            refused.stderr.contains("--by must") && !refused.stderr.contains("4111"),
+            "{}",
+            refused.stderr
+        );
+    }
+    for command in [&["draws"][..], &["fairness"], &["export", "--out", "bundle"]] {
+        let seeds = ["--open-seeds", "--reason", "odd", "--by", "alice\u{200b}"];
+        let refused = home.run(&[&["audit"], command, &seeds].concat()).expect_code(2);
+        assert!(refused.stderr.contains("--by must"), "{}", refused.stderr);
+    }
+    let token = ["token", "--scope", "campaigns:write", "--sub", "4111111111111111"];
+    assert!(home.run(&token).expect_code(2).stderr.contains("--sub must not hold a card number"));
+    let halt = ["campaign", "halt-epoch", "sure", "2026-11-22", "--reason", "a\u{202e}b"];
+    assert!(home.run(&halt).expect_code(1).stderr.contains("a reason must be 1 to 500 printable"));
 
     // The whole life, each step safe to repeat.
     let alone = home.run(&["campaign", "approve", "sure", "--version", "1"]).expect_code(1);

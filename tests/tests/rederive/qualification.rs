@@ -246,6 +246,14 @@ fn wrong_campaigns(events: &mut [StoredEvent]) -> Named {
         spent["tier_wins"]["big"] = json!(1);
     });
     change("resumed", "EpochResumed", 0, &|resumed| resumed["by"] = resumed["proposed_by"].clone());
+    // Each event names who did it, and the second person agrees to what the first has proposed.
+    for kind in ["CampaignApproved", "EpochResumed", "FundingProposed"] {
+        change("by", kind, 0, &|_| {});
+    }
+    for kind in ["CampaignDrafted", "EpochResumptionProposed"] {
+        change("by", kind, 0, &|event| event["by"] = json!("mallory"));
+    }
+    change("proposed_by", "EpochResumed", 0, &|_| {});
     // Agreed to by whoever proposed it, and another sum.
     change("funded", "BudgetFunded", 0, &|_| {});
     change("funded_by", "BudgetFunded", 0, &|_| {});
@@ -254,6 +262,9 @@ fn wrong_campaigns(events: &mut [StoredEvent]) -> Named {
         event["FundingProposed"]["by"] = json!("dave");
         event["FundingProposed"]["amount"]["minor"] = json!(1);
     });
+    let opened = events.iter_mut().rev().find(|event| event.event_type == "AccountOpened").unwrap();
+    named.push(("enrolled_at", opened.position.to_string()));
+    edit(opened, |event| event["AccountOpened"]["enrolled_at"] = json!("2026-11-01T00:00:00Z"));
     named
 }
 

@@ -85,8 +85,10 @@ async fn reviews_hold_in_another_language_and_what_was_changed_about_them_is_nam
     let report = last(&rederive(&["check", &bundle]).expect_code(0));
     assert_eq!((&report["lines"], &report["waiting"]), (&json!(2), &json!(0)), "{report}");
 
-    let rows: [(&str, &str, &str, Change); 8] = [
+    let rows: [(&str, &str, &str, Change); 10] = [
         ("reviewed", "TransactionReviewed", "t1", |e| e["TransactionReviewed"]["by"] = json!("olga")),
+        ("by", "TransactionReviewed", "t1", |e| e["TransactionReviewed"]["by"] = json!("anna")),
+        ("by", "ReviewProposed", "t1", |e| e["ReviewProposed"]["by"] = json!("anna")),
         ("proposed", "TransactionReviewed", "t1", |e| {
             e["TransactionReviewed"]["proposed_by"] = json!("anna")
         }),

@@ -89,7 +89,11 @@ impl Book {
     ) {
         let place = &Place::of(stored, None);
         self.versions.named(place, event, findings);
-        self.fundings.take(stored, self.versions.in_force().map(|(_, terms)| &**terms), event, findings);
+        if let Some(by) = event.by() {
+            findings.compare(place, "by", stored.actor().unwrap_or_default(), by.to_owned());
+        }
+        let terms = self.versions.in_force().map(|(_, terms)| &**terms);
+        self.fundings.take(stored, id, terms, event, findings);
         match event {
             CampaignEvent::CampaignDrafted { version, terms, by }
             | CampaignEvent::CampaignRevised { version, terms, by } => {
@@ -127,13 +131,13 @@ impl Book {
             CampaignEvent::EpochScheduled { .. }
             | CampaignEvent::EpochOpened { .. }
             | CampaignEvent::EpochHalted { .. }
+            | CampaignEvent::EpochResumptionProposed { .. }
             | CampaignEvent::EpochResumed { .. }
             | CampaignEvent::EpochClosed { .. }
             | CampaignEvent::EpochRevealed { .. } => self.of_epoch(stored, id, event, seeds, findings),
             CampaignEvent::FundingProposed { .. }
             | CampaignEvent::BudgetAlerted { .. }
-            | CampaignEvent::SeedOpened { .. }
-            | CampaignEvent::EpochResumptionProposed { .. } => {}
+            | CampaignEvent::SeedOpened { .. } => {}
         }
     }
 
@@ -211,14 +215,24 @@ impl Book {
             CampaignEvent::EpochHalted { epoch, .. } => {
                 if let Some(book) = self.epoch(*epoch, place, findings) {
                     book.halted = true;
+                    book.resumption_by = None;
+                }
+            }
+            CampaignEvent::EpochResumptionProposed { epoch, by, .. } => {
+                if let Some(book) = self.epoch(*epoch, place, findings) {
+                    book.resumption_by = Some(by.clone());
                 }
             }
             CampaignEvent::EpochResumed { epoch, proposed_by, by, .. } => {
                 if proposed_by == by {
                     findings.add(place, "resumed", "two people", by);
                 }
-                if let Some(book) = self.epoch(*epoch, place, findings) {
-                    book.halted = false;
+                let Some(book) = self.epoch(*epoch, place, findings) else { return };
+                book.halted = false;
+                let proposed = book.resumption_by.take();
+                if proposed.as_ref() != Some(proposed_by) {
+                    let expected = proposed.unwrap_or_else(|| "a proposal since the halt".into());
+                    findings.add(place, "proposed_by", expected, proposed_by);
                 }
             }
             CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root, .. } => {

@@ -26,6 +26,8 @@ pub(super) struct EpochBook {
     /// With the seed at hand.
     pub(super) key: Option<EpochKey>,
     pub(super) halted: bool,
+    /// Who has proposed since it was halted that it goes on.
+    pub(super) resumption_by: Option<String>,
     pub(super) closed: bool,
     pub(super) revealed: bool,
     /// Of the last draw: the next one's has at least these bits.
@@ -63,6 +65,7 @@ impl EpochBook {
             cap_minor: None,
             key: None,
             halted: false,
+            resumption_by: None,
             closed: false,
             revealed: false,
             mask: 0,

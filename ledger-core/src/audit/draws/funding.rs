@@ -1,12 +1,15 @@
 //! Who put money into a campaign: its budget once, with the start; more than its terms let one person give takes two.
+//! The books have what was put in.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::{Findings, Place};
 use crate::campaign::CampaignEvent;
 use crate::campaign::terms::Terms;
+use crate::ids::CampaignId;
 use crate::log::StoredEvent;
 use crate::money::Money;
+use crate::posting::Posting;
 
 /// One campaign's fundings so far.
 #[derive(Default)]
@@ -24,6 +27,7 @@ impl Fundings {
     pub(super) fn take(
         &mut self,
         stored: &StoredEvent,
+        id: &CampaignId,
         terms: Option<&Terms>,
         event: &CampaignEvent,
         findings: &mut Findings,
@@ -32,8 +36,9 @@ impl Fundings {
             CampaignEvent::FundingProposed { amount, reference, by, .. } => {
                 self.proposed.insert(reference.clone(), (*amount, by.clone()));
             }
-            CampaignEvent::BudgetFunded { amount, reference, .. } => {
+            CampaignEvent::BudgetFunded { amount, reference, posting, .. } => {
                 let place = &Place::of(stored, None);
+                findings.compare(place, "posting", &Posting::funding(id, *amount), posting);
                 if !self.funded.insert(reference.clone()) {
                     findings.add(place, "funded_once", format!("{reference:?} once"), "again");
                 }

@@ -250,6 +250,9 @@ impl<'a> DrawAudit<'a> {
                 }
             }
             AccountEvent::AccountOpened { enrolled_at } => {
+                // Backdated, it would let lines in that were booked before; postdated, keep some out.
+                let place = Place::of(stored, None);
+                self.findings.compare(&place, "enrolled_at", stored.recorded_at, *enrolled_at);
                 self.customer(stored).enrolled_at = Some(*enrolled_at);
             }
             AccountEvent::AccountExcluded { .. } => self.customer(stored).excluded = true,

@@ -66,6 +66,9 @@ impl Lines {
             _ => vec![],
         };
         let Some(key) = key else { return findings };
+        if event.by().is_some_and(|by| stored.actor().as_deref() != Some(by)) {
+            findings.push("a review names somebody else than who did it");
+        }
         let is_first = stored.transaction_key.is_some();
         let named = match event {
             AccountEvent::TransactionRemoved { source, named: Some(named), .. } => {

@@ -95,6 +95,27 @@ fn what_makes_no_sense_is_refused_with_its_field() {
         (json!({ "code": "refund", "wins_per_day": 1 }), "rules[1].code: is the code of a check"),
         (json!({ "code": "a", "customer": " ", "wins_per_day": 1 }), "rules[1].customer: must be 1 to 300"),
         (
+            json!({ "code": "a", "customer": "a\u{fe0f}", "wins_per_day": 1 }),
+            "rules[1].customer: must be 1 to 300",
+        ),
+        (
+            json!({ "code": "a", "staff": "not with 4111 1111 1111 1111", "wins_per_day": 1 }),
+            "rules[1].staff: must not hold a card number",
+        ),
+        (
+            json!({ "code": "no_4111111111111111", "wins_per_day": 1 }),
+            "rules[1].code: must not hold a card number",
+        ),
+        (
+            json!({ "code": "a", "merchants_denied": ["4111111111111111"] }),
+            "rules[1].merchants_denied[0]: expected a merchant",
+        ),
+        (
+            json!({ "code": "a", "cel": "merchant_id != '4111111111111111'" }),
+            "rules[1].cel: must not hold a card number",
+        ),
+        (json!({ "code": "a", "cel": "mcc != '5\u{34f}'" }), "rules[1].cel: must be printable"),
+        (
             json!({ "code": "a", "missing": "pass", "wins_per_day": 1 }),
             "rules[1].missing: wins_per_day is about",
         ),

@@ -10,10 +10,12 @@ use super::expression::{self, Expression};
 use super::{Condition, Form, Rule, RuleCode, Rules, ShortRules};
 use crate::account::state::BOOKED_MAX;
 use crate::campaign::terms::TermsError;
-use crate::ids::{check_id, is_printable};
+use crate::ids::check_id;
 use crate::money::{Currency, Money};
 use crate::time::{DAY_MICROS, Timestamp};
 use crate::transaction::Mcc;
+use crate::transaction::pan::contains_pan;
+use crate::words::{WordsError, check_words, is_printable};
 
 /// Rules of one campaign, and expressions among them: what a decision may cost is bounded.
 const RULES_MAX: usize = 64;
@@ -82,7 +84,10 @@ fn named(rules: &[Rule]) -> Result<(), TermsError> {
             return Err(fault(path("code"), format!("another rule is called {} too", rule.code)));
         }
         for (field, sentence) in [("customer", &rule.customer), ("staff", &rule.staff)] {
-            sentence.as_deref().map_or(Ok(()), said).map_err(|message| fault(path(field), message))?;
+            sentence
+                .as_deref()
+                .map_or(Ok(()), |text| check_words(text, SENTENCE_MAX))
+                .map_err(|error| fault(path(field), error.to_string()))?;
         }
         if rule.missing.is_some() && rule.condition.missing().is_none() {
             let kind = rule.condition.kind();
@@ -113,19 +118,13 @@ fn code(code: &RuleCode) -> Result<(), &'static str> {
     {
         return Err("must be a word such as no_gambling: at most 48 lower-case letters, digits and _");
     }
+    if contains_pan(word) {
+        return Err("must not hold a card number");
+    }
     if code.is_reserved() {
         return Err("is the code of a check that every campaign makes; choose another word");
     }
     Ok(())
-}
-
-fn said(sentence: &str) -> Result<(), &'static str> {
-    let fits = !sentence.trim().is_empty() && sentence.chars().count() <= SENTENCE_MAX;
-    if fits && sentence.chars().all(is_printable) {
-        Ok(())
-    } else {
-        Err("must be 1 to 300 printable characters")
-    }
 }
 
 /// What is wrong, and where under the condition's key.
@@ -135,7 +134,9 @@ fn condition(condition: &Condition) -> Result<(), Fault> {
     let here = |message: &str| Err((String::new(), message.to_owned()));
     match condition {
         Condition::MerchantsAllowed(ids) | Condition::MerchantsDenied(ids) => {
-            list(ids, |id| check_id(id).is_ok(), "expected a merchant's id, 1 to 128 printable characters")
+            // No line's merchant may look like a card number either.
+            let is_merchant = |id: &String| check_id(id).is_ok() && !contains_pan(id);
+            list(ids, is_merchant, "expected a merchant's id, 1 to 128 printable characters, no card number")
         }
         Condition::MccAllowed(ranges) | Condition::MccDenied(ranges) => list(ranges, |_| true, ""),
         Condition::CountriesAllowed(countries) | Condition::CountriesDenied(countries) => {
@@ -194,6 +195,13 @@ fn list<T>(list: &[T], is_good: impl Fn(&T) -> bool, expected: &str) -> Result<(
 /// Compiles it, and asks it of two customers: one with everything, one with nothing. What gives no answer for
 /// one of them would decline that customer for ever.
 fn expression(source: &str) -> Result<(), String> {
+    // It may have several lines, and is as long as the compiler allows.
+    if !source.chars().all(|c| matches!(c, '\n' | '\r' | '\t') || is_printable(c)) {
+        return Err("must be printable characters, in lines".into());
+    }
+    if contains_pan(source) {
+        return Err(WordsError::CardNumber.to_string());
+    }
     let expression = Expression::compile(source).map_err(|error| error.to_string())?;
     let rich = MerchantFacts { id: Some("m_1"), mcc: Mcc::parse("5411"), country: Some("GB") };
     for (who, merchant, history) in [

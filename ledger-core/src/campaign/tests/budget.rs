@@ -47,8 +47,12 @@ fn funding_adds_up_in_one_currency() {
     started().when(euros).then_rejects(field("amount.currency", "must be the budget's currency"));
     started().when(funding(0, "a")).then_rejects(field("amount.minor", "must be above zero"));
     let reference = field("reference", "must be 1 to 100 printable characters without surrounding space");
-    for bad in ["", " ", "a ", "a\u{7}"] {
+    for bad in ["", " ", "a ", "a\u{7}", "a\u{fe0f}", &"a".repeat(101)] {
         started().when(funding(1, bad)).then_rejects(reference.clone());
+    }
+    let card = field("reference", "must not hold a card number");
+    for kind in [funding(1, "4111 1111 1111 1111"), agree("PO4111111111111111")] {
+        started().when(kind).then_rejects(card.clone());
     }
 }
 
@@ -256,4 +260,6 @@ fn terms_that_cannot_pay_what_they_promise_are_refused() {
     assert_eq!(refused(planned(200_001)), text);
     let unknown = Terms { inventory: [("sixer".to_owned(), 1)].into(), ..terms() };
     assert_eq!(refused(unknown), "inventory.sixer: must be the name of a tier of the prize table");
+    let card = Terms { inventory: [("4111111111111111".to_owned(), 1)].into(), ..terms() };
+    assert_eq!(refused(card), "inventory: must be the name of a tier of the prize table");
 }

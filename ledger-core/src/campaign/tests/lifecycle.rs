@@ -21,6 +21,55 @@ fn times_that_cannot_be_meant_are_refused() {
     approved().when(schedule).then_rejects(refused("start_at"));
 }
 
+/// A change to terms, and the field that is named.
+type Case = (fn(&mut Terms), &'static str);
+
+#[test]
+fn texts_for_ever_hold_no_card_number_and_nothing_that_does_not_show() {
+    let cases: [Case; 3] = [
+        (|terms| terms.campaign_id = "a-4111111111111111".parse().unwrap(), "campaign_id"),
+        (|terms| terms.name = "Card 4111-1111-1111-1111".into(), "name"),
+        (|terms| terms.prize_table.tiers[0].name = "4111111111111111".into(), "prize_table.tiers[0].name"),
+    ];
+    for (change, name) in cases {
+        let mut terms = terms();
+        change(&mut terms);
+        let refused = field(name, "must not hold a card number");
+        nothing().when(draft(terms.clone())).then_rejects(refused.clone());
+        let id = terms.campaign_id.clone();
+        if id == self::terms().campaign_id {
+            drafted().when(revise(terms)).then_rejects(refused);
+        }
+    }
+    let hidden: [Case; 3] = [
+        (|terms| terms.campaign_id = "autumn\u{fe0f}".parse().unwrap(), "campaign_id"),
+        (|terms| terms.name = "Autu\u{34f}mn".into(), "name"),
+        (|terms| terms.prize_table.tiers[0].name = "\u{3164}fiver".into(), "prize_table.tiers[0].name"),
+    ];
+    for (change, name) in hidden {
+        let mut terms = terms();
+        change(&mut terms);
+        let refused = terms.validate().unwrap_err();
+        assert_eq!(refused.field, name);
+        assert!(refused.message.contains("printable characters"), "{refused}");
+    }
+}
+
+#[test]
+fn a_log_of_earlier_releases_is_read_whatever_its_texts_hold() {
+    let mut old = terms();
+    old.campaign_id = "autumn\u{fe0f}".parse().unwrap();
+    old.name = "4111111111111111".into();
+    old.prize_table.tiers[0].name = "4111111111111111".into();
+    let drafted = CampaignEvent::CampaignDrafted { version: 1, terms: old.clone(), by: "alice".into() };
+    let read: CampaignEvent = serde_json::from_value(serde_json::to_value(&drafted).unwrap()).unwrap();
+    assert_eq!(read, drafted);
+    let running = Given::<Campaign>::events(at(NOW), [read]).by("bob").and(approve());
+    // What was drafted is known; the same again is no new text.
+    running.clone().when(draft(old)).then_only_answers(CampaignAnswer::Unchanged);
+    running.and(CampaignCommandKind::Start).when(schedule()).then_answers(CampaignAnswer::Done);
+}
+
 fn in_force(given: &Given<Campaign>) -> (u32, String) {
     let (terms, version) = given.state.terms().unwrap();
     (version, terms.name.clone())

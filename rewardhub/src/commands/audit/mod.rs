@@ -16,7 +16,8 @@ use ledger_core::log::LogError;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::commands::{At, Ended};
+use crate::commands::operate::check_by;
+use crate::commands::{At, Ended, Usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -44,6 +45,13 @@ struct Opening {
     /// `REWARDHUB_TOKEN`, which needs `ops`.
     #[arg(long, value_name = "URL", requires = "open_seeds")]
     url: Option<String>,
+}
+
+impl Opening {
+    /// Refuses a name that no event may have, whether or not there is anything to open.
+    fn check(&self) -> Result<(), Usage> {
+        self.by.as_deref().map_or(Ok(()), check_by)
+    }
 }
 
 #[derive(Subcommand)]
@@ -85,6 +93,11 @@ enum Check {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    if let Check::Draws { seeds, .. } | Check::Fairness { seeds, .. } | Check::Export { seeds, .. } =
+        &arguments.check
+    {
+        seeds.check()?;
+    }
     let config = arguments.at.config()?;
     match arguments.check {
         Check::Replay => replay::run(&config).await,

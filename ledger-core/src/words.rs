@@ -1,0 +1,129 @@
+//! Words that people put into the ledger, where they stand in the clear for ever: names, reasons, references, sentences.
+//! All are printable, bounded in characters, and hold no card number.
+
+use crate::transaction::pan::contains_pan;
+
+/// The longest name of a person, in characters.
+pub const PERSON_CHARACTERS_MAX: usize = 128;
+/// The longest reason, in characters.
+pub const REASON_CHARACTERS_MAX: usize = 500;
+
+/// Why words are not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WordsError {
+    /// Blank, too long, or with characters that do not show.
+    #[error("must be 1 to {0} printable characters")]
+    Unprintable(usize),
+    /// The same, or space at either end.
+    #[error("must be 1 to {0} printable characters without surrounding space")]
+    UnprintableOrSpaced(usize),
+    /// What looks like a card number.
+    #[error("must not hold a card number")]
+    CardNumber,
+}
+
+/// Free words, of at most so many characters.
+pub fn check_words(text: &str, characters_max: usize) -> Result<(), WordsError> {
+    if text.trim().is_empty() || text.chars().count() > characters_max || !text.chars().all(is_printable) {
+        return Err(WordsError::Unprintable(characters_max));
+    }
+    if contains_pan(text) { Err(WordsError::CardNumber) } else { Ok(()) }
+}
+
+/// Words by which something is told from other things: free words without surrounding space.
+pub fn check_name(text: &str, characters_max: usize) -> Result<(), WordsError> {
+    match check_words(text, characters_max) {
+        Ok(()) if text.trim().len() == text.len() => Ok(()),
+        Err(WordsError::CardNumber) => Err(WordsError::CardNumber),
+        _ => Err(WordsError::UnprintableOrSpaced(characters_max)),
+    }
+}
+
+/// The name of somebody who does something. Two people are told apart by it, so two names must not look like one.
+pub fn check_person(name: &str) -> Result<(), WordsError> {
+    check_name(name, PERSON_CHARACTERS_MAX)
+}
+
+/// Why somebody does something.
+pub fn check_reason(text: &str) -> Result<(), WordsError> {
+    check_words(text, REASON_CHARACTERS_MAX)
+}
+
+/// Whether a character shows as itself: no control characters, no line or paragraph separators, nothing that is
+/// invisible or turns the direction of what follows, so that no two texts look alike for a character nobody sees.
+pub fn is_printable(c: char) -> bool {
+    was_printable(c) && !DEFAULT_IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
+}
+
+/// The same by the rule that the first releases went by: what their logs hold stays readable.
+pub(crate) fn was_printable(c: char) -> bool {
+    !(c.is_control()
+        || matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}'))
+}
+
+/// `Default_Ignorable_Code_Point`: what is shown as nothing at all. Source: `DerivedCoreProperties.txt` of Unicode 17.0,
+/// neighbouring ranges joined.
+const DEFAULT_IGNORABLE: [(char, char); 17] = [
+    ('\u{AD}', '\u{AD}'),
+    ('\u{34F}', '\u{34F}'),
+    ('\u{61C}', '\u{61C}'),
+    ('\u{115F}', '\u{1160}'),
+    ('\u{17B4}', '\u{17B5}'),
+    ('\u{180B}', '\u{180F}'),
+    ('\u{200B}', '\u{200F}'),
+    ('\u{202A}', '\u{202E}'),
+    ('\u{2060}', '\u{206F}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{FE00}', '\u{FE0F}'),
+    ('\u{FEFF}', '\u{FEFF}'),
+    ('\u{FFA0}', '\u{FFA0}'),
+    ('\u{FFF0}', '\u{FFF8}'),
+    ('\u{1BCA0}', '\u{1BCA3}'),
+    ('\u{1D173}', '\u{1D17A}'),
+    ('\u{E0000}', '\u{E0FFF}'),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ICU's data is the oracle, for every character there is.
+    #[test]
+    fn what_unicode_says_to_ignore_is_not_printable() {
+        let ignorable =
+            icu_properties::CodePointSetData::new::<icu_properties::props::DefaultIgnorableCodePoint>();
+        for c in '\0'..=char::MAX {
+            assert!(!ignorable.contains(c) || !is_printable(c), "{c:?} is ignorable");
+            let listed = DEFAULT_IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c));
+            assert_eq!(listed, ignorable.contains(c), "{c:?}");
+        }
+        for c in "a é ß 漢 한 한 न्\u{200A}🦀".chars() {
+            assert!(is_printable(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn words_are_printable_bounded_and_no_card_number() {
+        let long = "é".repeat(501);
+        for bad in ["", " ", "a\0b", "a\nb", "a\u{202e}b", "a\u{fe0f}", "a\u{3164}b", &long] {
+            assert_eq!(check_reason(bad), Err(WordsError::Unprintable(500)), "{bad:?}");
+        }
+        assert_eq!(check_reason("card 4111 1111 1111 1111 was lost"), Err(WordsError::CardNumber));
+        assert_eq!(check_reason(&long[2..]), Ok(()));
+        assert_eq!(check_reason(" as he said "), Ok(()));
+    }
+
+    #[test]
+    fn a_name_has_no_space_around_it() {
+        for good in ["alice", "José García", "王芳", "alice@example.com"] {
+            assert_eq!(check_person(good), Ok(()), "{good:?}");
+        }
+        let long = "a".repeat(129);
+        for bad in
+            ["", " ", "alice ", "\u{a0}alice", "alice\u{200b}", "ali\u{34f}ce", "alice\u{e0061}", &long]
+        {
+            assert_eq!(check_person(bad), Err(WordsError::UnprintableOrSpaced(128)), "{bad:?}");
+        }
+        assert_eq!(check_person("4111111111111111"), Err(WordsError::CardNumber));
+    }
+}
