@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs_es::Aggregate as _;
 use ledger_core::account::event::{DeferReason, Exclusion, Line, Outcome, Verdict};
-use ledger_core::account::state::Proposal;
+use ledger_core::account::line::Proposal;
 use ledger_core::account::{AccountEvent, RewardAccount};
 use ledger_core::ids::{AccountId, TransactionKey};
 use ledger_core::log::decode::{LedgerEvent, decode};

@@ -5,7 +5,8 @@ use crate::account::command::{
     Answer, EpochOffer, EvaluateTransaction, Known, Offer, PreparedTransaction, Rejection,
 };
 use crate::account::event::{AccountEvent, Considered, DeferReason, Outcome};
-use crate::account::state::{Became, Mark, Name, RewardAccount, Wait};
+use crate::account::line::{Became, Mark, Name, Wait};
+use crate::account::state::RewardAccount;
 use crate::draw::{self, Algorithm, Draw, PrizeTable};
 use crate::money::Money;
 use crate::time::{Epoch, Timestamp};

@@ -9,6 +9,7 @@ pub mod command;
 mod evaluate;
 pub mod event;
 pub mod explain;
+pub mod line;
 mod review;
 mod reward;
 mod rules;

@@ -5,7 +5,8 @@
 use crate::account::Decision;
 use crate::account::command::{Answer, Rejection};
 use crate::account::event::{AccountEvent, Verdict};
-use crate::account::state::{Hold, Mark, Proposal, RewardAccount, Wait};
+use crate::account::line::{Hold, Mark, Proposal, Wait};
+use crate::account::state::RewardAccount;
 use crate::ids::{Source, TransactionId, TransactionKey};
 use crate::time::Timestamp;
 

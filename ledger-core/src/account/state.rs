@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
-use crate::account::event::{AccountEvent, DeferReason, Exclusion, Line, Verdict};
+use crate::account::event::{AccountEvent, Exclusion, Line, Verdict};
+use crate::account::line::{Became, Mark, Name, Pending, Proposal, Wait};
 use crate::campaign::rules::Won;
 use crate::draw::Draw;
 use crate::ids::{
@@ -53,74 +54,6 @@ pub struct RewardAccount {
     pub(super) booked: VecDeque<Timestamp>,
     /// Merchants of decided purchases, the latest last.
     pub(super) merchants: VecDeque<MerchantTag>,
-}
-
-/// What a booked line waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Wait {
-    /// Its epoch, or only the step *resume*.
-    Epoch,
-    /// Two people.
-    People(Hold),
-}
-
-/// A held line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Hold {
-    pub(super) fingerprint: Fingerprint,
-    /// Whether its details are under this account's key, so that it can be decided.
-    pub(super) is_sealed_here: bool,
-    /// What one person has proposed.
-    pub(super) proposal: Option<Proposal>,
-}
-
-/// What one person has proposed to do with a held line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proposal {
-    /// What is to become of it.
-    pub verdict: Verdict,
-    /// By whom.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub proposed_at: Timestamp,
-}
-
-/// What is remembered of a line that the bank took back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Mark {
-    /// It had been decided, or the log does not tell.
-    Decided,
-    /// It had not.
-    Undecided,
-    /// It had not, but a line under this other id has taken its place since.
-    KnownOtherwise(TransactionId),
-    /// Two people have looked at it: not decided, for good.
-    Dismissed,
-}
-
-/// A pending line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Pending {
-    pub(super) key: TransactionKey,
-    pub(super) became: Became,
-}
-
-/// What has become of a pending line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Became {
-    /// Nothing yet: its terms when last seen.
-    Noted(Fingerprint),
-    /// A booked line of this id has taken its place.
-    Booked(TransactionId),
-}
-
-/// The name under which a purchase was first booked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Name {
-    pub(super) key: TransactionKey,
-    pub(super) transaction_id: TransactionId,
 }
 
 /// One win and what became of it.
@@ -388,19 +321,6 @@ impl RewardAccount {
     fn reward(&mut self, entry_id: EntryId, change: impl FnOnce(&mut Reward)) {
         if let Some(reward) = self.rewards.get_mut(&entry_id) {
             change(reward);
-        }
-    }
-}
-
-impl Wait {
-    fn of(line: &Line, reason: DeferReason) -> Wait {
-        match reason {
-            DeferReason::EpochNotOpen | DeferReason::DrawsHalted => Wait::Epoch,
-            DeferReason::Held => Wait::People(Hold {
-                fingerprint: line.fingerprint,
-                is_sealed_here: line.details.is_some(),
-                proposal: None,
-            }),
         }
     }
 }
