@@ -6,6 +6,7 @@
 
 mod file;
 mod parse;
+mod variables;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -138,13 +139,13 @@ const HOUR: Duration = Duration::from_hours(1);
 impl Config {
     /// Reads what applies to this process.
     pub fn load(arguments: &Arguments) -> Result<Config, ConfigError> {
-        let asked = RefCell::new(BTreeSet::from(OTHER_VARIABLES.map(str::to_owned)));
+        let asked = RefCell::new(BTreeSet::from(variables::OTHERS.map(str::to_owned)));
         let config = Config::from_sources(arguments, |name| {
             asked.borrow_mut().insert(name.to_owned());
             std::env::var_os(name)
         })?;
         // Not refused: an orchestrator may set some of its own.
-        for variable in unknown(std::env::vars_os().map(|(name, _)| name), &asked.into_inner()) {
+        for variable in variables::unknown(std::env::vars_os().map(|(name, _)| name), &asked.into_inner()) {
             tracing::warn!(variable, "this variable is no setting and is ignored");
         }
         Ok(config)
@@ -163,16 +164,6 @@ impl Config {
         let sources = Sources { file: name, environment: &environment };
         sources.config(arguments, file)
     }
-}
-
-/// Variables that are no settings, or are not asked for where the command line says it.
-const OTHER_VARIABLES: [&str; 5] =
-    ["REWARDHUB_CONFIG", "REWARDHUB_DATA", "REWARDHUB_LOG", "REWARDHUB_LOG_LEVEL", "REWARDHUB_TOKEN"];
-
-/// What looks like a setting and is none.
-fn unknown(names: impl Iterator<Item = OsString>, asked: &BTreeSet<String>) -> Vec<String> {
-    let names = names.filter_map(|name| name.into_string().ok());
-    names.filter(|name| name.starts_with("REWARDHUB_") && !asked.contains(name)).collect()
 }
 
 /// A value and where it comes from.
