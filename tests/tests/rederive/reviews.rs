@@ -4,7 +4,7 @@ use adapters::sandbox::bank::Mix;
 use ledger_core::account::CommandKind;
 use ledger_core::account::event::Verdict;
 use ledger_core::engine::Context;
-use ledger_core::log::StoredEvent;
+use ledger_core::log::{Position, StoredEvent};
 use rewardhub_tests::{Home, text};
 use serde_json::{Value, json};
 
@@ -75,15 +75,29 @@ pub(crate) fn of<'e>(events: &'e mut [StoredEvent], kind: &str, id: &str) -> &'e
     events.iter_mut().rev().find(about).unwrap()
 }
 
+/// The events of a history of two lines, none of them waiting, in which both implementations find nothing.
+pub(crate) async fn honest(home: &Home) -> Vec<StoredEvent> {
+    audit(home, &["replay"]).expect_code(0);
+    let bundle = export(home, "bundle", &["--disclose"]);
+    let report = last(&rederive(&["check", &bundle]).expect_code(0));
+    assert_eq!((&report["lines"], &report["waiting"]), (&json!(2), &json!(0)), "{report}");
+    events_of(home).await
+}
+
+/// The second implementation names this, under a chain made to fit.
+pub(crate) fn assert_named(home: &Home, events: Vec<StoredEvent>, check: &str, place: Position) {
+    let wrong = home.file(&format!("wrong-{check}-{}", events.len()));
+    std::fs::remove_dir_all(&wrong).ok();
+    write_bundle(&wrong, &home.file("bundle"), events);
+    let theirs = rederive(&["check", text(&wrong)]).expect_code(1);
+    assert!(is_named(&theirs.stdout, check, &place.to_string()), "{check} at {place}: {}", theirs.stdout);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reviews_hold_in_another_language_and_what_was_changed_about_them_is_named() {
     let home = Home::new();
     history(&home).await;
-    let honest = events_of(&home).await;
-    audit(&home, &["replay"]).expect_code(0);
-    let bundle = export(&home, "bundle", &["--disclose"]);
-    let report = last(&rederive(&["check", &bundle]).expect_code(0));
-    assert_eq!((&report["lines"], &report["waiting"]), (&json!(2), &json!(0)), "{report}");
+    let honest = honest(&home).await;
 
     let rows: [(&str, &str, &str, Change); 10] = [
         ("reviewed", "TransactionReviewed", "t1", |e| e["TransactionReviewed"]["by"] = json!("olga")),
@@ -105,7 +119,7 @@ async fn reviews_hold_in_another_language_and_what_was_changed_about_them_is_nam
         }),
         ("held", "TransactionReviewed", "t1", |e| e["TransactionReviewed"]["transaction_id"] = json!("t9")),
     ];
-    for (n, (check, kind, id, change)) in rows.into_iter().enumerate() {
+    for (check, kind, id, change) in rows {
         let mut events = honest.clone();
         let event = of(&mut events, kind, id);
         let changed_at = event.position;
@@ -116,10 +130,7 @@ async fn reviews_hold_in_another_language_and_what_was_changed_about_them_is_nam
             ("proposed", "ReviewProposed") => of(&mut events, "TransactionReviewed", "t1").position,
             _ => changed_at,
         };
-        let wrong = home.file(&format!("wrong-{n}"));
-        write_bundle(&wrong, &home.file("bundle"), events);
-        let theirs = rederive(&["check", text(&wrong)]).expect_code(1);
-        assert!(is_named(&theirs.stdout, check, &place.to_string()), "{check} at {place}: {}", theirs.stdout);
+        assert_named(&home, events, check, place);
     }
 
     // Released and never decided, its day closed.
@@ -128,8 +139,5 @@ async fn reviews_hold_in_another_language_and_what_was_changed_about_them_is_nam
     edit(of(&mut events, "TransactionEvaluated", "t1"), |event| {
         event["TransactionEvaluated"]["line"]["transaction_id"] = json!("t8");
     });
-    let wrong = home.file("waits");
-    write_bundle(&wrong, &home.file("bundle"), events);
-    let theirs = rederive(&["check", text(&wrong)]).expect_code(1);
-    assert!(is_named(&theirs.stdout, "waiting", &review.to_string()), "{}", theirs.stdout);
+    assert_named(&home, events, "waiting", review);
 }
