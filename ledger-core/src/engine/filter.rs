@@ -12,9 +12,9 @@ use std::time::Duration;
 use fastbloom::AtomicBloomFilter;
 
 use crate::ids::TransactionKey;
-use crate::log::{EventLog, LogError};
+use crate::log::EventLog;
 
-/// Right for a sixth as many keys as there are bits.
+/// Best for a seventh as many keys as there are bits.
 const HASHES: u32 = 5;
 /// Keys read at once.
 const PAGE: usize = 4_096;
@@ -36,7 +36,7 @@ impl Filter {
     /// Reads the log's keys in the background, until all are in or the writer is gone. To be called once the writer
     /// has the lease: only its own keys come after those that are read.
     pub(super) fn fill(self: &Arc<Filter>, log: Arc<dyn EventLog>) {
-        tokio::spawn(fill(log, Arc::downgrade(self)));
+        tokio::spawn(read_all(log, Arc::downgrade(self)));
     }
 
     pub(super) fn insert(&self, key: &TransactionKey) {
@@ -55,7 +55,7 @@ fn hash(key: &TransactionKey) -> u64 {
     u64::from_be_bytes(*half)
 }
 
-async fn fill(log: Arc<dyn EventLog>, filter: Weak<Filter>) {
+async fn read_all(log: Arc<dyn EventLog>, filter: Weak<Filter>) {
     let mut after = None;
     loop {
         let page = log.transaction_keys(after.as_ref(), PAGE).await;
@@ -72,15 +72,13 @@ async fn fill(log: Arc<dyn EventLog>, filter: Weak<Filter>) {
                 after = keys.last().copied();
             }
             Err(error) if error.transient() => tokio::time::sleep(RETRY).await,
-            Err(error) => return give_up(&error),
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "the known keys cannot be read; every line is looked up in the log");
+                return;
+            }
         }
     }
-}
-
-/// Nothing is lost but speed: every line is looked up, as before.
-fn give_up(error: &LogError) {
-    let error = error as &dyn std::error::Error;
-    tracing::error!(error, "the known keys cannot be read; every line is looked up in the log");
 }
 
 #[cfg(test)]

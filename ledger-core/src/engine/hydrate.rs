@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::account::RewardAccount;
-use crate::account::command::Known;
+use crate::account::command::{Known, PreparedTransaction};
 use crate::account::event::AccountEvent;
 use crate::campaign::Campaign;
 use crate::ids::{AccountId, TransactionKey};
@@ -34,20 +34,13 @@ impl Writer {
                     Work::Transactions { rows, .. } => {
                         for row in rows {
                             account(&mut core, &row.account_id);
-                            if let Some(key) = row.pending_key() {
-                                // The line may be a name of a purchase in another customer's stream.
+                            // Under either name the purchase may be in another customer's stream.
+                            for key in row.pending_key().into_iter().chain([row.key]) {
                                 match core.known.get(&key).map(|known| known.account_id.clone()) {
                                     Some(owner) => account(&mut core, &owner),
+                                    None if key == row.key && self.is_surely_new(row) => {}
                                     None => keys.push(key),
                                 }
-                            }
-                            match core.known.get(&row.key).map(|known| known.account_id.clone()) {
-                                Some(owner) => account(&mut core, &owner),
-                                // A pending line carries no key into the log, which would find a repeat out.
-                                None if row.status == Status::Pending || self.filter.may_have(&row.key) => {
-                                    keys.push(row.key);
-                                }
-                                None => {}
                             }
                         }
                     }
@@ -72,6 +65,11 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    /// A pending line carries no key into the log, whose unique index would find a repeat out: it is always looked up.
+    fn is_surely_new(&self, row: &PreparedTransaction) -> bool {
+        row.status != Status::Pending && !self.filter.may_have(&row.key)
     }
 
     /// Looks keys up in the log and remembers what it finds.

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use ledger_core::account::CommandKind;
 use ledger_core::campaign::terms::Terms;
-use ledger_core::campaign::{CampaignCommandKind, CampaignEvent};
-use ledger_core::log::StoredEvent;
+use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignEvent};
+use ledger_core::engine::RowResult;
+use ledger_core::ids::CampaignId;
 use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::log::{Batch, EventLog, StoredEvent};
 use ledger_core::testing::SimulatedLog;
 use serde_json::json;
 
 use crate::check::{campaign_events, draws, sound, wins, won};
+use crate::draws::edit;
+use crate::tampering::rehash;
 use crate::tap::TapLog;
 use crate::world::{World, at, campaign_id, context, gbp, row, rows, terms, with};
 
@@ -127,4 +131,43 @@ async fn a_reversal_gives_back_from_the_next_epoch_in_the_same_append() {
     let total = won(&disk.events()).minor();
     assert!(total > first && total <= first + 1_050, "{total}");
     sound(&disk.events(), &*world.seeds);
+}
+
+/// Terms that an earlier release took: their budget cannot be funded any more, so the campaign cannot start.
+#[tokio::test(start_paused = true)]
+async fn a_campaign_that_refuses_what_is_due_stops_alone() {
+    let world = World::new();
+    let (mut node, log) = world.with(winners()).await;
+    let id = "rich".parse::<CampaignId>().unwrap();
+    let rich = terms(|terms| terms["campaign_id"] = json!("rich"));
+    let start_at = at("2026-11-22T13:00:00Z");
+    for (by, kind) in [
+        ("alice", CampaignCommandKind::Draft(Box::new(rich))),
+        ("bob", CampaignCommandKind::Approve { version: None }),
+        ("alice", CampaignCommandKind::Schedule { start_at }),
+    ] {
+        node.campaign_by(by, &id, kind).await.unwrap();
+    }
+    node.stop().await;
+    let mut events = log.events();
+    let drafted = |event: &StoredEvent| event.stream.id == "rich" && event.event_type == "CampaignDrafted";
+    let n = events.iter().position(drafted).unwrap();
+    edit(&mut events[n], |event| {
+        event["CampaignDrafted"]["terms"]["budget"]["minor"] = json!(1_000_000_000_000_001_i64);
+    });
+    rehash(&mut events);
+    let old = SimulatedLog::new();
+    let expected = old.lease("earlier release", None).await.unwrap();
+    old.append(&Batch { expected, events }).await.unwrap();
+
+    node = world.start(Arc::new(old.reopen())).await;
+    world.clock.set(start_at);
+    for answer in node.take(&rows(0..20)).await {
+        assert_eq!(answer.unwrap().result, RowResult::Accepted);
+    }
+    assert!(won(&old.events()).minor() > 0, "the other one draws");
+    world.clock.set(at("2026-11-23T00:00:00Z"));
+    node.ledger.tick().await.unwrap();
+    assert_eq!(node.campaign_by("carol", &id, CampaignCommandKind::End).await, Ok(CampaignAnswer::Done));
+    sound(&old.events(), &*world.seeds);
 }

@@ -116,10 +116,7 @@ impl Decision {
             for stored in &page {
                 match decode(stored)? {
                     LedgerEvent::Account(event) => {
-                        decision
-                            .apply(stored.position, event)
-                            .into_iter()
-                            .for_each(|first| linked_to = Some(first));
+                        linked_to = decision.apply(stored.position, event).or(linked_to);
                     }
                     LedgerEvent::Campaign(_) => bail!("a transaction's key stands in a campaign's stream"),
                 }

@@ -171,13 +171,13 @@ impl Lines {
             Verdict::Dismissed => self.removed.insert(key, Mark::Dismissed),
             Verdict::Released => self.removed.remove(&key),
         };
-        if verdict == Verdict::Released && self.linked.contains_key(&key) {
-            return Some("a line is released that is another name of a purchase");
-        }
-        if verdict == Verdict::Released && mark != Some(Mark::Undecided) {
-            return Some("a line is released that was decided before");
-        }
         if verdict == Verdict::Released {
+            if self.linked.contains_key(&key) {
+                return Some("a line is released that is another name of a purchase");
+            }
+            if mark != Some(Mark::Undecided) {
+                return Some("a line is released that was decided before");
+            }
             self.waiting.insert(key);
         }
         if proposed_by == by {
