@@ -86,6 +86,7 @@ pub(crate) fn line(id: &str) -> Line {
         details: Some(Sealed::from_text(format!("sealed {id}"))),
         pending_transaction_id: None,
         merchant: None,
+        spent: None,
     }
 }
 

@@ -1,13 +1,15 @@
 """What an account remembers, from events alone, as far as rules ask for it. The bounds are the ledger's own: a rule sees
 what the ledger saw, not more."""
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from datetime import date, timedelta
 
 from clock import micros_of
 
-BOOKED_MAX = 64  # booking times, the latest ones
+BOOKED_MAX = 64  # decided lines, those booked last
 MERCHANTS_MAX = 256  # merchants, those seen last
 WIN_DAYS = 96  # days before the latest win for which wins are remembered
+# What was spent: nothing by a line that is no purchase, or whose release kept no amounts; or not to be told here.
+NOTHING, UNKNOWN = ("", 0), None
 
 
 class Account:
@@ -15,10 +17,11 @@ class Account:
         self.enrolled_at = None
         self.excluded = self.erased = False
         self.wins = {}  # by campaign and its local day: how many, and minor units
-        self.booked = []  # in order
+        self.booked = []  # times, in order
+        self.amounts = []  # of the same lines: currency and minor units spent, NOTHING or UNKNOWN
         self.merchants = {}  # a set that keeps its order: the one seen longest ago comes first
 
-    def remember(self, kind, fact):
+    def remember(self, kind, fact, details):
         if kind == "AccountOpened":
             self.enrolled_at = micros_of(fact["enrolled_at"])
         elif kind in ("AccountExcluded", "AccountReinstated"):
@@ -26,17 +29,19 @@ class Account:
         elif kind == "PersonalDataErased":
             self.erased, self.merchants = True, {}
         elif kind == "TransactionEvaluated":
-            self.purchase(fact["line"])
+            self.purchase(fact["line"], details)
             for draw in fact.get("draws", []):
                 if draw.get("amount"):
                     self.win(draw["campaign_id"], draw["day"], draw["amount"]["minor"])
 
-    def purchase(self, line):
+    def purchase(self, line, details):
         booked_at = micros_of(line["booked_at"])
         if len(self.booked) == BOOKED_MAX and self.booked[0] <= booked_at:
-            del self.booked[0]
+            del self.booked[0], self.amounts[0]
         if len(self.booked) < BOOKED_MAX:
-            insort(self.booked, booked_at)
+            place = bisect_right(self.booked, booked_at)
+            self.booked.insert(place, booked_at)
+            self.amounts.insert(place, spent(line, details))
         merchant = line.get("merchant")
         if merchant and not self.erased:
             if merchant not in self.merchants and len(self.merchants) == MERCHANTS_MAX:
@@ -59,3 +64,16 @@ class Account:
     def transactions(self, after, until):
         """Decided lines booked after `after` and until `until`, the ends of it in microseconds."""
         return bisect_right(self.booked, until) - bisect_right(self.booked, after)
+
+    def spent(self, after, until, currency):
+        """What those among them that are purchases in this currency came to; UNKNOWN if one of them is."""
+        amounts = self.amounts[bisect_right(self.booked, after) : bisect_right(self.booked, until)]
+        if UNKNOWN in amounts:
+            return UNKNOWN
+        return sum(minor for of, minor in amounts if of == currency)
+
+
+def spent(line, details):
+    if "spent" not in line:
+        return NOTHING
+    return (details["currency"], details["amount_minor"]) if details else UNKNOWN

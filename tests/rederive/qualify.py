@@ -31,10 +31,10 @@ class Qualification:
             if any(day in c.epochs and not c.epochs[day].closed for c in self.campaigns.values()):
                 self.waiting[key] = event["aggregate_id"], day, event["position"]
 
-    def remember(self, event, kind, fact):
+    def remember(self, event, kind, fact, details):
         """After each event of an account has been checked."""
         account = event["aggregate_id"]
-        self.accounts.setdefault(account, Account()).remember(kind, fact)
+        self.accounts.setdefault(account, Account()).remember(kind, fact, details)
         if kind == "TransactionDeferred" and fact["reason"] != "held":
             self.waiting[transaction_key(fact["line"])] = account, fact["line"]["booked_at"][:10], event["position"]
         elif kind == "TransactionEvaluated":

@@ -50,7 +50,7 @@ class Check:
             self.account(place, event, fact)
 
     def account(self, place, event, fact):
-        kind, guard = event["event_type"], self.findings.guard
+        kind, guard, details = event["event_type"], self.findings.guard, None
         guard(place, "review", self.qualification.review, place, event, kind, fact)
         if kind in ("TransactionEvaluated", "TransactionDeferred", "TransactionLinked"):
             guard(place, "transaction_key", self.chain.names, place, event, fact.get("line", fact))
@@ -65,7 +65,7 @@ class Check:
             guard(place, "reward", self.draws.reward, place, kind, fact)
         elif kind == "AccountOpened":
             self.findings.compare(place, "enrolled_at", event["recorded_at"], micros_of(fact["enrolled_at"]))
-        self.qualification.remember(event, kind, fact)
+        self.qualification.remember(event, kind, fact, details)
 
     def finish(self):
         self.campaigns.finish(f"0:{self.chain.last_position}")

@@ -241,6 +241,25 @@ def transactions_max(most, _missing):
     return verdict
 
 
+def spent_max(most, _missing):
+    """This one included, in minor units of the campaign's currency; not asked of another."""
+
+    def verdict(subject):
+        details = subject.details
+        if details is None:
+            return None
+        if not in_currency(subject):
+            return True
+        after = subject.booked_at - most["hours"] * HOUR
+        before = subject.account.spent(after, subject.booked_at, details["currency"])
+        if before is None:
+            return None
+        is_purchase = details["direction"] == "debit" and not details["refund"]
+        return before + (details["amount_minor"] if is_purchase else 0) <= most["minor"]
+
+    return verdict
+
+
 RULES = {
     "merchants_allowed": of_merchant("id", is_one_of, True),
     "merchants_denied": of_merchant("id", is_one_of, False),
@@ -261,4 +280,5 @@ RULES = {
     "won_minor_per_month": won_minor("month"),
     "account_age_days_min": account_age,
     "transactions_max": transactions_max,
+    "spent_max": spent_max,
 }

@@ -34,6 +34,7 @@ fn line() -> Line {
         details: Some(Sealed::from_text("c2VhbGVk")),
         pending_transaction_id: Some("pending-1".parse().unwrap()),
         merchant: None,
+        spent: None,
     }
 }
 

@@ -20,7 +20,7 @@ use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::{EventLog, Position, StreamId};
 use ledger_core::money::{Currency, Money};
 use ledger_core::postgres::{Database, Options};
-use ledger_core::seal::{FileKeyProvider, Keyring, Sealed};
+use ledger_core::seal::{AmountKey, FileKeyProvider, Keyring, Sealed};
 use ledger_core::testing::{Cluster, ManualClock};
 use ledger_core::time::{Clock as _, Epoch, Timestamp};
 use ledger_core::transaction::{Direction, Mcc, Personal, Status};
@@ -88,6 +88,8 @@ fn command(account: &AccountId, step: &Step, offer: &Offer) -> CommandKind {
     let reason = || "because".to_owned();
     match step {
         Step::Line { id: n, status, mcc, minor } => {
+            let amounts = AmountKey::new(&[7; 32]);
+            let amount = Money::new(*minor, Currency::from_code("GBP").unwrap()).unwrap();
             let line = Line {
                 source: source(),
                 transaction_id: id(*n),
@@ -96,9 +98,10 @@ fn command(account: &AccountId, step: &Step, offer: &Offer) -> CommandKind {
                 details: Some(Sealed::from_text("c2VhbGVk")),
                 pending_transaction_id: (*n % 7 == 0).then(|| id(n + 1)),
                 merchant: Some(MerchantTag([*n % 3; 8])),
+                spent: Some(amounts.seal(amount)),
             };
             let facts = Facts {
-                amount: Personal::new(Money::new(*minor, Currency::from_code("GBP").unwrap()).unwrap()),
+                amount: Personal::new(amount),
                 direction: Direction::Debit,
                 has_merchant: true,
                 merchant_id: Some(Personal::new("m_42".into())),
@@ -109,7 +112,7 @@ fn command(account: &AccountId, step: &Step, offer: &Offer) -> CommandKind {
             let key = TransactionKey::of(&line.source, &line.transaction_id);
             let (account_id, status) = (account.clone(), *status);
             CommandKind::EvaluateTransaction(EvaluateTransaction {
-                transaction: Arc::new(PreparedTransaction { account_id, key, status, line, facts }),
+                transaction: Arc::new(PreparedTransaction { account_id, key, status, line, facts, amounts }),
                 known: None,
                 pending_known: None,
                 open_unknown: true,

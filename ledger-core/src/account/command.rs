@@ -14,6 +14,7 @@ use crate::ids::{
 };
 use crate::log::Position;
 use crate::money::Money;
+use crate::seal::AmountKey;
 use crate::time::Timestamp;
 use crate::transaction::{Code, Direction, Mcc, Personal, Status};
 
@@ -30,6 +31,8 @@ pub struct PreparedTransaction {
     pub line: Line,
     /// What the rules look at.
     pub facts: Facts,
+    /// Opens what the account remembers of other purchases, where a rule asks what they came to.
+    pub amounts: AmountKey,
 }
 
 impl PreparedTransaction {
@@ -56,6 +59,13 @@ pub struct Facts {
     pub country: Option<Personal<CompactString>>,
     /// Whether the line gives a purchase back.
     pub refund: bool,
+}
+
+impl Facts {
+    /// Whether money was spent.
+    pub(crate) fn is_purchase(&self) -> bool {
+        self.direction == Direction::Debit && !self.refund
+    }
 }
 
 /// One command. It carries the slot for its answer, since `CqrsFramework::execute` returns `()`.

@@ -4,11 +4,11 @@ use chrono::NaiveDate;
 use compact_str::CompactString;
 
 use crate::account::command::{EpochOffer, Facts, Offer, PreparedTransaction, Standing};
-use crate::account::event::Line;
-use crate::account::state::RewardAccount;
+use crate::account::state::{Booked, RewardAccount};
 use crate::campaign::rules::{History, MerchantFacts, RuleCode, Subject, Won};
 use crate::campaign::terms::{EligibleFrom, Terms};
 use crate::ids::CampaignId;
+use crate::money::Currency;
 use crate::time::Timestamp;
 use crate::transaction::{Direction, Personal};
 
@@ -68,16 +68,21 @@ impl RewardAccount {
             enrolled_at: self.enrolled_at.unwrap_or(now),
             time_zone: terms.time_zone,
             amount: *facts.amount.expose(),
+            is_purchase: facts.is_purchase(),
             in_currency: facts.in_currency_of(terms),
             merchant: facts.merchant(),
-            history: &self.past(&terms.campaign_id, line),
+            history: &self.past(&terms.campaign_id, transaction),
         };
         terms.rules.compiled().check(&subject, failed);
     }
 
     /// What rules may ask of the past when this line comes.
-    pub(crate) fn past<'a>(&'a self, campaign_id: &'a CampaignId, line: &'a Line) -> impl History + 'a {
-        Past { account: self, campaign_id, line }
+    pub(crate) fn past<'a>(
+        &'a self,
+        campaign_id: &'a CampaignId,
+        transaction: &'a PreparedTransaction,
+    ) -> impl History + 'a {
+        Past { account: self, campaign_id, transaction }
     }
 
     pub(crate) fn is_excluded(&self) -> bool {
@@ -120,7 +125,16 @@ fn text(text: Option<&Personal<CompactString>>) -> Option<&str> {
 struct Past<'a> {
     account: &'a RewardAccount,
     campaign_id: &'a CampaignId,
-    line: &'a Line,
+    transaction: &'a PreparedTransaction,
+}
+
+impl Past<'_> {
+    fn booked(&self, after: Timestamp, until: Timestamp) -> std::collections::vec_deque::Iter<'_, Booked> {
+        let booked = &self.account.booked;
+        let upto = |time: Timestamp| booked.partition_point(|line| line.at <= time);
+        // Nothing is after a time and before it, whatever the clock of a line says.
+        booked.range(upto(after.min(until))..upto(until))
+    }
 }
 
 impl History for Past<'_> {
@@ -129,12 +143,19 @@ impl History for Past<'_> {
     }
 
     fn transactions(&self, after: Timestamp, until: Timestamp) -> u32 {
-        let booked = &self.account.booked;
-        let upto = |time: Timestamp| booked.partition_point(|booked_at| *booked_at <= time);
-        u32::try_from(upto(until).saturating_sub(upto(after))).unwrap_or(u32::MAX)
+        u32::try_from(self.booked(after, until).len()).unwrap_or(u32::MAX)
+    }
+
+    fn spent(&self, after: Timestamp, until: Timestamp, currency: Currency) -> Option<i64> {
+        let sealed = self.booked(after, until).filter_map(|line| line.spent.as_ref());
+        sealed.map(|sealed| self.transaction.amounts.open(sealed)).try_fold(0_i64, |sum, amount| {
+            let amount = amount?;
+            let counts = amount.currency() == currency;
+            Some(if counts { sum.saturating_add(amount.minor()) } else { sum })
+        })
     }
 
     fn knows_merchant(&self) -> bool {
-        self.line.merchant.is_some_and(|merchant| self.account.merchants.contains(&merchant))
+        self.transaction.line.merchant.is_some_and(|merchant| self.account.merchants.contains(&merchant))
     }
 }

@@ -13,6 +13,7 @@ use crate::ids::{
     CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, Source, TransactionId, TransactionKey,
 };
 use crate::money::Money;
+use crate::seal::SealedAmount;
 use crate::time::Timestamp;
 
 /// How many pending lines an account remembers. A pending line that is brought again after that is recorded
@@ -22,7 +23,7 @@ pub const PENDING_MAX: usize = 256;
 /// Days for which wins are remembered: a month, and any grace after it, after which nothing draws.
 const WIN_DAYS: i64 = 96;
 
-/// How many booking times an account remembers, the latest ones: what a rule can count within some hours.
+/// How many decided lines an account remembers, those booked last: what a rule can count and add up within some hours.
 pub const BOOKED_MAX: usize = 64;
 
 /// How many merchants an account remembers; the one not seen for longest is forgotten first, and counts as new.
@@ -50,10 +51,18 @@ pub struct RewardAccount {
     pub(super) rewards: BTreeMap<EntryId, Reward>,
     /// Wins per campaign and its local day.
     pub(super) wins: BTreeMap<CampaignId, BTreeMap<NaiveDate, Won>>,
-    /// Booking times of decided lines, in order.
-    pub(super) booked: VecDeque<Timestamp>,
+    /// Decided lines in order of their booking times.
+    pub(super) booked: VecDeque<Booked>,
     /// Merchants of decided purchases, the latest last.
     pub(super) merchants: VecDeque<MerchantTag>,
+}
+
+/// One decided line, as rules about repetition ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Booked {
+    pub(super) at: Timestamp,
+    /// What a purchase cost; `None` for what was none, and in events of earlier releases.
+    pub(super) spent: Option<SealedAmount>,
 }
 
 /// One win and what became of it.
@@ -196,6 +205,7 @@ impl RewardAccount {
             AccountEvent::PersonalDataErased { .. } => {
                 self.erased = true;
                 self.merchants.clear();
+                self.booked.iter_mut().for_each(|line| line.spent = None);
             }
             AccountEvent::TransactionLinked { source, transaction_id, linked_to, .. } => {
                 self.linked(
@@ -222,15 +232,18 @@ impl RewardAccount {
 
     /// What rules about repetition ask for. Both memories are bounded, and come from events alone.
     fn remember_purchase(&mut self, line: &Line) {
-        if self.booked.len() == BOOKED_MAX
-            && self.booked.front().is_some_and(|first| *first <= line.booked_at)
-        {
+        let Line { booked_at: at, spent, .. } = *line;
+        if self.booked.len() == BOOKED_MAX && self.booked.front().is_some_and(|first| first.at <= at) {
             self.booked.pop_front();
         }
         // Full of later ones: there is no place for it.
         if self.booked.len() < BOOKED_MAX {
-            let place = self.booked.partition_point(|booked_at| *booked_at <= line.booked_at);
-            self.booked.insert(place, line.booked_at);
+            // Most accounts have a line or two: no room for four.
+            if self.booked.len() == self.booked.capacity() {
+                self.booked.reserve_exact(self.booked.len().max(1));
+            }
+            let place = self.booked.partition_point(|booked| booked.at <= at);
+            self.booked.insert(place, Booked { at, spent });
         }
         let Some(merchant) = line.merchant.filter(|_| !self.erased) else { return };
         if self.merchants.back() == Some(&merchant) {

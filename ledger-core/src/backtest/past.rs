@@ -1,14 +1,18 @@
 //! Transactions of the past, from a file or from the log.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::LazyLock;
 
 use crate::account::command::PreparedTransaction;
 use crate::account::event::Line;
 use crate::ids::{AccountId, Fingerprint, MerchantTag, TransactionKey};
-use crate::seal::Details;
+use crate::seal::{AmountKey, Details};
 use crate::steps::intake::facts;
 use crate::time::Timestamp;
 use crate::transaction::{Direction, Status, Transaction};
+
+/// Of all accounts: nothing that it seals leaves the process.
+static AMOUNTS: LazyLock<AmountKey> = LazyLock::new(|| AmountKey::new(&[0; 32]));
 
 /// One transaction of the past.
 pub struct PastLine {
@@ -46,6 +50,7 @@ impl PastLine {
             details: None,
             pending_transaction_id: transaction.pending_transaction_id.clone(),
             merchant: merchant_id.map(|id| tag(id.expose())),
+            spent: None,
         };
         PastLine::of(account_id, transaction.status, line, &Details::of(transaction), None, false)
     }
@@ -64,14 +69,17 @@ impl PastLine {
     fn of(
         account_id: &AccountId,
         status: Status,
-        line: Line,
+        mut line: Line,
         details: &Details,
         enrolled_at: Option<Timestamp>,
         excluded: bool,
     ) -> PastLine {
         let key = TransactionKey::of(&line.source, &line.transaction_id);
         let facts = facts(details);
-        let transaction = PreparedTransaction { account_id: account_id.clone(), key, status, line, facts };
+        let amounts = AMOUNTS.clone();
+        line.spent = facts.is_purchase().then(|| amounts.seal(*facts.amount.expose()));
+        let account_id = account_id.clone();
+        let transaction = PreparedTransaction { account_id, key, status, line, facts, amounts };
         PastLine { transaction, enrolled_at, excluded }
     }
 }

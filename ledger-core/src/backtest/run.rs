@@ -10,7 +10,7 @@ use crate::account::command::PreparedTransaction;
 use crate::campaign::rules::{History, MerchantFacts, Subject, Won};
 use crate::campaign::terms::Terms;
 use crate::draw::ODDS_WHOLE_PPB;
-use crate::money::Money;
+use crate::money::{Currency, Money};
 use crate::time::Timestamp;
 use crate::transaction::Mcc;
 
@@ -172,10 +172,13 @@ pub(super) struct Moment {
     booked_at: Timestamp,
     enrolled_at: Timestamp,
     amount: Money,
+    is_purchase: bool,
     in_currency: bool,
     merchant: Option<Merchant>,
-    /// Lines before it within these many hours, for the windows that expressions know.
+    /// Lines before it within each of [`WINDOWS`].
     transactions: [(i64, u32); 3],
+    /// What purchases in the line's currency came to within the same.
+    spent: [(i64, Option<i64>); 3],
     knows_merchant: bool,
 }
 
@@ -186,26 +189,31 @@ struct Merchant {
 }
 
 const HOUR_MICROS: i64 = 3_600_000_000;
+/// The windows that expressions know, in hours.
+const WINDOWS: [i64; 3] = [1, 24, 168];
 
 impl Moment {
     pub(super) fn of(account: &RewardAccount, transaction: &PreparedTransaction, terms: &Terms) -> Moment {
         let PreparedTransaction { line, facts, .. } = transaction;
-        let past = account.past(&terms.campaign_id, line);
-        let before = |hours: i64| {
-            (hours, past.transactions(line.booked_at.plus_micros(-hours * HOUR_MICROS), line.booked_at))
-        };
+        let past = account.past(&terms.campaign_id, transaction);
+        let (until, amount) = (line.booked_at, *facts.amount.expose());
+        let after = |hours: i64| until.plus_micros(-hours * HOUR_MICROS);
+        let transactions = |hours: i64| (hours, past.transactions(after(hours), until));
+        let spent = |hours: i64| (hours, past.spent(after(hours), until, amount.currency()));
         let text = |text: Option<&str>| text.map(CompactString::from);
         Moment {
             booked_at: line.booked_at,
             enrolled_at: account.enrolled_at().unwrap_or(line.booked_at),
-            amount: *facts.amount.expose(),
+            amount,
+            is_purchase: facts.is_purchase(),
             in_currency: facts.in_currency_of(terms),
             merchant: facts.merchant().map(|m| Merchant {
                 id: text(m.id),
                 mcc: m.mcc,
                 country: text(m.country),
             }),
-            transactions: [before(1), before(24), before(168)],
+            transactions: WINDOWS.map(transactions),
+            spent: WINDOWS.map(spent),
             knows_merchant: past.knows_merchant(),
         }
     }
@@ -216,6 +224,7 @@ impl Moment {
             enrolled_at: self.enrolled_at,
             time_zone,
             amount: self.amount,
+            is_purchase: self.is_purchase,
             in_currency: self.in_currency,
             merchant: self.merchant.as_ref().map(|merchant| MerchantFacts {
                 id: merchant.id.as_deref(),
@@ -242,6 +251,11 @@ impl History for Simulated<'_> {
     fn transactions(&self, after: Timestamp, until: Timestamp) -> u32 {
         let hours = (until.micros() - after.micros()) / HOUR_MICROS;
         self.moment.transactions.iter().find(|(of, _)| *of == hours).map_or(0, |(_, count)| *count)
+    }
+
+    fn spent(&self, after: Timestamp, until: Timestamp, _: Currency) -> Option<i64> {
+        let hours = (until.micros() - after.micros()) / HOUR_MICROS;
+        self.moment.spent.iter().find(|(of, _)| *of == hours)?.1
     }
 
     fn knows_merchant(&self) -> bool {

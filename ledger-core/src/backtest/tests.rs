@@ -156,6 +156,8 @@ fn rules_about_wins_are_asked_under_every_seed() {
             { "code": "monthly", "wins_per_month": 12 },
             { "code": "cautious", "cel": "wins_this_week < 4 || amount_minor < 500 && transactions_last_day < 9" },
             { "code": "hasty", "transactions_max": { "count": 20, "hours": 24 } },
+            { "code": "lavish", "spent_max": { "minor": 6_000, "hours": 12 } },
+            { "code": "modest", "cel": "wins_this_week < 5 || spent_minor_last_day < 15000" },
         ]);
     }));
     assert!(run.declined > 100, "{} lines were kept out", run.declined);

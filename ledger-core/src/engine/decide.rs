@@ -266,5 +266,7 @@ fn bug(what: &'static str, rejection: &CampaignRejection) -> Failed {
 fn without_details(row: &PreparedTransaction) -> PreparedTransaction {
     let mut row = row.clone();
     row.line.details = None;
+    row.line.merchant = None;
+    row.line.spent = None;
     row
 }

@@ -6,10 +6,6 @@ use crate::log::{LogError, StoredEvent, StreamType};
 
 /// An event of any aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "read, applied and gone; a box would cost each campaign event more"
-)]
 pub enum LedgerEvent {
     /// Of a reward account.
     Account(AccountEvent),

@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::cipher::{Cipher, random_key};
 use super::store::{KeyStore, PostgresKeys, SqliteKeys};
-use super::{Details, KeyProvider, KeyProviderError, SealError, Sealed};
+use super::{AccountKey, Details, KeyProvider, KeyProviderError, SealError, Sealed};
 use crate::draw::Seed;
-use crate::ids::{AccountId, CampaignId, Fingerprint, MerchantTag, Source, TransactionId, push_lp};
+use crate::ids::{AccountId, CampaignId, Fingerprint, Source, TransactionId, push_lp};
 use crate::postgres::Database;
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::{Direction, Transaction};
@@ -134,49 +134,31 @@ impl Keyring {
         erased
     }
 
-    /// Seals a line's details under its account's key, which [`Keyring::ensure`] has made.
-    pub fn seal_details(
-        &self,
-        account: &AccountId,
-        source: &Source,
-        transaction_id: &TransactionId,
-        details: &Details,
-    ) -> Result<Sealed, SealError> {
-        let cipher = self.cipher(account)?;
-        let owner = format!("account:{account}");
-        Sealed::seal(&cipher, [&owner, source.as_str(), transaction_id.as_str()], &details.to_bytes())
-    }
-
-    /// A hash of a merchant under the account's own key: nobody can tell from it who the merchant is, or that
-    /// two customers have been at the same one. Merchants' ids are those of their source.
-    pub fn merchant_tag(
-        &self,
-        account: &AccountId,
-        source: &Source,
-        merchant_id: &str,
-    ) -> Result<MerchantTag, SealError> {
-        let mut merchant = Zeroizing::new(Vec::with_capacity(256));
-        push_lp(&mut merchant, source.as_str().as_bytes());
-        push_lp(&mut merchant, merchant_id.as_bytes());
-        let tag = self.cipher(account)?.tag(&merchant);
-        Ok(MerchantTag(*tag.first_chunk().expect("HMAC-SHA256 has 32 bytes")))
-    }
-
-    /// The key to seal under.
-    fn cipher(&self, account: &AccountId) -> Result<Arc<Cipher>, SealError> {
+    /// An account's key, to seal under; [`Keyring::ensure`] has made it.
+    pub fn key(&self, account: &AccountId) -> Result<AccountKey, SealError> {
         let cached = lock(&self.cache).get(account).cloned();
-        match cached {
-            Some(cipher) => Ok(cipher),
+        let cipher = match cached {
+            Some(cipher) => cipher,
             None => match self.read_one(account)? {
-                Slot::Ready(cipher) => Ok(cipher),
-                Slot::Absent => Err(SealError::NoKey(account.clone())),
-                Slot::Erased => Err(SealError::Erased(account.clone())),
+                Slot::Ready(cipher) => cipher,
+                Slot::Absent => return Err(SealError::NoKey(account.clone())),
+                Slot::Erased => return Err(SealError::Erased(account.clone())),
             },
+        };
+        Ok(AccountKey::new(account, cipher))
+    }
+
+    /// An account's key, to open with, or `None` where it has been destroyed. Asks the store each time, so an erasure by
+    /// another process counts at once.
+    pub fn opening_key(&self, account: &AccountId) -> Result<Option<AccountKey>, SealError> {
+        match self.read_one(account)? {
+            Slot::Ready(cipher) => Ok(Some(AccountKey::new(account, cipher))),
+            Slot::Erased => Ok(None),
+            Slot::Absent => Err(SealError::NoKey(account.clone())),
         }
     }
 
-    /// The details of a line, or `None` where the account's key has been destroyed. Asks the store each
-    /// time, so an erasure by another process counts at once.
+    /// The details of a line, or `None` where the account's key has been destroyed.
     pub fn open_details(
         &self,
         account: &AccountId,
@@ -184,14 +166,8 @@ impl Keyring {
         transaction_id: &TransactionId,
         sealed: &Sealed,
     ) -> Result<Option<Details>, SealError> {
-        let cipher = match self.read_one(account)? {
-            Slot::Ready(cipher) => cipher,
-            Slot::Erased => return Ok(None),
-            Slot::Absent => return Err(SealError::NoKey(account.clone())),
-        };
-        let owner = format!("account:{account}");
-        let bytes = sealed.open(&cipher, [&owner, source.as_str(), transaction_id.as_str()])?;
-        Details::from_bytes(&bytes).map(Some).ok_or(SealError::Damaged)
+        let key = self.opening_key(account)?;
+        key.map(|key| key.open_details(source, transaction_id, sealed)).transpose()
     }
 
     /// A keyed hash of a line's terms: customer's bank account, direction, amount, currency.

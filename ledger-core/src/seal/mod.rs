@@ -5,14 +5,16 @@
 //!
 //! A [`Sealed`] text is base64 (standard, no padding) of `version ‖ nonce ‖ ciphertext ‖ tag`, version 1
 //! being AES-256-GCM-SIV. Associated data is `version ‖ LP(whose) ‖ LP(…) ‖ LP(…)`, so a value cannot be
-//! moved to another account, transaction or epoch.
+//! moved to another account, transaction or epoch. Amounts that an account remembers are a [`SealedAmount`] each.
 
+mod account;
 mod cipher;
 mod details;
 mod keyring;
 mod provider;
 mod store;
 
+pub use account::{AccountKey, AmountKey, SealedAmount};
 pub use details::Details;
 pub use keyring::{KeyState, Keyring};
 pub use provider::{FileKeyProvider, KeyProvider, KeyProviderError};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use crate::account::command::{Answer, CommandKind, Facts, PreparedTransaction, Rejection};
 use crate::account::event::Line;
 use crate::engine::{Context, Ledger, Receipt, SubmitError};
-use crate::ids::{AccountId, MerchantTag, Source, TransactionKey};
+use crate::ids::{AccountId, Source, TransactionKey};
 use crate::seal::{Details, KeyState, Keyring, SealError};
 use crate::time::{Clock, Timestamp};
-use crate::transaction::{Code, Direction, Personal, RowError, Transaction, wire};
+use crate::transaction::{Code, Personal, RowError, Transaction, wire};
 
 /// The sources a feed may write for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,9 +172,8 @@ impl Intake {
 
     fn seal(&self, transaction: &Transaction) -> Result<Result<PreparedTransaction, RowError>, SealError> {
         let Transaction { account_id, source, transaction_id, .. } = transaction;
-        let details = Details::of(transaction);
-        let sealed = match self.keyring.seal_details(account_id, source, transaction_id, &details) {
-            Ok(sealed) => sealed,
+        let key = match self.keyring.key(account_id) {
+            Ok(key) => key,
             // Nobody has a key but who was opened: without one the account is unknown, or was erased.
             Err(SealError::NoKey(_)) => {
                 return Ok(Err(RowError::new(
@@ -192,30 +191,29 @@ impl Intake {
             }
             Err(error) => return Err(error),
         };
+        let details = Details::of(transaction);
+        let (facts, amounts) = (facts(&details), key.amounts());
+        let merchant_id = facts.merchant_id.as_ref().filter(|_| facts.is_purchase());
         let line = Line {
             source: source.clone(),
             transaction_id: transaction_id.clone(),
             booked_at: transaction.booked_at,
             fingerprint: self.keyring.fingerprint(transaction),
-            details: Some(sealed),
+            details: Some(key.seal_details(source, transaction_id, &details)?),
             pending_transaction_id: transaction.pending_transaction_id.clone(),
-            merchant: self.merchant_tag(transaction)?,
+            // So that the account knows the merchant again without the log knowing him, and what was spent without the log
+            // telling.
+            merchant: merchant_id.map(|id| key.merchant_tag(source, id.expose())),
+            spent: facts.is_purchase().then(|| amounts.seal(*facts.amount.expose())),
         };
         Ok(Ok(PreparedTransaction {
             account_id: account_id.clone(),
             key: TransactionKey::of(source, transaction_id),
             status: transaction.status,
             line,
-            facts: facts(&details),
+            facts,
+            amounts,
         }))
-    }
-
-    /// Marks a purchase, so that the account knows the merchant again without the log knowing him.
-    fn merchant_tag(&self, transaction: &Transaction) -> Result<Option<MerchantTag>, SealError> {
-        let is_purchase = transaction.direction == Direction::Debit && transaction.refund_of.is_none();
-        let merchant_id = transaction.merchant.as_ref().and_then(|merchant| merchant.id.as_ref());
-        let Some(id) = merchant_id.filter(|_| is_purchase) else { return Ok(None) };
-        self.keyring.merchant_tag(&transaction.account_id, &transaction.source, id.expose()).map(Some)
     }
 }
 

@@ -128,15 +128,21 @@ impl Resume {
     async fn prepare(&self, account_id: &AccountId, line: &Line) -> Option<Arc<PreparedTransaction>> {
         let sealed = line.details.as_ref()?;
         loop {
-            match self.keyring.open_details(account_id, &line.source, &line.transaction_id, sealed) {
-                Ok(details) => {
-                    let details = details?;
+            let opened = self.keyring.opening_key(account_id).and_then(|key| {
+                let Some(key) = key else { return Ok(None) };
+                let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
+                Ok(Some((details, key)))
+            });
+            match opened {
+                Ok(opened) => {
+                    let (details, key) = opened?;
                     return Some(Arc::new(PreparedTransaction {
                         account_id: account_id.clone(),
                         key: TransactionKey::of(&line.source, &line.transaction_id),
                         status: Status::Booked,
                         line: line.clone(),
                         facts: facts(&details),
+                        amounts: key.amounts(),
                     }));
                 }
                 // Keys that are out of reach are no reason to forget a line.

@@ -24,6 +24,7 @@ mod rail;
 mod reveal;
 mod reviews;
 mod snapshots;
+mod spending;
 mod steps;
 mod tampering;
 mod tap;

@@ -132,6 +132,7 @@ fn everyday(lines_a_day: usize) -> Value {
             { "code": "one_a_day", "wins_per_day": 1 },
             { "code": "enough_today", "won_minor_per_day": 300 },
             { "code": "too_fast", "transactions_max": { "count": 14, "hours": 24 } },
+            { "code": "too_much", "spent_max": { "minor": 40_000, "hours": 24 } },
             { "code": "dear_news", "cel": "mcc != '5994' || amount_minor >= 300" },
         ],
         "prize_table": { "currency": "GBP", "tiers": [

@@ -17,7 +17,7 @@ use crate::tampered::{edit, is_named, payload};
 use crate::{audit, export, last, rederive};
 
 /// Every check of ours that the history meets, and every rule of both campaigns.
-const CODES: [&str; 32] = [
+const CODES: [&str; 33] = [
     "before_campaign",
     "after_campaign",
     "campaign_paused",
@@ -35,6 +35,7 @@ const CODES: [&str; 32] = [
     "one_a_day",
     "enough_today",
     "too_fast",
+    "too_much",
     "dear_news",
     "waking_hours",
     "not_on_sunday",

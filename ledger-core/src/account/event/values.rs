@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::terms::RuleCode;
 use crate::ids::{CampaignId, Fingerprint, MerchantTag, Source, TransactionId, TransactionKey};
-use crate::seal::Sealed;
+use crate::seal::{Sealed, SealedAmount};
 use crate::time::Timestamp;
 
 /// What the log keeps of a statement line. Its details are sealed; ids and times are in the clear.
@@ -27,6 +27,10 @@ pub struct Line {
     /// Where the purchase was made, as a hash that means nothing outside this account; see [`MerchantTag`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merchant: Option<MerchantTag>,
+    /// What a purchase cost, sealed by itself: what rules about spending open. Absent on credits and refunds, and in events
+    /// of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<SealedAmount>,
 }
 
 impl Line {

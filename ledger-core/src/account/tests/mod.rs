@@ -8,6 +8,7 @@ mod repeats;
 mod reviews;
 mod rewards;
 mod rules;
+mod spending;
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::draw::{self, Draw, EpochKey, Prize, PrizeTable, Seed, Tier};
 use crate::ids::{Digest, EntryId, Fingerprint, MerchantTag, TransactionKey};
 use crate::log::Position;
 use crate::money::{BasisPoints, Currency, Money};
-use crate::seal::Sealed;
+use crate::seal::{AmountKey, Sealed};
 use crate::testing::given::{Given, Then};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::{Direction, Mcc, Personal, Status};
@@ -78,6 +79,7 @@ fn line(id: &str, status: Status, minor: i64) -> PreparedTransaction {
             details: Some(Sealed::from_text("sealed")),
             pending_transaction_id: None,
             merchant: Some(MerchantTag([42; 8])),
+            spent: Some(amounts().seal(gbp(minor))),
         },
         facts: Facts {
             amount: Personal::new(gbp(minor)),
@@ -88,7 +90,12 @@ fn line(id: &str, status: Status, minor: i64) -> PreparedTransaction {
             country: Some(Personal::new("GB".into())),
             refund: false,
         },
+        amounts: amounts(),
     }
+}
+
+fn amounts() -> AmountKey {
+    AmountKey::new(&[7; 32])
 }
 
 fn purchase(id: &str) -> PreparedTransaction {

@@ -9,7 +9,7 @@ use crate::account::state::{BOOKED_MAX, MERCHANTS_MAX};
 
 #[expect(clippy::needless_pass_by_value, reason = "a rule reads better without references")]
 /// A campaign with one rule, called `it`, that asks nothing about enrolment.
-fn asking(condition: serde_json::Value) -> Offer {
+pub(super) fn asking(condition: serde_json::Value) -> Offer {
     let mut rule = json!({ "code": "it" });
     rule.as_object_mut().unwrap().extend(condition.as_object().unwrap().clone());
     let rules: Rules = serde_json::from_value(json!([rule])).unwrap();
@@ -18,7 +18,11 @@ fn asking(condition: serde_json::Value) -> Offer {
     offer_of(terms)
 }
 
-fn failed(account: &Given<RewardAccount>, line: PreparedTransaction, offer: &Offer) -> Vec<String> {
+pub(super) fn failed(
+    account: &Given<RewardAccount>,
+    line: PreparedTransaction,
+    offer: &Offer,
+) -> Vec<String> {
     let then = account.clone().when(evaluate(line, offer.clone()));
     let [AccountEvent::TransactionEvaluated { considered, .. }] = then.events() else {
         panic!("{:?}", then.events())
@@ -237,8 +241,13 @@ fn an_account_remembers_a_bounded_number_of_booking_times_the_latest() {
         account = account.and(evaluate(bought(n ^ 1), offer.clone()));
     }
     assert_eq!(account.state.booked.len(), BOOKED_MAX);
-    assert!(account.state.booked.iter().is_sorted());
-    assert_eq!(account.state.booked.back(), Some(&bought(2 * BOOKED_MAX - 1).line.booked_at));
+    assert!(account.state.booked.iter().is_sorted_by_key(|line| line.at));
+    assert_eq!(account.state.booked.back().unwrap().at, bought(2 * BOOKED_MAX - 1).line.booked_at);
+    // Those 64 are what there is to add up.
+    let all = 12_50 * i64::try_from(BOOKED_MAX).unwrap() + 12_50;
+    let rule = |minor: i64| asking(json!({ "spent_max": { "minor": minor, "hours": 168 } }));
+    assert_eq!(failed(&account, bought(2 * BOOKED_MAX), &rule(all)), [""; 0]);
+    assert_eq!(failed(&account, bought(2 * BOOKED_MAX), &rule(all - 1)), ["it"]);
     assert_eq!(failed(&account, bought(2 * BOOKED_MAX), &offer), ["it"]);
 }
 

@@ -6,75 +6,13 @@ use std::collections::HashSet;
 use cel::common::types::{CelBool, CelInt, CelString};
 use cel::common::value::CowVal;
 use cel::context::VariableResolver;
-use chrono::{Datelike, NaiveDate, TimeDelta, Timelike};
-use serde::{Deserialize, Serialize};
 
-use super::condition::{Condition, HourRange, Missing, Velocity};
-use super::expression::{self, Expression};
+use super::alarm::Alarm;
+use super::condition::{Condition, HourRange, Missing, Spending, Velocity};
+use super::expression::{self, Expression, Failed};
+use super::subject::{Local, Period, Subject};
 use super::{MccRange, Rule, RuleCode};
-use crate::money::Money;
-use crate::time::{DAY_MICROS, Timestamp};
 use crate::transaction::Mcc;
-
-const HOUR_MICROS: i64 = 3_600_000_000;
-
-/// What an account remembers that rules ask for. A port of the campaign, so that it knows no accounts.
-pub trait History: Sync {
-    /// Wins in the campaign on its local days `first` to `last`.
-    fn won(&self, first: NaiveDate, last: NaiveDate) -> Won;
-
-    /// Lines decided before this one that were booked after `after` and until `until`.
-    fn transactions(&self, after: Timestamp, until: Timestamp) -> u32;
-
-    /// Whether a purchase at this line's merchant has been decided before.
-    fn knows_merchant(&self) -> bool;
-}
-
-/// Wins, and what they came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Won {
-    /// How many.
-    pub wins: u32,
-    /// Minor units.
-    pub minor: i64,
-}
-
-impl Won {
-    /// With more wins. Beyond what a number holds it stays there: every limit is reached.
-    #[must_use]
-    pub fn plus(self, wins: u32, minor: i64) -> Won {
-        Won { wins: self.wins.saturating_add(wins), minor: self.minor.saturating_add(minor) }
-    }
-}
-
-/// What rules look at: one line of one customer, as one campaign sees it.
-pub struct Subject<'a> {
-    /// The bank's booking time.
-    pub booked_at: Timestamp,
-    /// When the customer enrolled.
-    pub enrolled_at: Timestamp,
-    /// The campaign's time zone.
-    pub time_zone: chrono_tz::Tz,
-    /// The line's amount.
-    pub amount: Money,
-    /// Whether that is in the campaign's currency: bounds in another would compare pounds with yen.
-    pub in_currency: bool,
-    /// Who was paid.
-    pub merchant: Option<MerchantFacts<'a>>,
-    /// What went before.
-    pub history: &'a dyn History,
-}
-
-/// Who was paid, as far as the line says.
-#[derive(Clone, Copy, Default)]
-pub struct MerchantFacts<'a> {
-    /// The feed's id of the merchant.
-    pub id: Option<&'a str>,
-    /// Its category.
-    pub mcc: Option<Mcc>,
-    /// Its country, two letters.
-    pub country: Option<&'a str>,
-}
 
 /// The rules of one version of a campaign's terms, compiled.
 pub struct CompiledRules {
@@ -110,16 +48,10 @@ pub(super) enum Check {
     WonMax(Period, i64),
     AgeMin(u32),
     TransactionsMax(Velocity),
+    SpentMax(Spending, Alarm),
     Cel(Expression),
     /// An expression of an old log that is none any more: it fails every line.
     Broken,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Period {
-    Day,
-    Week,
-    Month,
 }
 
 impl CompiledRules {
@@ -152,7 +84,11 @@ impl CompiledRules {
         for (code, check) in self.rules.iter().filter(|(_, check)| those(check)) {
             let passes = match (check, &context) {
                 (Check::Cel(expression), Some(context)) => expression.is_true(code.as_str(), context),
-                (Check::Cel(_) | Check::Broken, _) => Err(expression::Failed),
+                (Check::Cel(_) | Check::Broken, _) => Err(Failed),
+                (Check::SpentMax(most, alarm), _) => subject.spends_at_most(*most).ok_or_else(|| {
+                    alarm.raise(code.as_str(), "an amount that an account remembers does not open");
+                    Failed
+                }),
                 (check, _) => Ok(check.passes(subject, local)),
             };
             if passes == Ok(true) {
@@ -196,6 +132,7 @@ impl Check {
             Condition::WonMinorPerMonth(most) => Check::WonMax(Period::Month, *most),
             Condition::AccountAgeDaysMin(days) => Check::AgeMin(*days),
             Condition::TransactionsMax(velocity) => Check::TransactionsMax(*velocity),
+            Condition::SpentMax(spending) => Check::SpentMax(*spending, Alarm::default()),
             Condition::Cel(source) => Expression::compile(source).map_or(Check::Broken, Check::Cel),
         }
     }
@@ -221,7 +158,7 @@ impl Check {
             Check::WonMax(period, most) => subject.won(local, *period).minor < *most,
             Check::AgeMin(days) => subject.age_days() >= i64::from(*days),
             Check::TransactionsMax(most) => subject.transactions(most.hours) <= most.count,
-            Check::Cel(_) | Check::Broken => false,
+            Check::SpentMax(..) | Check::Cel(_) | Check::Broken => false,
         }
     }
 }
@@ -254,49 +191,6 @@ fn holds(range: HourRange, hour: usize) -> bool {
     if from < to { (from..to).contains(&hour) } else { hour >= from || hour < to }
 }
 
-/// The booking time on the campaign's clocks.
-#[derive(Clone, Copy)]
-struct Local {
-    day: NaiveDate,
-    /// 0 is Monday.
-    weekday: usize,
-    hour: usize,
-}
-
-impl Local {
-    fn of(subject: &Subject<'_>) -> Local {
-        let time = subject.booked_at.to_utc().with_timezone(&subject.time_zone);
-        let weekday = time.weekday().num_days_from_monday() as usize;
-        Local { day: time.date_naive(), weekday, hour: time.hour() as usize }
-    }
-}
-
-impl Subject<'_> {
-    fn won(&self, local: Local, period: Period) -> Won {
-        let day = local.day;
-        // The ends of the calendar are no booking days, but a total function needs an answer there too.
-        let shifted = |days: i64| day.checked_add_signed(TimeDelta::days(days)).unwrap_or(day);
-        let (before, after) = match period {
-            Period::Day => (0, 0),
-            Period::Week => (i64::from(day.weekday().num_days_from_monday()), 6),
-            Period::Month => (i64::from(day.day0()), i64::from(day.num_days_in_month()) - 1),
-        };
-        let (first, last) = (shifted(-before), shifted(after - before));
-        self.history.won(first, last)
-    }
-
-    /// Whole days of 24 hours; none for a line booked before enrolment.
-    fn age_days(&self) -> i64 {
-        (self.booked_at.micros() - self.enrolled_at.micros()).max(0) / DAY_MICROS
-    }
-
-    /// This line included.
-    fn transactions(&self, hours: u32) -> u32 {
-        let after = self.booked_at.plus_micros(-i64::from(hours) * HOUR_MICROS);
-        self.history.transactions(after, self.booked_at).saturating_add(1)
-    }
-}
-
 /// The facts by the names that expressions use. A text that the line lacks is empty.
 pub(super) struct CelFacts<'a> {
     subject: &'a Subject<'a>,
@@ -305,7 +199,7 @@ pub(super) struct CelFacts<'a> {
 
 impl<'a> CelFacts<'a> {
     /// The facts there are.
-    pub(super) const NAMES: [&'static str; 20] = [
+    pub(super) const NAMES: [&'static str; 23] = [
         "amount_minor",
         "currency",
         "has_merchant",
@@ -326,6 +220,9 @@ impl<'a> CelFacts<'a> {
         "transactions_last_hour",
         "transactions_last_day",
         "transactions_last_week",
+        "spent_minor_last_hour",
+        "spent_minor_last_day",
+        "spent_minor_last_week",
     ];
 
     /// The facts of this line.
@@ -364,6 +261,9 @@ impl VariableResolver for CelFacts<'_> {
             "transactions_last_hour" => number(subject.transactions(1).into()),
             "transactions_last_day" => number(subject.transactions(24).into()),
             "transactions_last_week" => number(subject.transactions(168).into()),
+            "spent_minor_last_hour" => number(subject.spent(1)?),
+            "spent_minor_last_day" => number(subject.spent(24)?),
+            "spent_minor_last_week" => number(subject.spent(168)?),
             _ => None,
         }
     }

@@ -57,6 +57,9 @@ pub enum Condition {
     AccountAgeDaysMin(u32),
     /// The most transactions of the customer in the hours before and at the booking time, this one included.
     TransactionsMax(Velocity),
+    /// The most that the customer's purchases in the hours before and at the booking time may come to, this one
+    /// included, in the prize table's currency; those an account remembers. Not asked of another currency.
+    SpentMax(Spending),
     /// An expression that must be true: CEL over the facts in `campaign.example.yaml`.
     Cel(String),
 }
@@ -77,6 +80,16 @@ pub enum Missing {
 pub struct Velocity {
     /// From 1 to 64, which is as many as an account remembers.
     pub count: u32,
+    /// From 1 to 168.
+    pub hours: u32,
+}
+
+/// So much money in so many hours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spending {
+    /// Minor units, inclusive.
+    pub minor: i64,
     /// From 1 to 168.
     pub hours: u32,
 }
@@ -134,7 +147,7 @@ impl<'de> Deserialize<'de> for HourRange {
 
 impl Condition {
     /// The key under which each is written, in the order of the variants.
-    pub const KINDS: [&'static str; 20] = [
+    pub const KINDS: [&'static str; 21] = [
         "merchants_allowed",
         "merchants_denied",
         "mcc_allowed",
@@ -154,6 +167,7 @@ impl Condition {
         "won_minor_per_month",
         "account_age_days_min",
         "transactions_max",
+        "spent_max",
         "cel",
     ];
 
@@ -179,6 +193,7 @@ impl Condition {
             Condition::WonMinorPerMonth(_) => "won_minor_per_month",
             Condition::AccountAgeDaysMin(_) => "account_age_days_min",
             Condition::TransactionsMax(_) => "transactions_max",
+            Condition::SpentMax(_) => "spent_max",
             Condition::Cel(_) => "cel",
         }
     }
@@ -206,6 +221,7 @@ impl Condition {
             | Condition::WonMinorPerMonth(_)
             | Condition::AccountAgeDaysMin(_)
             | Condition::TransactionsMax(_)
+            | Condition::SpentMax(_)
             | Condition::Cel(_) => None,
         }
     }

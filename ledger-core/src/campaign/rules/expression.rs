@@ -4,12 +4,12 @@
 //! An expression that fails, whatever the reason, never lets a line pass, and is an alarm.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, ParseErrors, Program, Value};
 
+use super::alarm::Alarm;
 use super::compiled::CelFacts;
 
 /// Characters of an expression.
@@ -62,7 +62,7 @@ static ENV: LazyLock<Arc<Env>> =
 /// A compiled expression.
 pub(super) struct Expression {
     program: Program,
-    alarmed: AtomicBool,
+    alarm: Alarm,
 }
 
 /// Why an expression cannot be used, and where in it.
@@ -100,7 +100,7 @@ impl Expression {
             let (line, column) = place(source, offset);
             ExpressionError { line, column, message }
         })?;
-        Ok(Expression { program, alarmed: AtomicBool::new(false) })
+        Ok(Expression { program, alarm: Alarm::default() })
     }
 
     /// Whether it asks for this fact.
@@ -108,16 +108,12 @@ impl Expression {
         self.program.references().variables().contains(&fact)
     }
 
-    /// Whether it is true of these facts. The first failure of a version of the terms is logged, each is
-    /// counted; neither says what the facts were.
+    /// Whether it is true of these facts.
     pub(super) fn is_true(&self, code: &str, context: &Context<'_, '_>) -> Result<bool, Failed> {
         let answer = guarded(|| self.evaluate(context).ok());
         let answer = answer.ok_or(Failed);
         if answer.is_err() {
-            metrics::counter!("rule_errors_total", "rule" => code.to_owned()).increment(1);
-            if !self.alarmed.swap(true, Ordering::Relaxed) {
-                tracing::error!(rule = code, "a campaign's expression fails; lines it fails on are declined");
-            }
+            self.alarm.raise(code, "a campaign's expression fails");
         }
         answer
     }

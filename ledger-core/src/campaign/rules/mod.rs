@@ -2,9 +2,10 @@
 //! and staff can be told which one it was.
 //!
 //! [`Rules`] holds what the file states and, compiled once per version of the terms, what evaluates it.
-//! [`condition`] lists what can be asked, [`compiled`] answers it, [`expression`] is CEL, [`validate`] says what
+//! [`condition`] lists what can be asked, `subject` of what, [`compiled`] answers it, [`expression`] is CEL, [`validate`] says what
 //! is wrong with a rule and where.
 
+mod alarm;
 mod code;
 pub mod compiled;
 pub mod condition;
@@ -12,14 +13,16 @@ mod expression;
 mod mcc;
 mod sentences;
 mod short;
+mod subject;
 mod validate;
 mod wins;
 
 pub use code::RuleCode;
-pub use compiled::{CompiledRules, History, MerchantFacts, Subject, Won};
-pub use condition::{Condition, Missing, Velocity, Weekday};
+pub use compiled::CompiledRules;
+pub use condition::{Condition, Missing, Spending, Velocity, Weekday};
 pub use mcc::MccRange;
 pub use short::ShortRules;
+pub use subject::{History, MerchantFacts, Subject, Won};
 
 use std::borrow::Cow;
 use std::fmt;

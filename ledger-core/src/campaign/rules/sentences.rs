@@ -32,6 +32,7 @@ impl Rule {
             Condition::WonMinorPerMonth(_) => "You had already won as much as one can in that month.",
             Condition::AccountAgeDaysMin(_) => "You had joined too recently when you made this purchase.",
             Condition::TransactionsMax(_) => "There were too many transactions in a short time.",
+            Condition::SpentMax(_) => "Your purchases within a short time came to too much.",
             Condition::Cel(_) => "This purchase did not meet one of the campaign's conditions.",
         }
     }
@@ -67,6 +68,9 @@ impl Rule {
             Condition::AccountAgeDaysMin(days) => format!("booked less than {days} days after enrolment"),
             Condition::TransactionsMax(most) => {
                 format!("more than {} transactions in {} hours", most.count, most.hours)
+            }
+            Condition::SpentMax(most) => {
+                format!("purchases of more than {} in {} hours", most.minor, most.hours)
             }
             Condition::Cel(source) => {
                 format!("not true: {}", source.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -41,6 +41,7 @@ fn every_kind_is_written_as_one_key_and_read_again() {
         { "code": "q", "won_minor_per_month": 300 },
         { "code": "r", "account_age_days_min": 30 },
         { "code": "s", "transactions_max": { "count": 5, "hours": 24 } },
+        { "code": "s2", "spent_max": { "minor": 50_000, "hours": 24 } },
         { "code": "t", "customer": "Said.", "staff": "said", "cel": "amount_minor > 5" },
     ]);
     let read = rules(every.clone());
@@ -146,6 +147,8 @@ fn what_makes_no_sense_is_refused_with_its_field() {
             json!({ "code": "a", "transactions_max": { "count": 1, "hours": 0 } }),
             "rules[1].transactions_max.hours: ",
         ),
+        (json!({ "code": "a", "spent_max": { "minor": 0, "hours": 1 } }), "rules[1].spent_max.minor: "),
+        (json!({ "code": "a", "spent_max": { "minor": 1, "hours": 169 } }), "rules[1].spent_max.hours: "),
         (json!({ "code": "a", "cel": "amount_minor >\n 5 &&" }), "rules[1].cel: line 2, column "),
         (
             json!({ "code": "a", "cel": "amount_minor + 1" }),

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 
 use chrono::NaiveDate;
 
-use super::compiled::{CelFacts, History, MerchantFacts, Subject, Won};
+use super::compiled::CelFacts;
 use super::expression::{self, Expression};
+use super::subject::{History, MerchantFacts, Subject, Won};
 use super::{Condition, Form, Rule, RuleCode, Rules, ShortRules};
 use crate::account::state::BOOKED_MAX;
 use crate::campaign::terms::TermsError;
@@ -164,6 +165,10 @@ fn condition(condition: &Condition) -> Result<(), Fault> {
         Condition::TransactionsMax(most) if !(1..=VELOCITY_HOURS_MAX).contains(&most.hours) => {
             Err((".hours".into(), format!("must be from 1 to {VELOCITY_HOURS_MAX}")))
         }
+        Condition::SpentMax(most) if most.minor < 1 => Err((".minor".into(), "must be above zero".into())),
+        Condition::SpentMax(most) if !(1..=VELOCITY_HOURS_MAX).contains(&most.hours) => {
+            Err((".hours".into(), format!("must be from 1 to {VELOCITY_HOURS_MAX}")))
+        }
         Condition::Cel(source) => expression(source).map_err(|message| (String::new(), message)),
         Condition::AmountMinMinor(_)
         | Condition::AmountMaxMinor(_)
@@ -175,7 +180,8 @@ fn condition(condition: &Condition) -> Result<(), Fault> {
         | Condition::WonMinorPerWeek(_)
         | Condition::WonMinorPerMonth(_)
         | Condition::AccountAgeDaysMin(_)
-        | Condition::TransactionsMax(_) => Ok(()),
+        | Condition::TransactionsMax(_)
+        | Condition::SpentMax(_) => Ok(()),
     }
 }
 
@@ -215,6 +221,7 @@ fn expression(source: &str) -> Result<(), String> {
             enrolled_at: booked_at,
             time_zone: chrono_tz::UTC,
             amount: Money::new(1_250, currency).expect("it is not negative"),
+            is_purchase: true,
             in_currency: true,
             merchant,
             history,
@@ -235,6 +242,9 @@ impl History for Sample {
     }
     fn transactions(&self, _: Timestamp, _: Timestamp) -> u32 {
         if self.much { 7 } else { 0 }
+    }
+    fn spent(&self, _: Timestamp, _: Timestamp, _: Currency) -> Option<i64> {
+        Some(if self.much { 10_000 } else { 0 })
     }
     fn knows_merchant(&self) -> bool {
         self.much

@@ -1,7 +1,8 @@
 //! Rules that look at what a customer has won, apart from those that do not: a back-test asks the others once and
 //! these under every seed.
 
-use super::compiled::{Check, CompiledRules, Period, Subject};
+use super::compiled::{Check, CompiledRules};
+use super::subject::{Period, Subject};
 use super::{RuleCode, expression};
 
 /// Longest period that a rule can look at, less the day itself.
@@ -59,6 +60,7 @@ impl Check {
             | Check::Hours(_)
             | Check::AgeMin(_)
             | Check::TransactionsMax(_)
+            | Check::SpentMax(..)
             | Check::Broken => None,
         }
     }

@@ -14,7 +14,7 @@ use ledger_core::audit::chain::event_hash;
 use ledger_core::draw::{self, Seed};
 use ledger_core::ids::{AccountId, Digest, TransactionKey};
 use ledger_core::log::{Batch, Head, Position, StoredEvent};
-use ledger_core::seal::Details;
+use ledger_core::seal::{Details, SealError};
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::{Personal, Transaction, wire};
 use serde_json::{Map, Value, json};
@@ -42,15 +42,18 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
         stages.time("fingerprint", || parsed.iter().map(|t| keyring.fingerprint(t)).collect::<Vec<_>>());
     let sealed = stages.time("seal", || {
         let seal = |t: &Transaction| {
-            keyring.seal_details(&t.account_id, &t.source, &t.transaction_id, &Details::of(t))
+            let key = keyring.key(&t.account_id)?;
+            let details = key.seal_details(&t.source, &t.transaction_id, &Details::of(t))?;
+            let amounts = key.amounts();
+            Ok((details, amounts.seal(*t.amount.expose()), amounts))
         };
-        parsed.iter().map(seal).collect::<Vec<_>>()
-    });
+        parsed.iter().map(seal).collect::<Result<Vec<_>, SealError>>()
+    })?;
     let keys = stages.time("transaction key", || {
         parsed.iter().map(|t| TransactionKey::of(&t.source, &t.transaction_id)).collect::<Vec<_>>()
     });
     let mut prepared = Vec::with_capacity(count);
-    for (((transaction, fingerprint), sealed), key) in
+    for (((transaction, fingerprint), (details, spent, amounts)), key) in
         parsed.into_iter().zip(fingerprints).zip(sealed).zip(keys)
     {
         let line = Line {
@@ -58,9 +61,10 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
             transaction_id: transaction.transaction_id.clone(),
             booked_at: transaction.booked_at,
             fingerprint,
-            details: Some(sealed?),
+            details: Some(details),
             pending_transaction_id: None,
             merchant: None,
+            spent: Some(spent),
         };
         prepared.push(Arc::new(PreparedTransaction {
             account_id: transaction.account_id.clone(),
@@ -68,6 +72,7 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
             status: transaction.status,
             line,
             facts: facts(&transaction),
+            amounts,
         }));
     }
 

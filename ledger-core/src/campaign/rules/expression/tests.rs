@@ -1,8 +1,9 @@
 //! What an expression may hold, and that whatever goes wrong never lets a line pass.
 
 use super::*;
-use crate::campaign::rules::compiled::{History, MerchantFacts, Subject, Won};
-use crate::campaign::rules::{CompiledRules, Condition, Rule, RuleCode};
+use crate::campaign::rules::{
+    CompiledRules, Condition, History, MerchantFacts, Rule, RuleCode, Subject, Won,
+};
 use crate::money::{Currency, Money};
 use crate::time::Timestamp;
 use crate::transaction::Mcc;
@@ -17,6 +18,9 @@ impl History for Nothing {
     fn transactions(&self, _: Timestamp, _: Timestamp) -> u32 {
         0
     }
+    fn spent(&self, _: Timestamp, _: Timestamp, _: Currency) -> Option<i64> {
+        Some(0)
+    }
     fn knows_merchant(&self) -> bool {
         false
     }
@@ -30,6 +34,7 @@ fn coffee() -> Subject<'static> {
         enrolled_at: booked_at,
         time_zone: chrono_tz::Europe::London,
         amount: Money::new(12_50, Currency::from_code("GBP").unwrap()).unwrap(),
+        is_purchase: true,
         in_currency: true,
         merchant: Some(MerchantFacts { id: Some("m_42"), mcc: Mcc::parse("0042"), country: Some("GB") }),
         history: &Nothing,
@@ -63,6 +68,7 @@ fn every_fact_has_the_type_and_value_an_author_expects() {
         "account_age_days == 0 && wins_today + wins_this_week + wins_this_month == 0",
         "won_minor_today + won_minor_this_week + won_minor_this_month == 0",
         "transactions_last_hour == 1 && transactions_last_day == 1 && transactions_last_week == 1",
+        "spent_minor_last_hour == 1250 && spent_minor_last_day == 1250 && spent_minor_last_week == 1250",
         "mcc.startsWith('00') ? amount_minor % 100 == 50 : false",
     ] {
         assert_eq!(failed(source), [], "{source}");

@@ -1,0 +1,137 @@
+//! What rules look at: a line, who was paid, and what the account remembers.
+
+use chrono::{Datelike, NaiveDate, TimeDelta, Timelike};
+use serde::{Deserialize, Serialize};
+
+use super::condition::Spending;
+use crate::money::{Currency, Money};
+use crate::time::{DAY_MICROS, Timestamp};
+use crate::transaction::Mcc;
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// What an account remembers that rules ask for. A port of the campaign, so that it knows no accounts.
+pub trait History: Sync {
+    /// Wins in the campaign on its local days `first` to `last`.
+    fn won(&self, first: NaiveDate, last: NaiveDate) -> Won;
+
+    /// Lines decided before this one that were booked after `after` and until `until`.
+    fn transactions(&self, after: Timestamp, until: Timestamp) -> u32;
+
+    /// What purchases in `currency` decided before this one came to, in minor units, of those booked after `after` and until
+    /// `until`; `None` where an amount cannot be opened.
+    fn spent(&self, after: Timestamp, until: Timestamp, currency: Currency) -> Option<i64>;
+
+    /// Whether a purchase at this line's merchant has been decided before.
+    fn knows_merchant(&self) -> bool;
+}
+
+/// Wins, and what they came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Won {
+    /// How many.
+    pub wins: u32,
+    /// Minor units.
+    pub minor: i64,
+}
+
+impl Won {
+    /// With more wins. Beyond what a number holds it stays there: every limit is reached.
+    #[must_use]
+    pub fn plus(self, wins: u32, minor: i64) -> Won {
+        Won { wins: self.wins.saturating_add(wins), minor: self.minor.saturating_add(minor) }
+    }
+}
+
+/// What rules look at: one line of one customer, as one campaign sees it.
+pub struct Subject<'a> {
+    /// The bank's booking time.
+    pub booked_at: Timestamp,
+    /// When the customer enrolled.
+    pub enrolled_at: Timestamp,
+    /// The campaign's time zone.
+    pub time_zone: chrono_tz::Tz,
+    /// The line's amount.
+    pub amount: Money,
+    /// Whether it spends money: no credit, no refund.
+    pub is_purchase: bool,
+    /// Whether that is in the campaign's currency: bounds in another would compare pounds with yen.
+    pub in_currency: bool,
+    /// Who was paid.
+    pub merchant: Option<MerchantFacts<'a>>,
+    /// What went before.
+    pub history: &'a dyn History,
+}
+
+/// Who was paid, as far as the line says.
+#[derive(Clone, Copy, Default)]
+pub struct MerchantFacts<'a> {
+    /// The feed's id of the merchant.
+    pub id: Option<&'a str>,
+    /// Its category.
+    pub mcc: Option<Mcc>,
+    /// Its country, two letters.
+    pub country: Option<&'a str>,
+}
+
+/// The booking time on the campaign's clocks.
+#[derive(Clone, Copy)]
+pub(super) struct Local {
+    pub(super) day: NaiveDate,
+    /// 0 is Monday.
+    pub(super) weekday: usize,
+    pub(super) hour: usize,
+}
+
+impl Local {
+    pub(super) fn of(subject: &Subject<'_>) -> Local {
+        let time = subject.booked_at.to_utc().with_timezone(&subject.time_zone);
+        let weekday = time.weekday().num_days_from_monday() as usize;
+        Local { day: time.date_naive(), weekday, hour: time.hour() as usize }
+    }
+}
+
+impl Subject<'_> {
+    pub(super) fn won(&self, local: Local, period: Period) -> Won {
+        let day = local.day;
+        // The ends of the calendar are no booking days, but a total function needs an answer there too.
+        let shifted = |days: i64| day.checked_add_signed(TimeDelta::days(days)).unwrap_or(day);
+        let (before, after) = match period {
+            Period::Day => (0, 0),
+            Period::Week => (i64::from(day.weekday().num_days_from_monday()), 6),
+            Period::Month => (i64::from(day.day0()), i64::from(day.num_days_in_month()) - 1),
+        };
+        let (first, last) = (shifted(-before), shifted(after - before));
+        self.history.won(first, last)
+    }
+
+    /// Whole days of 24 hours; none for a line booked before enrolment.
+    pub(super) fn age_days(&self) -> i64 {
+        (self.booked_at.micros() - self.enrolled_at.micros()).max(0) / DAY_MICROS
+    }
+
+    /// This line included.
+    pub(super) fn transactions(&self, hours: u32) -> u32 {
+        let after = self.booked_at.plus_micros(-i64::from(hours) * HOUR_MICROS);
+        self.history.transactions(after, self.booked_at).saturating_add(1)
+    }
+
+    /// This line included; `None` where an amount cannot be opened.
+    pub(super) fn spent(&self, hours: u32) -> Option<i64> {
+        let after = self.booked_at.plus_micros(-i64::from(hours) * HOUR_MICROS);
+        let before = self.history.spent(after, self.booked_at, self.amount.currency())?;
+        Some(if self.is_purchase { before.saturating_add(self.amount.minor()) } else { before })
+    }
+
+    /// `None` where an amount cannot be opened.
+    pub(super) fn spends_at_most(&self, most: Spending) -> Option<bool> {
+        Some(!self.in_currency || self.spent(most.hours)? <= most.minor)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Period {
+    Day,
+    Week,
+    Month,
+}

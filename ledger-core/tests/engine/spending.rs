@@ -1,0 +1,140 @@
+//! What an account's purchases come to: added up as the customer would, whatever was forgotten, read back or restarted in
+//! between, and told by the log to nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ledger_core::account::AccountEvent;
+use ledger_core::engine::{RowResult, Settings};
+use ledger_core::ids::AccountId;
+use ledger_core::log::StoredEvent;
+use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::testing::SimulatedLog;
+use ledger_core::time::Timestamp;
+use serde_json::{Value, json};
+
+use crate::check::sound;
+use crate::epochs::run_resume;
+use crate::world::{Dice, HOUR_MICROS, World, at, gbp, row, terms, with};
+
+const MOST_MINOR: i64 = 10_000;
+const HOURS: i64 = 24;
+/// Lines that an account remembers.
+const REMEMBERED: usize = 64;
+
+/// Every decided line of the log: whether it was declined for `too_much`, and whether it should have been.
+fn declined(events: &[StoredEvent], rows: &[Value]) -> Vec<(bool, bool)> {
+    let rows: BTreeMap<&str, &Value> =
+        rows.iter().map(|row| (row["transaction_id"].as_str().unwrap(), row)).collect();
+    let mut accounts: BTreeMap<&str, Vec<(Timestamp, i64)>> = BTreeMap::new();
+    let mut verdicts = vec![];
+    for stored in events {
+        let LedgerEvent::Account(AccountEvent::TransactionEvaluated { line, considered, .. }) =
+            decode(stored).unwrap()
+        else {
+            continue;
+        };
+        let row = rows[line.transaction_id.as_str()];
+        let minor: i64 = row["amount"]["minor"].as_str().unwrap().parse().unwrap();
+        let is_pounds = row["amount"]["currency"] == "GBP";
+        let spent = if is_pounds && row["direction"] == "debit" { minor } else { 0 };
+        let remembered = accounts.entry(stored.stream.id.as_str()).or_default();
+        let after = line.booked_at.plus_micros(-HOURS * HOUR_MICROS);
+        let within = remembered.iter().filter(|(at, _)| after < *at && *at <= line.booked_at);
+        let sum = within.map(|(_, minor)| minor).sum::<i64>() + spent;
+        let said = considered[0].failed.iter().any(|code| code.as_str() == "too_much");
+        verdicts.push((said, is_pounds && sum > MOST_MINOR));
+        remembered.push((line.booked_at, spent));
+        remembered.sort_by_key(|(at, _)| *at);
+        if remembered.len() > REMEMBERED {
+            remembered.remove(0);
+        }
+    }
+    verdicts
+}
+
+/// Purchases of three customers over three days, the last of which is still to come; some credits, some euros.
+fn purchases(dice: &mut Dice, count: usize) -> Vec<Value> {
+    let purchase = |n: usize| {
+        let booked_at =
+            at("2026-11-20T13:00:00Z").plus_micros(HOUR_MICROS * i64::try_from(dice.below(68)).unwrap());
+        let minor = (1 + dice.below(40_00)).to_string();
+        let currency = if dice.one_in(10) { "EUR" } else { "GBP" };
+        // The first customer buys so much that not all of it is remembered.
+        let account = ["anna", "anna", "anna", "ben", "carla"][dice.below(5)];
+        let mut row = row(&format!("tx-{n}"), account);
+        row["booked_at"] = serde_json::to_value(booked_at).unwrap();
+        row["amount"] = json!({ "minor": minor, "currency": currency });
+        row["direction"] = json!(if dice.one_in(10) { "credit" } else { "debit" });
+        row
+    };
+    (0..count).map(purchase).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn purchases_are_added_up_whatever_was_forgotten_in_between() {
+    let rule = || {
+        terms(|terms| {
+            let most = json!({ "minor": MOST_MINOR, "hours": HOURS });
+            terms["rules"] = json!([{ "code": "too_much", "spent_max": most }]);
+        })
+    };
+    for seed in 0..6 {
+        let world = World::seeded(seed);
+        let mut dice = Dice(seed);
+        let log = SimulatedLog::new();
+        let tiny = || Settings { keys_max: 1, accounts_max: 1, snapshot_every: 7, ..Settings::default() };
+        let mut node = world.start_with(Arc::new(log.reopen()), tiny()).await;
+        node.run(rule()).await;
+        let rows = purchases(&mut dice, 300);
+        let mut waiting = 0;
+        for part in rows.chunks(23) {
+            for answer in node.take(part).await {
+                waiting += usize::from(answer.unwrap().result == RowResult::Deferred);
+            }
+            if dice.one_in(4) {
+                node.stop().await;
+                node = world.start_with(Arc::new(log.reopen()), tiny()).await;
+            }
+        }
+        assert!(waiting > 0);
+        world.clock.set(at("2026-11-23T01:00:00Z"));
+        node.ledger.tick().await.unwrap();
+        let all = rows.len();
+        run_resume(&world, &node, &log, |events| declined(events, &rows).len() == all).await;
+        node.stop().await;
+
+        let events = log.events();
+        let verdicts = declined(&events, &rows);
+        for (n, (said, should)) in verdicts.iter().enumerate() {
+            assert_eq!(said, should, "seed {seed}, decision {n}");
+        }
+        let declined = verdicts.iter().filter(|(said, _)| *said).count();
+        assert!((all / 10..all * 9 / 10).contains(&declined), "{declined} of {all} were declined");
+        sound(&events, &*world.seeds);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_account_s_key_opens_what_was_spent() {
+    let world = World::new();
+    let (node, log) = world.with(terms(|_| {})).await;
+    let credit =
+        with(&with(&row("tx-3", "anna"), "direction", "credit"), "to_account", "GB29NWBK60161331926819");
+    node.take(&[row("tx-1", "anna"), row("tx-2", "ben"), credit]).await;
+    let key = |id: &str| world.keyring.key(&id.parse::<AccountId>().unwrap()).unwrap().amounts();
+    let mut spent = vec![];
+    for stored in log.events() {
+        if let LedgerEvent::Account(AccountEvent::TransactionEvaluated { line, .. }) =
+            decode(&stored).unwrap()
+        {
+            spent.push((stored.stream.id.to_string(), line.spent));
+        }
+    }
+    let [(_, Some(annas)), (_, Some(bens)), (_, None)] = spent.as_slice() else { panic!("{spent:?}") };
+    assert_eq!((key("anna").open(annas), key("ben").open(bens)), (Some(gbp(12_50)), Some(gbp(12_50))));
+    assert_eq!((key("ben").open(annas), key("anna").open(bens)), (None, None));
+    // Two customers who spend the same do not look alike.
+    let texts: BTreeSet<String> = [annas, bens].map(|spent| serde_json::to_string(spent).unwrap()).into();
+    assert_eq!(texts.len(), 2);
+}
