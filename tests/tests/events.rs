@@ -10,7 +10,7 @@ use ledger_core::draw::{Algorithm, Draw};
 use ledger_core::ids::{BeaconSignature, Digest, EntryId, Fingerprint};
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
-use ledger_core::seal::Sealed;
+use ledger_core::seal::{AmountKey, Sealed};
 use ledger_core::time::{Epoch, Timestamp};
 
 fn at(second: i64) -> Timestamp {
@@ -34,7 +34,7 @@ fn line() -> Line {
         details: Some(Sealed::from_text("c2VhbGVk")),
         pending_transaction_id: Some("pending-1".parse().unwrap()),
         merchant: None,
-        spent: None,
+        spent: Some(AmountKey::new(&[1; 32]).seal(gbp(1_250))),
     }
 }
 
@@ -109,7 +109,7 @@ fn account_events_keep_their_json() {
             draws: vec![draw()],
         },
         AccountEvent::TransactionEvaluated {
-            line: Line { details: None, pending_transaction_id: None, ..line() },
+            line: Line { details: None, pending_transaction_id: None, spent: None, ..line() },
             outcome: Outcome::Declined,
             considered: vec![declined],
             draws: vec![],
