@@ -5,11 +5,13 @@
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::{Path, PathBuf};
 
-const CODE: [&str; 12] = [
+const CODE: [&str; 14] = [
     "src/account",
     "src/campaign",
     "src/draw",
     "src/ids.rs",
+    "src/texts.rs",
+    "src/seal/account.rs",
     "src/money.rs",
     "src/time.rs",
     "src/transaction",

@@ -154,8 +154,10 @@ macro_rules! hash_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                $name::from_hex(&text).ok_or_else(|| serde::de::Error::custom(concat!("expected ", $bytes, " bytes in hex")))
+                let read = |text: &str| {
+                    $name::from_hex(text).ok_or(concat!("expected ", $bytes, " bytes in hex"))
+                };
+                crate::texts::read(deserializer, read)
             }
         }
     };

@@ -11,6 +11,8 @@ pub mod money;
 pub mod time;
 pub mod words;
 
+mod texts;
+
 pub mod transaction;
 
 pub mod posting;

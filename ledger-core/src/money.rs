@@ -50,9 +50,9 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let code = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Currency::from_code(&code)
-            .ok_or_else(|| serde::de::Error::custom(format!("unknown currency {code:?}")))
+        crate::texts::read(deserializer, |code| {
+            Currency::from_code(code).ok_or_else(|| format!("unknown currency {code:?}"))
+        })
     }
 }
 

@@ -73,16 +73,12 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let time = DateTime::parse_from_rfc3339(&text);
-        let time = time.map_err(|_| D::Error::custom(NOT_A_TIME))?.to_utc();
-        // In UTC it may lie in a year that RFC 3339 cannot write: what is recorded must be readable for ever.
-        if (0..=9_999).contains(&time.year()) {
-            Ok(time.into())
-        } else {
-            Err(D::Error::custom("must lie in the years 0 to 9999 UTC"))
-        }
+        crate::texts::read(deserializer, |text| {
+            let time = DateTime::parse_from_rfc3339(text).map_err(|_| NOT_A_TIME)?.to_utc();
+            // In UTC it may lie in a year that RFC 3339 cannot write: what is recorded must be readable for ever.
+            let is_writable = (0..=9_999).contains(&time.year());
+            if is_writable { Ok(time.into()) } else { Err("must lie in the years 0 to 9999 UTC") }
+        })
     }
 }
 
@@ -152,8 +148,7 @@ impl std::str::FromStr for Epoch {
 
 impl<'de> Deserialize<'de> for Epoch {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::texts::read(deserializer, str::parse)
     }
 }
 

@@ -132,11 +132,13 @@ impl Serialize for SealedAmount {
 
 impl<'de> Deserialize<'de> for SealedAmount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let bytes = STANDARD_NO_PAD.decode(text.as_bytes()).ok();
-        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-        let expected = || serde::de::Error::custom(format_args!("expected {SEALED_LENGTH} bytes in base64"));
-        bytes.map(SealedAmount).ok_or_else(expected)
+        crate::texts::read(deserializer, |text| {
+            let mut sealed = [0; SEALED_LENGTH];
+            match STANDARD_NO_PAD.decode_slice(text, &mut sealed) {
+                Ok(SEALED_LENGTH) => Ok(SealedAmount(sealed)),
+                _ => Err(format!("expected {SEALED_LENGTH} bytes in base64")),
+            }
+        })
     }
 }
 

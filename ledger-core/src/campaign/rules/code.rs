@@ -99,7 +99,7 @@ impl Serialize for RuleCode {
 
 impl<'de> Deserialize<'de> for RuleCode {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(std::borrow::Cow::<'de, str>::deserialize(deserializer)?.as_ref().into())
+        crate::texts::read(deserializer, |text| Ok::<_, std::convert::Infallible>(text.into()))
     }
 }
 

@@ -140,8 +140,7 @@ impl Serialize for HourRange {
 
 impl<'de> Deserialize<'de> for HourRange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::texts::read(deserializer, str::parse)
     }
 }
 

@@ -49,7 +49,6 @@ impl Serialize for MccRange {
 
 impl<'de> Deserialize<'de> for MccRange {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::texts::read(deserializer, str::parse)
     }
 }
