@@ -70,6 +70,27 @@ pub(crate) fn is_named(findings: &str, check: &str, position: &str) -> bool {
     })
 }
 
+/// Who could write a smaller amount beside the details would let a customer spend more.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_amount_that_is_not_that_of_the_details_is_found() {
+    let home = Home::new();
+    three_days(&home).await;
+    let spent = |event: &StoredEvent| payload(event)["TransactionEvaluated"]["line"]["spent"].clone();
+    let mut position = String::new();
+    tamper(&home, |events| {
+        let of_a_share =
+            |event: &StoredEvent| payload(event)["TransactionEvaluated"]["draws"][0]["tier"] == 2;
+        let at = events.iter().position(of_a_share).unwrap();
+        let stream = events[at].stream.clone();
+        let mut others = events.iter().filter(|e| e.stream == stream).map(&spent);
+        let other = others.find(|other| other.is_string() && *other != spent(&events[at])).unwrap();
+        position = events[at].position.to_string();
+        edit(&mut events[at], |event| event["TransactionEvaluated"]["line"]["spent"] = other);
+    })
+    .await;
+    both_name(&home, "spent", "details", &position);
+}
+
 /// The check that fails, which draw is changed, and how.
 type Case<'a> = (&'a str, &'a dyn Fn(&Value) -> bool, fn(&mut Value));
 

@@ -112,14 +112,20 @@ async fn unrecorded(
     Ok(missing)
 }
 
-/// A line's details; `None` once they are erased, or where the line has none of its own.
+/// A line's details; `None` once they are erased, or where the line has none of its own. The amount that the line keeps
+/// apart from them has to be theirs.
 pub(super) fn details(
     keyring: &Keyring,
     account: &AccountId,
     line: &Line,
 ) -> Result<Option<Details>, SealError> {
-    match &line.details {
-        Some(sealed) => keyring.open_details(account, &line.source, &line.transaction_id, sealed),
-        None => Ok(None),
+    let Some(sealed) = &line.details else { return Ok(None) };
+    let Some(key) = keyring.opening_key(account)? else { return Ok(None) };
+    let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
+    match &line.spent {
+        Some(spent) if key.amounts().open(spent).as_ref() != Some(details.amount.expose()) => {
+            Err(SealError::Damaged)
+        }
+        _ => Ok(Some(details)),
     }
 }
