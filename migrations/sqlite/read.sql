@@ -76,6 +76,7 @@ CREATE TABLE transactions (
     draws                  TEXT,
     removed_at             INTEGER,
     verdict                TEXT    CHECK (verdict IN ('released', 'dismissed')),
+    proposal               TEXT,
     UNIQUE (source, transaction_id)
 ) STRICT;
 

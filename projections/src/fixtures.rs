@@ -94,6 +94,18 @@ pub(crate) fn deferred(id: &str, reason: DeferReason) -> AccountEvent {
     AccountEvent::TransactionDeferred { line: line(id), reason }
 }
 
+/// By one person.
+pub(crate) fn proposed(id: &str, verdict: Verdict) -> AccountEvent {
+    AccountEvent::ReviewProposed {
+        source: source(),
+        transaction_id: tx(id),
+        verdict,
+        reason: "because".into(),
+        by: "anna".into(),
+        proposed_at: at(55),
+    }
+}
+
 /// By two people.
 pub(crate) fn reviewed(id: &str, verdict: Verdict) -> AccountEvent {
     AccountEvent::TransactionReviewed {

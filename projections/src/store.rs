@@ -18,7 +18,7 @@ use crate::connection::{Access, Connection};
 use crate::error::ProjectionError;
 
 pub(crate) const SCHEMA: &str = include_str!("../../migrations/sqlite/read.sql");
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 
 /// Queries that run at once; the next waits.
 const READERS_MAX: usize = 8;

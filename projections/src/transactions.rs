@@ -8,6 +8,7 @@
 //! decided. Details stay sealed and go with an erasure.
 
 use ledger_core::account::event::{Considered, DeferReason, Outcome, Verdict};
+use ledger_core::account::line::Proposal;
 use ledger_core::draw::Draw;
 use ledger_core::ids::{AccountId, Source, TransactionId};
 use ledger_core::log::Position;
@@ -24,7 +25,7 @@ use crate::row;
 
 /// By name: `*` would change under a prepared statement when a migration adds a column.
 const COLUMNS: &str = "position, source, transaction_id, account_id, status, booked_at, recorded_at, details, \
-     pending_transaction_id, outcome, defer_reason, considered, draws, removed_at, verdict";
+     pending_transaction_id, outcome, defer_reason, considered, draws, removed_at, verdict, proposal";
 
 row::words! {
     /// Where a line stands with us.
@@ -75,6 +76,8 @@ pub struct TransactionRow {
     pub removed_at: Option<Timestamp>,
     /// What two people made of it when it was last held.
     pub verdict: Option<Verdict>,
+    /// What one person has proposed, while it is held.
+    pub proposal: Option<Proposal>,
 }
 
 /// The line that goes by this id now, or went by it while pending.
@@ -147,6 +150,7 @@ fn read(row: &Row) -> Result<TransactionRow, ProjectionError> {
         draws: row.json_opt("draws")?.unwrap_or_default(),
         removed_at: row.get("removed_at")?,
         verdict: row.word_opt("verdict")?,
+        proposal: row.json_opt("proposal")?,
     })
 }
 

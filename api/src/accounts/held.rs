@@ -49,7 +49,7 @@ pub fn held_to_json(page: &Page<TransactionRow>) -> Value {
         json!({
             "account_id": row.account_id, "source": row.source, "transaction_id": row.transaction_id,
             "booked_at": row.booked_at, "held_since": row.recorded_at, "position": row.position.to_string(),
-            "decided_before": row.outcome.is_some(),
+            "decided_before": row.outcome.is_some(), "proposal": row.proposal,
         })
     });
     let next = page.rows.last().filter(|_| page.has_more).map(|row| row.position.to_string());

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs_es::Aggregate as _;
 use ledger_core::account::event::{DeferReason, Exclusion, Line, Outcome, Verdict};
-use ledger_core::account::line::Proposal;
 use ledger_core::account::{AccountEvent, RewardAccount};
 use ledger_core::ids::{AccountId, TransactionKey};
 use ledger_core::log::decode::{LedgerEvent, decode};
@@ -154,13 +153,10 @@ impl Shown {
     fn held_to_json(&self, key: TransactionKey, held: &Held) -> Value {
         let Held { line: Line { source, transaction_id, booked_at, .. }, position, since } = held;
         let check = self.account.check_release(source, transaction_id);
-        let proposal = self.account.proposal(key).map(|Proposal { verdict, by, reason, proposed_at }| {
-            json!({ "verdict": verdict, "by": by, "reason": reason, "proposed_at": proposed_at })
-        });
         json!({
             "source": source, "transaction_id": transaction_id, "booked_at": booked_at,
             "position": position.to_string(), "held_since": since, "may_be_released": check.is_ok(),
-            "why_not": check.err().map(|rejection| rejection.to_string()), "proposal": proposal,
+            "why_not": check.err().map(|rejection| rejection.to_string()), "proposal": self.account.proposal(key),
         })
     }
 }

@@ -54,6 +54,12 @@ const MIGRATIONS: &[Migration] = &[
         // A program that does not know reviews can read no account that had one.
         needs: 7,
     },
+    Migration {
+        name: "0008_review_proposals",
+        sql: include_str!("../../../migrations/postgres/0008_review_proposals.sql"),
+        // A program that does not keep proposals would leave gaps in them.
+        needs: 8,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

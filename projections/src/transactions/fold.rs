@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Considered, DeferReason, Line, Outcome, Verdict};
+use ledger_core::account::line::Proposal;
 use ledger_core::draw::Draw;
 use ledger_core::ids::{Source, TransactionId};
 use ledger_core::log::Position;
@@ -45,6 +46,7 @@ type Name<'r> = (&'r Source, Cow<'r, TransactionId>);
 enum Kind {
     Note,
     Defer,
+    Propose,
     Release,
     Dismiss,
     Decide,
@@ -80,6 +82,14 @@ impl<'r> Fold<'r> for Transactions<'r> {
             AccountEvent::TransactionLinked { source, transaction_id, linked_to, .. } => {
                 self.add_alias(source, transaction_id, linked_to);
             }
+            AccountEvent::ReviewProposed { source, transaction_id, verdict, reason, by, proposed_at } => {
+                let (reason, by) = (reason.clone(), by.clone());
+                let proposal = Proposal { verdict: *verdict, by, reason, proposed_at: *proposed_at };
+                let values =
+                    values![source.as_str(), transaction_id.as_str(), serde_json::to_string(&proposal)?];
+                let name = (source, Cow::Borrowed(transaction_id));
+                self.stage(Kind::Propose, [name], values.into(), None);
+            }
             AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. } => {
                 self.review(source, transaction_id, *verdict);
             }
@@ -91,7 +101,6 @@ impl<'r> Fold<'r> for Transactions<'r> {
             | AccountEvent::AccountClosed { .. }
             | AccountEvent::AccountExcluded { .. }
             | AccountEvent::AccountReinstated { .. }
-            | AccountEvent::ReviewProposed { .. }
             | AccountEvent::RewardIssued { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }
@@ -295,19 +304,26 @@ impl Kind {
                      account_id = excluded.account_id, booked_at = excluded.booked_at,
                      recorded_at = excluded.recorded_at, details = excluded.details,
                      pending_transaction_id = excluded.pending_transaction_id,
-                     status = excluded.status, defer_reason = excluded.defer_reason, verdict = NULL
+                     status = excluded.status, defer_reason = excluded.defer_reason, verdict = NULL,
+                     proposal = NULL
                  WHERE transactions.status <> 'booked'"
+            }
+            // Of a line that is held: another verdict takes the place of what was proposed before.
+            Kind::Propose => {
+                "UPDATE transactions SET proposal = ?3
+                 WHERE source = ?1 AND transaction_id = ?2 AND status = 'held'"
             }
             Kind::Release => {
                 "UPDATE transactions SET status = 'deferred', defer_reason = NULL, removed_at = NULL,
-                     verdict = 'released'
+                     verdict = 'released', proposal = NULL
                  WHERE source = ?1 AND transaction_id = ?2 AND outcome IS NULL"
             }
             // As it was before it was held. One that was never decided is not to be, which is a decision.
             Kind::Dismiss => {
                 "UPDATE transactions SET status = CASE WHEN outcome IS NULL THEN 'booked' ELSE 'removed' END,
                      removed_at = CASE WHEN outcome IS NULL THEN NULL ELSE removed_at END,
-                     outcome = coalesce(outcome, 'declined'), defer_reason = NULL, verdict = 'dismissed'
+                     outcome = coalesce(outcome, 'declined'), defer_reason = NULL, verdict = 'dismissed',
+                     proposal = NULL
                  WHERE source = ?1 AND transaction_id = ?2"
             }
             Kind::Decide => {
@@ -319,7 +335,7 @@ impl Kind {
                      recorded_at = excluded.recorded_at, details = excluded.details,
                      pending_transaction_id = excluded.pending_transaction_id,
                      status = excluded.status, outcome = excluded.outcome, considered = excluded.considered,
-                     draws = excluded.draws, defer_reason = NULL, removed_at = NULL
+                     draws = excluded.draws, defer_reason = NULL, removed_at = NULL, proposal = NULL
                  WHERE transactions.outcome IS NULL"
             }
             Kind::GiveWay => {
@@ -333,7 +349,7 @@ impl Kind {
             // A name's own row comes before what it is an alias of. A line may be removed before we ever saw it:
             // there is nothing to show then. One that is held under its own name goes on waiting for people.
             Kind::Remove => {
-                "UPDATE transactions SET status = 'removed', removed_at = ?4, defer_reason = NULL
+                "UPDATE transactions SET status = 'removed', removed_at = ?4, defer_reason = NULL, proposal = NULL
                  WHERE source = ?1 AND account_id = ?3 AND transaction_id = coalesce(
                      (SELECT own.transaction_id FROM transactions own
                       WHERE own.source = ?1 AND own.transaction_id = ?2 AND own.account_id = ?3),

@@ -189,6 +189,7 @@ fn about_a_line() -> impl Strategy<Value = (&'static str, AccountEvent)> {
         4 => id().prop_map(noted),
         2 => id().prop_map(|id| deferred(id, DeferReason::EpochNotOpen)),
         2 => id().prop_map(|id| deferred(id, DeferReason::Held)),
+        2 => id().prop_map(|id| proposed(id, Verdict::Released)),
         2 => id().prop_map(|id| reviewed(id, Verdict::Released)),
         1 => id().prop_map(|id| reviewed(id, Verdict::Dismissed)),
         3 => id().prop_map(lost),

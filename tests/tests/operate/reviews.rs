@@ -72,6 +72,12 @@ fn a_held_line_is_released_by_two_people_and_decided_and_a_drawn_one_is_only_dis
     );
     assert_eq!((&line("t2")["may_be_released"], &line("t2")["proposal"]), (&json!(false), &Value::Null));
     assert!(line("t2")["why_not"].as_str().unwrap().contains("decided before"));
+    // Whoever is second finds it in the list.
+    service.settle(PATIENCE);
+    let held = account(&oskar, &["held"]).expect_code(0).json_lines();
+    let proposed: Vec<_> =
+        held.iter().map(|line| (&line["transaction_id"], &line["proposal"]["by"])).collect();
+    assert_eq!(proposed, [(&json!("t2"), &Value::Null), (&json!("t1"), &json!("operator:olga"))]);
     // Another one agrees, and it is decided.
     assert_eq!(review(&oskar, "release", "t1").expect_code(0).stdout, "cus_1: done\n");
     eventually("the released line is decided", PATIENCE, || {

@@ -43,6 +43,29 @@ fn a_released_line_is_deferred_again_and_decided_in_its_place() {
 }
 
 #[test]
+fn a_held_line_says_what_one_person_has_proposed_until_it_is_held_no_longer() {
+    on_both(|place| {
+        let held = || [removed("t1"), deferred("t1", DeferReason::Held)].into_iter();
+        let after = |events: &[AccountEvent]| {
+            find(&place.after(held().chain(events.iter().cloned())), "t1").unwrap().proposal
+        };
+        let (release, dismiss) = (proposed("t1", Verdict::Released), proposed("t1", Verdict::Dismissed));
+        assert_eq!(after(&[]), None);
+        let proposal = after(std::slice::from_ref(&release)).unwrap();
+        assert_eq!((proposal.verdict, proposal.by.as_str()), (Verdict::Released, "anna"));
+        assert_eq!((proposal.reason.as_str(), proposal.proposed_at), ("because", at(55)));
+        // Another verdict takes its place.
+        let proposal = after(&[release.clone(), dismiss]).unwrap();
+        assert_eq!(proposal.verdict, Verdict::Dismissed);
+        for over in [reviewed("t1", Verdict::Released), reviewed("t1", Verdict::Dismissed), removed("t1")] {
+            assert_eq!(after(&[release.clone(), over]), None);
+        }
+        // Held again, it is proposed again.
+        assert_eq!(after(&[release, removed("t1"), deferred("t1", DeferReason::Held)]), None);
+    });
+}
+
+#[test]
 fn a_dismissed_line_is_removed_as_it_was_or_declined_if_it_was_never_decided() {
     on_both(|place| {
         let dismissed =
