@@ -1,6 +1,6 @@
 """What an account remembers, from events alone, as far as rules ask for it. The bounds are the ledger's own: a rule sees
 what the ledger saw, not more."""
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from datetime import date, timedelta
 
 from clock import micros_of
@@ -19,6 +19,7 @@ class Account:
         self.wins = {}  # by campaign and its local day: how many, and minor units
         self.booked = []  # times, in order
         self.amounts = []  # of the same lines: currency and minor units spent, NOTHING or UNKNOWN
+        self.forgotten = None  # the latest booking time of those that are forgotten
         self.merchants = {}  # a set that keeps its order: the one seen longest ago comes first
 
     def remember(self, kind, fact, details):
@@ -28,22 +29,24 @@ class Account:
             self.excluded = kind == "AccountExcluded"
         elif kind == "PersonalDataErased":
             self.erased, self.merchants = True, {}
+            self.amounts = [NOTHING] * len(self.amounts)
         elif kind == "TransactionEvaluated":
-            self.purchase(fact["line"], details)
+            if not self.erased:
+                self.purchase(fact["line"], details)
             for draw in fact.get("draws", []):
                 if draw.get("amount"):
                     self.win(draw["campaign_id"], draw["day"], draw["amount"]["minor"])
 
     def purchase(self, line, details):
         booked_at = micros_of(line["booked_at"])
-        if len(self.booked) == BOOKED_MAX and self.booked[0] <= booked_at:
+        place = bisect_right(self.booked, booked_at)
+        self.booked.insert(place, booked_at)
+        self.amounts.insert(place, spent(line, details))
+        if len(self.booked) > BOOKED_MAX:
+            self.forgotten = max(self.forgotten or self.booked[0], self.booked[0])
             del self.booked[0], self.amounts[0]
-        if len(self.booked) < BOOKED_MAX:
-            place = bisect_right(self.booked, booked_at)
-            self.booked.insert(place, booked_at)
-            self.amounts.insert(place, spent(line, details))
         merchant = line.get("merchant")
-        if merchant and not self.erased:
+        if merchant:
             if merchant not in self.merchants and len(self.merchants) == MERCHANTS_MAX:
                 del self.merchants[next(iter(self.merchants))]
             self.merchants.pop(merchant, None)
@@ -64,6 +67,14 @@ class Account:
     def transactions(self, after, until):
         """Decided lines booked after `after` and until `until`, the ends of it in microseconds."""
         return bisect_right(self.booked, until) - bisect_right(self.booked, after)
+
+    def later(self, after, before):
+        """Booking times after `after` and before `before`."""
+        return self.booked[bisect_right(self.booked, after) : bisect_left(self.booked, before)]
+
+    def has_forgotten(self, after):
+        """Whether a line that was booked after `after` is not remembered."""
+        return self.forgotten is not None and self.forgotten > after
 
     def spent(self, after, until, currency):
         """What those among them that are purchases in this currency came to; UNKNOWN if one of them is."""

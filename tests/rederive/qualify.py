@@ -8,7 +8,7 @@ asked, how many of them nothing else decided) or on kinds of rules that this fil
 from accounts import Account
 from bundle import transaction_key
 from reviews import Reviews
-from rules import EITHER, Subject, own_checks, rules_of
+from rules import EITHER, Subject, is_purchase, own_checks, rules_of
 
 
 class Qualification:
@@ -21,6 +21,7 @@ class Qualification:
         self.reviews = Reviews(findings)
         self.counts = dict(lines=0, lines_with_details=0, unverifiable=0, rules_unknown=0, waiting=0)
         self.cel_rules = {}
+        self.keeps_amounts = False  # since a release that records what was spent
 
     def review(self, place, event, kind, fact):
         """Before an event of an account is checked: what is held, and a line released before its day was closed, which
@@ -55,8 +56,17 @@ class Qualification:
             self.findings.add(place, "decided_once", "a line not decided before", "decided again")
         self.decided.add(key)
         self.precedence(place, fact["considered"])
+        self.spent(place, fact["line"], details)
         hangs = [self.considered(place, event, fact["line"], one, details) for one in fact["considered"]]
         self.counts["unverifiable"] += any(hangs)
+
+    def spent(self, place, line, details):
+        """A purchase keeps its amount sealed beside its details, and nothing else does: without it, more could be spent than
+        a rule allows. That it is the same amount can be told with the keys alone."""
+        has_amount = "spent" in line
+        self.keeps_amounts = self.keeps_amounts or has_amount
+        if details and self.keeps_amounts:
+            self.findings.compare(place, "spent", is_purchase(details), has_amount)
 
     def precedence(self, place, considered):
         """Asked are all started campaigns by precedence, then by name, under the version in force; but once one that is

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Optional
 
-from accounts import Account
+from accounts import UNKNOWN, Account
 from clock import DAY, HOUR, local, micros_of, utc_day
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -99,6 +99,10 @@ def epoch_check(epoch, subject):
         yield "too_late", EITHER
     else:
         yield "too_late", not (epoch.closed or past_grace)
+
+
+def is_purchase(details):
+    return details["direction"] == "debit" and not details["refund"]
 
 
 def in_currency(subject):
@@ -231,18 +235,32 @@ def account_age(days, _missing):
     return lambda subject: max(0, subject.booked_at - subject.enrolled_at) // DAY >= days
 
 
+def within_hours(subject, hours):
+    """The ends of all such hours in which the line lies: its own booking, and those of lines that were booked later and
+    decided before it. None where one that may lie in them is forgotten: the rule fails."""
+    if subject.account.has_forgotten(subject.booked_at - hours * HOUR):
+        return None
+    return [subject.booked_at, *subject.account.later(subject.booked_at, subject.booked_at + hours * HOUR)]
+
+
 def transactions_max(most, _missing):
-    """This one included, in the hours before and at its booking time."""
+    """This one included, in any hours that it lies in, of those decided before it."""
 
     def verdict(subject):
-        after = subject.booked_at - most["hours"] * HOUR
-        return subject.account.transactions(after, subject.booked_at) + 1 <= most["count"]
+        before = most["hours"] * HOUR
+        keeps = lambda end: subject.account.transactions(end - before, end) + 1 <= most["count"]
+        ends = within_hours(subject, most["hours"])
+        if ends is not None and all(map(keeps, ends)):
+            return True
+        # Earlier releases, which recorded no amounts, looked at the hours up to the booking alone.
+        is_earlier = "spent" not in subject.line
+        return EITHER if is_earlier and keeps(subject.booked_at) else False
 
     return verdict
 
 
 def spent_max(most, _missing):
-    """This one included, in minor units of the campaign's currency; not asked of another."""
+    """The same of purchases, in minor units of the campaign's currency; not asked of another."""
 
     def verdict(subject):
         details = subject.details
@@ -250,12 +268,14 @@ def spent_max(most, _missing):
             return None
         if not in_currency(subject):
             return True
-        after = subject.booked_at - most["hours"] * HOUR
-        before = subject.account.spent(after, subject.booked_at, details["currency"])
-        if before is None:
+        ends = within_hours(subject, most["hours"])
+        if ends is None:
+            return False
+        own, before = details["amount_minor"] if is_purchase(details) else 0, most["hours"] * HOUR
+        others = [subject.account.spent(end - before, end, details["currency"]) for end in ends]
+        if UNKNOWN in others:
             return None
-        is_purchase = details["direction"] == "debit" and not details["refund"]
-        return before + (details["amount_minor"] if is_purchase else 0) <= most["minor"]
+        return max(others) + own <= most["minor"]
 
     return verdict
 

@@ -176,12 +176,13 @@ impl RewardAccount {
     ) -> (AccountEvent, Answer) {
         let mut considered = Vec::with_capacity(offers.len());
         let mut admitting = Vec::with_capacity(1);
+        let opened = self.opened(transaction);
         let mut taken = false;
         for offer in offers {
             if taken && !offer.terms.stackable {
                 continue;
             }
-            let failed = self.failed_rules(now, transaction, offer);
+            let failed = self.failed_rules(now, transaction, &opened, offer);
             if failed.is_empty() {
                 taken |= !offer.terms.stackable;
                 admitting.push(offer);

@@ -10,6 +10,7 @@ mod evaluate;
 pub mod event;
 pub mod explain;
 pub mod line;
+pub mod memory;
 mod review;
 mod reward;
 mod rules;

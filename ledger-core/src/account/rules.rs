@@ -4,7 +4,9 @@ use chrono::NaiveDate;
 use compact_str::CompactString;
 
 use crate::account::command::{EpochOffer, Facts, Offer, PreparedTransaction, Standing};
-use crate::account::state::{Booked, RewardAccount};
+use crate::account::event::Line;
+use crate::account::memory::Opened;
+use crate::account::state::RewardAccount;
 use crate::campaign::rules::{History, MerchantFacts, RuleCode, Subject, Won};
 use crate::campaign::terms::{EligibleFrom, Terms};
 use crate::ids::CampaignId;
@@ -19,6 +21,7 @@ impl RewardAccount {
         &self,
         now: Timestamp,
         transaction: &PreparedTransaction,
+        opened: &Opened<'_>,
         offer: &Offer,
     ) -> Vec<RuleCode> {
         let mut failed = Vec::new();
@@ -42,7 +45,7 @@ impl RewardAccount {
         }
         rule(self.excluded.is_some(), RuleCode::AccountExcluded);
         line_checks(&transaction.facts, terms, &mut rule);
-        self.named_rules(now, transaction, terms, &mut failed);
+        self.named_rules(now, transaction, opened, terms, &mut failed);
         let mut rule = |code: RuleCode| failed.push(code);
         match offer.epoch {
             EpochOffer::Never => rule(RuleCode::NoEpoch),
@@ -58,6 +61,7 @@ impl RewardAccount {
         &self,
         now: Timestamp,
         transaction: &PreparedTransaction,
+        opened: &Opened<'_>,
         terms: &Terms,
         failed: &mut Vec<RuleCode>,
     ) {
@@ -71,7 +75,7 @@ impl RewardAccount {
             is_purchase: facts.is_purchase(),
             in_currency: facts.in_currency_of(terms),
             merchant: facts.merchant(),
-            history: &self.past(&terms.campaign_id, transaction),
+            history: &self.past(&terms.campaign_id, line, opened),
         };
         terms.rules.compiled().check(&subject, failed);
     }
@@ -80,9 +84,15 @@ impl RewardAccount {
     pub(crate) fn past<'a>(
         &'a self,
         campaign_id: &'a CampaignId,
-        transaction: &'a PreparedTransaction,
+        line: &'a Line,
+        opened: &'a Opened<'a>,
     ) -> impl History + 'a {
-        Past { account: self, campaign_id, transaction }
+        Past { account: self, campaign_id, line, opened }
+    }
+
+    /// What this account's purchases cost, for as long as a decision takes.
+    pub(crate) fn opened<'a>(&'a self, transaction: &'a PreparedTransaction) -> Opened<'a> {
+        Opened::new(&self.memory, &transaction.amounts)
     }
 
     pub(crate) fn is_excluded(&self) -> bool {
@@ -125,16 +135,8 @@ fn text(text: Option<&Personal<CompactString>>) -> Option<&str> {
 struct Past<'a> {
     account: &'a RewardAccount,
     campaign_id: &'a CampaignId,
-    transaction: &'a PreparedTransaction,
-}
-
-impl Past<'_> {
-    fn booked(&self, after: Timestamp, until: Timestamp) -> std::collections::vec_deque::Iter<'_, Booked> {
-        let booked = &self.account.booked;
-        let upto = |time: Timestamp| booked.partition_point(|line| line.at <= time);
-        // Nothing is after a time and before it, whatever the clock of a line says.
-        booked.range(upto(after.min(until))..upto(until))
-    }
+    line: &'a Line,
+    opened: &'a Opened<'a>,
 }
 
 impl History for Past<'_> {
@@ -143,19 +145,22 @@ impl History for Past<'_> {
     }
 
     fn transactions(&self, after: Timestamp, until: Timestamp) -> u32 {
-        u32::try_from(self.booked(after, until).len()).unwrap_or(u32::MAX)
+        u32::try_from(self.account.memory.count(after, until)).unwrap_or(u32::MAX)
     }
 
     fn spent(&self, after: Timestamp, until: Timestamp, currency: Currency) -> Option<i64> {
-        let sealed = self.booked(after, until).filter_map(|line| line.spent.as_ref());
-        sealed.map(|sealed| self.transaction.amounts.open(sealed)).try_fold(0_i64, |sum, amount| {
-            let amount = amount?;
-            let counts = amount.currency() == currency;
-            Some(if counts { sum.saturating_add(amount.minor()) } else { sum })
-        })
+        self.opened.spent(after, until, currency)
+    }
+
+    fn later(&self, after: Timestamp, before: Timestamp) -> Vec<Timestamp> {
+        self.account.memory.times(after, before)
+    }
+
+    fn has_forgotten(&self, after: Timestamp) -> bool {
+        self.account.memory.forgotten.is_some_and(|latest| latest > after)
     }
 
     fn knows_merchant(&self) -> bool {
-        self.transaction.line.merchant.is_some_and(|merchant| self.account.merchants.contains(&merchant))
+        self.line.merchant.is_some_and(|merchant| self.account.memory.merchants.contains(&merchant))
     }
 }

@@ -7,13 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::event::{AccountEvent, Exclusion, Line, Verdict};
 use crate::account::line::{Became, Mark, Name, Pending, Proposal, Wait};
+use crate::account::memory::Memory;
 use crate::campaign::rules::Won;
 use crate::draw::Draw;
-use crate::ids::{
-    CampaignId, EntryId, Fingerprint, MerchantTag, PayoutReference, Source, TransactionId, TransactionKey,
-};
+use crate::ids::{CampaignId, EntryId, Fingerprint, PayoutReference, Source, TransactionId, TransactionKey};
 use crate::money::Money;
-use crate::seal::SealedAmount;
 use crate::time::Timestamp;
 
 /// How many pending lines an account remembers. A pending line that is brought again after that is recorded
@@ -22,12 +20,6 @@ pub const PENDING_MAX: usize = 256;
 
 /// Days for which wins are remembered: a month, and any grace after it, after which nothing draws.
 const WIN_DAYS: i64 = 96;
-
-/// How many decided lines an account remembers, those booked last: what a rule can count and add up within some hours.
-pub const BOOKED_MAX: usize = 64;
-
-/// How many merchants an account remembers; the one not seen for longest is forgotten first, and counts as new.
-pub const MERCHANTS_MAX: usize = 256;
 
 /// A reward account. `Default` is an account that has not been opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,18 +43,8 @@ pub struct RewardAccount {
     pub(super) rewards: BTreeMap<EntryId, Reward>,
     /// Wins per campaign and its local day.
     pub(super) wins: BTreeMap<CampaignId, BTreeMap<NaiveDate, Won>>,
-    /// Decided lines in order of their booking times.
-    pub(super) booked: VecDeque<Booked>,
-    /// Merchants of decided purchases, the latest last.
-    pub(super) merchants: VecDeque<MerchantTag>,
-}
-
-/// One decided line, as rules about repetition ask for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Booked {
-    pub(super) at: Timestamp,
-    /// What a purchase cost; `None` for what was none, and in events of earlier releases.
-    pub(super) spent: Option<SealedAmount>,
+    /// Of decided lines.
+    pub(super) memory: Memory,
 }
 
 /// One win and what became of it.
@@ -170,7 +152,9 @@ impl RewardAccount {
                 self.link(&line);
             }
             AccountEvent::TransactionEvaluated { line, draws, .. } => {
-                self.remember_purchase(&line);
+                if !self.erased {
+                    self.memory.remember(&line);
+                }
                 self.decided(&line, draws);
             }
             AccountEvent::TransactionRemoved { source, transaction_id, undecided, .. } => {
@@ -204,8 +188,7 @@ impl RewardAccount {
             AccountEvent::RewardReversed { entry_id, .. } => self.reward(entry_id, |r| r.reversed = true),
             AccountEvent::PersonalDataErased { .. } => {
                 self.erased = true;
-                self.merchants.clear();
-                self.booked.iter_mut().for_each(|line| line.spent = None);
+                self.memory.erase();
             }
             AccountEvent::TransactionLinked { source, transaction_id, linked_to, .. } => {
                 self.linked(
@@ -228,33 +211,6 @@ impl RewardAccount {
                 self.removed.insert(key, Mark::Dismissed);
             }
         }
-    }
-
-    /// What rules about repetition ask for. Both memories are bounded, and come from events alone.
-    fn remember_purchase(&mut self, line: &Line) {
-        let Line { booked_at: at, spent, .. } = *line;
-        if self.booked.len() == BOOKED_MAX && self.booked.front().is_some_and(|first| first.at <= at) {
-            self.booked.pop_front();
-        }
-        // Full of later ones: there is no place for it.
-        if self.booked.len() < BOOKED_MAX {
-            // Most accounts have a line or two: no room for four.
-            if self.booked.len() == self.booked.capacity() {
-                self.booked.reserve_exact(self.booked.len().max(1));
-            }
-            let place = self.booked.partition_point(|booked| booked.at <= at);
-            self.booked.insert(place, Booked { at, spent });
-        }
-        let Some(merchant) = line.merchant.filter(|_| !self.erased) else { return };
-        if self.merchants.back() == Some(&merchant) {
-            return;
-        }
-        if let Some(seen) = self.merchants.iter().position(|known| *known == merchant) {
-            self.merchants.remove(seen);
-        } else if self.merchants.len() == MERCHANTS_MAX {
-            self.merchants.pop_front();
-        }
-        self.merchants.push_back(merchant);
     }
 
     fn decided(&mut self, line: &Line, draws: Vec<Draw>) {

@@ -77,7 +77,7 @@ impl PastLine {
         let key = TransactionKey::of(&line.source, &line.transaction_id);
         let facts = facts(details);
         let amounts = AMOUNTS.clone();
-        line.spent = facts.is_purchase().then(|| amounts.seal(*facts.amount.expose()));
+        line.spent = details.spent(&amounts);
         let account_id = account_id.clone();
         let transaction = PreparedTransaction { account_id, key, status, line, facts, amounts };
         PastLine { transaction, enrolled_at, excluded }

@@ -177,7 +177,7 @@ pub(super) struct Moment {
     merchant: Option<Merchant>,
     /// Lines before it within each of [`WINDOWS`].
     transactions: [(i64, u32); 3],
-    /// What purchases in the line's currency came to within the same.
+    /// What purchases in the line's currency came to within the same, where a rule about wins asks that too.
     spent: [(i64, Option<i64>); 3],
     knows_merchant: bool,
 }
@@ -195,11 +195,15 @@ const WINDOWS: [i64; 3] = [1, 24, 168];
 impl Moment {
     pub(super) fn of(account: &RewardAccount, transaction: &PreparedTransaction, terms: &Terms) -> Moment {
         let PreparedTransaction { line, facts, .. } = transaction;
-        let past = account.past(&terms.campaign_id, transaction);
+        let opened = account.opened(transaction);
+        let past = account.past(&terms.campaign_id, line, &opened);
         let (until, amount) = (line.booked_at, *facts.amount.expose());
         let after = |hours: i64| until.plus_micros(-hours * HOUR_MICROS);
         let transactions = |hours: i64| (hours, past.transactions(after(hours), until));
-        let spent = |hours: i64| (hours, past.spent(after(hours), until, amount.currency()));
+        // Opened for those who ask alone.
+        let asked = terms.rules.compiled().wins_and_spending_matter();
+        let sum = |hours: i64| past.spent(after(hours), until, amount.currency());
+        let spent = |hours: i64| (hours, asked.then(|| sum(hours)).flatten());
         let text = |text: Option<&str>| text.map(CompactString::from);
         Moment {
             booked_at: line.booked_at,
@@ -256,6 +260,15 @@ impl History for Simulated<'_> {
     fn spent(&self, after: Timestamp, until: Timestamp, _: Currency) -> Option<i64> {
         let hours = (until.micros() - after.micros()) / HOUR_MICROS;
         self.moment.spent.iter().find(|(of, _)| *of == hours)?.1
+    }
+
+    /// Asked by rules that do not look at wins alone.
+    fn later(&self, _: Timestamp, _: Timestamp) -> Vec<Timestamp> {
+        vec![]
+    }
+
+    fn has_forgotten(&self, _: Timestamp) -> bool {
+        false
     }
 
     fn knows_merchant(&self) -> bool {

@@ -57,7 +57,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         name: "0008_review_proposals",
         sql: include_str!("../../../migrations/postgres/0008_review_proposals.sql"),
-        // A program that does not keep proposals would leave gaps in them.
+        // A program before it cannot read campaigns with `spent_max`, and would record purchases without what they cost.
         needs: 8,
     },
 ];

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::{AmountKey, SealedAmount};
 use crate::ids::TransactionId;
 use crate::money::{Currency, Money};
 use crate::transaction::{Direction, Mcc, Merchant, Personal, Transaction};
@@ -48,6 +49,12 @@ impl Details {
             merchant: transaction.merchant.clone(),
             refund_of: transaction.refund_of.clone(),
         }
+    }
+
+    /// What a line keeps apart from them: the amount of a purchase, which every debit is but a refund.
+    pub fn spent(&self, key: &AmountKey) -> Option<SealedAmount> {
+        let is_purchase = self.direction == Direction::Debit && self.refund_of.is_none();
+        is_purchase.then(|| key.seal(*self.amount.expose()))
     }
 
     pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {

@@ -204,7 +204,7 @@ impl Intake {
             // So that the account knows the merchant again without the log knowing him, and what was spent without the log
             // telling.
             merchant: merchant_id.map(|id| key.merchant_tag(source, id.expose())),
-            spent: facts.is_purchase().then(|| amounts.seal(*facts.amount.expose())),
+            spent: details.spent(&amounts),
         };
         Ok(Ok(PreparedTransaction {
             account_id: account_id.clone(),

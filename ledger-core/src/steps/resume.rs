@@ -136,13 +136,16 @@ impl Resume {
             match opened {
                 Ok(opened) => {
                     let (details, key) = opened?;
+                    let (mut line, amounts) = (line.clone(), key.amounts());
+                    // A release before this one may have recorded that it waits.
+                    line.spent = line.spent.or_else(|| details.spent(&amounts));
                     return Some(Arc::new(PreparedTransaction {
                         account_id: account_id.clone(),
                         key: TransactionKey::of(&line.source, &line.transaction_id),
                         status: Status::Booked,
-                        line: line.clone(),
+                        line,
                         facts: facts(&details),
-                        amounts: key.amounts(),
+                        amounts,
                     }));
                 }
                 // Keys that are out of reach are no reason to forget a line.

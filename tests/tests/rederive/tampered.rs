@@ -89,6 +89,21 @@ async fn an_amount_that_is_not_that_of_the_details_is_found() {
     })
     .await;
     both_name(&home, "spent", "details", &position);
+
+    // Without any it would count as one of an earlier release.
+    let mut position = String::new();
+    tamper(&home, |events| {
+        let with_amount = |event: &StoredEvent| spent(event).is_string();
+        let at = events.iter().rposition(with_amount).unwrap();
+        position = events[at].position.to_string();
+        edit(&mut events[at], |event| {
+            event["TransactionEvaluated"]["line"].as_object_mut().unwrap().remove("spent");
+        });
+    })
+    .await;
+    let bundle = export(&home, "unspent", &["--disclose"]);
+    let found = rederive(&["check", &bundle]).expect_code(1);
+    assert!(is_named(&found.stdout, "spent", &position), "{}", found.stdout);
 }
 
 /// The check that fails, which draw is changed, and how.

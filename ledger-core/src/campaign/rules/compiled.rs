@@ -157,7 +157,7 @@ impl Check {
             Check::WinsMax(period, most) => subject.won(local, *period).wins < *most,
             Check::WonMax(period, most) => subject.won(local, *period).minor < *most,
             Check::AgeMin(days) => subject.age_days() >= i64::from(*days),
-            Check::TransactionsMax(most) => subject.transactions(most.hours) <= most.count,
+            Check::TransactionsMax(most) => subject.transacts_at_most(*most),
             Check::SpentMax(..) | Check::Cel(_) | Check::Broken => false,
         }
     }

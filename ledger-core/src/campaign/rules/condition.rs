@@ -55,10 +55,11 @@ pub enum Condition {
     WonMinorPerMonth(i64),
     /// Whole days (24 hours) from enrolment to booking.
     AccountAgeDaysMin(u32),
-    /// The most transactions of the customer in the hours before and at the booking time, this one included.
+    /// The most transactions of the customer in any hours that the booking time lies in, this one included, of those
+    /// that were decided before it. It fails where the account has forgotten one of them.
     TransactionsMax(Velocity),
-    /// The most that the customer's purchases in the hours before and at the booking time may come to, this one
-    /// included, in the prize table's currency; those an account remembers. Not asked of another currency.
+    /// The most that the customer's purchases in any such hours may come to, this one included, in the prize table's
+    /// currency. Every debit is one but a refund. Not asked of another currency.
     SpentMax(Spending),
     /// An expression that must be true: CEL over the facts in `campaign.example.yaml`.
     Cel(String),
@@ -88,7 +89,7 @@ pub struct Velocity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spending {
-    /// Minor units, inclusive.
+    /// Minor units, inclusive, from 1 to 10^15.
     pub minor: i64,
     /// From 1 to 168.
     pub hours: u32,

@@ -55,6 +55,10 @@ pub(super) const LOOK_AT_WINS: [&str; 6] = [
     "won_minor_this_month",
 ];
 
+/// The facts about what was spent.
+pub(super) const LOOK_AT_SPENDING: [&str; 3] =
+    ["spent_minor_last_hour", "spent_minor_last_day", "spent_minor_last_week"];
+
 /// CEL's own operators; its macros (`all`, `exists`, `exists_one`, `map`, `filter`, `has`) are never added.
 static ENV: LazyLock<Arc<Env>> =
     LazyLock::new(|| Arc::new(Env::default().with_optional_support(false).with_stdlib()));

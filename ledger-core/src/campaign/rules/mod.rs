@@ -2,8 +2,8 @@
 //! and staff can be told which one it was.
 //!
 //! [`Rules`] holds what the file states and, compiled once per version of the terms, what evaluates it.
-//! [`condition`] lists what can be asked, `subject` of what, [`compiled`] answers it, [`expression`] is CEL, [`validate`] says what
-//! is wrong with a rule and where.
+//! [`condition`] lists what can be asked, [`subject`] of what, [`compiled`] answers it, [`expression`] is CEL,
+//! [`validate`] says what is wrong with a rule and where.
 
 mod alarm;
 mod code;

@@ -67,10 +67,16 @@ impl Rule {
             | Condition::WonMinorPerMonth(most) => format!("{kind} {most} was reached"),
             Condition::AccountAgeDaysMin(days) => format!("booked less than {days} days after enrolment"),
             Condition::TransactionsMax(most) => {
-                format!("more than {} transactions in {} hours", most.count, most.hours)
+                format!(
+                    "more than {} transactions in {} hours, or than are remembered",
+                    most.count, most.hours
+                )
             }
             Condition::SpentMax(most) => {
-                format!("purchases of more than {} in {} hours", most.minor, most.hours)
+                format!(
+                    "purchases of more than {} in {} hours, or more than are remembered",
+                    most.minor, most.hours
+                )
             }
             Condition::Cel(source) => {
                 format!("not true: {}", source.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -3,7 +3,7 @@
 use chrono::{Datelike, NaiveDate, TimeDelta, Timelike};
 use serde::{Deserialize, Serialize};
 
-use super::condition::Spending;
+use super::condition::{Spending, Velocity};
 use crate::money::{Currency, Money};
 use crate::time::{DAY_MICROS, Timestamp};
 use crate::transaction::Mcc;
@@ -15,12 +15,18 @@ pub trait History: Sync {
     /// Wins in the campaign on its local days `first` to `last`.
     fn won(&self, first: NaiveDate, last: NaiveDate) -> Won;
 
-    /// Lines decided before this one that were booked after `after` and until `until`.
+    /// Lines decided before this one that were booked after `after` and until `until`; those of them that are remembered.
     fn transactions(&self, after: Timestamp, until: Timestamp) -> u32;
 
     /// What purchases in `currency` decided before this one came to, in minor units, of those booked after `after` and until
     /// `until`; `None` where an amount cannot be opened.
     fn spent(&self, after: Timestamp, until: Timestamp, currency: Currency) -> Option<i64>;
+
+    /// Booking times after `after` and before `before` of lines decided before this one.
+    fn later(&self, after: Timestamp, before: Timestamp) -> Vec<Timestamp>;
+
+    /// Whether a line that was booked after `after` was decided before this one and is not remembered.
+    fn has_forgotten(&self, after: Timestamp) -> bool;
 
     /// Whether a purchase at this line's merchant has been decided before.
     fn knows_merchant(&self) -> bool;
@@ -53,9 +59,9 @@ pub struct Subject<'a> {
     pub time_zone: chrono_tz::Tz,
     /// The line's amount.
     pub amount: Money,
-    /// Whether it spends money: no credit, no refund.
+    /// Whether that was spent: no credit, no refund.
     pub is_purchase: bool,
-    /// Whether that is in the campaign's currency: bounds in another would compare pounds with yen.
+    /// Whether the amount is in the campaign's currency: bounds in another would compare pounds with yen.
     pub in_currency: bool,
     /// Who was paid.
     pub merchant: Option<MerchantFacts<'a>>,
@@ -110,23 +116,65 @@ impl Subject<'_> {
         (self.booked_at.micros() - self.enrolled_at.micros()).max(0) / DAY_MICROS
     }
 
-    /// This line included.
+    /// In the hours up to its booking, this line included.
     pub(super) fn transactions(&self, hours: u32) -> u32 {
-        let after = self.booked_at.plus_micros(-i64::from(hours) * HOUR_MICROS);
-        self.history.transactions(after, self.booked_at).saturating_add(1)
+        self.transactions_until(self.booked_at, hours)
     }
 
-    /// This line included; `None` where an amount cannot be opened.
+    /// The same of purchases, in the line's currency and minor units; `None` where an amount cannot be opened.
     pub(super) fn spent(&self, hours: u32) -> Option<i64> {
-        let after = self.booked_at.plus_micros(-i64::from(hours) * HOUR_MICROS);
-        let before = self.history.spent(after, self.booked_at, self.amount.currency())?;
-        Some(if self.is_purchase { before.saturating_add(self.amount.minor()) } else { before })
+        self.spent_until(self.booked_at, hours)
+    }
+
+    pub(super) fn transacts_at_most(&self, most: Velocity) -> bool {
+        self.remembers(most.hours)
+            && self.ends(most.hours).all(|end| self.transactions_until(end, most.hours) <= most.count)
     }
 
     /// `None` where an amount cannot be opened.
     pub(super) fn spends_at_most(&self, most: Spending) -> Option<bool> {
-        Some(!self.in_currency || self.spent(most.hours)? <= most.minor)
+        if !self.in_currency {
+            return Some(true);
+        }
+        if !self.remembers(most.hours) {
+            return Some(false);
+        }
+        for end in self.ends(most.hours) {
+            if self.spent_until(end, most.hours)? > most.minor {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
+
+    /// Whether nothing is forgotten that may lie within so many hours together with this line.
+    fn remembers(&self, hours: u32) -> bool {
+        !self.history.has_forgotten(before(self.booked_at, hours))
+    }
+
+    /// When those hours end in which this line lies: at its own booking, and at that of lines booked later that came
+    /// before it. So no hours hold more than a rule allows, in whatever order their lines come.
+    fn ends(&self, hours: u32) -> impl Iterator<Item = Timestamp> {
+        let next = self.booked_at.plus_micros(micros(hours));
+        std::iter::once(self.booked_at).chain(self.history.later(self.booked_at, next))
+    }
+
+    fn transactions_until(&self, end: Timestamp, hours: u32) -> u32 {
+        self.history.transactions(before(end, hours), end).saturating_add(1)
+    }
+
+    fn spent_until(&self, end: Timestamp, hours: u32) -> Option<i64> {
+        let others = self.history.spent(before(end, hours), end, self.amount.currency())?;
+        Some(if self.is_purchase { others.saturating_add(self.amount.minor()) } else { others })
+    }
+}
+
+fn before(time: Timestamp, hours: u32) -> Timestamp {
+    time.plus_micros(-micros(hours))
+}
+
+fn micros(hours: u32) -> i64 {
+    i64::from(hours) * HOUR_MICROS
 }
 
 #[derive(Clone, Copy)]

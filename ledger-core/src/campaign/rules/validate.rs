@@ -9,8 +9,8 @@ use super::compiled::CelFacts;
 use super::expression::{self, Expression};
 use super::subject::{History, MerchantFacts, Subject, Won};
 use super::{Condition, Form, Rule, RuleCode, Rules, ShortRules};
-use crate::account::state::BOOKED_MAX;
-use crate::campaign::terms::TermsError;
+use crate::account::memory::BOOKED_MAX;
+use crate::campaign::terms::{BUDGET_MAX_MINOR, TermsError};
 use crate::ids::check_id;
 use crate::money::{Currency, Money};
 use crate::time::{DAY_MICROS, Timestamp};
@@ -165,7 +165,9 @@ fn condition(condition: &Condition) -> Result<(), Fault> {
         Condition::TransactionsMax(most) if !(1..=VELOCITY_HOURS_MAX).contains(&most.hours) => {
             Err((".hours".into(), format!("must be from 1 to {VELOCITY_HOURS_MAX}")))
         }
-        Condition::SpentMax(most) if most.minor < 1 => Err((".minor".into(), "must be above zero".into())),
+        Condition::SpentMax(most) if !(1..=BUDGET_MAX_MINOR).contains(&most.minor) => {
+            Err((".minor".into(), format!("must be from 1 to {BUDGET_MAX_MINOR}")))
+        }
         Condition::SpentMax(most) if !(1..=VELOCITY_HOURS_MAX).contains(&most.hours) => {
             Err((".hours".into(), format!("must be from 1 to {VELOCITY_HOURS_MAX}")))
         }
@@ -245,6 +247,12 @@ impl History for Sample {
     }
     fn spent(&self, _: Timestamp, _: Timestamp, _: Currency) -> Option<i64> {
         Some(if self.much { 10_000 } else { 0 })
+    }
+    fn later(&self, _: Timestamp, _: Timestamp) -> Vec<Timestamp> {
+        vec![]
+    }
+    fn has_forgotten(&self, _: Timestamp) -> bool {
+        false
     }
     fn knows_merchant(&self) -> bool {
         self.much

@@ -15,6 +15,16 @@ impl CompiledRules {
         self.rules.iter().filter_map(|(_, check)| check.wins_matter_days()).max()
     }
 
+    /// Whether a rule that looks at wins also asks what was spent.
+    pub fn wins_and_spending_matter(&self) -> bool {
+        let both = |check: &Check| {
+            matches!(check, Check::Cel(expression)
+                if check.wins_matter_days().is_some()
+                    && expression::LOOK_AT_SPENDING.iter().any(|name| expression.mentions(name)))
+        };
+        self.rules.iter().any(|(_, check)| both(check))
+    }
+
     /// Of the rules that a line failed, those that look at wins and the others.
     pub fn split_by_wins(&self, failed: Vec<RuleCode>) -> (Vec<RuleCode>, Vec<RuleCode>) {
         let (mut about_wins, mut others) = (vec![], vec![]);

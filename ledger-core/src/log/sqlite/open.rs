@@ -8,12 +8,13 @@ use super::{SqliteOptions, store};
 use crate::log::LogError;
 
 /// Version 1 of the schema, and what each later one adds. Each sets `user_version`, the first `application_id`.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("../../../../migrations/sqlite/log.sql"),
     include_str!("../../../../migrations/sqlite/log.2.sql"),
+    include_str!("../../../../migrations/sqlite/log.3.sql"),
 ];
 /// The newest schema this program knows.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// `RWLG` in `PRAGMA application_id`.
 const APPLICATION_ID: i64 = 0x5257_4c47;
 /// Each page a batch touches costs two system calls, so SQLite's own 4096 is slower; far larger ones write too

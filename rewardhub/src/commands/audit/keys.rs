@@ -122,10 +122,8 @@ pub(super) fn details(
     let Some(sealed) = &line.details else { return Ok(None) };
     let Some(key) = keyring.opening_key(account)? else { return Ok(None) };
     let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
-    match &line.spent {
-        Some(spent) if key.amounts().open(spent).as_ref() != Some(details.amount.expose()) => {
-            Err(SealError::Damaged)
-        }
-        _ => Ok(Some(details)),
+    if line.spent.is_some() && line.spent != details.spent(&key.amounts()) {
+        return Err(SealError::Damaged);
     }
+    Ok(Some(details))
 }

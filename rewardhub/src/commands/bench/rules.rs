@@ -138,6 +138,14 @@ impl History for Past {
         opened.map(|amount| Some(amount?.minor())).sum()
     }
 
+    fn later(&self, _: Timestamp, _: Timestamp) -> Vec<Timestamp> {
+        vec![]
+    }
+
+    fn has_forgotten(&self, _: Timestamp) -> bool {
+        false
+    }
+
     fn knows_merchant(&self) -> bool {
         false
     }

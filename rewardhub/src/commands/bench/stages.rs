@@ -43,9 +43,8 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
     let sealed = stages.time("seal", || {
         let seal = |t: &Transaction| {
             let key = keyring.key(&t.account_id)?;
-            let details = key.seal_details(&t.source, &t.transaction_id, &Details::of(t))?;
-            let amounts = key.amounts();
-            Ok((details, amounts.seal(*t.amount.expose()), amounts))
+            let (details, amounts) = (Details::of(t), key.amounts());
+            Ok((key.seal_details(&t.source, &t.transaction_id, &details)?, details.spent(&amounts), amounts))
         };
         parsed.iter().map(seal).collect::<Result<Vec<_>, SealError>>()
     })?;
@@ -64,7 +63,7 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
             details: Some(details),
             pending_transaction_id: None,
             merchant: None,
-            spent: Some(spent),
+            spent,
         };
         prepared.push(Arc::new(PreparedTransaction {
             account_id: transaction.account_id.clone(),

@@ -21,6 +21,12 @@ impl History for Nothing {
     fn spent(&self, _: Timestamp, _: Timestamp, _: Currency) -> Option<i64> {
         Some(0)
     }
+    fn later(&self, _: Timestamp, _: Timestamp) -> Vec<Timestamp> {
+        vec![]
+    }
+    fn has_forgotten(&self, _: Timestamp) -> bool {
+        false
+    }
     fn knows_merchant(&self) -> bool {
         false
     }
