@@ -3,7 +3,8 @@ that qualifies is without its draw.
 
 What cannot be told is counted, never passed over in silence: `lines - lines_with_details` lines have their amounts and
 merchants unseen; `unverifiable` lines hang on nothing but expressions (`cel`, by code in `cel_rules`: how many lines were
-asked, how many of them nothing else decided) or on kinds of rules that this file does not know (`rules_unknown`).
+asked, how many of them nothing else decided) or on kinds of rules that this file does not know (`rules_unknown`);
+`lines_without_amount` purchases are of releases that did not record what was spent, if the log says the truth.
 """
 from accounts import Account
 from bundle import transaction_key
@@ -19,7 +20,9 @@ class Qualification:
         self.decided = set()  # keys of lines
         self.waiting = {}  # of lines that wait for their epoch: account and day
         self.reviews = Reviews(findings)
-        self.counts = dict(lines=0, lines_with_details=0, unverifiable=0, rules_unknown=0, waiting=0)
+        self.counts = dict(
+            lines=0, lines_with_details=0, lines_without_amount=0, unverifiable=0, rules_unknown=0, waiting=0
+        )
         self.cel_rules = {}
         self.keeps_amounts = False  # since a release that records what was spent
 
@@ -67,6 +70,8 @@ class Qualification:
         self.keeps_amounts = self.keeps_amounts or has_amount
         if details and self.keeps_amounts:
             self.findings.compare(place, "spent", is_purchase(details), has_amount)
+        elif details:
+            self.counts["lines_without_amount"] += is_purchase(details)
 
     def precedence(self, place, considered):
         """Asked are all started campaigns by precedence, then by name, under the version in force; but once one that is
