@@ -77,11 +77,10 @@ class Account:
         return self.forgotten is not None and self.forgotten > after
 
     def spent(self, after, until, currency):
-        """What those among them that are purchases in this currency came to; UNKNOWN if one of them is."""
+        """What those among them that are purchases in this currency came to as far as it is known, and whether that is all."""
         amounts = self.amounts[bisect_right(self.booked, after) : bisect_right(self.booked, until)]
-        if UNKNOWN in amounts:
-            return UNKNOWN
-        return sum(minor for of, minor in amounts if of == currency)
+        known = [amount for amount in amounts if amount is not UNKNOWN]
+        return sum(minor for of, minor in known if of == currency), len(known) == len(amounts)
 
 
 def spent(line, details):

@@ -59,9 +59,9 @@ class Qualification:
             self.findings.add(place, "decided_once", "a line not decided before", "decided again")
         self.decided.add(key)
         self.precedence(place, fact["considered"])
-        self.spent(place, fact["line"], details)
         hangs = [self.considered(place, event, fact["line"], one, details) for one in fact["considered"]]
         self.counts["unverifiable"] += any(hangs)
+        self.spent(place, fact["line"], details)
 
     def spent(self, place, line, details):
         """A purchase keeps its amount sealed beside its details, and nothing else does: without it, more could be spent than
@@ -93,18 +93,23 @@ class Qualification:
         campaign = self.campaigns[considered["campaign_id"]]
         terms = campaign.terms[considered["campaign_version"]]
         account = self.accounts.get(event["aggregate_id"]) or Account()
-        subject = Subject(line, account, event["recorded_at"], terms, details)
+        rules = self.rules_of(considered["campaign_id"], considered["campaign_version"], terms)
+        # Such rules came with the release that records amounts.
+        self.keeps_amounts = self.keeps_amounts or any(rule.kind == "spent_max" for rule in rules)
+        subject = Subject(line, account, event["recorded_at"], terms, details, is_earlier=not self.keeps_amounts)
         verdicts = dict(own_checks(subject, campaign))
         opaque = set()  # codes of rules that nobody can tell here, whatever is disclosed
-        for rule in self.rules_of(considered["campaign_id"], considered["campaign_version"], terms):
+        silent = set()  # codes of rules that may have given no answer, which is said besides
+        for rule in rules:
             verdicts[rule.code] = rule.verdict(subject)
             if not rule.is_known:
                 opaque.add(rule.code)
                 self.counts["rules_unknown"] += rule.kind != "cel"
+            if not rule.is_known or rule.kind == "spent_max" and verdicts[rule.code] is None:
+                silent.add(rule.code)
 
         found = set(considered.get("failed", []))
-        if found & opaque:
-            # An expression that could not be evaluated says so besides.
+        if found & silent:
             verdicts["rule_error"] = EITHER
         fails = {code for code, passes in verdicts.items() if passes is False}
         open_codes = {code for code, passes in verdicts.items() if passes is None or passes == EITHER}
@@ -113,8 +118,8 @@ class Qualification:
             where = f"{place}, campaign {considered['campaign_id']}"
             self.findings.add(where, "failed rules", sorted(expected), sorted(found))
 
-        halted = {code for code, passes in verdicts.items() if passes == EITHER} - {"rule_error"}
-        hangs = bool(opaque) and not fails and not found & halted
+        either = {code for code, passes in verdicts.items() if passes == EITHER} - {"rule_error"}
+        hangs = bool(opaque) and not fails and not found & either
         for code in opaque:
             name = f"{considered['campaign_id']}.{code}"
             counts = self.cel_rules.setdefault(name, dict(asked=0, declined=0, declined_alone=0))

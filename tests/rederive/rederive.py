@@ -58,6 +58,8 @@ class Check:
             details, state = self.details.of(event["position"])
             if state == "damaged":
                 self.findings.add(place, "details", "what opens under its account's key", state)
+            elif state == "other_amount":
+                self.findings.add(place, "spent", "the amount of the details", "another")
             # One does not wait for the other: draws hold or not, whether or not the line should have been drawn.
             guard(place, "draws", self.draws.decision, place, event, fact, details)
             guard(place, "qualification", self.qualification.decision, place, event, fact, details)

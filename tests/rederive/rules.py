@@ -1,17 +1,17 @@
 """What every campaign asks of a line, and what its own rules do: each a code and a verdict.
 
-A verdict is True (the line passes), False (it fails), or None: it cannot be told here, since the line's details are not
-disclosed or were erased, or since the rule is an expression (`cel`), which this file does not evaluate.
+A verdict is True (the line passes), False (it fails), EITHER (the code is recorded or not, according to which release
+decided the line), or None: it cannot be told here, since details are not disclosed, were erased or do not open, or since
+the rule is an expression (`cel`), which this file does not evaluate.
 """
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Optional
 
-from accounts import UNKNOWN, Account
+from accounts import Account
 from clock import DAY, HOUR, local, micros_of, utc_day
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-# The code is recorded or not, according to when the ledger was written and decided the line; see `epoch_check`.
 EITHER = "either"
 
 # The short form of the first campaigns: the code each rule has always had, in the order of its rules.
@@ -35,6 +35,7 @@ class Subject:
     recorded_at: int
     terms: dict
     details: Optional[dict]
+    is_earlier: bool  # of a release that recorded no amounts
 
     def __post_init__(self):
         self.won_in = {}
@@ -252,30 +253,29 @@ def transactions_max(most, _missing):
         ends = within_hours(subject, most["hours"])
         if ends is not None and all(map(keeps, ends)):
             return True
-        # Earlier releases, which recorded no amounts, looked at the hours up to the booking alone.
-        is_earlier = "spent" not in subject.line
-        return EITHER if is_earlier and keeps(subject.booked_at) else False
+        # Earlier releases looked at the hours up to the booking alone.
+        return EITHER if subject.is_earlier and keeps(subject.booked_at) else False
 
     return verdict
 
 
 def spent_max(most, _missing):
-    """The same of purchases, in minor units of the campaign's currency; not asked of another."""
+    """The same of purchases, in minor units of the campaign's currency; not asked of another, nor of what spends nothing."""
 
     def verdict(subject):
         details = subject.details
         if details is None:
             return None
-        if not in_currency(subject):
+        if not in_currency(subject) or not is_purchase(details):
             return True
         ends = within_hours(subject, most["hours"])
         if ends is None:
             return False
-        own, before = details["amount_minor"] if is_purchase(details) else 0, most["hours"] * HOUR
+        before = most["hours"] * HOUR
         others = [subject.account.spent(end - before, end, details["currency"]) for end in ends]
-        if UNKNOWN in others:
-            return None
-        return max(others) + own <= most["minor"]
+        if max(known for known, _ in others) + details["amount_minor"] > most["minor"]:
+            return False
+        return True if all(is_all for _, is_all in others) else None
 
     return verdict
 

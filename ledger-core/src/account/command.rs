@@ -64,7 +64,7 @@ pub struct Facts {
 impl Facts {
     /// Whether money was spent.
     pub(crate) fn is_purchase(&self) -> bool {
-        self.direction == Direction::Debit && !self.refund
+        self.direction.is_purchase(self.refund)
     }
 }
 

@@ -15,9 +15,10 @@ use std::io::{self, Write};
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
+use crate::account::event::Line;
+use crate::audit::draws::OpenedLine;
 use crate::ids::{CampaignId, Digest, TransactionKey};
 use crate::log::StoredEvent;
-use crate::seal::Details;
 use crate::time::Epoch;
 use crate::transaction::Direction;
 
@@ -65,7 +66,8 @@ impl<'e> EventLine<'e> {
 #[derive(Serialize)]
 pub struct DetailsLine<'d> {
     position: u64,
-    /// `disclosed`, `erased` with the account's key, or `damaged`: it does not open, which is the auditor's finding.
+    /// `disclosed`, `other_amount` where the line keeps another than that of the details, `erased` with the account's key,
+    /// or `damaged`: it does not open. What is not as it should be is the auditor's finding.
     state: &'static str,
     details: Option<Disclosed<'d>>,
 }
@@ -93,9 +95,13 @@ impl<'d> DetailsLine<'d> {
     }
 
     /// Of the line decided at this event.
-    pub fn of(stored: &StoredEvent, details: Option<&'d Details>) -> DetailsLine<'d> {
-        let state = if details.is_some() { "disclosed" } else { "erased" };
-        let details = details.map(|details| Disclosed {
+    pub fn of(stored: &StoredEvent, line: &Line, opened: Option<&'d OpenedLine>) -> DetailsLine<'d> {
+        let state = match opened {
+            None => "erased",
+            Some(opened) if line.spent.is_some() && line.spent != opened.spent => "other_amount",
+            Some(_) => "disclosed",
+        };
+        let details = opened.map(|OpenedLine { details, .. }| Disclosed {
             amount_minor: details.amount.expose().minor(),
             currency: details.amount.expose().currency().code(),
             direction: details.direction,

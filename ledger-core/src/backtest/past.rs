@@ -28,6 +28,7 @@ impl PastLine {
     /// One that was read from a file. Nothing of it leaves the process, so nothing is sealed or keyed.
     pub fn read(transaction: &Transaction) -> PastLine {
         let Transaction { account_id, source, transaction_id, .. } = transaction;
+        let is_purchase = transaction.direction.is_purchase(transaction.refund_of.is_some());
         let merchant_id = transaction.merchant.as_ref().and_then(|merchant| merchant.id.as_ref());
         // Tells merchants and terms apart within this process.
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
@@ -49,7 +50,7 @@ impl PastLine {
             fingerprint: Fingerprint(fingerprint),
             details: None,
             pending_transaction_id: transaction.pending_transaction_id.clone(),
-            merchant: merchant_id.map(|id| tag(id.expose())),
+            merchant: merchant_id.filter(|_| is_purchase).map(|id| tag(id.expose())),
             spent: None,
         };
         PastLine::of(account_id, transaction.status, line, &Details::of(transaction), None, false)

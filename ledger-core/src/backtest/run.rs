@@ -11,7 +11,7 @@ use crate::campaign::rules::{History, MerchantFacts, Subject, Won};
 use crate::campaign::terms::Terms;
 use crate::draw::ODDS_WHOLE_PPB;
 use crate::money::{Currency, Money};
-use crate::time::Timestamp;
+use crate::time::{HOUR_MICROS, Timestamp};
 use crate::transaction::Mcc;
 
 use super::plan::{Entry, Plan};
@@ -188,7 +188,6 @@ struct Merchant {
     country: Option<CompactString>,
 }
 
-const HOUR_MICROS: i64 = 3_600_000_000;
 /// The windows that expressions know, in hours.
 const WINDOWS: [i64; 3] = [1, 24, 168];
 

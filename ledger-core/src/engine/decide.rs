@@ -116,9 +116,9 @@ impl Writer {
             (known, pending_known, owner, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
         };
         self.record_openings().await?;
-        // What another than its owner brings is sealed under another key.
+        // What another than its owner brings is sealed, and its merchant hashed, under another key.
         let transaction =
-            if owner == row.account_id { Arc::clone(row) } else { Arc::new(without_details(row)) };
+            if owner == row.account_id { Arc::clone(row) } else { Arc::new(without_what_is_sealed(row)) };
         let key = (known.is_none() && row.status != Status::Pending).then_some(row.key);
         let open_unknown = self.settings.open_enrolment;
         let evaluate =
@@ -263,7 +263,7 @@ fn bug(what: &'static str, rejection: &CampaignRejection) -> Failed {
     Failed::Unavailable
 }
 
-fn without_details(row: &PreparedTransaction) -> PreparedTransaction {
+fn without_what_is_sealed(row: &PreparedTransaction) -> PreparedTransaction {
     let mut row = row.clone();
     row.line.details = None;
     row.line.merchant = None;

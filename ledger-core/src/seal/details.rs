@@ -53,7 +53,7 @@ impl Details {
 
     /// What a line keeps apart from them: the amount of a purchase, which every debit is but a refund.
     pub fn spent(&self, key: &AmountKey) -> Option<SealedAmount> {
-        let is_purchase = self.direction == Direction::Debit && self.refund_of.is_none();
+        let is_purchase = self.direction.is_purchase(self.refund_of.is_some());
         is_purchase.then(|| key.seal(*self.amount.expose()))
     }
 

@@ -137,8 +137,8 @@ impl Resume {
                 Ok(opened) => {
                     let (details, key) = opened?;
                     let (mut line, amounts) = (line.clone(), key.amounts());
-                    // A release before this one may have recorded that it waits.
-                    line.spent = line.spent.or_else(|| details.spent(&amounts));
+                    // A release that recorded no amounts may have recorded that it waits.
+                    line.spent = details.spent(&amounts);
                     return Some(Arc::new(PreparedTransaction {
                         account_id: account_id.clone(),
                         key: TransactionKey::of(&line.source, &line.transaction_id),

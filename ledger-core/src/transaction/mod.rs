@@ -59,6 +59,13 @@ pub enum Direction {
     Credit,
 }
 
+impl Direction {
+    /// Whether a line of this direction spends money: every debit does but a refund.
+    pub fn is_purchase(self, is_refund: bool) -> bool {
+        self == Direction::Debit && !is_refund
+    }
+}
+
 /// An ISO 18245 merchant category code: four digits, zeros kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mcc(u16);

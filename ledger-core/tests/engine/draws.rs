@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
-use ledger_core::audit::draws::{DrawAudit, Finding, OpenDetails, Report, Seeds};
+use ledger_core::audit::draws::{DrawAudit, Finding, OpenDetails, OpenedLine, Report, Seeds};
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::draw::{Draw, PrizeTable};
 use ledger_core::ids::AccountId;
@@ -56,10 +56,7 @@ impl History {
         if open_seeds {
             seeds.open(&*self.world.seeds).unwrap();
         }
-        let open = |account: &AccountId, line: &Line| {
-            let sealed = line.details.as_ref().unwrap();
-            self.world.keyring.open_details(account, &line.source, &line.transaction_id, sealed)
-        };
+        let open = |account: &AccountId, line: &Line| OpenedLine::open(&self.world.keyring, account, line);
         let mut audit = DrawAudit::new(seeds, disclose.then_some(&open as &OpenDetails<'_>));
         for stored in events {
             audit.take(stored);

@@ -68,7 +68,7 @@ fn decided(events: &[StoredEvent], rows: &[Value]) -> Vec<Decided> {
             remembered.iter().filter(|line| line.is_within(end)).map(|line| line.minor).sum::<i64>()
         };
         let is_too_much = std::iter::once(booked_at).chain(later).any(|end| sum(end) + minor > MOST_MINOR);
-        let should = is_pounds && (has_forgotten || is_too_much);
+        let should = minor > 0 && (has_forgotten || is_too_much);
         let said = considered[0].failed.iter().any(|code| code.as_str() == "too_much");
         all.push(Decided { account, booked_at, minor, said, should });
     }
@@ -165,4 +165,21 @@ async fn only_the_account_s_key_opens_what_was_spent() {
     // Two customers who spend the same do not look alike.
     let texts: BTreeSet<String> = [annas, bens].map(|spent| serde_json::to_string(spent).unwrap()).into();
     assert_eq!(texts.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_holder_brings_keeps_nothing_that_is_sealed_under_his_key() {
+    let world = World::new();
+    let (node, log) = world.with(terms(|_| {})).await;
+    let line = row("tx-1", "anna");
+    node.one(&line).await.unwrap();
+    node.one(&with(&line, "status", "removed")).await.unwrap();
+    let held = node.one(&with(&line, "account_id", "ben")).await.unwrap();
+    assert_eq!(held.result, RowResult::Held);
+    let last = log.events().pop().unwrap();
+    let LedgerEvent::Account(AccountEvent::TransactionDeferred { line, .. }) = decode(&last).unwrap() else {
+        panic!("{last:?}")
+    };
+    assert_eq!(&*last.stream.id, "anna");
+    assert_eq!((line.details, line.merchant, line.spent), (None, None, None));
 }

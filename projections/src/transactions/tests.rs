@@ -190,6 +190,7 @@ fn about_a_line() -> impl Strategy<Value = (&'static str, AccountEvent)> {
         2 => id().prop_map(|id| deferred(id, DeferReason::EpochNotOpen)),
         2 => id().prop_map(|id| deferred(id, DeferReason::Held)),
         2 => id().prop_map(|id| proposed(id, Verdict::Released)),
+        2 => id().prop_map(|id| proposed(id, Verdict::Dismissed)),
         2 => id().prop_map(|id| reviewed(id, Verdict::Released)),
         1 => id().prop_map(|id| reviewed(id, Verdict::Dismissed)),
         3 => id().prop_map(lost),
@@ -220,6 +221,7 @@ fn consistent(history: Vec<(&'static str, AccountEvent)>) -> Arc<TestLog> {
                 }
                 !decided.contains(&line.transaction_id)
             }
+            AccountEvent::ReviewProposed { transaction_id, .. } => held.contains(transaction_id),
             AccountEvent::TransactionReviewed { transaction_id, verdict, .. } => {
                 let was_held = held.remove(transaction_id) && !decided.contains(transaction_id);
                 if was_held && *verdict == Verdict::Dismissed {

@@ -5,6 +5,7 @@
 
 mod beacon;
 mod histories;
+mod hours;
 mod names;
 mod qualification;
 mod reviews;

@@ -70,40 +70,36 @@ pub(crate) fn is_named(findings: &str, check: &str, position: &str) -> bool {
     })
 }
 
-/// Who could write a smaller amount beside the details would let a customer spend more.
+/// With a smaller amount beside the details, or none, a customer could spend more than a rule allows.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_amount_that_is_not_that_of_the_details_is_found() {
+async fn an_amount_that_is_not_that_of_the_details_is_found_whatever_became_of_the_line() {
     let home = Home::new();
     three_days(&home).await;
     let spent = |event: &StoredEvent| payload(event)["TransactionEvaluated"]["line"]["spent"].clone();
-    let mut position = String::new();
-    tamper(&home, |events| {
-        let of_a_share =
-            |event: &StoredEvent| payload(event)["TransactionEvaluated"]["draws"][0]["tier"] == 2;
-        let at = events.iter().position(of_a_share).unwrap();
-        let stream = events[at].stream.clone();
-        let mut others = events.iter().filter(|e| e.stream == stream).map(&spent);
-        let other = others.find(|other| other.is_string() && *other != spent(&events[at])).unwrap();
-        position = events[at].position.to_string();
-        edit(&mut events[at], |event| event["TransactionEvaluated"]["line"]["spent"] = other);
-    })
-    .await;
-    both_name(&home, "spent", "details", &position);
-
-    // Without any it would count as one of an earlier release.
-    let mut position = String::new();
-    tamper(&home, |events| {
-        let with_amount = |event: &StoredEvent| spent(event).is_string();
-        let at = events.iter().rposition(with_amount).unwrap();
-        position = events[at].position.to_string();
-        edit(&mut events[at], |event| {
-            event["TransactionEvaluated"]["line"].as_object_mut().unwrap().remove("spent");
-        });
-    })
-    .await;
-    let bundle = export(&home, "unspent", &["--disclose"]);
-    let found = rederive(&["check", &bundle]).expect_code(1);
-    assert!(is_named(&found.stdout, "spent", &position), "{}", found.stdout);
+    for (bundle, outcome, is_there) in
+        [("declined", "declined", true), ("lost", "lost", true), ("none", "won", false)]
+    {
+        let mut position = String::new();
+        tamper(&home, |events| {
+            let purchase = |event: &StoredEvent| {
+                payload(event)["TransactionEvaluated"]["outcome"] == outcome && spent(event).is_string()
+            };
+            let at = events.iter().rposition(purchase).unwrap();
+            let stream = events[at].stream.clone();
+            let mut others = events.iter().filter(|e| e.stream == stream).map(spent);
+            let other = others.find(|other| other.is_string() && *other != spent(&events[at])).unwrap();
+            position = events[at].position.to_string();
+            edit(&mut events[at], |event| {
+                let line = event["TransactionEvaluated"]["line"].as_object_mut().unwrap();
+                line.remove("spent");
+                if is_there {
+                    line.insert("spent".into(), other);
+                }
+            });
+        })
+        .await;
+        both_name(&home, bundle, "spent", &position);
+    }
 }
 
 /// The check that fails, which draw is changed, and how.

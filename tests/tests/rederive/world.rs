@@ -59,7 +59,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn open(home: &Home, now: Timestamp, customers: u32, mix: Mix) -> World {
-        std::fs::create_dir(home.data()).unwrap();
+        std::fs::create_dir_all(home.data()).unwrap();
         let provider = FileKeyProvider::open_or_create(&home.data().join("root.key")).unwrap();
         let keyring = Arc::new(Keyring::open(&home.data().join("keys.db"), Arc::new(provider)).unwrap());
         let log: Arc<dyn EventLog> =

@@ -81,8 +81,8 @@ fn only_what_was_spent_in_the_campaign_s_currency_is_added_up() {
     ] {
         let account = given([opened()]).and(evaluate(line.clone(), offer.clone()));
         assert_eq!(failed(&account, spending("b", "10:30:00", 30_00), &offer), [""; 0]);
-        // Nor is such a line itself, however much it is: other checks have declined it.
-        let full = given([opened()]).and(evaluate(spending("a", "09:00:00", 30_00), offer.clone()));
+        // Nor is such a line asked, whatever was spent before it: other checks have declined it.
+        let full = given([opened()]).and(evaluate(spending("a", "09:00:00", 30_01), offer.clone()));
         let mut line = line;
         line.key = key("b");
         line.line.transaction_id = "b".parse().unwrap();

@@ -10,7 +10,7 @@ use super::findings::{Findings, Place};
 use super::funding::Fundings;
 use super::seeds::Seeds;
 use super::versions::Versions;
-use super::{Counts, OpenDetails, Win};
+use super::{Counts, Win};
 use crate::account::command::Standing;
 use crate::campaign::CampaignEvent;
 use crate::draw;
@@ -260,14 +260,9 @@ impl Book {
     }
 
     /// One draw: compared with what the books say, then entered into them.
-    pub(super) fn draw(
-        &mut self,
-        drawn: &Drawn<'_>,
-        details: Option<&OpenDetails<'_>>,
-        findings: &mut Findings,
-    ) {
+    pub(super) fn draw(&mut self, drawn: &Drawn<'_>, amount: Option<Money>, findings: &mut Findings) {
         self.counts.draws += 1;
-        self.check(drawn, details, findings);
+        self.check(drawn, amount, findings);
         let amount_minor = drawn.draw.amount.map_or(0, |amount| i128::from(amount.minor()));
         self.spent_minor += amount_minor;
         let cap_minor = self.cap_minor();

@@ -1,12 +1,10 @@
 //! One draw compared with what draw-1 gives. Each field against what the rest implies, so that a changed one is named
 //! and not its neighbours.
 
-use super::OpenDetails;
 use super::book::Book;
 use super::findings::{Findings, Place};
 use crate::account::event::{Considered, Line, Outcome};
 use crate::draw::{self, Draw, Prize};
-use crate::ids::AccountId;
 use crate::log::StoredEvent;
 use crate::money::Money;
 use crate::time::Epoch;
@@ -61,12 +59,7 @@ impl Drawn<'_> {
 
 impl Book {
     /// Compares one draw with the books before it.
-    pub(super) fn check(
-        &mut self,
-        drawn: &Drawn<'_>,
-        details: Option<&OpenDetails<'_>>,
-        findings: &mut Findings,
-    ) {
+    pub(super) fn check(&mut self, drawn: &Drawn<'_>, amount: Option<Money>, findings: &mut Findings) {
         let (place, draw) = (drawn.place(), drawn.draw);
         self.names(drawn, &place, findings);
         let Some(epoch) = self.epochs.get(&draw.epoch) else {
@@ -93,7 +86,7 @@ impl Book {
             None => Ok(None),
             Some(Prize::Fixed { fixed }) => Ok(Money::new(*fixed, table.currency).ok()),
             Some(share @ Prize::Share { max, .. }) => {
-                if let Some(amount) = disclosed(drawn, details, &place, findings) {
+                if let Some(amount) = amount {
                     self.counts.shares_checked += 1;
                     Ok(Some(share.amount(amount)).filter(|amount| !amount.is_zero()))
                 } else {
@@ -133,24 +126,6 @@ impl Book {
                 let day = line.booked_at.to_utc().with_timezone(&terms.time_zone).date_naive();
                 findings.compare(place, "day", day, draw.day);
             }
-        }
-    }
-}
-
-/// The line's amount, where it is disclosed.
-fn disclosed(
-    drawn: &Drawn<'_>,
-    details: Option<&OpenDetails<'_>>,
-    place: &Place,
-    findings: &mut Findings,
-) -> Option<Money> {
-    let account = AccountId::parse(&drawn.stored.stream.id).ok()?;
-    drawn.line.details.as_ref()?;
-    match details?(&account, drawn.line) {
-        Ok(details) => details.map(|details| *details.amount.expose()),
-        Err(error) => {
-            findings.add(place, "details", "details that open under their account's key", error);
-            None
         }
     }
 }

@@ -28,11 +28,12 @@ use compact_str::CompactString;
 use crate::account::AccountEvent;
 use crate::account::event::Line;
 use crate::campaign::CampaignEvent;
+use crate::campaign::rules::{Condition, Rule};
 use crate::ids::{AccountId, CampaignId, EntryId};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamType};
 use crate::money::Money;
-use crate::seal::{Details, SealError};
+use crate::seal::{Details, Keyring, SealError, SealedAmount};
 use crate::time::Timestamp;
 use asked::Customer;
 use book::Book;
@@ -41,8 +42,33 @@ use findings::{Findings, Place};
 
 const PAGE: usize = 10_000;
 
-/// Opens a line's sealed details for an auditor to whom they are disclosed; `None` once they have been erased.
-pub type OpenDetails<'a> = dyn Fn(&AccountId, &Line) -> Result<Option<Details>, SealError> + Send + Sync + 'a;
+/// Opens a line's sealed details for an auditor to whom they are disclosed; `None` once they have been erased, and where the
+/// line has none of its own.
+pub type OpenDetails<'a> =
+    dyn Fn(&AccountId, &Line) -> Result<Option<OpenedLine>, SealError> + Send + Sync + 'a;
+
+/// What the auditor sees of a line.
+pub struct OpenedLine {
+    /// Its details.
+    pub details: Details,
+    /// What the line has to keep of them besides, where its release did.
+    pub spent: Option<SealedAmount>,
+}
+
+impl OpenedLine {
+    /// Opens a line with the keys; see [`OpenDetails`].
+    pub fn open(
+        keyring: &Keyring,
+        account: &AccountId,
+        line: &Line,
+    ) -> Result<Option<OpenedLine>, SealError> {
+        let Some(sealed) = &line.details else { return Ok(None) };
+        let Some(key) = keyring.opening_key(account)? else { return Ok(None) };
+        let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
+        let spent = details.spent(&key.amounts());
+        Ok(Some(OpenedLine { details, spent }))
+    }
+}
 
 /// All that the log says of draws, derived again.
 pub struct DrawAudit<'a> {
@@ -55,6 +81,8 @@ pub struct DrawAudit<'a> {
     /// Every entry ever drawn: none is drawn twice, in whatever epoch.
     drawn: HashSet<EntryId>,
     wins: HashMap<EntryId, Win>,
+    /// Whether purchases keep their amount by now: lines of earlier releases do not.
+    keeps_amounts: bool,
     /// Draws of campaigns that are not in the log.
     stray_draws: u64,
     events: u64,
@@ -130,6 +158,7 @@ impl<'a> DrawAudit<'a> {
             customers: HashMap::new(),
             drawn: HashSet::new(),
             wins: HashMap::new(),
+            keeps_amounts: false,
             stray_draws: 0,
             events: 0,
             position: Position(0),
@@ -208,6 +237,12 @@ impl<'a> DrawAudit<'a> {
             return; // Replay names a stream that no campaign can have.
         };
         self.order.clear();
+        if let CampaignEvent::CampaignDrafted { terms, .. } | CampaignEvent::CampaignRevised { terms, .. } =
+            event
+        {
+            let is_about_amounts = |rule: &Rule| matches!(rule.condition, Condition::SpentMax(_));
+            self.keeps_amounts |= terms.rules.named().iter().any(is_about_amounts);
+        }
         let book = self.campaigns.entry(id.clone()).or_default();
         book.take(stored, &id, event, &self.seeds, &mut self.findings);
     }
@@ -218,6 +253,7 @@ impl<'a> DrawAudit<'a> {
                 let evaluated = Evaluated { stored, line, considered, draws };
                 evaluated.outcome(*outcome, &mut self.findings);
                 self.asked(&evaluated);
+                let amount = self.disclosed(&evaluated);
                 for draw in draws {
                     let drawn = Drawn { stored, line, draw };
                     let place = drawn.place();
@@ -229,7 +265,7 @@ impl<'a> DrawAudit<'a> {
                     if !self.drawn.insert(draw.entry_id) {
                         self.findings.add(&place, "drawn_once", "an entry not drawn before", "drawn again");
                     }
-                    book.draw(&drawn, self.details, &mut self.findings);
+                    book.draw(&drawn, amount, &mut self.findings);
                     if let Some(amount) = draw.amount {
                         let campaign = draw.campaign_id.clone();
                         let win = Win { campaign, amount, issued: false, credited: false, reversed: false };
@@ -269,6 +305,33 @@ impl<'a> DrawAudit<'a> {
             | AccountEvent::CreditFailed { .. }
             | AccountEvent::PersonalDataErased { .. } => {}
         }
+    }
+
+    /// The line's amount, where it is disclosed. A purchase keeps it sealed besides, and nothing else does: with a smaller
+    /// one, or none, a customer could spend more than a rule allows.
+    fn disclosed(&mut self, evaluated: &Evaluated<'_>) -> Option<Money> {
+        let Evaluated { stored, line, .. } = evaluated;
+        self.keeps_amounts |= line.spent.is_some();
+        let place = Place::of(stored, evaluated.draws.first().map(|draw| draw.entry_id));
+        let OpenedLine { details, spent } =
+            match self.details?(&AccountId::parse(&stored.stream.id).ok()?, line) {
+                Ok(opened) => opened?,
+                Err(error) => {
+                    self.findings.add(
+                        &place,
+                        "details",
+                        "details that open under their account's key",
+                        error,
+                    );
+                    return None;
+                }
+            };
+        if self.keeps_amounts && line.spent != spent {
+            let said = |spent: Option<SealedAmount>| if spent.is_some() { "another" } else { "none" };
+            let expected = if spent.is_some() { "the amount of the details" } else { "none" };
+            self.findings.add(&place, "spent", expected, said(line.spent));
+        }
+        Some(*details.amount.expose())
     }
 
     fn customer(&mut self, stored: &StoredEvent) -> &mut Customer {

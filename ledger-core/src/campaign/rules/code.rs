@@ -47,7 +47,7 @@ pub enum RuleCode {
     NoEpoch,
     /// The epoch was halted.
     EpochHalted,
-    /// An expression could not be evaluated; the rule's own code comes before it.
+    /// A rule gave no answer; its own code comes before it.
     RuleError,
     /// A rule that the campaign's own terms name.
     Named(CompactString),
@@ -212,9 +212,7 @@ impl RuleCode {
             }
             RuleCode::NoEpoch => "booked on a day before the campaign's first scheduled epoch",
             RuleCode::EpochHalted => "the epoch of the booking day is halted",
-            RuleCode::RuleError => {
-                "the expression of the rule before this one failed: see the alarm of that time"
-            }
+            RuleCode::RuleError => "the rule before this one gave no answer: see the alarm of that time",
             RuleCode::Named(_) => "a rule of this campaign's terms; they are not at hand",
         }
     }

@@ -62,8 +62,8 @@ impl CompiledRules {
         CompiledRules { rules, has_expressions }
     }
 
-    /// Adds the code of every rule that the line fails, in order; after an expression that could not be
-    /// evaluated, [`RuleCode::RuleError`].
+    /// Adds the code of every rule that the line fails, in order; after one that gave no answer,
+    /// [`RuleCode::RuleError`].
     pub fn check(&self, subject: &Subject<'_>, failed: &mut Vec<RuleCode>) {
         self.check_those(subject, failed, |_| true);
     }

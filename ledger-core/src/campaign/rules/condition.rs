@@ -59,7 +59,7 @@ pub enum Condition {
     /// that were decided before it. It fails where the account has forgotten one of them.
     TransactionsMax(Velocity),
     /// The most that the customer's purchases in any such hours may come to, this one included, in the prize table's
-    /// currency. Every debit is one but a refund. Not asked of another currency.
+    /// currency. Every debit is one but a refund. Not asked of another currency, nor of what is no purchase.
     SpentMax(Spending),
     /// An expression that must be true: CEL over the facts in `campaign.example.yaml`.
     Cel(String),

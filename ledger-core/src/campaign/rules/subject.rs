@@ -5,10 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{Spending, Velocity};
 use crate::money::{Currency, Money};
-use crate::time::{DAY_MICROS, Timestamp};
+use crate::time::{DAY_MICROS, HOUR_MICROS, Timestamp};
 use crate::transaction::Mcc;
-
-const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// What an account remembers that rules ask for. A port of the campaign, so that it knows no accounts.
 pub trait History: Sync {
@@ -133,7 +131,7 @@ impl Subject<'_> {
 
     /// `None` where an amount cannot be opened.
     pub(super) fn spends_at_most(&self, most: Spending) -> Option<bool> {
-        if !self.in_currency {
+        if !self.in_currency || !self.is_purchase {
             return Some(true);
         }
         if !self.remembers(most.hours) {

@@ -30,7 +30,7 @@ impl CompiledRules {
         let (mut about_wins, mut others) = (vec![], vec![]);
         let mut last_about_wins = false;
         for code in failed {
-            // An expression that could not be evaluated is followed by the word for that.
+            // A rule that gave no answer is followed by the word for that.
             if code != RuleCode::RuleError {
                 let about =
                     |(of, check): &(RuleCode, Check)| *of == code && check.wins_matter_days().is_some();

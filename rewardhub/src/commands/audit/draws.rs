@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ledger_core::account::event::Line;
-use ledger_core::audit::draws::{DrawAudit, OpenDetails};
+use ledger_core::audit::draws::{DrawAudit, OpenDetails, OpenedLine};
 use ledger_core::ids::AccountId;
 use serde_json::json;
 
@@ -18,7 +18,7 @@ pub(super) async fn run(config: &Config, opening: &Opening, disclose: bool) -> a
     let (seeds, _) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;
     let began = Instant::now();
     let open = |account: &AccountId, line: &Line| match &keyring {
-        Some(keyring) => keys::details(keyring, account, line),
+        Some(keyring) => OpenedLine::open(keyring, account, line),
         None => Ok(None),
     };
     let mut audit = DrawAudit::new(seeds, disclose.then_some(&open as &OpenDetails<'_>));

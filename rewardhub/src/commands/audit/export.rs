@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
 use ledger_core::audit::bundle::{DetailsLine, EventLine, FORMAT, Lines, Manifest, SeedLine};
+use ledger_core::audit::draws::OpenedLine;
 use ledger_core::audit::draws::Seeds;
 use ledger_core::ids::{AccountId, CampaignId, Digest};
 use ledger_core::log::decode::{LedgerEvent, decode};
@@ -98,8 +99,8 @@ fn disclose(stored: &StoredEvent, keyring: &Keyring, to: &mut Lines<BufWriter<Fi
         return Ok(());
     }
     let account: AccountId = stored.stream.id.parse()?;
-    match keys::details(keyring, &account, &line) {
-        Ok(details) => to.add(&DetailsLine::of(stored, details.as_ref()))?,
+    match OpenedLine::open(keyring, &account, &line) {
+        Ok(opened) => to.add(&DetailsLine::of(stored, &line, opened.as_ref()))?,
         Err(SealError::Damaged | SealError::UnknownVersion(_) | SealError::NoKey(_)) => {
             to.add(&DetailsLine::damaged(stored))?;
         }

@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use api::campaigns::opening_purpose;
-use ledger_core::account::event::Line;
 use ledger_core::audit::draws::Seeds;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::engine::KeyringSeeds;
-use ledger_core::ids::{AccountId, CampaignId};
+use ledger_core::ids::CampaignId;
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, Position, StreamId};
-use ledger_core::seal::{Details, Keyring, SealError};
+use ledger_core::seal::Keyring;
 use ledger_core::time::Epoch;
 use serde_json::json;
 
@@ -110,20 +109,4 @@ async fn unrecorded(
         }
     }
     Ok(missing)
-}
-
-/// A line's details; `None` once they are erased, or where the line has none of its own. The amount that the line keeps
-/// apart from them has to be theirs.
-pub(super) fn details(
-    keyring: &Keyring,
-    account: &AccountId,
-    line: &Line,
-) -> Result<Option<Details>, SealError> {
-    let Some(sealed) = &line.details else { return Ok(None) };
-    let Some(key) = keyring.opening_key(account)? else { return Ok(None) };
-    let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
-    if line.spent.is_some() && line.spent != details.spent(&key.amounts()) {
-        return Err(SealError::Damaged);
-    }
-    Ok(Some(details))
 }
