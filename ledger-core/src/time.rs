@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Microseconds in a second.
 pub const SECOND_MICROS: i64 = 1_000_000;
-/// An hour.
+/// Microseconds in an hour.
 pub const HOUR_MICROS: i64 = 3_600 * SECOND_MICROS;
 /// Microseconds in a day of 24 hours.
 pub const DAY_MICROS: i64 = 86_400 * SECOND_MICROS;
