@@ -176,9 +176,9 @@ pub(super) struct Moment {
     in_currency: bool,
     merchant: Option<Merchant>,
     /// Lines before it within each of [`WINDOWS`].
-    transactions: [(i64, u32); 3],
+    transactions: [u32; 3],
     /// What purchases in the line's currency came to within the same, where a rule about wins asks that too.
-    spent: [(i64, Option<i64>); 3],
+    spent: [Option<i64>; 3],
     knows_merchant: bool,
 }
 
@@ -198,11 +198,10 @@ impl Moment {
         let past = account.past(&terms.campaign_id, line, &opened);
         let (until, amount) = (line.booked_at, *facts.amount.expose());
         let after = |hours: i64| until.plus_micros(-hours * HOUR_MICROS);
-        let transactions = |hours: i64| (hours, past.transactions(after(hours), until));
         // Opened for those who ask alone.
         let asked = terms.rules.compiled().wins_and_spending_matter();
-        let sum = |hours: i64| past.spent(after(hours), until, amount.currency());
-        let spent = |hours: i64| (hours, asked.then(|| sum(hours)).flatten());
+        let spent =
+            |hours: i64| if asked { past.spent(after(hours), until, amount.currency()) } else { None };
         let text = |text: Option<&str>| text.map(CompactString::from);
         Moment {
             booked_at: line.booked_at,
@@ -215,7 +214,7 @@ impl Moment {
                 mcc: m.mcc,
                 country: text(m.country),
             }),
-            transactions: WINDOWS.map(transactions),
+            transactions: WINDOWS.map(|hours| past.transactions(after(hours), until)),
             spent: WINDOWS.map(spent),
             knows_merchant: past.knows_merchant(),
         }
@@ -252,13 +251,11 @@ impl History for Simulated<'_> {
     }
 
     fn transactions(&self, after: Timestamp, until: Timestamp) -> u32 {
-        let hours = (until.micros() - after.micros()) / HOUR_MICROS;
-        self.moment.transactions.iter().find(|(of, _)| *of == hours).map_or(0, |(_, count)| *count)
+        window(after, until).map_or(0, |window| self.moment.transactions[window])
     }
 
     fn spent(&self, after: Timestamp, until: Timestamp, _: Currency) -> Option<i64> {
-        let hours = (until.micros() - after.micros()) / HOUR_MICROS;
-        self.moment.spent.iter().find(|(of, _)| *of == hours)?.1
+        self.moment.spent[window(after, until)?]
     }
 
     /// Asked by rules that do not look at wins alone.
@@ -273,6 +270,11 @@ impl History for Simulated<'_> {
     fn knows_merchant(&self) -> bool {
         self.moment.knows_merchant
     }
+}
+
+/// Which of [`WINDOWS`] it is.
+fn window(after: Timestamp, until: Timestamp) -> Option<usize> {
+    WINDOWS.iter().position(|hours| until.micros() - after.micros() == hours * HOUR_MICROS)
 }
 
 /// A day of the campaign's calendar, counted from the common era.
