@@ -157,7 +157,6 @@ fn rules_about_wins_are_asked_under_every_seed() {
             { "code": "cautious", "cel": "wins_this_week < 4 || amount_minor < 500 && transactions_last_day < 9" },
             { "code": "hasty", "transactions_max": { "count": 20, "hours": 24 } },
             { "code": "lavish", "spent_max": { "minor": 6_000, "hours": 12 } },
-            { "code": "modest", "cel": "wins_this_week < 5 || spent_minor_last_day < 15000" },
         ]);
     }));
     assert!(run.declined > 100, "{} lines were kept out", run.declined);
@@ -169,6 +168,16 @@ fn an_expression_that_only_winners_meet_is_asked_too() {
         terms["rules"] = json!([{ "code": "again", "cel": "wins_this_month > 0 || amount_minor > 1500" }]);
     });
     agrees(&lucky);
+}
+
+#[test]
+fn an_expression_asks_winners_what_they_spent() {
+    let spent = terms(|terms| {
+        terms["rules"] =
+            json!([{ "code": "again", "cel": "wins_this_week == 0 || spent_minor_last_day > 2500" }]);
+    });
+    let run = agrees(&spent);
+    assert!(run.declined > 100 && run.wins > 200, "{} declined, {} won", run.declined, run.wins);
 }
 
 #[test]
