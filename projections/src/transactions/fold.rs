@@ -85,10 +85,7 @@ impl<'r> Fold<'r> for Transactions<'r> {
             AccountEvent::ReviewProposed { source, transaction_id, verdict, reason, by, proposed_at } => {
                 let (reason, by) = (reason.clone(), by.clone());
                 let proposal = Proposal { verdict: *verdict, by, reason, proposed_at: *proposed_at };
-                let values =
-                    values![source.as_str(), transaction_id.as_str(), serde_json::to_string(&proposal)?];
-                let name = (source, Cow::Borrowed(transaction_id));
-                self.stage(Kind::Propose, [name], values.into(), None);
+                self.propose(source, transaction_id, &proposal)?;
             }
             AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. } => {
                 self.review(source, transaction_id, *verdict);
@@ -157,6 +154,17 @@ impl<'r> Transactions<'r> {
         // Decided at most once, for ever: the last place that would notice.
         let otherwise = THIS.contradiction(record.position, "a line is decided twice");
         self.stage(Kind::Decide, [name], values, Some(otherwise));
+        Ok(())
+    }
+
+    fn propose(
+        &mut self,
+        source: &'r Source,
+        id: &'r TransactionId,
+        proposal: &Proposal,
+    ) -> Result<(), ProjectionError> {
+        let values = values![source.as_str(), id.as_str(), serde_json::to_string(proposal)?];
+        self.stage(Kind::Propose, [(source, Cow::Borrowed(id))], values.into(), None);
         Ok(())
     }
 
