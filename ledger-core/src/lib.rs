@@ -25,6 +25,8 @@ pub mod campaign;
 
 pub mod account;
 
+pub mod system;
+
 pub mod postgres;
 
 pub mod log;

@@ -137,8 +137,8 @@ impl Fold<'_> for Accounts {
     fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
         let event = match &record.event {
             LedgerEvent::Account(event) => event,
-            // No event of a campaign's stream is about one account.
-            LedgerEvent::Campaign(_) => return Ok(()),
+            // No event of another stream is about one account.
+            LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Ok(()),
         };
         let set = |column, at: Option<Timestamp>| set(conn, &record.stream_id, column, at);
         match event {

@@ -163,8 +163,8 @@ impl Fold<'_> for Rewards {
     fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
         let event = match &record.event {
             LedgerEvent::Account(event) => event,
-            // No event of a campaign's stream is about one reward.
-            LedgerEvent::Campaign(_) => return Ok(()),
+            // No event of another stream is about one reward.
+            LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Ok(()),
         };
         let change = |sql, values: &[Value<'_>]| {
             conn.write_one(sql, values, THIS.contradiction(record.position, "no draw won this reward"))

@@ -113,6 +113,7 @@ impl Fold<'_> for TrialBalances {
         let posting = match &record.event {
             LedgerEvent::Account(event) => event.posting(),
             LedgerEvent::Campaign(event) => event.posting(),
+            LedgerEvent::System(_) => None,
         };
         let entries = posting.map_or(&[][..], |posting| posting.entries());
         (0_u32..)

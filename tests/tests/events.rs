@@ -11,6 +11,7 @@ use ledger_core::ids::{BeaconSignature, Digest, EntryId, Fingerprint};
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
 use ledger_core::seal::{AmountKey, Sealed};
+use ledger_core::system::{ParkedAction, SystemEvent};
 use ledger_core::time::{Epoch, Timestamp};
 
 fn at(second: i64) -> Timestamp {
@@ -262,6 +263,49 @@ fn campaign_events_keep_their_json() {
         CampaignEvent::EpochRevealed { epoch, seed: Digest([5; 32]), version: 1 },
     ];
     insta::assert_json_snapshot!(events);
+}
+
+#[test]
+fn system_events_keep_their_json() {
+    let (item, step) = ("credit:0:7:ab".to_owned(), "credit".to_owned());
+    let events = vec![
+        SystemEvent::ParkedItemProposed {
+            item: item.clone(),
+            step: step.clone(),
+            action: ParkedAction::Drop,
+            attempt: Some(1),
+            reason: "the customer has left".into(),
+            by: by(),
+        },
+        SystemEvent::ParkedItemResolved {
+            item: item.clone(),
+            step: step.clone(),
+            action: ParkedAction::Drop,
+            attempt: Some(1),
+            reason: "so he has".into(),
+            by: "operator:bob".into(),
+            proposed_by: Some(by()),
+        },
+        SystemEvent::ParkedItemResolved {
+            item,
+            step,
+            action: ParkedAction::Retry,
+            attempt: None,
+            reason: "the rail is well again".into(),
+            by: by(),
+            proposed_by: None,
+        },
+        SystemEvent::LogRestored {
+            reason: "disk lost".into(),
+            by: by(),
+            from_position: Some(9),
+            head: Some(Digest([8; 32])),
+        },
+        SystemEvent::ClockAccepted { reason: "daylight".into(), by: by(), clock_at: Some(at(0)) },
+    ];
+    insta::assert_json_snapshot!(events);
+    let json = r#"[{"LogRestored":{"reason":"r","by":"p"}},{"ClockAccepted":{"reason":"r","by":"p"}}]"#;
+    assert_eq!(serde_json::from_str::<Vec<SystemEvent>>(json).unwrap().len(), 2);
 }
 
 fn by() -> String {

@@ -169,5 +169,6 @@ impl Writer {
         let mut core = self.shared.lock();
         core.accounts.clear();
         core.known.clear();
+        core.system = None;
     }
 }

@@ -15,6 +15,7 @@ use crate::audit::chain;
 use crate::campaign::{Campaign, CampaignEvent};
 use crate::ids::{CampaignId, Digest, TransactionKey};
 use crate::log::{Batch, Head, Position, StoredEvent, StreamId, StreamType};
+use crate::system::{System, SystemEvent};
 use crate::time::{Epoch, Timestamp};
 
 /// One aggregate in memory.
@@ -136,6 +137,8 @@ impl Staging {
 pub(super) struct Core {
     pub(super) accounts: LruCache<CompactString, Slot<RewardAccount>>,
     pub(super) campaigns: BTreeMap<CompactString, Slot<Campaign>>,
+    /// The ledger as a whole; `None` until somebody does something to it.
+    pub(super) system: Option<Slot<System>>,
     pub(super) known: LruCache<TransactionKey, Known>,
     pub(super) staging: Staging,
     /// What the batch being written has touched.
@@ -150,6 +153,7 @@ impl Core {
         Core {
             accounts: LruCache::new_unbounded(),
             campaigns: BTreeMap::new(),
+            system: None,
             known: LruCache::new_unbounded(),
             staging: Staging { number: 1, ..Staging::default() },
             running: Default::default(),
@@ -204,7 +208,7 @@ impl Core {
             match stream.stream_type {
                 StreamType::Account => drop(self.accounts.remove(&stream.id)),
                 StreamType::Campaign => drop(self.campaigns.remove(&stream.id)),
-                StreamType::System => {}
+                StreamType::System => self.system = None,
             }
         }
         for key in std::mem::take(&mut self.staging.keys).into_iter().chain(keys) {
@@ -307,6 +311,20 @@ impl Hosted for Campaign {
             metrics::counter!("campaign_budget_alerts_total", "campaign" => campaign).increment(1);
         }
     }
+}
+
+impl Hosted for System {
+    const STREAM: StreamType = StreamType::System;
+
+    fn take(core: &mut Core, _: &str) -> Option<Slot<Self>> {
+        core.system.take()
+    }
+
+    fn put(core: &mut Core, _: CompactString, slot: Slot<Self>) {
+        core.system = Some(slot);
+    }
+
+    fn staged(_: &SystemEvent, _: Position, _: &mut Slot<Self>, _: &mut Staging) {}
 }
 
 #[cfg(test)]

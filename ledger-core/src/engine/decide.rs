@@ -10,13 +10,15 @@ use crate::account::{Answer, CommandKind, Rejection};
 use crate::campaign::{CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
 use crate::draw;
 use crate::ids::{AccountId, CampaignId, TransactionKey};
+use crate::log::Position;
+use crate::system::{self, SystemCommand, SystemCommandKind};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
 use super::core::Core;
 use super::epochs::{Due, due};
 use super::ledger::{Context, Receipt, RowResult};
-use super::lot::{Outcome, RowReceipt, Work};
+use super::lot::{Outcome, RowReceipt, SystemReceipt, Work};
 use super::writer::{Failed, Writer, unavailable};
 
 impl Writer {
@@ -90,6 +92,7 @@ impl Writer {
                 self.advance_epochs().await?;
                 Outcome::Campaign(answer)
             }
+            Work::System { kind, context, .. } => Outcome::System(self.system(kind.clone(), context).await?),
             Work::Tick { .. } => Outcome::Tick(self.shared.lock().staging.now),
         })
     }
@@ -192,6 +195,16 @@ impl Writer {
         let executed = self.campaigns.execute(id.as_str(), command).await;
         self.offers.invalidate();
         outcome(executed, || answer.get().copied())
+    }
+
+    async fn system(&mut self, kind: SystemCommandKind, context: &Context) -> Result<SystemReceipt, Failed> {
+        self.prepare(context, None);
+        let command = SystemCommand::new(context.actor(), kind);
+        let answer = Arc::clone(&command.answer);
+        let executed = self.system.execute(system::STREAM, command).await;
+        let answered = outcome(executed, || answer.get().copied())?;
+        let last = Position(self.shared.lock().staging.next_position().0 - 1);
+        Ok(answered.map(|answer| (answer, last)))
     }
 
     /// Sets what the next command's events carry.

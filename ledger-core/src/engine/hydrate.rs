@@ -9,6 +9,7 @@ use crate::campaign::Campaign;
 use crate::ids::{AccountId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{Hydration, LogError, Position, StoredEvent, StreamId, StreamType};
+use crate::system::{System, SystemEvent};
 use crate::transaction::Status;
 
 use super::core::{Core, Hosted, Slot};
@@ -45,7 +46,7 @@ impl Writer {
                         }
                     }
                     Work::Account { account: id, .. } => account(&mut core, id),
-                    Work::Campaign { .. } | Work::Tick { .. } => {}
+                    Work::Campaign { .. } | Work::System { .. } | Work::Tick { .. } => {}
                 }
             }
         }
@@ -59,6 +60,10 @@ impl Writer {
             self.load::<RewardAccount>(&streams).await?;
         }
         self.hydrate_campaigns().await?;
+        if works.iter().any(|work| matches!(work, Work::System { .. })) && self.shared.lock().system.is_none()
+        {
+            self.load::<System>(&[StreamId::system()]).await?;
+        }
         for work in works {
             if let Work::Campaign { campaign, .. } = work {
                 self.shared.lock().campaigns.entry(campaign.as_str().into()).or_default();
@@ -182,7 +187,7 @@ fn known(stored: &StoredEvent) -> Result<Known, LogError> {
         ) => Some(line.fingerprint),
         LedgerEvent::Account(AccountEvent::TransactionLinked { fingerprint, .. }) => fingerprint,
         LedgerEvent::Account(AccountEvent::TransactionRemoved { .. }) => None,
-        LedgerEvent::Account(_) | LedgerEvent::Campaign(_) => return Err(damaged()),
+        LedgerEvent::Account(_) | LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Err(damaged()),
     };
     Ok(Known { account_id, position: stored.position, fingerprint })
 }
@@ -197,8 +202,8 @@ impl Loaded for RewardAccount {
     fn of(event: LedgerEvent) -> Result<AccountEvent, LogError> {
         match event {
             LedgerEvent::Account(event) => Ok(event),
-            LedgerEvent::Campaign(_) => {
-                Err(LogError::Damaged("a campaign's event in an account's stream".into()))
+            LedgerEvent::Campaign(_) | LedgerEvent::System(_) => {
+                Err(LogError::Damaged("another kind's event in an account's stream".into()))
             }
         }
     }
@@ -214,11 +219,24 @@ impl Loaded for Campaign {
     fn of(event: LedgerEvent) -> Result<Self::Event, LogError> {
         match event {
             LedgerEvent::Campaign(event) => Ok(event),
-            LedgerEvent::Account(_) => {
-                Err(LogError::Damaged("an account's event in a campaign's stream".into()))
+            LedgerEvent::Account(_) | LedgerEvent::System(_) => {
+                Err(LogError::Damaged("another kind's event in a campaign's stream".into()))
             }
         }
     }
 
     fn note(_: &Self::Event, _: Position, _: &mut Slot<Self>) {}
+}
+
+impl Loaded for System {
+    fn of(event: LedgerEvent) -> Result<SystemEvent, LogError> {
+        match event {
+            LedgerEvent::System(event) => Ok(event),
+            LedgerEvent::Account(_) | LedgerEvent::Campaign(_) => {
+                Err(LogError::Damaged("another kind's event in the system's stream".into()))
+            }
+        }
+    }
+
+    fn note(_: &SystemEvent, _: Position, _: &mut Slot<Self>) {}
 }

@@ -12,6 +12,7 @@ use crate::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::ids::{AccountId, CampaignId};
 use crate::log::{EventLog, LogError, Position};
 use crate::money::Money;
+use crate::system::{SystemAnswer, SystemCommandKind, SystemRejection};
 use crate::time::{Clock, SystemClock, Timestamp};
 
 use super::epochs::SeedVault;
@@ -277,6 +278,19 @@ impl Ledger {
         let permit = self.room().await?;
         let (reply, answer) = oneshot::channel();
         self.send(Work::Campaign { campaign, kind, context, reply }, permit)?;
+        answer.await.map_err(|_| SubmitError::NotWriter)?
+    }
+
+    /// Does something to the ledger as a whole; answers also where the log stands once it is recorded. Waits for room
+    /// in the queue.
+    pub async fn system(
+        &self,
+        kind: SystemCommandKind,
+        context: Context,
+    ) -> Result<Result<(SystemAnswer, Position), SystemRejection>, SubmitError> {
+        let permit = self.room().await?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::System { kind, context, reply }, permit)?;
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 

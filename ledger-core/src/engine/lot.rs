@@ -8,10 +8,14 @@ use crate::account::command::PreparedTransaction;
 use crate::account::{Answer, CommandKind, Rejection};
 use crate::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::ids::{AccountId, CampaignId};
+use crate::log::Position;
+use crate::system::{SystemAnswer, SystemCommandKind, SystemRejection};
 use crate::time::Timestamp;
 
 use super::ledger::{Context, Receipt, SubmitError};
 
+/// The answer, and where the log stands after what it may have recorded.
+pub(super) type SystemReceipt = Result<(SystemAnswer, Position), SystemRejection>;
 type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
 pub(super) type RowReceipt = Result<Receipt, Rejection>;
 pub(super) type Received = mpsc::UnboundedReceiver<(Work, Option<OwnedSemaphorePermit>)>;
@@ -36,6 +40,11 @@ pub(super) enum Work {
         context: Context,
         reply: Reply<Result<CampaignAnswer, CampaignRejection>>,
     },
+    System {
+        kind: SystemCommandKind,
+        context: Context,
+        reply: Reply<SystemReceipt>,
+    },
     Tick {
         reply: Reply<Timestamp>,
     },
@@ -45,7 +54,7 @@ impl Work {
     fn weight(&self) -> usize {
         match self {
             Work::Transactions { rows, .. } => rows.len(),
-            Work::Account { .. } | Work::Campaign { .. } | Work::Tick { .. } => 1,
+            Work::Account { .. } | Work::Campaign { .. } | Work::System { .. } | Work::Tick { .. } => 1,
         }
     }
 }
@@ -55,6 +64,7 @@ pub(super) enum Outcome {
     Transactions(Vec<RowReceipt>),
     Account(Result<Answer, Rejection>),
     Campaign(Result<CampaignAnswer, CampaignRejection>),
+    System(SystemReceipt),
     Tick(Timestamp),
 }
 
@@ -92,6 +102,7 @@ impl Lot {
                 }
                 (Work::Account { reply, .. }, Outcome::Account(answer)) => drop(reply.send(Ok(answer))),
                 (Work::Campaign { reply, .. }, Outcome::Campaign(answer)) => drop(reply.send(Ok(answer))),
+                (Work::System { reply, .. }, Outcome::System(answer)) => drop(reply.send(Ok(answer))),
                 (Work::Tick { reply }, Outcome::Tick(now)) => drop(reply.send(Ok(now))),
                 _ => unreachable!("outcomes are made work by work, in order"),
             }
@@ -104,6 +115,7 @@ impl Lot {
                 Work::Transactions { reply, .. } => drop(reply.send(Err(error()))),
                 Work::Account { reply, .. } => drop(reply.send(Err(error()))),
                 Work::Campaign { reply, .. } => drop(reply.send(Err(error()))),
+                Work::System { reply, .. } => drop(reply.send(Err(error()))),
                 Work::Tick { reply } => drop(reply.send(Err(error()))),
             }
         }

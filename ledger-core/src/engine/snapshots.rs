@@ -14,6 +14,7 @@ use crate::account::RewardAccount;
 use crate::campaign::Campaign;
 use crate::ids::TransactionKey;
 use crate::log::{EventLog, LogError, Position, Snapshot, StreamId, StreamType};
+use crate::system::System;
 
 use super::core::{Core, Hosted, Slot};
 use super::ledger::PAGE_EVENTS;
@@ -91,7 +92,7 @@ pub(super) fn take(core: &mut Core) -> Vec<Snapshot> {
         snapshots.extend(match stream.stream_type {
             StreamType::Account => core.accounts.peek_mut(&stream.id).and_then(|s| due(s, stream, every)),
             StreamType::Campaign => core.campaigns.get_mut(&stream.id).and_then(|s| due(s, stream, every)),
-            StreamType::System => None,
+            StreamType::System => core.system.as_mut().and_then(|s| due(s, stream, every)),
         });
     }
     snapshots
@@ -136,7 +137,7 @@ pub async fn check_snapshots(log: &dyn EventLog) -> Result<(u64, Vec<SnapshotFin
             let equal = match snapshot.stream.stream_type {
                 StreamType::Account => equals::<RewardAccount>(log, &snapshot).await?,
                 StreamType::Campaign => equals::<Campaign>(log, &snapshot).await?,
-                StreamType::System => true,
+                StreamType::System => equals::<System>(log, &snapshot).await?,
             };
             checked += 1;
             if !equal {

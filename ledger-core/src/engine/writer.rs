@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::account::RewardAccount;
 use crate::campaign::Campaign;
 use crate::log::{EventLog, LogError, Position};
+use crate::system::System;
 use crate::time::{Clock, Timestamp};
 
 use super::append::Append;
@@ -43,6 +44,7 @@ pub(super) struct Writer {
     pub(super) campaigns_loaded: bool,
     pub(super) accounts: CqrsFramework<RewardAccount, Store<RewardAccount>>,
     pub(super) campaigns: CqrsFramework<Campaign, Store<Campaign>>,
+    pub(super) system: CqrsFramework<System, Store<System>>,
     pub(super) offers: Offers,
     /// The engine's own metadata: epochs and budgets.
     pub(super) own: Context,
@@ -71,6 +73,7 @@ impl Writer {
             seeds: parts.seeds,
             accounts: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
             campaigns: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
+            system: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
             shared,
             filter: Filter::new(settings.filter_bits),
             settings,

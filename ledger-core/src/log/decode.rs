@@ -3,6 +3,7 @@
 use crate::account::AccountEvent;
 use crate::campaign::CampaignEvent;
 use crate::log::{LogError, StoredEvent, StreamType};
+use crate::system::SystemEvent;
 
 /// An event of any aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum LedgerEvent {
     Account(AccountEvent),
     /// Of a campaign.
     Campaign(CampaignEvent),
+    /// Of the ledger as a whole.
+    System(SystemEvent),
 }
 
 /// Reads the payload of a stored event.
@@ -25,9 +28,8 @@ pub fn decode(stored: &StoredEvent) -> Result<LedgerEvent, LogError> {
         StreamType::Campaign => {
             serde_json::from_slice(&stored.payload).map(LedgerEvent::Campaign).map_err(damaged)
         }
-        StreamType::System => Err(LogError::Damaged(format!(
-            "{} at {} is of no kind this version knows",
-            stored.event_type, stored.position
-        ))),
+        StreamType::System => {
+            serde_json::from_slice(&stored.payload).map(LedgerEvent::System).map_err(damaged)
+        }
     }
 }

@@ -91,6 +91,11 @@ impl StreamId {
     pub fn campaign(id: &CampaignId) -> StreamId {
         StreamId { stream_type: StreamType::Campaign, id: id.as_str().into() }
     }
+
+    /// The stream of the ledger as a whole.
+    pub fn system() -> StreamId {
+        StreamId { stream_type: StreamType::System, id: crate::system::STREAM.into() }
+    }
 }
 
 impl fmt::Display for StreamId {

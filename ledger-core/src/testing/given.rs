@@ -6,6 +6,7 @@ use cqrs_es::Aggregate;
 
 use crate::account::{Answer, CommandKind, RewardAccount};
 use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind};
+use crate::system::{System, SystemAnswer, SystemCommandKind};
 use crate::time::Timestamp;
 
 type Decision<A> = Result<(Vec<<A as Aggregate>::Event>, <A as Decides>::Answer), <A as Aggregate>::Error>;
@@ -30,6 +31,14 @@ impl Decides for Campaign {
     type Answer = CampaignAnswer;
     fn decides(&self, now: Timestamp, by: &str, kind: &CampaignCommandKind) -> Decision<Self> {
         self.decide(now, by, kind)
+    }
+}
+
+impl Decides for System {
+    type Kind = SystemCommandKind;
+    type Answer = SystemAnswer;
+    fn decides(&self, _: Timestamp, by: &str, kind: &SystemCommandKind) -> Decision<Self> {
+        self.decide(by, kind)
     }
 }
 

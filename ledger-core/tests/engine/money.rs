@@ -64,6 +64,7 @@ fn derive(events: &[StoredEvent], seen: &mut Seen) {
                 }
                 of_campaign(event, account, seen, &place.to_string());
             }
+            LedgerEvent::System(_) => {}
         }
         for account in accounts.values() {
             assert!(

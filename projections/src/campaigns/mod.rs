@@ -155,6 +155,7 @@ impl Fold<'_> for Campaigns {
         match &record.event {
             LedgerEvent::Campaign(event) => self.campaign(conn, record, event),
             LedgerEvent::Account(event) => self.account(record, event),
+            LedgerEvent::System(_) => Ok(()),
         }
     }
 

@@ -118,7 +118,9 @@ impl Decision {
                     LedgerEvent::Account(event) => {
                         linked_to = decision.apply(stored.position, event).or(linked_to);
                     }
-                    LedgerEvent::Campaign(_) => bail!("a transaction's key stands in a campaign's stream"),
+                    LedgerEvent::Campaign(_) | LedgerEvent::System(_) => {
+                        bail!("a transaction's key stands in another stream than an account's")
+                    }
                 }
             }
             page = log

@@ -72,6 +72,7 @@ async fn state(log: &Arc<dyn EventLog>) -> anyhow::Result<()> {
                     (slot.1, slot.2) = (stored.sequence, stored.hash);
                 }
                 LedgerEvent::Campaign(event) => campaigns.entry(stored.stream).or_default().apply(event),
+                LedgerEvent::System(_) => {}
             }
         }
         next = following?;

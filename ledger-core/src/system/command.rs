@@ -1,0 +1,97 @@
+//! What can be done to the ledger as a whole, and what it answers.
+
+use std::sync::{Arc, OnceLock};
+
+use super::event::ParkedAction;
+use crate::ids::Digest;
+use crate::time::Timestamp;
+
+/// One command. It carries the slot for its answer, since `CqrsFramework::execute` returns `()`.
+#[derive(Clone, Debug)]
+pub struct SystemCommand {
+    /// Who asks, such as `operator:alice`.
+    pub by: Arc<str>,
+    /// What is asked.
+    pub kind: SystemCommandKind,
+    /// Where the answer goes.
+    pub answer: Arc<OnceLock<SystemAnswer>>,
+}
+
+impl SystemCommand {
+    /// A command with an empty slot.
+    pub fn new(by: Arc<str>, kind: SystemCommandKind) -> SystemCommand {
+        SystemCommand { by, kind, answer: Arc::default() }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub enum SystemCommandKind {
+    /// Decide what becomes of a parked item. What costs or saves money takes two people.
+    ResolveParked {
+        /// The item's id.
+        item: String,
+        /// Whose item it is.
+        step: String,
+        /// What to do.
+        action: ParkedAction,
+        /// Which attempt to pay it is about, where it is about one.
+        attempt: Option<u32>,
+        /// Why.
+        reason: String,
+    },
+    /// The log is a restored one.
+    RecordRestore {
+        /// Why.
+        reason: String,
+        /// The last event of what was restored.
+        from_position: Option<u64>,
+        /// That event's hash.
+        head: Option<Digest>,
+    },
+    /// The clock is right.
+    AcceptClock {
+        /// Why.
+        reason: String,
+        /// What the clock says.
+        clock_at: Option<Timestamp>,
+    },
+}
+
+/// What the ledger answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemAnswer {
+    /// Done now.
+    Done,
+    /// Recorded; a second person has to agree.
+    Proposed,
+    /// The same person has proposed the same before; nothing new.
+    Unchanged,
+}
+
+impl SystemAnswer {
+    /// The word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SystemAnswer::Done => "done",
+            SystemAnswer::Proposed => "proposed",
+            SystemAnswer::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// A command that is refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SystemRejection {
+    /// Only an attempt to pay can fail.
+    #[error("an item of step {step} cannot {action}", action = .action.as_str())]
+    NotOfThisStep {
+        /// Whose item it is.
+        step: String,
+        /// What was asked.
+        action: ParkedAction,
+    },
+    /// More proposals wait for a second person than anybody looks through.
+    #[error("{0} proposals wait for a second person; agree to some first")]
+    TooManyProposals(usize),
+}
