@@ -19,6 +19,8 @@ pub mod posting;
 
 pub mod draw;
 
+pub mod files;
+
 pub mod seal;
 
 pub mod campaign;

@@ -7,9 +7,10 @@
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use ledger_core::files::{self, Wal};
 use ledger_core::postgres::{self, Database};
 use rusqlite::{OpenFlags, TransactionBehavior};
 use tokio::runtime::Handle;
@@ -25,6 +26,8 @@ const READERS_MAX: usize = 8;
 /// How long a query waits for its turn.
 const READER_WAIT: Duration = Duration::from_secs(5);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Beyond it the write-ahead log is emptied at once.
+const WAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// More than the statements of all projections and queries.
 pub(crate) const STATEMENTS_CACHED: usize = 128;
 
@@ -56,7 +59,10 @@ impl ReadStore {
     pub fn open(path: &Path) -> Result<ReadStore, ProjectionError> {
         let place = Place::File(path.into());
         let writer = place.connect(Access::Write)?;
-        Ok(ReadStore::new(place, Some(Mutex::new(Some(writer)))))
+        let store = ReadStore::new(place, Some(Mutex::new(Some(writer))));
+        let kept: Weak<Shared> = Arc::downgrade(&store.0);
+        files::keep(path, WAL_BYTES_MAX, kept);
+        Ok(store)
     }
 
     /// Opens an existing file for queries only.
@@ -130,6 +136,16 @@ impl ReadStore {
             }
             Place::Database { .. } => std::env::temp_dir(),
         }
+    }
+}
+
+impl Wal for Shared {
+    fn on_writer(
+        &self,
+        work: &dyn Fn(&rusqlite::Connection) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let writer = self.writer.as_ref().map(lock);
+        writer.and_then(|writer| writer.as_ref()?.as_sqlite().map(work)).unwrap_or(Ok(()))
     }
 }
 
@@ -219,6 +235,7 @@ fn open_writer(path: &Path) -> Result<rusqlite::Connection, ProjectionError> {
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "NORMAL")?;
+    conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX / 2)?;
     // 64 MiB: the unique key of transactions is touched at random places.
     conn.pragma_update(None, "cache_size", -65_536)?;
     let creation = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;

@@ -3,8 +3,10 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use ledger_core::files;
 
 /// A data folder. Log, read models and keys are files of their own, so that they never wait for each other
 /// and keys are backed up apart.
@@ -89,6 +91,18 @@ impl Folder {
         Ok(())
     }
 
+    /// At the end of their use: moves all that was written into the files themselves.
+    pub fn finish_all(&self, patience: Duration) -> anyhow::Result<()> {
+        // What can be made again from the log may stay as it is.
+        for file in [self.read(), self.steps()] {
+            if let Err(error) = finish(&file, patience) {
+                tracing::warn!(reason = format!("{error:#}"), "a file is not whole");
+            }
+        }
+        let files = [self.keys(), self.rail(), self.log()].map(|file| finish(&file, patience));
+        files.into_iter().collect()
+    }
+
     /// Takes the folder for this process until the lock is dropped, also by a kill.
     pub fn lock(&self, command: &str) -> anyhow::Result<Lock> {
         let path = self.0.join("lock");
@@ -120,6 +134,14 @@ impl Folder {
         writeln!(file, "rewardhub {command} (process {})", std::process::id())?;
         Ok(Lock { _file: file })
     }
+}
+
+/// Moves all that was written into the file itself, where there is one.
+pub fn finish(file: &Path, patience: Duration) -> anyhow::Result<()> {
+    files::finish(file, patience).with_context(|| {
+        let file = file.display();
+        format!("what was written last is not in {file} itself: keep {file}-wal beside it, or start and stop once more")
+    })
 }
 
 const LOG: &str = "log.db";

@@ -88,11 +88,12 @@ impl Engine {
         // The stores last: a data folder's lock is held until then.
         let Engine { ledger, intake, stopped, stores, .. } = self;
         drop((ledger, intake));
-        if let Some(stopped) = stopped {
-            stopped.await.context("the writer's thread died")?;
-        }
-        drop(stores);
-        Ok(())
+        let ended = match stopped {
+            Some(stopped) => stopped.await.map(drop).context("the writer's thread died"),
+            None => Ok(()),
+        };
+        // It waits for whoever reads the files.
+        ended.and(tokio::task::spawn_blocking(move || stores.close()).await?)
     }
 }
 
@@ -251,8 +252,12 @@ impl Node {
     /// Stops readers, then the writer. What was acknowledged is durable; what was under way goes on next time.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
-        self.readers.join_all().await.into_iter().collect::<anyhow::Result<()>>()?;
-        self.engine.stop().await
+        let Node { engine, rail, readers, .. } = self;
+        let ended = readers.join_all().await.into_iter().collect::<anyhow::Result<()>>();
+        // Its thread writes until nobody holds it any more.
+        drop(rail);
+        let stopped = engine.stop().await;
+        ended.and(stopped)
     }
 }
 

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
@@ -14,7 +16,7 @@ use ledger_core::steps::checkpoints::Checkpoints;
 use projections::{ProjectionError, ReadStore};
 
 use crate::config::{Config, LogPlace};
-use crate::folder::{Folder, Lock};
+use crate::folder::{Folder, Lock, finish};
 
 /// An opened log and its keys, and where the rest is.
 pub struct Stores {
@@ -23,7 +25,11 @@ pub struct Stores {
     /// The keys of personal details.
     pub keyring: Arc<Keyring>,
     place: Place,
+    closed: AtomicBool,
 }
+
+/// How long somebody who reads a file may keep it from being whole when we end.
+pub const READERS_PATIENCE: Duration = Duration::from_secs(5);
 
 enum Place {
     Embedded { folder: Folder, _lock: Lock },
@@ -55,7 +61,8 @@ impl Stores {
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
         let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider))?);
         let log = Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?);
-        Ok(Stores { log, keyring, place: Place::Embedded { folder: folder.clone(), _lock: lock } })
+        let place = Place::Embedded { folder: folder.clone(), _lock: lock };
+        Ok(Stores { log, keyring, place, closed: AtomicBool::new(false) })
     }
 
     async fn postgres(config: &Config, folder: Folder) -> anyhow::Result<Stores> {
@@ -67,7 +74,8 @@ impl Stores {
         check_durability(&client, config.pages_are_whole).await?;
         drop(client);
         let keyring = Arc::new(keyring(&folder, &database)?);
-        Ok(Stores { log, keyring, place: Place::Postgres { folder, database: Box::new(database) } })
+        let place = Place::Postgres { folder, database: Box::new(database) };
+        Ok(Stores { log, keyring, place, closed: AtomicBool::new(false) })
     }
 
     /// How far the steps have come.
@@ -86,6 +94,16 @@ impl Stores {
         }
     }
 
+    /// The end of their use by this process: all that was written is in the files themselves, and no more is written.
+    /// Blocks while somebody reads them, for some seconds; errs where a file is not whole after that.
+    pub fn close(&self) -> anyhow::Result<()> {
+        self.closed.store(true, Ordering::Relaxed);
+        match &self.place {
+            Place::Embedded { folder, .. } => folder.finish_all(READERS_PATIENCE),
+            Place::Postgres { folder, .. } => finish(&folder.rail(), READERS_PATIENCE),
+        }
+    }
+
     /// The sandbox rail's own books.
     pub fn rail(&self) -> PathBuf {
         let (Place::Embedded { folder, .. } | Place::Postgres { folder, .. }) = &self.place;
@@ -96,6 +114,17 @@ impl Stores {
     /// own, yes.
     pub fn enrolment_is_open(&self) -> bool {
         matches!(self.place, Place::Embedded { .. })
+    }
+}
+
+impl Drop for Stores {
+    fn drop(&mut self) {
+        // A command that ends by an error leaves its files no worse.
+        if !self.closed.load(Ordering::Relaxed)
+            && let Err(error) = self.close()
+        {
+            tracing::warn!(reason = format!("{error:#}"), "the files are not whole");
+        }
     }
 }
 

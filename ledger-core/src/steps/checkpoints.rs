@@ -2,18 +2,22 @@
 //! costs time, never money.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::files;
 use crate::log::Position;
 use crate::postgres::{Database, Fault};
+
+/// Beyond it the write-ahead log is emptied at once.
+const WAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// The steps' checkpoints.
 pub struct Checkpoints(Store);
 
 enum Store {
-    Sqlite(Mutex<Connection>),
+    Sqlite(Arc<Mutex<Connection>>),
     Postgres(Box<Database>),
 }
 
@@ -47,11 +51,15 @@ impl Checkpoints {
         // NORMAL: after a power cut a checkpoint may be an older one, which is as good.
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+             PRAGMA journal_size_limit = 8388608;
              CREATE TABLE IF NOT EXISTS checkpoints (
                  step TEXT PRIMARY KEY, position INTEGER NOT NULL CHECK (position >= 0)
              ) STRICT, WITHOUT ROWID;",
         )?;
-        Ok(Checkpoints(Store::Sqlite(Mutex::new(connection))))
+        let connection = Arc::new(Mutex::new(connection));
+        let kept: Weak<Mutex<Connection>> = Arc::downgrade(&connection);
+        files::keep(path, WAL_BYTES_MAX, kept);
+        Ok(Checkpoints(Store::Sqlite(connection)))
     }
 
     /// Those of this database.

@@ -47,6 +47,14 @@ impl Connection {
         Ok(Connection(Kind::Postgres(postgres::Session::connect(database, runtime, access)?)))
     }
 
+    /// The connection to a file, where it is one.
+    pub(crate) fn as_sqlite(&self) -> Option<&rusqlite::Connection> {
+        match &self.0 {
+            Kind::Sqlite(conn) => Some(conn),
+            Kind::Postgres(_) => None,
+        }
+    }
+
     /// All rows of a query.
     pub(crate) fn rows(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, ProjectionError> {
         match &self.0 {

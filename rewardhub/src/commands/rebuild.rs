@@ -8,9 +8,9 @@ use projections::{ProjectionError, Runner};
 use serde_json::json;
 
 use crate::commands::{At, Ended, Usage};
-use crate::config::LogPlace;
+use crate::config::{Config, LogPlace};
 use crate::folder::Folder;
-use crate::stores::{read_models, read_only_log};
+use crate::stores::{READERS_PATIENCE, read_models, read_only_log};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -25,13 +25,18 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let config = arguments.at.config()?;
     let selection: Selection =
         arguments.name.parse().map_err(|error: ProjectionError| Usage(error.to_string()))?;
-    let _lock = match config.log {
-        LogPlace::Embedded => Some(Folder::existing(&config.data)?.lock("rebuild")?),
-        // A running service waits while the rows are replaced.
-        LogPlace::Postgres(_) => None,
-    };
-    let log = read_only_log(&config).await?;
-    let store = read_models(&config).await?;
+    // Beside a database: a running service waits while the rows are replaced.
+    let LogPlace::Embedded = config.log else { return rebuild_read_models(&config, selection).await };
+    let folder = Folder::existing(&config.data)?;
+    let _lock = folder.lock("rebuild")?;
+    let ended = rebuild_read_models(&config, selection).await?;
+    folder.finish_all(READERS_PATIENCE)?;
+    Ok(ended)
+}
+
+async fn rebuild_read_models(config: &Config, selection: Selection) -> anyhow::Result<Ended> {
+    let log = read_only_log(config).await?;
+    let store = read_models(config).await?;
     // What no service has put into them yet is, so that afterwards they have all of the log.
     let head = log.head().await?.position;
     let (runner, progress) = Runner::new(Arc::clone(&log), store.clone())?;

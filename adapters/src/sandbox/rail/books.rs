@@ -7,10 +7,14 @@ use ledger_core::ids::{AccountId, EntryId, PayoutReference};
 use ledger_core::money::{Currency, Money};
 use ledger_core::steps::ports::{Payout, PayoutKey, PayoutStatus};
 use ledger_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params,
+};
 
 const SCHEMA: &str = include_str!("../../../../migrations/sqlite/rail.sql");
 const SCHEMA_VERSION: i64 = 1;
+/// Beyond it the write-ahead log is emptied at once.
+pub(super) const WAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// What can go wrong with the books.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, BooksError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     // A payment that was answered must survive a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -69,6 +74,17 @@ pub(super) fn open(path: &Path) -> Result<Connection, BooksError> {
     }
     transaction.commit()?;
     Ok(connection)
+}
+
+/// Opens the file beside whoever writes it.
+pub(super) fn open_read_only(path: &Path) -> Result<Connection, BooksError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
+        SCHEMA_VERSION => Ok(connection),
+        found => Err(BooksError::Schema { found }),
+    }
 }
 
 /// Begins a batch of payments.

@@ -10,10 +10,11 @@ mod worker;
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ledger_core::files;
 use ledger_core::money::Currency;
 use ledger_core::steps::ports::{Payout, PayoutKey, PayoutRail, PayoutStatus, PayoutUnknown};
 use ledger_core::time::Clock;
@@ -80,8 +81,10 @@ impl SandboxRail {
         misbehaviour: Misbehaviour,
         clock: Arc<dyn Clock>,
     ) -> Result<SandboxRail, RailError> {
-        let connection = books::open(path)?;
-        let audit = books::open(path)?;
+        let connection = Arc::new(Mutex::new(books::open(path)?));
+        let kept: Weak<Mutex<Connection>> = Arc::downgrade(&connection);
+        files::keep(path, books::WAL_BYTES_MAX, kept);
+        let audit = books::open_read_only(path)?;
         let (requests, queue) = mpsc::channel(QUEUE);
         let subscriber = Subscriber::default();
         let worker =

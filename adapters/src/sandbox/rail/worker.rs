@@ -42,7 +42,7 @@ struct Outcome {
 }
 
 pub(super) fn start(
-    mut connection: Connection,
+    connection: Arc<Mutex<Connection>>,
     mut queue: mpsc::Receiver<Request>,
     subscriber: Subscriber,
     clock: Arc<dyn Clock>,
@@ -52,7 +52,10 @@ pub(super) fn start(
         while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
             let (orders, callers): (Vec<Order>, Vec<_>) =
                 batch.drain(..).map(|r| (r.order, r.answer)).unzip();
-            match commit(&mut connection, &orders, clock.as_ref()) {
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let committed = commit(&mut connection, &orders, clock.as_ref());
+            drop(connection);
+            match committed {
                 Ok(outcomes) => {
                     for (caller, outcome) in callers.into_iter().zip(outcomes) {
                         // A caller that stopped waiting learns the rest by a lookup.

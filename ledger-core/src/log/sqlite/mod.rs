@@ -9,7 +9,7 @@ mod readers;
 mod rows;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +19,7 @@ use super::{
     AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
     StreamType,
 };
+use crate::files;
 use crate::ids::TransactionKey;
 use readers::Readers;
 
@@ -47,6 +48,12 @@ impl Default for SqliteOptions {
     }
 }
 
+impl SqliteOptions {
+    fn checkpoint_bytes(&self) -> u64 {
+        u64::from(self.checkpoint_mib) * 1024 * 1024
+    }
+}
+
 /// An event log in one SQLite file. Clones share it.
 #[derive(Clone)]
 pub struct SqliteLog {
@@ -55,7 +62,7 @@ pub struct SqliteLog {
 
 struct Inner {
     /// `None` when opened for reading only.
-    writer: Option<Mutex<Connection>>,
+    writer: Option<Arc<Mutex<Connection>>>,
     /// For what the writer decides on.
     lookup: Mutex<Connection>,
     readers: Readers,
@@ -65,8 +72,10 @@ impl SqliteLog {
     /// Opens the log at `path` and creates it if there is none. Refuses a file that is something else or
     /// that a newer version of this program wrote.
     pub fn open(path: &Path, options: &SqliteOptions) -> Result<SqliteLog, LogError> {
-        let writer = open::writer(path, options)?;
-        SqliteLog::with(Some(Mutex::new(writer)), path, options)
+        let writer = Arc::new(Mutex::new(open::writer(path, options)?));
+        let kept: Weak<Mutex<Connection>> = Arc::downgrade(&writer);
+        files::keep(path, 2 * options.checkpoint_bytes(), kept);
+        SqliteLog::with(Some(writer), path, options)
     }
 
     /// Opens an existing log without the means to change it, for an audit beside a running process.
@@ -75,7 +84,7 @@ impl SqliteLog {
     }
 
     fn with(
-        writer: Option<Mutex<Connection>>,
+        writer: Option<Arc<Mutex<Connection>>>,
         path: &Path,
         options: &SqliteOptions,
     ) -> Result<SqliteLog, LogError> {
@@ -106,7 +115,7 @@ impl SqliteLog {
             transient: false,
             source: "the log was opened for reading only".into(),
         };
-        self.inner.writer.as_ref().map(lock).ok_or_else(read_only)
+        self.inner.writer.as_deref().map(lock).ok_or_else(read_only)
     }
 }
 

@@ -49,14 +49,16 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
     // Before anything is changed: a file that is not ours stays as it is.
     let version = version(&connection)?;
 
-    let checkpoint_pages = u64::from(options.checkpoint_mib) * 1024 * 1024 / u64::from(PAGE_BYTES);
+    let checkpoint_pages = options.checkpoint_bytes() / u64::from(PAGE_BYTES);
     let settings = format!(
         "PRAGMA page_size = {PAGE_BYTES};
          PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = {checkpoint_pages};
+         PRAGMA journal_size_limit = {checkpoint_bytes};
          PRAGMA cache_size = -{cache_kib};
          PRAGMA temp_store = MEMORY;",
+        checkpoint_bytes = options.checkpoint_bytes(),
         cache_kib = u64::from(options.cache_mib) * 1024,
     );
     connection.execute_batch(&settings).map_err(store("open"))?;

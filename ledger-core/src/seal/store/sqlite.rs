@@ -3,23 +3,26 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use super::{KeyStore, SealError};
+use crate::files;
 use crate::ids::AccountId;
 use crate::time::Timestamp;
 
 const SCHEMA: &str = include_str!("../../../../migrations/sqlite/keys.sql");
 const SCHEMA_VERSION: i64 = 1;
+/// How long to wait for another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A file of keys, apart from the log's.
 pub(in crate::seal) struct SqliteKeys {
     path: PathBuf,
     /// `None` when opened for reading only.
-    writer: Option<Mutex<Connection>>,
+    writer: Option<Arc<Mutex<Connection>>>,
     /// Of its own, so that opening never waits for another account's fsync.
     reader: Mutex<Connection>,
 }
@@ -38,6 +41,10 @@ impl SqliteKeys {
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fault)?;
         prepare(&transaction, path)?;
         transaction.commit().map_err(&fault)?;
+        let writer = Arc::new(Mutex::new(writer));
+        let kept: Weak<Mutex<Connection>> = Arc::downgrade(&writer);
+        // A key is in the file itself soon after it was made: no backup of the file misses it.
+        files::keep(path, 0, kept);
         SqliteKeys::with_reader(path, Some(writer))
     }
 
@@ -46,14 +53,14 @@ impl SqliteKeys {
         SqliteKeys::with_reader(path, None)
     }
 
-    fn with_reader(path: &Path, writer: Option<Connection>) -> Result<SqliteKeys, SealError> {
+    fn with_reader(path: &Path, writer: Option<Arc<Mutex<Connection>>>) -> Result<SqliteKeys, SealError> {
         let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         check_schema(&reader, path)?;
-        Ok(SqliteKeys { path: path.to_owned(), writer: writer.map(Mutex::new), reader: Mutex::new(reader) })
+        Ok(SqliteKeys { path: path.to_owned(), writer, reader: Mutex::new(reader) })
     }
 
     fn writer(&self) -> Result<MutexGuard<'_, Connection>, SealError> {
-        Ok(lock(self.writer.as_ref().ok_or(SealError::ReadOnly)?))
+        Ok(lock(self.writer.as_deref().ok_or(SealError::ReadOnly)?))
     }
 }
 
@@ -89,10 +96,10 @@ impl KeyStore for SqliteKeys {
             "INSERT INTO account_keys (account_id, wrapped, created_at, erased_at) VALUES (?1, x'', ?2, ?2)
              ON CONFLICT (account_id) DO UPDATE SET wrapped = x'', erased_at = ?2 WHERE erased_at IS NULL";
         let changed = writer.execute(erase, params![account.as_str(), now.micros()]).map_err(&fault)?;
-        // The write-ahead log still has the old page; emptied, it has not. Repeats try again.
+        // The write-ahead log still has the old page; emptied, it has not. While somebody reads it the key is not gone
+        // yet: a passing fault, and repeats try again.
         let _reader = lock(&self.reader);
-        let empty = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        empty.map_err(&fault)?;
+        files::empty_wal(&writer, BUSY_TIMEOUT).map_err(&fault)?;
         Ok(changed == 1)
     }
 
@@ -130,7 +137,7 @@ fn prepare(connection: &Connection, path: &Path) -> Result<(), SealError> {
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, SealError> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(fault("opening", path))?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(fault("opening", path))?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(fault("opening", path))?;
     Ok(connection)
 }
 
@@ -159,4 +166,30 @@ fn fault(doing: &'static str, path: &Path) -> impl Fn(rusqlite::Error) -> SealEr
 /// A panic elsewhere leaves nothing half done here: a transaction rolls back.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erasure_fails_for_the_moment_while_somebody_still_reads_the_old_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.db");
+        let keys = SqliteKeys::open(&path).unwrap();
+        let account = AccountId::parse("cus_1").unwrap();
+        let (key, now) = (vec![7; 60], Timestamp::from_micros(1));
+        keys.create(&[(&account, key.clone())], now).unwrap();
+        let reader = Connection::open(&path).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM account_keys").unwrap();
+        let busy = keys.erase(&account, now).unwrap_err();
+        assert!(busy.transient(), "{busy:?}");
+        reader.execute_batch("COMMIT").unwrap();
+        // It had been destroyed before; now nothing of it is left either.
+        assert!(!keys.erase(&account, now).unwrap());
+        for file in ["keys.db", "keys.db-wal"] {
+            let bytes = std::fs::read(folder.path().join(file)).unwrap();
+            assert!(!bytes.windows(key.len()).any(|window| window == key), "{file}");
+        }
+    }
 }

@@ -63,7 +63,7 @@ impl Place {
             // The size of the log once all of it is in one file.
             Place::Sqlite => {
                 let connection = rusqlite::Connection::open(folder.log())?;
-                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))?;
+                ledger_core::files::empty_wal(&connection, std::time::Duration::from_secs(5))?;
                 Ok(Bytes { table: std::fs::metadata(folder.log())?.len(), indexes: 0 })
             }
             Place::Postgres(database) => Bytes::in_postgres(database, "ledger.events").await,

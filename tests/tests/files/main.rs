@@ -1,0 +1,6 @@
+//! The files of an embedded ledger, and the schemas of one on PostgreSQL: whole after an orderly end, one ledger's all of
+//! them or refused, backed up and restored.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod whole;
+mod world;
