@@ -161,6 +161,7 @@ fn status(rejection: &Rejection) -> StatusCode {
     match rejection {
         Rejection::AccountUnknown => StatusCode::NOT_FOUND,
         Rejection::SecondPersonNeeded { .. } => StatusCode::FORBIDDEN,
+        Rejection::AccountUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         Rejection::AccountClosed
         | Rejection::AccountErased
         | Rejection::Conflict

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
 use ledger_core::engine::{Context, SubmitError};
+use ledger_core::faults;
 use ledger_core::ids::AccountId;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::transaction::RowError;
@@ -157,9 +158,12 @@ pub(crate) fn unwritable(error: &SubmitError, advice: &str) -> Problem {
             "too many transactions are waiting; nothing of this request was taken",
         )
         .retry_after(1),
+        SubmitError::AccountUnavailable => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).retry_after(60)
+        }
         SubmitError::Unavailable | SubmitError::NotWriter => {
-            // Logged where it is handled; a feed is only told to come back.
-            tracing::warn!(error = error as &dyn std::error::Error, "a request could not be taken");
+            // The cause is told where it was met; a feed is only told to come back.
+            faults::warn("requests could not be taken", "", error);
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("the ledger cannot write just now; {advice}"),

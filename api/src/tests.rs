@@ -13,9 +13,8 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, header};
 use ledger_core::engine::{Context, Receipt, RowResult, SubmitError};
-use ledger_core::ids::{AccountId, Source, TransactionId};
+use ledger_core::ids::AccountId;
 use ledger_core::log::Position;
-use ledger_core::seal::Sealed;
 use ledger_core::steps::intake::{RowAnswer, Sources};
 use ledger_core::testing::{History, ManualClock, SimulatedLog, stream};
 use ledger_core::time::Timestamp;
@@ -26,7 +25,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::auth::{SandboxIssuer, TokenRequest};
-use crate::graphql::ShownDetails;
+use crate::graphql::{SealedLine, ShownDetails};
 
 /// Answers what it is told to, and remembers what it was given.
 #[derive(Default)]
@@ -63,15 +62,13 @@ impl TakeRows for StubIntake {
 
 struct NoDetails;
 
+#[async_trait::async_trait]
 impl OpenDetails for NoDetails {
-    fn open(
+    async fn open(
         &self,
-        _: &AccountId,
-        _: &Source,
-        _: &TransactionId,
-        _: &Sealed,
-    ) -> Result<Option<ShownDetails>, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(None)
+        lines: &[SealedLine],
+    ) -> Result<Vec<Option<ShownDetails>>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(lines.iter().map(|_| None).collect())
     }
 }
 
@@ -233,6 +230,7 @@ async fn a_busy_ledger_says_when_to_come_back() {
         (SubmitError::Full, 429, "1"),
         (SubmitError::Unavailable, 503, "2"),
         (SubmitError::NotWriter, 503, "2"),
+        (SubmitError::AccountUnavailable, 503, "60"),
     ] {
         *house.intake.refuses.lock().unwrap() = Some(error);
         let response = house.feed("application/json", "{}").await;

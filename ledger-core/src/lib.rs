@@ -11,6 +11,9 @@ pub mod money;
 pub mod time;
 pub mod words;
 
+pub mod faults;
+pub mod figures;
+pub mod own_thread;
 mod texts;
 
 pub mod transaction;

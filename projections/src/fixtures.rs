@@ -329,6 +329,9 @@ impl EventLog for TestLog {
     async fn stream_ids(&self, _: StreamType) -> Result<Vec<StreamId>, LogError> {
         not_here()
     }
+    async fn known_streams(&self, _: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
+        not_here()
+    }
     async fn find_transactions(&self, _: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         not_here()
     }

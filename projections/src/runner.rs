@@ -98,7 +98,7 @@ impl Runner {
         head: watch::Receiver<Position>,
         stop: watch::Receiver<bool>,
     ) -> std::io::Result<JoinHandle<Result<(), ProjectionError>>> {
-        let run = move || handle.block_on(self.run(head, stop));
+        let run = move || ledger_core::own_thread::block_on(&handle, self.run(head, stop));
         std::thread::Builder::new().name("projections".into()).spawn(run)
     }
 

@@ -13,7 +13,6 @@ use std::time::Duration;
 use ledger_core::files::{self, Wal};
 use ledger_core::postgres::{self, Database};
 use rusqlite::{OpenFlags, TransactionBehavior};
-use tokio::runtime::Handle;
 
 use crate::connection::{Access, Connection};
 use crate::error::ProjectionError;
@@ -45,7 +44,7 @@ struct Shared {
 
 enum Place {
     File(PathBuf),
-    Database { database: Box<Database>, runtime: Handle },
+    Database(Box<Database>),
 }
 
 #[derive(Default)]
@@ -73,10 +72,10 @@ impl ReadStore {
     }
 
     /// Opens the read models of this database, if it has the schema this program needs. Has connections of its
-    /// own, driven by the runtime this is called in; that has to be a multi-threaded one.
+    /// own.
     pub async fn open_postgres(database: Database) -> Result<ReadStore, ProjectionError> {
         postgres::check(&database.connect().await?).await?;
-        let place = Place::Database { database: Box::new(database), runtime: Handle::current() };
+        let place = Place::Database(Box::new(database));
         Ok(ReadStore::new(place, Some(Mutex::new(None))))
     }
 
@@ -134,7 +133,7 @@ impl ReadStore {
                 let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
                 parent.unwrap_or(Path::new(".")).into()
             }
-            Place::Database { .. } => std::env::temp_dir(),
+            Place::Database(_) => std::env::temp_dir(),
         }
     }
 }
@@ -153,7 +152,7 @@ impl std::fmt::Debug for ReadStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let place: &dyn std::fmt::Debug = match &self.0.place {
             Place::File(path) => path,
-            Place::Database { database, .. } => database,
+            Place::Database(database) => database,
         };
         f.debug_struct("ReadStore").field("place", place).finish_non_exhaustive()
     }
@@ -164,9 +163,7 @@ impl Place {
         match (self, access) {
             (Place::File(path), Access::Read) => Ok(Connection::sqlite(open_reader(path)?)),
             (Place::File(path), Access::Write) => Ok(Connection::sqlite(open_writer(path)?)),
-            (Place::Database { database, runtime }, access) => {
-                Connection::postgres(database, runtime, access)
-            }
+            (Place::Database(database), access) => Connection::postgres(database, access),
         }
     }
 }

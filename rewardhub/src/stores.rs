@@ -48,18 +48,18 @@ impl Stores {
                     let folder = folder.path().display();
                     tracing::warn!(%folder, "there is no ledger here yet: a new one is laid out");
                 }
-                Stores::embedded(&folder, lock)
+                Stores::embedded(&folder, lock).await
             }
             LogPlace::Postgres(_) => Stores::postgres(config, folder).await,
         }
     }
 
     /// The files of a locked folder.
-    pub fn embedded(folder: &Folder, lock: Lock) -> anyhow::Result<Stores> {
+    pub async fn embedded(folder: &Folder, lock: Lock) -> anyhow::Result<Stores> {
         folder.check_complete()?;
         // Keys first: a log never has an event whose key is not there.
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
-        let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider))?);
+        let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider)).await?);
         let log = Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?);
         let place = Place::Embedded { folder: folder.clone(), _lock: lock };
         Ok(Stores { log, keyring, place, closed: AtomicBool::new(false) })
@@ -73,7 +73,7 @@ impl Stores {
         let client = database.pooled().await?;
         check_durability(&client, config.pages_are_whole).await?;
         drop(client);
-        let keyring = Arc::new(keyring(&folder, &database)?);
+        let keyring = Arc::new(keyring(&folder, &database).await?);
         let place = Place::Postgres { folder, database: Box::new(database) };
         Ok(Stores { log, keyring, place, closed: AtomicBool::new(false) })
     }
@@ -157,21 +157,21 @@ pub async fn read_only_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>>
 }
 
 /// The keys, to open what is sealed: beside whoever writes them. Makes none.
-pub fn existing_keyring(config: &Config) -> anyhow::Result<Keyring> {
+pub async fn existing_keyring(config: &Config) -> anyhow::Result<Keyring> {
     config.check_profile()?;
     match &config.log {
         LogPlace::Embedded => {
             let folder = Folder::existing(&config.data)?;
             let provider = Arc::new(FileKeyProvider::open(&folder.root_key())?);
-            Ok(Keyring::open_read_only(&folder.keys(), provider)?)
+            Ok(Keyring::open_read_only(&folder.keys(), provider).await?)
         }
         LogPlace::Postgres(_) => {
             let database = database(config)?;
-            if !Keyring::is_in(&database)? {
+            if !Keyring::is_in(&database).await? {
                 bail!("{} has no keys", database.address());
             }
             let folder = Folder::create(&config.data)?;
-            keyring(&folder, &database)
+            keyring(&folder, &database).await
         }
     }
 }
@@ -185,9 +185,9 @@ pub fn database(config: &Config) -> anyhow::Result<Database> {
 }
 
 /// The keys of a database under the folder's root key.
-fn keyring(folder: &Folder, database: &Database) -> anyhow::Result<Keyring> {
-    let provider = Arc::new(root_key(folder, database)?);
-    match Keyring::open_postgres(database.clone(), Arc::clone(&provider) as _) {
+async fn keyring(folder: &Folder, database: &Database) -> anyhow::Result<Keyring> {
+    let provider = Arc::new(root_key(folder, database).await?);
+    match Keyring::open_postgres(database.clone(), Arc::clone(&provider) as _).await {
         Err(SealError::WrongRootKey { place }) if provider.was_made() => {
             // Nothing was ever wrapped under it, and left here it would be taken for the right one.
             let path = folder.root_key();
@@ -203,9 +203,9 @@ fn keyring(folder: &Folder, database: &Database) -> anyhow::Result<Keyring> {
 }
 
 /// The folder's root key; made only for a database that has no keys yet.
-fn root_key(folder: &Folder, database: &Database) -> anyhow::Result<FileKeyProvider> {
+async fn root_key(folder: &Folder, database: &Database) -> anyhow::Result<FileKeyProvider> {
     let path = folder.root_key();
-    if Keyring::is_in(database)? {
+    if Keyring::is_in(database).await? {
         let missing = || {
             format!("the keys in {} need their root key: copy it to {}", database.address(), path.display())
         };

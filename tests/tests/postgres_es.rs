@@ -154,7 +154,7 @@ async fn the_same_commands_give_the_same_events_and_postgres_es_reads_ours() {
     let (ours_url, plain_url) = (cluster.database().await.unwrap(), cluster.empty_database().await.unwrap());
     let folder = tempfile::tempdir().unwrap();
     let provider = FileKeyProvider::open_or_create(&folder.path().join("root.key")).unwrap();
-    let keyring = Arc::new(Keyring::open(&folder.path().join("keys.db"), Arc::new(provider)).unwrap());
+    let keyring = Arc::new(Keyring::open(&folder.path().join("keys.db"), Arc::new(provider)).await.unwrap());
     let clock = Arc::new(ManualClock::at(at("2026-11-22T12:00:00Z")));
     let database = Database::new(ours_url.parse().unwrap(), &Options::default());
     let log: Arc<dyn EventLog> =

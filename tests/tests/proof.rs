@@ -87,7 +87,7 @@ fn terms() -> Terms {
 /// A folder in which a campaign's day has committed to the recorded round; lines wait, and are drawn if it is opened.
 async fn prepare(home: &Home, open: bool) {
     let folder = Folder::create(&home.data()).unwrap();
-    let stores = Stores::embedded(&folder, folder.lock("test").unwrap()).unwrap();
+    let stores = Stores::embedded(&folder, folder.lock("test").unwrap()).await.unwrap();
     let clock = Arc::new(ManualClock::at(round_time().plus_micros(-30 * SECOND_MICROS)));
     let parts = Parts {
         log: Arc::clone(&stores.log),

@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 
 use async_graphql::{Enum, SimpleObject};
+use async_trait::async_trait;
 use ledger_core::ids::{AccountId, Source, TransactionId};
 use ledger_core::money::Money as Amount;
 use ledger_core::seal::{Details, Keyring, Sealed};
@@ -11,29 +12,42 @@ use ledger_core::transaction::Personal;
 
 use super::scalars::Money;
 
-/// Opens sealed details; the keyring as this crate sees it. Contract: `Ok(None)` once the account's key has
-/// been destroyed; may block; an error says nothing about the details.
+/// Opens sealed details; the keyring as this crate sees it. Contract: lines whose account's key has been destroyed are
+/// `None`; the keys of all accounts are asked for at once; an error says nothing about the details.
+#[async_trait]
 pub trait OpenDetails: Send + Sync {
-    /// The details of one line of one account.
-    fn open(
+    /// The details of these lines, in order.
+    async fn open(
         &self,
-        account: &AccountId,
-        source: &Source,
-        transaction_id: &TransactionId,
-        sealed: &Sealed,
-    ) -> Result<Option<ShownDetails>, Box<dyn StdError + Send + Sync>>;
+        lines: &[SealedLine],
+    ) -> Result<Vec<Option<ShownDetails>>, Box<dyn StdError + Send + Sync>>;
 }
 
+/// A line whose details are to be opened.
+pub struct SealedLine {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Who brought it.
+    pub source: Source,
+    /// The bank's name for it.
+    pub transaction_id: TransactionId,
+    /// What is to be opened.
+    pub sealed: Sealed,
+}
+
+#[async_trait]
 impl OpenDetails for Keyring {
-    fn open(
+    async fn open(
         &self,
-        account: &AccountId,
-        source: &Source,
-        transaction_id: &TransactionId,
-        sealed: &Sealed,
-    ) -> Result<Option<ShownDetails>, Box<dyn StdError + Send + Sync>> {
-        let details = self.open_details(account, source, transaction_id, sealed)?;
-        Ok(details.as_ref().map(ShownDetails::from))
+        lines: &[SealedLine],
+    ) -> Result<Vec<Option<ShownDetails>>, Box<dyn StdError + Send + Sync>> {
+        let keys = self.opening_keys(lines.iter().map(|line| line.account.clone()).collect()).await?;
+        let open = |line: &SealedLine| {
+            let Some(key) = keys.opening(&line.account)? else { return Ok(None) };
+            let details = key.open_details(&line.source, &line.transaction_id, &line.sealed)?;
+            Ok(Some(ShownDetails::from(&details)))
+        };
+        lines.iter().map(open).collect()
     }
 }
 

@@ -2,7 +2,6 @@
 //! tables, opened details. A set of loaders lives as long as one request.
 
 use std::collections::HashMap;
-use std::error::Error as StdError;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use projections::campaigns::{self, CampaignRow};
 use projections::transactions::{self, TransactionRow};
 use projections::{Connection, ProjectionError, ReadStore};
 
-use super::details::{OpenDetails, ShownDetails};
+use super::details::{OpenDetails, SealedLine, ShownDetails};
 use super::error::{fault, read_fault};
 use crate::ApiState;
 
@@ -38,7 +37,7 @@ impl Loaders {
 
     /// The opened details of a line; `None` once they are erased.
     pub(super) async fn details(&self, line: &Arc<TransactionRow>) -> Result<Option<ShownDetails>, Error> {
-        self.details.load_one(SealedLine(Arc::clone(line))).await
+        self.details.load_one(SealedRow(Arc::clone(line))).await
     }
 }
 
@@ -118,25 +117,35 @@ impl Loader<TableName> for Rows {
     }
 }
 
-/// A line whose details are to be opened; known by its name.
+/// A row whose details are to be opened; known by its name.
 #[derive(Clone)]
-struct SealedLine(Arc<TransactionRow>);
+struct SealedRow(Arc<TransactionRow>);
 
-impl SealedLine {
+impl SealedRow {
     fn name(&self) -> (&Source, &TransactionId) {
         (&self.0.source, &self.0.transaction_id)
     }
+
+    fn line(&self) -> Option<SealedLine> {
+        let row = &self.0;
+        Some(SealedLine {
+            account: row.account_id.clone(),
+            source: row.source.clone(),
+            transaction_id: row.transaction_id.clone(),
+            sealed: row.details.clone()?,
+        })
+    }
 }
 
-impl PartialEq for SealedLine {
+impl PartialEq for SealedRow {
     fn eq(&self, other: &Self) -> bool {
         self.name() == other.name()
     }
 }
 
-impl Eq for SealedLine {}
+impl Eq for SealedRow {}
 
-impl Hash for SealedLine {
+impl Hash for SealedRow {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name().hash(state);
     }
@@ -145,32 +154,15 @@ impl Hash for SealedLine {
 /// Opens details.
 struct Details(Arc<dyn OpenDetails>);
 
-impl Loader<SealedLine> for Details {
+impl Loader<SealedRow> for Details {
     type Value = ShownDetails;
     type Error = Error;
 
-    async fn load(&self, lines: &[SealedLine]) -> Result<HashMap<SealedLine, ShownDetails>, Error> {
-        let (keys, lines) = (Arc::clone(&self.0), lines.to_vec());
-        let opened = tokio::task::spawn_blocking(move || open_all(&*keys, lines)).await;
-        match opened {
-            Ok(Ok(opened)) => Ok(opened),
-            Ok(Err(error)) => Err(fault(&*error)),
-            Err(error) => Err(fault(&error)),
-        }
+    async fn load(&self, rows: &[SealedRow]) -> Result<HashMap<SealedRow, ShownDetails>, Error> {
+        let (rows, lines): (Vec<&SealedRow>, Vec<SealedLine>) =
+            rows.iter().filter_map(|row| Some((row, row.line()?))).unzip();
+        let opened = self.0.open(&lines).await.map_err(|error| fault(&*error))?;
+        let shown = rows.into_iter().zip(opened);
+        Ok(shown.filter_map(|(row, shown)| Some((row.clone(), shown?))).collect())
     }
-}
-
-fn open_all(
-    keys: &dyn OpenDetails,
-    lines: Vec<SealedLine>,
-) -> Result<HashMap<SealedLine, ShownDetails>, Box<dyn StdError + Send + Sync>> {
-    let mut opened = HashMap::with_capacity(lines.len());
-    for line in lines {
-        let row = &line.0;
-        let Some(sealed) = &row.details else { continue };
-        if let Some(shown) = keys.open(&row.account_id, &row.source, &row.transaction_id, sealed)? {
-            opened.insert(line, shown);
-        }
-    }
-    Ok(opened)
 }

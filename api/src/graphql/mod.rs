@@ -23,7 +23,7 @@ mod trial_balance;
 
 use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, Schema, SchemaBuilder};
 
-pub use details::{OpenDetails, ShownDetails};
+pub use details::{OpenDetails, SealedLine, ShownDetails};
 
 use crate::ApiState;
 

@@ -325,6 +325,9 @@ pub enum Rejection {
     /// Its personal data have been erased.
     #[error("the account's data have been erased")]
     AccountErased,
+    /// Its history or its key cannot be read. The only one that passes, once it has been repaired.
+    #[error("the account cannot be read just now; this is ours to repair: send it again later")]
+    AccountUnavailable,
     /// The same id was booked before with other terms.
     #[error("this id was booked before with another amount, currency, direction or bank account")]
     Conflict,
@@ -373,12 +376,18 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// Whether the same command may be taken later, without anything else having happened to the account.
+    pub fn transient(&self) -> bool {
+        matches!(self, Rejection::AccountUnavailable)
+    }
+
     /// The code a feed gets for its row.
     pub fn code(&self) -> Code {
         match self {
             Rejection::AccountUnknown => Code::AccountUnknown,
             Rejection::AccountClosed => Code::AccountClosed,
             Rejection::AccountErased => Code::AccountErased,
+            Rejection::AccountUnavailable => Code::AccountUnavailable,
             Rejection::Conflict
             | Rejection::UnknownReward(_)
             | Rejection::NotIssued(_)

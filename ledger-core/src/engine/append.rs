@@ -1,12 +1,16 @@
-//! Phase four of the loop: a batch is handed to a thread that writes it, and what became of it is learnt. An append
+//! Phase four of the loop: a batch is handed to the thread that writes, and what became of it is learnt. An append
 //! ends *landed*, *fenced*, *duplicate* or *unknown*, and after each it is known where the log stands.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
-use crate::log::{AppendError, Head, LogError, Snapshot};
+use crate::figures::figure;
+use crate::log::{AppendError, Batch, EventLog, Head, LogError, Snapshot};
+use crate::own_thread::block_on;
 
 use super::epochs::Offers;
 use super::snapshots;
@@ -29,36 +33,63 @@ pub(super) struct Append {
     began: Instant,
     /// States after this batch, to be kept once it is durable.
     snapshots: Vec<Snapshot>,
-    task: JoinHandle<Result<(), AppendError>>,
+    result: oneshot::Receiver<Result<(), AppendError>>,
+}
+
+/// The thread that writes, and nothing else: an append never waits behind reads. Ends with the writer.
+pub(super) struct Appender(mpsc::Sender<Order>);
+
+struct Order {
+    batch: Batch,
+    reply: oneshot::Sender<Result<(), AppendError>>,
+}
+
+impl Appender {
+    pub(super) fn start(log: Arc<dyn EventLog>, runtime: Handle) -> std::io::Result<Appender> {
+        let (sender, orders) = mpsc::channel::<Order>();
+        let write = move || {
+            for Order { batch, reply } in orders {
+                // The writer may be gone; what was appended counts all the same.
+                let _ = reply.send(append(&*log, &runtime, &batch));
+            }
+        };
+        std::thread::Builder::new().name("ledger-append".into()).spawn(write)?;
+        Ok(Appender(sender))
+    }
+
+    fn append(&self, batch: Batch) -> oneshot::Receiver<Result<(), AppendError>> {
+        let (reply, result) = oneshot::channel();
+        self.0.send(Order { batch, reply }).expect("the thread ends with the writer, and catches panics");
+        result
+    }
+}
+
+fn append(log: &dyn EventLog, runtime: &Handle, batch: &Batch) -> Result<(), AppendError> {
+    let began = Instant::now();
+    let result = catch_unwind(AssertUnwindSafe(|| block_on(runtime, log.append(batch))));
+    metrics::histogram!("ledger_append_seconds").record(began.elapsed().as_secs_f64());
+    metrics::histogram!("ledger_batch_events").record(figure(batch.events.len() as u64));
+    result.unwrap_or_else(|_| {
+        let (doing, transient, source) = ("append", true, "a panic while appending".into());
+        Err(AppendError::Unknown(LogError::Store { doing, transient, source }))
+    })
 }
 
 impl Writer {
-    /// Hands what is staged to a thread that writes it. From here on memory is ahead of the log.
+    /// Hands what is staged to the thread that writes. From here on memory is ahead of the log.
     pub(super) fn begin_append(&mut self) -> Option<Append> {
         let mut core = self.shared.lock();
         let batch = core.dispatch()?;
         let snapshots = snapshots::take(&mut core);
         drop(core);
         let (expected, head) = (batch.expected, batch.head_after());
-        let (began, log) = (Instant::now(), Arc::clone(&self.log));
-        let runtime = tokio::runtime::Handle::current();
-        let task = tokio::task::spawn_blocking(move || {
-            let result = runtime.block_on(log.append(&batch));
-            metrics::histogram!("ledger_append_seconds").record(began.elapsed().as_secs_f64());
-            metrics::histogram!("ledger_batch_events")
-                .record(f64::from(u32::try_from(batch.events.len()).unwrap_or(u32::MAX)));
-            result
-        });
-        Some(Append { expected, head, began, snapshots, task })
+        let began = Instant::now();
+        Some(Append { expected, head, began, snapshots, result: self.appender.append(batch) })
     }
 
     pub(super) async fn settle(&mut self, append: Append) -> Result<(), Failed> {
-        let Append { expected, head, began, snapshots, task } = append;
-        let result = task.await.unwrap_or_else(|panic| {
-            let (doing, transient, source) = ("append", true, Box::new(panic));
-            Err(AppendError::Unknown(LogError::Store { doing, transient, source }))
-        });
-        match result {
+        let Append { expected, head, began, snapshots, result } = append;
+        match result.await.expect("the thread answers each order") {
             Ok(()) => {
                 self.renewed = began;
                 self.landed(head);
@@ -127,7 +158,7 @@ impl Writer {
     fn landed(&mut self, head: Head) {
         self.shared.lock().durable(head.epoch);
         self.head.send_replace(head.position);
-        metrics::gauge!("ledger_position").set(u32::try_from(head.position.0).map_or(f64::MAX, f64::from));
+        metrics::gauge!("ledger_position").set(figure(head.position.0));
     }
 
     /// Raises our own epoch, which waits for a statement that may still be running, then reads the head.

@@ -10,7 +10,7 @@ use crate::account::{Answer, CommandKind, Rejection};
 use crate::campaign::{CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
 use crate::draw;
 use crate::ids::{AccountId, CampaignId, TransactionKey};
-use crate::log::Position;
+use crate::log::{Position, StreamId};
 use crate::system::{self, SystemCommand, SystemCommandKind};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
@@ -75,7 +75,7 @@ impl Writer {
     }
 
     pub(super) async fn decide(&mut self, work: &Work) -> Result<Outcome, Failed> {
-        Ok(match work {
+        let outcome = match work {
             Work::Transactions { rows, context, resume, .. } => {
                 let mut receipts = Vec::with_capacity(rows.len());
                 for row in rows {
@@ -83,18 +83,31 @@ impl Writer {
                 }
                 Outcome::Transactions(receipts)
             }
+            Work::Account { account, .. } if self.apart.has_account(account) => Outcome::Refused,
+            Work::Campaign { campaign, .. } if self.apart.has(&StreamId::campaign(campaign)) => {
+                Outcome::Refused
+            }
             Work::Account { account, kind, context, .. } => {
+                self.deciding = Some(StreamId::account(account));
                 Outcome::Account(self.account(account.as_str(), kind.clone(), context, None).await?)
             }
             Work::Campaign { campaign, kind, context, .. } => {
+                self.deciding = Some(StreamId::campaign(campaign));
                 let answer = self.campaign(campaign, kind.clone(), context).await?;
+                self.deciding = None;
                 // A started campaign opens its first epoch at once.
                 self.advance_epochs().await?;
                 Outcome::Campaign(answer)
             }
-            Work::System { kind, context, .. } => Outcome::System(self.system(kind.clone(), context).await?),
+            Work::System { .. } if self.apart.has(&StreamId::system()) => Outcome::Refused,
+            Work::System { kind, context, .. } => {
+                self.deciding = Some(StreamId::system());
+                Outcome::System(self.system(kind.clone(), context).await?)
+            }
             Work::Tick { .. } => Outcome::Tick(self.shared.lock().staging.now),
-        })
+        };
+        self.deciding = None;
+        Ok(outcome)
     }
 
     async fn transaction(
@@ -103,6 +116,10 @@ impl Writer {
         context: &Context,
         resume: bool,
     ) -> Result<RowReceipt, Failed> {
+        if self.is_apart(row) {
+            return Ok(Err(Rejection::AccountUnavailable));
+        }
+        self.deciding = Some(StreamId::account(&row.account_id));
         let (known, pending_known, owner, offers) = {
             let mut core = self.shared.lock();
             let known = core.known.get(&row.key).cloned();
@@ -119,6 +136,7 @@ impl Writer {
             (known, pending_known, owner, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
         };
         self.record_openings().await?;
+        self.deciding = Some(StreamId::account(&owner));
         // What another than its owner brings is sealed, and its merchant hashed, under another key.
         let transaction =
             if owner == row.account_id { Arc::clone(row) } else { Arc::new(without_what_is_sealed(row)) };
@@ -158,6 +176,16 @@ impl Writer {
             core.staging.keys.push(key);
         }
         Ok(Ok(Receipt { result, position, won }))
+    }
+
+    /// Whether anybody whose line it may be has been set apart.
+    fn is_apart(&self, row: &PreparedTransaction) -> bool {
+        if self.apart.has_account(&row.account_id) || self.apart.has_name_of(row) {
+            return true;
+        }
+        let core = self.shared.lock();
+        let mut names = row.pending_key().into_iter().chain([row.key]);
+        names.any(|key| core.known.peek(&key).is_some_and(|known| self.apart.has_account(&known.account_id)))
     }
 
     /// Every opening of a seed is a fact, written with or before the first draw that used it.

@@ -1,6 +1,7 @@
 //! Phase two of the loop: what memory lacks is read from the log before anything is decided.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::account::RewardAccount;
 use crate::account::command::{Known, PreparedTransaction};
@@ -14,19 +15,22 @@ use crate::transaction::Status;
 
 use super::core::{Core, Hosted, Slot};
 use super::lot::Work;
-use super::reading::Reading;
+use super::reading::{End, Reading};
 use super::snapshots;
 use super::writer::Writer;
+
+/// Damaged streams, or keys, of one batch that are told from a log that cannot be read.
+const WRONG_MAX: usize = 64;
 
 impl Writer {
     /// Reads accounts not in memory and probes keys that may be known, each in one query (see [`Writer::load`]).
     pub(super) async fn hydrate(&mut self, works: &[Work]) -> Result<(), LogError> {
         let (mut streams, mut keys) = (BTreeSet::new(), Vec::new());
         {
-            let mut core = self.shared.lock();
+            let (mut core, apart) = (self.shared.lock(), &self.apart);
             let mut account = |core: &mut Core, id: &AccountId| {
                 // `get` marks it as used, so that it outlives the batch.
-                if core.accounts.get(id.as_str()).is_none() {
+                if core.accounts.get(id.as_str()).is_none() && !apart.has_account(id) {
                     streams.insert(StreamId::account(id));
                 }
             };
@@ -40,6 +44,7 @@ impl Writer {
                                 match core.known.get(&key).map(|known| known.account_id.clone()) {
                                     Some(owner) => account(&mut core, &owner),
                                     None if key == row.key && self.is_surely_new(row) => {}
+                                    None if apart.has_key(&key) => {}
                                     None => keys.push(key),
                                 }
                             }
@@ -51,18 +56,23 @@ impl Writer {
             }
         }
         for stored in self.probe(&keys).await? {
-            if !self.shared.lock().accounts.contains_key(&stored.stream.id) {
+            if !self.apart.has(&stored.stream) && !self.shared.lock().accounts.contains_key(&stored.stream.id)
+            {
                 streams.insert(stored.stream);
             }
         }
         if !streams.is_empty() {
             let streams: Vec<StreamId> = streams.into_iter().collect();
-            self.load::<RewardAccount>(&streams).await?;
+            for (stream, error) in self.load::<RewardAccount>(&streams).await? {
+                self.apart.put(stream, &error);
+            }
         }
         self.hydrate_campaigns().await?;
         if works.iter().any(|work| matches!(work, Work::System { .. })) && self.shared.lock().system.is_none()
         {
-            self.load::<System>(&[StreamId::system()]).await?;
+            for (stream, error) in self.load::<System>(&[StreamId::system()]).await? {
+                self.apart.put(stream, &error);
+            }
         }
         for work in works {
             if let Work::Campaign { campaign, .. } = work {
@@ -77,18 +87,29 @@ impl Writer {
         row.status != Status::Pending && !self.filter.may_have(&row.key)
     }
 
-    /// Looks keys up in the log and remembers what it finds.
+    /// Looks keys up in the log and remembers what it finds. What cannot be read is set apart.
     pub(super) async fn probe(&mut self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         if keys.is_empty() {
             return Ok(vec![]);
         }
-        let found = self.log.find_transactions(keys).await?;
+        let mut found = Vec::new();
+        let log = Arc::clone(&self.log);
+        let damaged = in_parts(keys, async |some| {
+            found.extend(log.find_transactions(some).await?);
+            Ok(())
+        });
+        for (key, error) in self.readable(damaged.await).await? {
+            self.apart.put_key(key, &error);
+        }
         let mut core = self.shared.lock();
         for stored in &found {
             let key = stored
                 .transaction_key
                 .ok_or_else(|| LogError::Damaged(format!("{} has no key", stored.position)))?;
-            core.known.insert(key, known(stored)?);
+            match known(stored) {
+                Ok(known) => drop(core.known.insert(key, known)),
+                Err(error) => self.apart.put_key(key, &error),
+            }
         }
         Ok(found)
     }
@@ -99,13 +120,43 @@ impl Writer {
             return Ok(());
         }
         let streams = self.log.stream_ids(StreamType::Campaign).await?;
-        self.load::<Campaign>(&streams).await?;
+        // Every line is asked of every campaign: none is decided without one of them.
+        if let Some((_, error)) = self.load::<Campaign>(&streams).await?.pop() {
+            return Err(error);
+        }
         self.campaigns_loaded = true;
         Ok(())
     }
 
-    /// In one query where the events of all streams fit into a page, as they mostly do.
-    async fn load<A: Loaded>(&mut self, streams: &[StreamId]) -> Result<(), LogError> {
+    /// Reads these streams, but for those that cannot be read, which are the answer. In one query where the events of all
+    /// fit into a page, as they mostly do.
+    async fn load<A: Loaded>(&mut self, streams: &[StreamId]) -> Result<Vec<(StreamId, LogError)>, LogError> {
+        let mut broken = Vec::new();
+        let damaged = in_parts(streams, async |some| {
+            broken.extend(self.load_some::<A>(some).await?);
+            Ok(())
+        });
+        let damaged = damaged.await;
+        broken.extend(self.readable(damaged).await?);
+        Ok(broken)
+    }
+
+    /// What failed by itself while the rest of the log can be read is damaged; else the log is out of reach.
+    async fn readable<T>(
+        &self,
+        damaged: Result<Vec<(T, LogError)>, LogError>,
+    ) -> Result<Vec<(T, LogError)>, LogError> {
+        let damaged = damaged?;
+        if !damaged.is_empty() {
+            self.log.head().await?;
+        }
+        Ok(damaged)
+    }
+
+    async fn load_some<A: Loaded>(
+        &mut self,
+        streams: &[StreamId],
+    ) -> Result<BTreeMap<StreamId, LogError>, LogError> {
         let Hydration { snapshots, events } =
             self.log.hydrate(streams, snapshots::CODE, self.page_events()).await?;
         let mut reading = Reading::<A>::of(streams.iter().cloned());
@@ -113,19 +164,21 @@ impl Writer {
             reading.restore(snapshot);
         }
         self.read_on(&mut reading, events).await?;
-        let (mut slots, unfit) = reading.end();
+        let End { mut slots, unfit, mut broken } = reading.end();
         if !unfit.is_empty() {
             tracing::error!(streams = unfit.len(), "snapshots that do not fit their streams are not used");
             let mut again = Reading::<A>::of(unfit.into_iter());
             let events = self.log.load_streams(&again.rest(), self.page_events()).await?;
             self.read_on(&mut again, events).await?;
-            slots.extend(again.end().0);
+            let again = again.end();
+            slots.extend(again.slots);
+            broken.extend(again.broken);
         }
         let mut core = self.shared.lock();
         for (stream, slot) in slots {
             A::put(&mut core, stream.id, slot);
         }
-        Ok(())
+        Ok(broken)
     }
 
     /// Follows a page and those behind it. However long that takes, no statement and no memory is asked for more
@@ -175,6 +228,30 @@ impl<A: Loaded> Slot<A> {
         self.hash = Some(stored.hash);
         Ok(())
     }
+}
+
+/// Gives `work` all of them, or, where that fails for good, ever smaller parts, down to the single ones: those are the
+/// answer, with what is wrong. Fails where that passes, or where it is wrong with many.
+async fn in_parts<T: Clone>(
+    all: &[T],
+    mut work: impl AsyncFnMut(&[T]) -> Result<(), LogError>,
+) -> Result<Vec<(T, LogError)>, LogError> {
+    let (mut waiting, mut wrong) = (vec![all], Vec::new());
+    while let Some(part) = waiting.pop() {
+        match work(part).await {
+            Ok(()) => {}
+            Err(error) if !error.is_about_what_is_read() || wrong.len() >= WRONG_MAX => return Err(error),
+            Err(error) => match part {
+                [] => return Err(error),
+                [one] => wrong.push((one.clone(), error)),
+                _ => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    waiting.extend([second, first]);
+                }
+            },
+        }
+    }
+    Ok(wrong)
 }
 
 /// What an event with a transaction key says about its line.

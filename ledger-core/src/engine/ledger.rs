@@ -9,12 +9,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use crate::account::command::PreparedTransaction;
 use crate::account::{Answer, CommandKind, Rejection};
 use crate::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
+use crate::faults;
 use crate::ids::{AccountId, CampaignId};
 use crate::log::{EventLog, LogError, Position};
 use crate::money::Money;
 use crate::system::{SystemAnswer, SystemCommandKind, SystemRejection};
 use crate::time::{Clock, SystemClock, Timestamp};
 
+use super::append::Appender;
 use super::epochs::SeedVault;
 use super::lot::Work;
 use super::snapshots::Snapshots;
@@ -153,6 +155,10 @@ pub enum SubmitError {
     /// The log could not be written just now.
     #[error("the ledger cannot write just now")]
     Unavailable,
+    /// The account's history cannot be read, or what was asked of it or of a campaign ended in a panic. The ledger goes on
+    /// with all others; this is ours to repair, and then the same may be asked again.
+    #[error("the account cannot be read just now; this is ours to repair")]
+    AccountUnavailable,
     /// Another process has taken over, or this one is stopping.
     #[error("this process is not the writer any more")]
     NotWriter,
@@ -170,6 +176,7 @@ pub enum Stopped {
 /// A handle on the running ledger; clones share one writer.
 #[derive(Clone)]
 pub struct Ledger {
+    log: Arc<dyn EventLog>,
     sender: mpsc::UnboundedSender<(Work, Option<OwnedSemaphorePermit>)>,
     transactions: Arc<Semaphore>,
     commands: Arc<Semaphore>,
@@ -199,7 +206,9 @@ impl Ledger {
         let thread =
             |e| LogError::Store { doing: "start the writer's thread", transient: false, source: Box::new(e) };
         let snapshots = Snapshots::start(Arc::clone(&parts.log), runtime.clone()).map_err(thread)?;
-        let mut writer = Writer::new(parts, settings, snapshots, head_sender, healthy_sender);
+        let log = Arc::clone(&parts.log);
+        let appender = Appender::start(Arc::clone(&log), runtime.clone()).map_err(thread)?;
+        let mut writer = Writer::new(parts, settings, appender, snapshots, head_sender, healthy_sender);
         writer.open().await?;
         let (stopped_sender, stopped) = oneshot::channel();
         std::thread::Builder::new()
@@ -210,6 +219,7 @@ impl Ledger {
             })
             .map_err(thread)?;
         let ledger = Ledger {
+            log,
             sender,
             transactions,
             commands: Arc::new(Semaphore::new(QUEUE_COMMANDS)),
@@ -303,6 +313,11 @@ impl Ledger {
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
+    /// The log behind it, for reading.
+    pub fn log(&self) -> &dyn EventLog {
+        &*self.log
+    }
+
     /// The last durable position, as it moves.
     pub fn head(&self) -> watch::Receiver<Position> {
         self.head.clone()
@@ -331,6 +346,7 @@ impl Ledger {
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
                 interval.tick().await;
+                faults::settle();
                 let Some(sender) = sender.upgrade() else { return };
                 let (reply, answer) = oneshot::channel();
                 if sender.send((Work::Tick { reply }, None)).is_err() {

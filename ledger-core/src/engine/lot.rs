@@ -51,6 +51,16 @@ pub(super) enum Work {
 }
 
 impl Work {
+    fn refuse(self, error: SubmitError) {
+        match self {
+            Work::Transactions { reply, .. } => drop(reply.send(Err(error))),
+            Work::Account { reply, .. } => drop(reply.send(Err(error))),
+            Work::Campaign { reply, .. } => drop(reply.send(Err(error))),
+            Work::System { reply, .. } => drop(reply.send(Err(error))),
+            Work::Tick { reply } => drop(reply.send(Err(error))),
+        }
+    }
+
     fn weight(&self) -> usize {
         match self {
             Work::Transactions { rows, .. } => rows.len(),
@@ -66,6 +76,8 @@ pub(super) enum Outcome {
     Campaign(Result<CampaignAnswer, CampaignRejection>),
     System(SystemReceipt),
     Tick(Timestamp),
+    /// What it is for has been set apart.
+    Refused,
 }
 
 /// Works that are decided together, and their room in the queue.
@@ -104,6 +116,7 @@ impl Lot {
                 (Work::Campaign { reply, .. }, Outcome::Campaign(answer)) => drop(reply.send(Ok(answer))),
                 (Work::System { reply, .. }, Outcome::System(answer)) => drop(reply.send(Ok(answer))),
                 (Work::Tick { reply }, Outcome::Tick(now)) => drop(reply.send(Ok(now))),
+                (work, Outcome::Refused) => work.refuse(SubmitError::AccountUnavailable),
                 _ => unreachable!("outcomes are made work by work, in order"),
             }
         }
@@ -111,13 +124,7 @@ impl Lot {
 
     pub(super) fn refuse(self, error: impl Fn() -> SubmitError) {
         for work in self.works {
-            match work {
-                Work::Transactions { reply, .. } => drop(reply.send(Err(error()))),
-                Work::Account { reply, .. } => drop(reply.send(Err(error()))),
-                Work::Campaign { reply, .. } => drop(reply.send(Err(error()))),
-                Work::System { reply, .. } => drop(reply.send(Err(error()))),
-                Work::Tick { reply } => drop(reply.send(Err(error()))),
-            }
+            work.refuse(error());
         }
     }
 }

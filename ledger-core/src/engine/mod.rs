@@ -4,6 +4,7 @@
 //! waits, *hydrate* what memory lacks, *decide* each command through cqrs-es, *append* once, *answer* in
 //! order. Callers hear only of what is durable; rejections, too, wait for what was staged before them.
 
+mod apart;
 mod append;
 mod core;
 mod decide;

@@ -9,11 +9,14 @@ use tokio::sync::watch;
 
 use crate::account::RewardAccount;
 use crate::campaign::Campaign;
-use crate::log::{EventLog, LogError, Position};
+use crate::faults;
+use crate::log::{EventLog, LogError, Position, StreamId};
+use crate::own_thread::block_on;
 use crate::system::System;
 use crate::time::{Clock, Timestamp};
 
-use super::append::Append;
+use super::apart::{Apart, Panicked};
+use super::append::{Append, Appender};
 use super::core::Core;
 use super::epochs::{Offers, SeedVault};
 use super::filter::Filter;
@@ -26,6 +29,8 @@ use super::store::{Shared, Store};
 pub(super) enum Failed {
     /// Nothing was written; with memory dropped it may be decided again at once.
     Again,
+    /// The same; what made it fail has been set apart.
+    SetApart,
     /// The log cannot be written, or is in doubt, just now.
     Unavailable,
     /// Another writer has the log.
@@ -34,6 +39,9 @@ pub(super) enum Failed {
 
 /// How often one batch is decided again before its callers are told to come back.
 const TRIES: usize = 4;
+/// How often because something has been set apart.
+const TRIES_APART: usize = 8;
+
 pub(super) struct Writer {
     pub(super) log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
@@ -46,12 +54,16 @@ pub(super) struct Writer {
     pub(super) campaigns: CqrsFramework<Campaign, Store<Campaign>>,
     pub(super) system: CqrsFramework<System, Store<System>>,
     pub(super) offers: Offers,
+    pub(super) apart: Apart,
+    /// For whom a command is being decided.
+    pub(super) deciding: Option<StreamId>,
     /// The engine's own metadata: epochs and budgets.
     pub(super) own: Context,
     /// An append's outcome is unknown: learn it before anything else.
     pub(super) in_doubt: bool,
     /// When the lease was last renewed, by the time the request was sent.
     pub(super) renewed: Instant,
+    pub(super) appender: Appender,
     pub(super) snapshots: Snapshots,
     pub(super) filter: Arc<Filter>,
     pub(super) head: watch::Sender<Position>,
@@ -62,6 +74,7 @@ impl Writer {
     pub(super) fn new(
         parts: Parts,
         settings: Settings,
+        appender: Appender,
         snapshots: Snapshots,
         head: watch::Sender<Position>,
         healthy: watch::Sender<bool>,
@@ -79,9 +92,12 @@ impl Writer {
             settings,
             campaigns_loaded: false,
             offers: Offers::default(),
+            apart: Apart::new(),
+            deciding: None,
             own: Context::new("engine", "", ""),
             in_doubt: false,
             renewed: Instant::now(),
+            appender,
             snapshots,
             head,
             healthy,
@@ -100,7 +116,7 @@ impl Writer {
 
     /// Runs until every handle is gone or another writer takes over.
     pub(super) fn run(mut self, mut receiver: Received, runtime: &tokio::runtime::Handle) -> Stopped {
-        runtime.block_on(async {
+        block_on(runtime, async {
             if let Err(Fenced) = self.work(&mut receiver).await {
                 tracing::error!("another process has taken the log over; this writer stops");
                 self.healthy.send_replace(false);
@@ -189,9 +205,12 @@ impl Writer {
 
     /// Decides a lot again, with nothing else under way, until it lands or cannot.
     async fn redo(&mut self, lot: Lot, mut failed: Failed) -> Result<(), Fenced> {
-        for _ in 1..TRIES {
-            if !matches!(failed, Failed::Again) {
-                break;
+        let (mut tries, mut apart) = (1, 0);
+        loop {
+            match failed {
+                Failed::Again if tries < TRIES => tries += 1,
+                Failed::SetApart if apart < TRIES_APART => apart += 1,
+                _ => break,
             }
             failed = match self.attempt(&lot.works).await {
                 Ok(outcomes) => {
@@ -222,18 +241,25 @@ impl Writer {
 
     fn answer(&mut self, lot: Lot, outcomes: Vec<Outcome>) {
         self.healthy.send_replace(true);
+        faults::over(UNDECIDED);
         self.shared.lock().evict(self.settings.accounts_max, self.settings.keys_max);
         lot.answer(outcomes);
     }
 
-    /// Hydrates and decides. A panic is a bug; whatever memory it left behind is read again, and the next batch
-    /// goes on.
+    /// Hydrates and decides. A panic is a bug; whatever memory it left behind is read again, and whoever it was about is
+    /// set apart, so that the others are decided.
     async fn stage(&mut self, works: &[Work]) -> Result<Vec<Outcome>, Failed> {
+        self.deciding = None;
         let staged = futures::FutureExt::catch_unwind(AssertUnwindSafe(self.try_stage(works))).await;
         staged.unwrap_or_else(|_| {
-            tracing::error!("a panic while deciding a batch; its memory is dropped");
             self.forget_everything();
-            Err(Failed::Unavailable)
+            match self.deciding.take() {
+                Some(stream) => {
+                    self.apart.put(stream, &Panicked);
+                    Err(Failed::SetApart)
+                }
+                None => Err(unavailable("decide what is the ledger's own", &Panicked)),
+            }
         })
     }
 
@@ -262,6 +288,7 @@ impl Writer {
 
     /// Sets the batch's time: the clock's, but never before the last event's.
     fn begin(&mut self) {
+        self.apart.let_back();
         let mut core = self.shared.lock();
         let now = self.clock.now();
         let last = core.staging.head.recorded_at.unwrap_or(Timestamp::from_micros(0)).max(core.staging.now);
@@ -269,6 +296,8 @@ impl Writer {
         self.offers.invalidate();
     }
 }
+
+const UNDECIDED: &str = "a batch cannot be decided: its callers are told to come back";
 
 /// A lot whose append is under way.
 struct Running {
@@ -282,6 +311,6 @@ struct Fenced;
 
 /// A fault while something was being read or opened.
 pub(super) fn unavailable(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Failed {
-    tracing::error!(error, doing, "the batch cannot be decided");
+    faults::error(UNDECIDED, doing, error);
     Failed::Unavailable
 }

@@ -237,6 +237,11 @@ pub enum LogError {
 }
 
 impl LogError {
+    /// Whether what was asked for is damaged, or may be: the same call for other streams may be answered.
+    pub fn is_about_what_is_read(&self) -> bool {
+        matches!(self, LogError::Damaged(_) | LogError::Store { transient: false, .. })
+    }
+
     /// Whether trying again may help.
     pub fn transient(&self) -> bool {
         matches!(self, LogError::Store { transient: true, .. })
@@ -352,6 +357,9 @@ pub trait EventLog: Send + Sync {
 
     /// The ids of all streams of one type, sorted.
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError>;
+
+    /// Those of these streams that have an event, in any order. Called from anywhere.
+    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError>;
 
     /// The events that carry these keys; keys that the log does not have are absent.
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError>;

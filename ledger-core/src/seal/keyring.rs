@@ -4,49 +4,57 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{digest, hmac};
+use futures::future::try_join_all;
 use hashlink::LruCache;
 use zeroize::Zeroizing;
 
 use super::cipher::{Cipher, random_key};
+use super::keys::Slot;
 use super::store::{KeyStore, PostgresKeys, SqliteKeys};
-use super::{AccountKey, Details, KeyProvider, KeyProviderError, SealError, Sealed};
+use super::{AccountKey, Details, KeyProvider, KeyProviderError, KeyState, Keys, SealError, Sealed};
 use crate::draw::Seed;
 use crate::ids::{AccountId, CampaignId, Fingerprint, Source, TransactionId, push_lp};
+use crate::log::{EventLog, StreamId};
 use crate::postgres::Database;
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::{Direction, Transaction};
 
 /// Keys kept ready unless said otherwise; about 1 KB each.
 const CACHE_KEYS: usize = 200_000;
+/// Keys that the provider wraps or unwraps at once.
+const PROVIDER_CALLS: usize = 32;
 const INDEX_KEY: &str = "index";
 const DRAW_KEY: &str = "draw";
 
-/// Where an account's key stands.
+/// What our own named keys are recognised by. Shows nothing of them: 16 bytes of a hash of 32 random ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyState {
-    /// There never was one.
-    Absent,
-    /// Seals and opens.
-    Ready,
-    /// Destroyed for ever; what was sealed under it cannot be opened by anyone.
-    Erased,
+pub struct Fingerprints {
+    /// Of the key behind the fingerprints of lines.
+    pub index: [u8; 16],
+    /// Of the key that seals the epochs' seeds.
+    pub draw: [u8; 16],
 }
 
-/// Seals and opens under account keys and our own named keys. Shared by all threads.
+/// Seals and opens under account keys and our own named keys. Shared by all tasks; no lock is held while one waits.
 ///
-/// Whoever reads a key and puts it into the cache holds `filling` shared from before the read on;
-/// [`Keyring::erase`] empties the cache's place with `filling` for itself after the key is gone from the store:
-/// no destroyed key comes back.
+/// No destroyed key comes back into the cache: whoever fills it notes the number of erasures before the store is read,
+/// and leaves it alone where that has moved on. [`Keyring::erase`] moves it on after the key is gone from the store.
 pub struct Keyring {
-    store: Box<dyn KeyStore>,
+    store: Arc<dyn KeyStore>,
     provider: Arc<dyn KeyProvider>,
-    filling: RwLock<()>,
-    cache: Mutex<LruCache<AccountId, Arc<Cipher>>>,
+    cache: Arc<Mutex<Cache>>,
     index_key: hmac::Key,
     draw_key: Cipher,
+    fingerprints: Fingerprints,
+}
+
+struct Cache {
+    keys: LruCache<AccountId, Arc<Cipher>>,
+    /// Erasures by this process so far.
+    erasures: u64,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -57,116 +65,160 @@ impl std::fmt::Debug for Keyring {
 
 impl Keyring {
     /// Opens the file of keys, or makes it together with our own keys.
-    pub fn open(path: &Path, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
-        Keyring::with_own_keys(Box::new(SqliteKeys::open(path)?), provider)
+    pub async fn open(path: &Path, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
+        Keyring::with_own_keys(Arc::new(SqliteKeys::open(path)?), provider).await
     }
 
     /// Opens an existing file of keys beside the process that writes it. Makes no keys.
-    pub fn open_read_only(path: &Path, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
-        Keyring::assemble(Box::new(SqliteKeys::open_read_only(path)?), provider)
+    pub async fn open_read_only(path: &Path, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
+        Keyring::assemble(Arc::new(SqliteKeys::open_read_only(path)?), provider).await
     }
 
-    /// Opens the keys of this database, and makes our own where it has none. Must be called inside the
-    /// multi-threaded runtime that drives the database's connections.
-    pub fn open_postgres(database: Database, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
-        Keyring::with_own_keys(Box::new(PostgresKeys::new(database)), provider)
+    /// Opens the keys of this database, and makes our own where it has none.
+    pub async fn open_postgres(
+        database: Database,
+        provider: Arc<dyn KeyProvider>,
+    ) -> Result<Keyring, SealError> {
+        Keyring::with_own_keys(Arc::new(PostgresKeys::new(database)), provider).await
     }
 
-    /// Whether this database has keys, wrapped under a root key that must then be there. Called like
-    /// [`Keyring::open_postgres`].
-    pub fn is_in(database: &Database) -> Result<bool, SealError> {
-        Ok(PostgresKeys::new(database.clone()).named(INDEX_KEY)?.is_some())
+    /// Whether this database has keys, wrapped under a root key that must then be there.
+    pub async fn is_in(database: &Database) -> Result<bool, SealError> {
+        Ok(PostgresKeys::new(database.clone()).named(INDEX_KEY).await?.is_some())
     }
 
     /// Keeps at most this many account keys ready.
     #[must_use]
-    pub fn with_cache(mut self, keys: usize) -> Keyring {
-        self.cache = Mutex::new(LruCache::new(keys.max(1)));
+    pub fn with_cache(self, keys: usize) -> Keyring {
+        lock(&self.cache).keys = LruCache::new(keys.max(1));
         self
     }
 
-    /// Makes the keys that are missing, durably, with one commit for all. Answers each account's state, in
-    /// order: an erased account gets no new key.
-    pub fn ensure(&self, accounts: &[&AccountId], now: Timestamp) -> Result<Vec<KeyState>, SealError> {
-        let mut missing: Vec<&AccountId> = Vec::new();
+    /// What our own named keys are recognised by.
+    pub fn fingerprints(&self) -> Fingerprints {
+        self.fingerprints
+    }
+
+    /// The accounts' keys, to seal under: what is in the cache at once, the rest in one round trip.
+    pub async fn keys(&self, accounts: HashSet<AccountId>) -> Result<Keys, SealError> {
+        let mut keys = Keys::default();
+        let mut missing = Vec::new();
         {
             let mut cache = lock(&self.cache);
-            missing.extend(accounts.iter().copied().filter(|account| cache.get(*account).is_none()));
-        }
-        let mut seen = HashSet::new();
-        missing.retain(|account| seen.insert(*account));
-        let mut erased = HashSet::new();
-        let mut absent = Vec::new();
-        for (account, slot) in missing.iter().copied().zip(self.read(&missing)?) {
-            match slot {
-                Slot::Ready(_) => {}
-                Slot::Absent => absent.push(account),
-                Slot::Erased => {
-                    erased.insert(account);
+            for account in accounts {
+                match cache.keys.get(&account).cloned() {
+                    Some(cipher) => keys.insert(account, Slot::Ready(cipher)),
+                    None => missing.push(account),
                 }
             }
         }
-        if !absent.is_empty() {
-            self.create(&absent, now, &mut erased)?;
-        }
-        let state = |account| {
-            if erased.contains(account) { KeyState::Erased } else { KeyState::Ready }
-        };
-        Ok(accounts.iter().copied().map(state).collect())
+        keys.update(self.read(missing).await?);
+        Ok(keys)
+    }
+
+    /// The accounts' keys, to open with. Asks the store each time, in one round trip, so an erasure by another process
+    /// counts at once.
+    pub async fn opening_keys(&self, accounts: HashSet<AccountId>) -> Result<Keys, SealError> {
+        self.read(accounts.into_iter().collect()).await
+    }
+
+    /// One account's key, to open with, or `None` where it has been destroyed.
+    pub async fn opening_key(&self, account: &AccountId) -> Result<Option<AccountKey>, SealError> {
+        self.read(vec![account.clone()]).await?.opening(account)
     }
 
     /// Where an account's key stands now, asked of the store.
-    pub fn state(&self, account: &AccountId) -> Result<KeyState, SealError> {
-        Ok(match self.read_one(account)? {
-            Slot::Absent => KeyState::Absent,
-            Slot::Ready(_) => KeyState::Ready,
-            Slot::Erased => KeyState::Erased,
-        })
+    pub async fn state(&self, account: &AccountId) -> Result<KeyState, SealError> {
+        Ok(self.read(vec![account.clone()]).await?.state(account))
+    }
+
+    /// [`keys`](Keyring::keys); those that are missing are made, durably, with one commit for all. An erased account gets no
+    /// new key, and neither does one that the log knows: its key has been lost, and another would hide that.
+    pub async fn ensure(
+        &self,
+        accounts: HashSet<AccountId>,
+        log: &dyn EventLog,
+        now: Timestamp,
+    ) -> Result<Keys, SealError> {
+        let mut keys = self.keys_beside(accounts, log).await?;
+        let new = keys.absent().cloned().collect();
+        keys.update(self.create(new, now).await?);
+        Ok(keys)
+    }
+
+    /// [`keys`](Keyring::keys), with keys that are lost told from accounts that are new: the log knows the one kind.
+    pub async fn keys_beside(
+        &self,
+        accounts: HashSet<AccountId>,
+        log: &dyn EventLog,
+    ) -> Result<Keys, SealError> {
+        let mut keys = self.keys(accounts).await?;
+        let absent: Vec<StreamId> = keys.absent().map(StreamId::account).collect();
+        if absent.is_empty() {
+            return Ok(keys);
+        }
+        let known = log.known_streams(&absent).await.map_err(|error| SealError::Log(Box::new(error)))?;
+        let known: Vec<AccountId> = known.iter().filter_map(|s| AccountId::parse(&s.id).ok()).collect();
+        // An account's key is durable before its first event: one that was opened meanwhile has its key now.
+        for (account, slot) in self.read(known).await?.into_slots() {
+            keys.insert(account, if matches!(slot, Slot::Absent) { Slot::Lost } else { slot });
+        }
+        Ok(keys)
+    }
+
+    /// Makes keys that are missing. What is durable now is the answer.
+    async fn create(&self, accounts: HashSet<AccountId>, now: Timestamp) -> Result<Keys, SealError> {
+        if accounts.is_empty() {
+            return Ok(Keys::default());
+        }
+        let accounts: Vec<AccountId> = accounts.into_iter().collect();
+        let mut fresh = Vec::with_capacity(accounts.len());
+        for some in accounts.chunks(PROVIDER_CALLS) {
+            let wrap = async |account: &AccountId| {
+                let wrapped = self.provider.wrap_key(&*new_key()?, &account_data(account)).await?;
+                Ok::<_, SealError>((account.clone(), wrapped))
+            };
+            fresh.extend(try_join_all(some.iter().map(wrap)).await?);
+        }
+        let erasures = self.erasures();
+        // Another task or process may have been first: what the store has is the key.
+        let durable = self.store.create(fresh, now).await?;
+        self.unwrap(accounts, durable.into_iter().map(Some), erasures).await
     }
 
     /// Destroys an account's key and leaves a tombstone, also where there was no key yet. Says whether it
     /// did; `false`: it had been destroyed before.
-    pub fn erase(&self, account: &AccountId, now: Timestamp) -> Result<bool, SealError> {
-        let erased = self.store.erase(account, now);
-        // Also after a failure: it may have been done all the same.
-        let _filling = self.filling.write().unwrap_or_else(PoisonError::into_inner);
-        lock(&self.cache).remove(account);
-        erased
-    }
-
-    /// An account's key, to seal under; [`Keyring::ensure`] has made it.
-    pub fn key(&self, account: &AccountId) -> Result<AccountKey, SealError> {
-        let cached = lock(&self.cache).get(account).cloned();
-        let cipher = match cached {
-            Some(cipher) => cipher,
-            None => match self.read_one(account)? {
-                Slot::Ready(cipher) => cipher,
-                Slot::Absent => return Err(SealError::NoKey(account.clone())),
-                Slot::Erased => return Err(SealError::Erased(account.clone())),
+    pub async fn erase(&self, account: &AccountId, now: Timestamp) -> Result<bool, SealError> {
+        let (store, cache, account) = (Arc::clone(&self.store), Arc::clone(&self.cache), account.clone());
+        // On a task of its own, which ends also when the caller has gone away: the key may be destroyed by then, and must
+        // not stay in the cache.
+        let erasing = tokio::spawn(async move {
+            let erased = store.erase(&account, now).await;
+            // Also after a failure: it may have been done all the same.
+            let mut cache = lock(&cache);
+            cache.erasures += 1;
+            cache.keys.remove(&account);
+            erased
+        });
+        match erasing.await {
+            Ok(erased) => erased,
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is stopping.
+                Err(_) => Err(SealError::Busy),
             },
-        };
-        Ok(AccountKey::new(account, cipher))
-    }
-
-    /// An account's key, to open with, or `None` where it has been destroyed. Asks the store each time, so an erasure by
-    /// another process counts at once.
-    pub fn opening_key(&self, account: &AccountId) -> Result<Option<AccountKey>, SealError> {
-        match self.read_one(account)? {
-            Slot::Ready(cipher) => Ok(Some(AccountKey::new(account, cipher))),
-            Slot::Erased => Ok(None),
-            Slot::Absent => Err(SealError::NoKey(account.clone())),
         }
     }
 
     /// The details of a line, or `None` where the account's key has been destroyed.
-    pub fn open_details(
+    pub async fn open_details(
         &self,
         account: &AccountId,
         source: &Source,
         transaction_id: &TransactionId,
         sealed: &Sealed,
     ) -> Result<Option<Details>, SealError> {
-        let key = self.opening_key(account)?;
+        let key = self.opening_key(account).await?;
         key.map(|key| key.open_details(source, transaction_id, sealed)).transpose()
     }
 
@@ -198,95 +250,98 @@ impl Keyring {
         bytes.as_slice().try_into().map(Seed::new).map_err(|_| SealError::Damaged)
     }
 
-    fn with_own_keys(store: Box<dyn KeyStore>, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
+    pub(super) async fn with_own_keys(
+        store: Arc<dyn KeyStore>,
+        provider: Arc<dyn KeyProvider>,
+    ) -> Result<Keyring, SealError> {
         let mut missing = Vec::new();
         for name in [INDEX_KEY, DRAW_KEY] {
-            match store.named(name)? {
+            match store.named(name).await? {
                 // Beside a key of another root key none of ours may come.
-                Some(wrapped) => drop(unwrap_named(&*store, &*provider, name, &wrapped)?),
-                None => missing.push((name, provider.wrap_key(&*new_key()?, &named_data(name))?)),
+                Some(wrapped) => drop(unwrap_named(&*store, &*provider, name, &wrapped).await?),
+                None => missing.push((name, provider.wrap_key(&*new_key()?, &named_data(name)).await?)),
             }
         }
         if !missing.is_empty() {
-            store.create_named(&missing)?;
+            store.create_named(missing).await?;
         }
-        Keyring::assemble(store, provider)
+        Keyring::assemble(store, provider).await
     }
 
-    fn assemble(store: Box<dyn KeyStore>, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
-        let named = |name| {
-            let wrapped = store.named(name)?;
-            let wrapped = wrapped.ok_or_else(|| SealError::NoNamedKey { place: store.place(), name })?;
-            unwrap_named(&*store, &*provider, name, &wrapped)
-        };
-        let index_key = hmac::Key::new(hmac::HMAC_SHA256, &*named(INDEX_KEY)?);
-        let draw_key = Cipher::new(&*named(DRAW_KEY)?);
-        let cache = Mutex::new(LruCache::new(CACHE_KEYS));
-        Ok(Keyring { store, provider, filling: RwLock::new(()), cache, index_key, draw_key })
+    async fn assemble(
+        store: Arc<dyn KeyStore>,
+        provider: Arc<dyn KeyProvider>,
+    ) -> Result<Keyring, SealError> {
+        let index_key = named(&*store, &*provider, INDEX_KEY).await?;
+        let draw_key = named(&*store, &*provider, DRAW_KEY).await?;
+        let fingerprints =
+            Fingerprints { index: key_fingerprint(&index_key), draw: key_fingerprint(&draw_key) };
+        let cache = Arc::new(Mutex::new(Cache { keys: LruCache::new(CACHE_KEYS), erasures: 0 }));
+        let index_key = hmac::Key::new(hmac::HMAC_SHA256, &*index_key);
+        let draw_key = Cipher::new(&draw_key);
+        Ok(Keyring { store, provider, cache, index_key, draw_key, fingerprints })
     }
 
-    fn read_one(&self, account: &AccountId) -> Result<Slot, SealError> {
-        Ok(self.read(&[account])?.pop().unwrap_or(Slot::Absent))
-    }
-
-    /// The keys as the store has them now, in order; cached ones save only the unwrapping.
-    fn read(&self, accounts: &[&AccountId]) -> Result<Vec<Slot>, SealError> {
+    /// The keys as the store has them now; cached ones save only the unwrapping.
+    async fn read(&self, accounts: Vec<AccountId>) -> Result<Keys, SealError> {
         if accounts.is_empty() {
-            return Ok(vec![]);
+            return Ok(Keys::default());
         }
-        let _filling = self.filling.read().unwrap_or_else(PoisonError::into_inner);
-        let wrapped = self.store.wrapped(accounts)?;
-        let slot = |(account, wrapped): (&&AccountId, Option<Vec<u8>>)| match wrapped {
-            None => Ok(Slot::Absent),
-            Some(wrapped) if wrapped.is_empty() => {
-                lock(&self.cache).remove(*account);
-                Ok(Slot::Erased)
-            }
-            Some(wrapped) => {
-                let cached = lock(&self.cache).get(*account).cloned();
-                match cached {
-                    Some(cipher) => Ok(Slot::Ready(cipher)),
-                    None => self.unwrap_into_cache(account, &wrapped).map(Slot::Ready),
+        let erasures = self.erasures();
+        let wrapped = self.store.wrapped(&accounts).await?;
+        self.unwrap(accounts, wrapped, erasures).await
+    }
+
+    /// What the store has said, ready for use. It was asked when there had been this many erasures.
+    async fn unwrap(
+        &self,
+        accounts: Vec<AccountId>,
+        wrapped: impl IntoIterator<Item = Option<Vec<u8>>>,
+        erasures: u64,
+    ) -> Result<Keys, SealError> {
+        let mut keys = Keys::default();
+        let mut unopened = Vec::new();
+        {
+            let mut cache = lock(&self.cache);
+            for (account, wrapped) in accounts.into_iter().zip(wrapped) {
+                match wrapped {
+                    None => keys.insert(account, Slot::Absent),
+                    Some(wrapped) if wrapped.is_empty() => {
+                        cache.keys.remove(&account);
+                        keys.insert(account, Slot::Erased);
+                    }
+                    Some(wrapped) => match cache.keys.get(&account).cloned() {
+                        Some(cipher) => keys.insert(account, Slot::Ready(cipher)),
+                        None => unopened.push((account, wrapped)),
+                    },
                 }
             }
-        };
-        accounts.iter().zip(wrapped).map(slot).collect()
-    }
-
-    fn create<'a>(
-        &self,
-        absent: &[&'a AccountId],
-        now: Timestamp,
-        erased: &mut HashSet<&'a AccountId>,
-    ) -> Result<(), SealError> {
-        let fresh = |account: &&'a AccountId| {
-            Ok((*account, self.provider.wrap_key(&*new_key()?, &account_data(account))?))
-        };
-        let fresh: Vec<_> = absent.iter().map(fresh).collect::<Result<_, SealError>>()?;
-        let _filling = self.filling.read().unwrap_or_else(PoisonError::into_inner);
-        // Another thread or process may have been first: what the store has is the key.
-        for (account, wrapped) in absent.iter().zip(self.store.create(&fresh, now)?) {
-            if wrapped.is_empty() {
-                erased.insert(*account);
-            } else {
-                self.unwrap_into_cache(account, &wrapped)?;
+        }
+        for some in unopened.chunks(PROVIDER_CALLS) {
+            let unwrap = async |(account, wrapped): &(AccountId, Vec<u8>)| {
+                Ok(match self.provider.unwrap_key(wrapped, &account_data(account)).await {
+                    Ok(key) => Slot::Ready(Arc::new(Cipher::new(&key))),
+                    Err(KeyProviderError::NotOurs) => Slot::Damaged,
+                    Err(error) => return Err(SealError::Provider(error)),
+                })
+            };
+            let opened = try_join_all(some.iter().map(unwrap)).await?;
+            let mut cache = lock(&self.cache);
+            for ((account, _), slot) in some.iter().zip(opened) {
+                if let Slot::Ready(cipher) = &slot
+                    && cache.erasures == erasures
+                {
+                    cache.keys.insert(account.clone(), Arc::clone(cipher));
+                }
+                keys.insert(account.clone(), slot);
             }
         }
-        Ok(())
+        Ok(keys)
     }
 
-    fn unwrap_into_cache(&self, account: &AccountId, wrapped: &[u8]) -> Result<Arc<Cipher>, SealError> {
-        let key = self.provider.unwrap_key(wrapped, &account_data(account))?;
-        let cipher = Arc::new(Cipher::new(&key));
-        lock(&self.cache).insert(account.clone(), Arc::clone(&cipher));
-        Ok(cipher)
+    fn erasures(&self) -> u64 {
+        lock(&self.cache).erasures
     }
-}
-
-enum Slot {
-    Absent,
-    Ready(Arc<Cipher>),
-    Erased,
 }
 
 fn new_key() -> Result<Zeroizing<[u8; 32]>, SealError> {
@@ -301,16 +356,33 @@ fn named_data(name: &str) -> Vec<u8> {
     format!("rewardhub/key-1/named:{name}").into_bytes()
 }
 
-fn unwrap_named(
+/// One of our own keys, which must be there.
+async fn named(
+    store: &dyn KeyStore,
+    provider: &dyn KeyProvider,
+    name: &'static str,
+) -> Result<Zeroizing<[u8; 32]>, SealError> {
+    let wrapped = store.named(name).await?;
+    let wrapped = wrapped.ok_or_else(|| SealError::NoNamedKey { place: store.place(), name })?;
+    unwrap_named(store, provider, name, &wrapped).await
+}
+
+async fn unwrap_named(
     store: &dyn KeyStore,
     provider: &dyn KeyProvider,
     name: &str,
     wrapped: &[u8],
 ) -> Result<Zeroizing<[u8; 32]>, SealError> {
-    provider.unwrap_key(wrapped, &named_data(name)).map_err(|error| match error {
+    provider.unwrap_key(wrapped, &named_data(name)).await.map_err(|error| match error {
         KeyProviderError::NotOurs => SealError::WrongRootKey { place: store.place() },
         error => SealError::Provider(error),
     })
+}
+
+fn key_fingerprint(key: &[u8; 32]) -> [u8; 16] {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"rewardhub/key-fingerprint-1");
+    let hash = digest::digest(&digest::SHA256, tag.as_ref());
+    hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes")
 }
 
 /// A panic elsewhere leaves nothing half done here: a cache entry is whole.

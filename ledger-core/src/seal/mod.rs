@@ -11,12 +11,14 @@ mod account;
 mod cipher;
 mod details;
 mod keyring;
+mod keys;
 mod provider;
 mod store;
 
 pub use account::{AccountKey, AmountKey, SealedAmount};
 pub use details::Details;
-pub use keyring::{KeyState, Keyring};
+pub use keyring::{Fingerprints, Keyring};
+pub use keys::{KeyState, Keys};
 pub use provider::{FileKeyProvider, KeyProvider, KeyProviderError};
 
 use std::fmt;
@@ -149,6 +151,18 @@ pub enum SealError {
     /// The account's key has been destroyed.
     #[error("the key of account {0} has been destroyed")]
     Erased(AccountId),
+    /// The account's key is there and does not open.
+    #[error("the key of account {0} is damaged: it does not open under the root key")]
+    DamagedKey(AccountId),
+    /// The account has no key, and the log has sealed values of it.
+    #[error("the key of account {0} is lost: the log knows the account, the key store does not")]
+    LostKey(AccountId),
+    /// Whether an account is new could not be found out.
+    #[error("looking for accounts in the log")]
+    Log(#[source] Box<crate::log::LogError>),
+    /// Too many ask for keys at once.
+    #[error("too many wait for keys")]
+    Busy,
     /// A writing call on a keyring opened for reading.
     #[error("this keyring was opened for reading only")]
     ReadOnly,
@@ -170,12 +184,16 @@ impl SealError {
             }
             SealError::Database { source, .. } => source.transient(),
             SealError::Provider(error) => error.transient(),
+            SealError::Log(error) => error.transient(),
+            SealError::Busy => true,
             SealError::Create { .. }
             | SealError::Schema { .. }
             | SealError::WrongRootKey { .. }
             | SealError::NoNamedKey { .. }
             | SealError::NoKey(_)
             | SealError::Erased(_)
+            | SealError::DamagedKey(_)
+            | SealError::LostKey(_)
             | SealError::ReadOnly
             | SealError::Damaged
             | SealError::UnknownVersion(_) => false,

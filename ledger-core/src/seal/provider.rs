@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use async_trait::async_trait;
 use aws_lc_rs::error::Unspecified;
 use zeroize::Zeroizing;
 
@@ -14,13 +15,14 @@ use super::cipher::{Cipher, random_key};
 /// Wraps keys of 32 bytes under a root key that never leaves it.
 ///
 /// `unwrap_key` gives a key back only under the associated data it was wrapped with, and answers
-/// [`KeyProviderError::NotOurs`] to everything else. Both may be called from any thread.
+/// [`KeyProviderError::NotOurs`] to everything else. Neither blocks the calling thread.
+#[async_trait]
 pub trait KeyProvider: Send + Sync {
     /// The key, encrypted and authenticated together with the associated data.
-    fn wrap_key(&self, key: &[u8; 32], associated_data: &[u8]) -> Result<Vec<u8>, KeyProviderError>;
+    async fn wrap_key(&self, key: &[u8; 32], associated_data: &[u8]) -> Result<Vec<u8>, KeyProviderError>;
 
     /// The key in `wrapped`.
-    fn unwrap_key(
+    async fn unwrap_key(
         &self,
         wrapped: &[u8],
         associated_data: &[u8],
@@ -128,14 +130,15 @@ impl FileKeyProvider {
     }
 }
 
+#[async_trait]
 impl KeyProvider for FileKeyProvider {
-    fn wrap_key(&self, key: &[u8; 32], associated_data: &[u8]) -> Result<Vec<u8>, KeyProviderError> {
+    async fn wrap_key(&self, key: &[u8; 32], associated_data: &[u8]) -> Result<Vec<u8>, KeyProviderError> {
         let mut wrapped = Vec::new();
         self.cipher.seal(associated_data, key, &mut wrapped)?;
         Ok(wrapped)
     }
 
-    fn unwrap_key(
+    async fn unwrap_key(
         &self,
         wrapped: &[u8],
         associated_data: &[u8],
@@ -187,16 +190,16 @@ mod tests {
         FileKeyProvider::open_or_create(&path)
     }
 
-    #[test]
-    fn a_new_root_key_is_its_owners_alone_and_stays() {
+    #[tokio::test]
+    async fn a_new_root_key_is_its_owners_alone_and_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("root.key");
-        let wrapped = FileKeyProvider::open_or_create(&path).unwrap().wrap_key(&[7; 32], b"a").unwrap();
+        let wrapped = FileKeyProvider::open_or_create(&path).unwrap().wrap_key(&[7; 32], b"a").await.unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let again = FileKeyProvider::open_or_create(&path).unwrap();
-        assert_eq!(*again.unwrap_key(&wrapped, b"a").unwrap(), [7; 32]);
-        assert!(matches!(again.unwrap_key(&wrapped, b"b"), Err(KeyProviderError::NotOurs)));
+        assert_eq!(*again.unwrap_key(&wrapped, b"a").await.unwrap(), [7; 32]);
+        assert!(matches!(again.unwrap_key(&wrapped, b"b").await, Err(KeyProviderError::NotOurs)));
     }
 
     #[test]
@@ -216,8 +219,8 @@ mod tests {
         assert!(with_file(&[1; 32], 0o600).is_ok());
     }
 
-    #[test]
-    fn of_many_who_create_at_once_all_get_the_same_key() {
+    #[tokio::test]
+    async fn of_many_who_create_at_once_all_get_the_same_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("root.key");
         let providers: Vec<_> = std::thread::scope(|scope| {
@@ -226,7 +229,9 @@ mod tests {
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert_eq!(providers.iter().filter(|provider| provider.was_made()).count(), 1, "by one of them");
-        let wrapped = providers[0].wrap_key(&[9; 32], b"").unwrap();
-        assert!(providers.iter().all(|provider| provider.unwrap_key(&wrapped, b"").is_ok()));
+        let wrapped = providers[0].wrap_key(&[9; 32], b"").await.unwrap();
+        for provider in &providers {
+            assert!(provider.unwrap_key(&wrapped, b"").await.is_ok());
+        }
     }
 }

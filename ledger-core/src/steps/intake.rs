@@ -1,14 +1,17 @@
 //! Intake: from raw rows to durable answers. Parse, refuse what is malformed, seal the details, give the rest
 //! to the ledger; one bad row never takes its neighbours along.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+
+use tokio::sync::Semaphore;
 
 use crate::account::command::{Answer, CommandKind, Facts, PreparedTransaction, Rejection};
 use crate::account::event::Line;
 use crate::engine::{Context, Ledger, Receipt, SubmitError};
+use crate::faults;
 use crate::ids::{AccountId, Source, TransactionKey};
-use crate::seal::{Details, KeyState, Keyring, SealError};
+use crate::seal::{Details, KeyState, Keyring, Keys, SealError};
 use crate::time::{Clock, Timestamp};
 use crate::transaction::{Code, Personal, RowError, Transaction, wire};
 
@@ -47,6 +50,8 @@ pub struct Intake {
     keyring: Arc<Keyring>,
     clock: Arc<dyn Clock>,
     open_enrolment: bool,
+    /// As many big requests are parsed and sealed at once as there are cores; others wait as tasks.
+    cores: Arc<Semaphore>,
 }
 
 /// Rows on their way: parsed and sealed, or refused. Cheap to clone, to be submitted again.
@@ -67,7 +72,8 @@ impl Intake {
     /// An intake for this ledger. `open_enrolment` as in the ledger's settings: whether an unknown account may
     /// be given a key.
     pub fn new(ledger: Ledger, keyring: Arc<Keyring>, clock: Arc<dyn Clock>, open_enrolment: bool) -> Intake {
-        Intake { ledger, keyring, clock, open_enrolment }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Intake { ledger, keyring, clock, open_enrolment, cores: Arc::new(Semaphore::new(cores)) }
     }
 
     /// Takes rows of at most one request and answers each, in order, once all are durable.
@@ -81,24 +87,39 @@ impl Intake {
         self.submit(prepared, context).await
     }
 
-    /// The first half of [`Intake::take`], which may run for many requests at once.
+    /// The first half of [`Intake::take`], which may run for many requests at once. The keys of new accounts are durable
+    /// before anything sealed under them is.
     pub async fn prepare(&self, rows: &[&[u8]], sources: &Sources) -> Result<Prepared, SubmitError> {
-        let prepared = if rows.len() <= INLINE_ROWS {
-            self.prepare_now(rows, sources)
+        let now = self.clock.now();
+        let parsed: Vec<Parsed> = if rows.len() <= INLINE_ROWS {
+            rows.iter().map(|row| parse(row, sources, now)).collect()
         } else {
-            let intake = self.clone();
             let (rows, sources): (Vec<Vec<u8>>, Sources) =
-                (rows.iter().map(|r| r.to_vec()).collect(), sources.clone());
-            let work = tokio::task::spawn_blocking(move || {
-                let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
-                intake.prepare_now(&rows, &sources)
-            });
-            work.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()))
+                (rows.iter().map(|row| row.to_vec()).collect(), sources.clone());
+            self.off_the_runtime(move || rows.iter().map(|row| parse(row, &sources, now)).collect()).await
         };
-        prepared.map(Prepared).map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "details cannot be sealed");
-            SubmitError::Unavailable
-        })
+        let good = parsed.iter().filter_map(|(_, transaction)| transaction.as_ref().ok());
+        let accounts = good.map(|transaction| transaction.account_id.clone()).collect();
+        let keys = if self.open_enrolment {
+            self.keyring.ensure(accounts, self.ledger.log(), now).await
+        } else {
+            self.keyring.keys_beside(accounts, self.ledger.log()).await
+        };
+        let keys = keys.map_err(|error| unavailable(UNSEALED, &error))?;
+        faults::over(UNSEALED);
+        let sealed = if parsed.len() <= INLINE_ROWS {
+            seal_all(&self.keyring, parsed, &keys)
+        } else {
+            let keyring = Arc::clone(&self.keyring);
+            self.off_the_runtime(move || seal_all(&keyring, parsed, &keys)).await
+        };
+        sealed.map(Prepared).map_err(|error| unavailable(UNSEALED, &error))
+    }
+
+    async fn off_the_runtime<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let _core = self.cores.acquire().await.expect("nobody closes it");
+        let done = tokio::task::spawn_blocking(work).await;
+        done.unwrap_or_else(|ended| std::panic::resume_unwind(ended.into_panic()))
     }
 
     /// The second half. Requests are decided in the order in which they come here.
@@ -132,89 +153,90 @@ impl Intake {
         kind: CommandKind,
         context: Context,
     ) -> Result<Result<Answer, Rejection>, SubmitError> {
-        if matches!(kind, CommandKind::Open)
-            && self.make_keys(vec![account.clone()]).await?.contains(&KeyState::Erased)
-        {
-            return Ok(Err(Rejection::AccountErased));
+        if matches!(kind, CommandKind::Open) {
+            match self.make_keys(vec![account.clone()]).await?.first() {
+                Some(KeyState::Erased) => return Ok(Err(Rejection::AccountErased)),
+                Some(KeyState::Damaged | KeyState::Lost) => return Ok(Err(Rejection::AccountUnavailable)),
+                Some(KeyState::Ready | KeyState::Absent) | None => {}
+            }
         }
         self.ledger.account(account, kind, context).await
     }
 
     /// Makes the keys of accounts that are about to be opened, with one commit for all; answers their states.
     pub async fn make_keys(&self, accounts: Vec<AccountId>) -> Result<Vec<KeyState>, SubmitError> {
-        let (keyring, now) = (Arc::clone(&self.keyring), self.clock.now());
-        let work =
-            tokio::task::spawn_blocking(move || keyring.ensure(&accounts.iter().collect::<Vec<_>>(), now));
-        work.await.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic())).map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, "an account's key cannot be made");
-            SubmitError::Unavailable
-        })
+        let some: HashSet<AccountId> = accounts.iter().cloned().collect();
+        let keys = self.keyring.ensure(some, self.ledger.log(), self.clock.now()).await;
+        let keys = keys.map_err(|error| unavailable(UNSEALED, &error))?;
+        Ok(accounts.iter().map(|account| keys.state(account)).collect())
     }
+}
 
-    /// Parses and seals. The keys of new accounts are durable before anything sealed under them is.
-    fn prepare_now(&self, rows: &[&[u8]], sources: &Sources) -> Result<Vec<Row>, SealError> {
-        let now = self.clock.now();
-        let parsed: Vec<_> = rows.iter().map(|row| parse(row, sources, now)).collect();
-        if self.open_enrolment {
-            let accounts: Vec<&AccountId> =
-                parsed.iter().filter_map(|(_, t)| t.as_ref().ok()).map(|t| &t.account_id).collect();
-            self.keyring.ensure(&accounts, now)?;
+const UNSEALED: &str = "keys cannot be read or made: lines are not taken";
+
+fn unavailable(what: &'static str, error: &SealError) -> SubmitError {
+    faults::error(what, "", error);
+    SubmitError::Unavailable
+}
+
+/// Seals what has been parsed, under the keys that there are.
+fn seal_all(keyring: &Keyring, parsed: Vec<Parsed>, keys: &Keys) -> Result<Vec<Row>, SealError> {
+    let prepared = parsed.into_iter().map(|(transaction_id, parsed)| {
+        let prepared = match parsed {
+            Ok(transaction) => seal(keyring, &transaction, keys)?.map(Arc::new),
+            Err(error) => Err(error),
+        };
+        Ok(Row { transaction_id, prepared })
+    });
+    prepared.collect()
+}
+
+fn seal(
+    keyring: &Keyring,
+    transaction: &Transaction,
+    keys: &Keys,
+) -> Result<Result<PreparedTransaction, RowError>, SealError> {
+    let Transaction { account_id, source, transaction_id, .. } = transaction;
+    let refused =
+        |rejection: Rejection| Ok(Err(RowError::new(rejection.code(), "account_id", rejection.to_string())));
+    let key = match keys.of(account_id) {
+        Ok(key) => key,
+        // Nobody has a key but who was opened: without one the account is unknown, or was erased.
+        Err(SealError::NoKey(_)) => return refused(Rejection::AccountUnknown),
+        Err(SealError::Erased(_)) => return refused(Rejection::AccountErased),
+        Err(error @ (SealError::DamagedKey(_) | SealError::LostKey(_))) => {
+            faults::error(
+                "an account's key cannot be used: its lines are refused",
+                account_id.as_str(),
+                &error,
+            );
+            return refused(Rejection::AccountUnavailable);
         }
-        let prepared = parsed.into_iter().map(|(transaction_id, parsed)| {
-            let prepared = match parsed {
-                Ok(transaction) => self.seal(&transaction)?.map(Arc::new),
-                Err(error) => Err(error),
-            };
-            Ok(Row { transaction_id, prepared })
-        });
-        prepared.collect()
-    }
-
-    fn seal(&self, transaction: &Transaction) -> Result<Result<PreparedTransaction, RowError>, SealError> {
-        let Transaction { account_id, source, transaction_id, .. } = transaction;
-        let key = match self.keyring.key(account_id) {
-            Ok(key) => key,
-            // Nobody has a key but who was opened: without one the account is unknown, or was erased.
-            Err(SealError::NoKey(_)) => {
-                return Ok(Err(RowError::new(
-                    Code::AccountUnknown,
-                    "account_id",
-                    "there is no such account",
-                )));
-            }
-            Err(SealError::Erased(_)) => {
-                return Ok(Err(RowError::new(
-                    Code::AccountErased,
-                    "account_id",
-                    "the account's data have been erased",
-                )));
-            }
-            Err(error) => return Err(error),
-        };
-        let details = Details::of(transaction);
-        let (facts, amounts) = (facts(&details), key.amounts());
-        let merchant_id = facts.merchant_id.as_ref().filter(|_| facts.is_purchase());
-        let line = Line {
-            source: source.clone(),
-            transaction_id: transaction_id.clone(),
-            booked_at: transaction.booked_at,
-            fingerprint: self.keyring.fingerprint(transaction),
-            details: Some(key.seal_details(source, transaction_id, &details)?),
-            pending_transaction_id: transaction.pending_transaction_id.clone(),
-            // So that the account knows the merchant again without the log knowing him, and what was spent without the log
-            // telling.
-            merchant: merchant_id.map(|id| key.merchant_tag(source, id.expose())),
-            spent: details.spent(&amounts),
-        };
-        Ok(Ok(PreparedTransaction {
-            account_id: account_id.clone(),
-            key: TransactionKey::of(source, transaction_id),
-            status: transaction.status,
-            line,
-            facts,
-            amounts,
-        }))
-    }
+        Err(error) => return Err(error),
+    };
+    let details = Details::of(transaction);
+    let (facts, amounts) = (facts(&details), key.amounts());
+    let merchant_id = facts.merchant_id.as_ref().filter(|_| facts.is_purchase());
+    let line = Line {
+        source: source.clone(),
+        transaction_id: transaction_id.clone(),
+        booked_at: transaction.booked_at,
+        fingerprint: keyring.fingerprint(transaction),
+        details: Some(key.seal_details(source, transaction_id, &details)?),
+        pending_transaction_id: transaction.pending_transaction_id.clone(),
+        // So that the account knows the merchant again without the log knowing him, and what was spent without the log
+        // telling.
+        merchant: merchant_id.map(|id| key.merchant_tag(source, id.expose())),
+        spent: details.spent(&amounts),
+    };
+    Ok(Ok(PreparedTransaction {
+        account_id: account_id.clone(),
+        key: TransactionKey::of(source, transaction_id),
+        status: transaction.status,
+        line,
+        facts,
+        amounts,
+    }))
 }
 
 /// Counts a request's rows by what became of them, and its wins.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::account::AccountEvent;
 use crate::account::command::PreparedTransaction;
 use crate::account::event::{DeferReason, Line, Verdict};
+use crate::account::{AccountEvent, Rejection};
 use crate::campaign::CampaignEvent;
-use crate::engine::{Context, Ledger, RowResult, SubmitError};
+use crate::engine::{Context, Ledger, Receipt, RowResult, SubmitError};
 use crate::ids::{AccountId, Source, TransactionId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId};
@@ -128,7 +128,7 @@ impl Resume {
     async fn prepare(&self, account_id: &AccountId, line: &Line) -> Option<Arc<PreparedTransaction>> {
         let sealed = line.details.as_ref()?;
         loop {
-            let opened = self.keyring.opening_key(account_id).and_then(|key| {
+            let opened = self.keyring.opening_key(account_id).await.and_then(|key| {
                 let Some(key) = key else { return Ok(None) };
                 let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
                 Ok(Some((details, key)))
@@ -159,6 +159,14 @@ impl Resume {
                 }
             }
         }
+    }
+}
+
+/// Whether the same line may be decided later.
+fn waits(answer: &Result<Receipt, Rejection>) -> bool {
+    match answer {
+        Ok(receipt) => receipt.result == RowResult::Deferred,
+        Err(rejection) => rejection.transient(),
     }
 }
 
@@ -221,8 +229,8 @@ impl Step for Resume {
             };
             let rows = || self.ledger.resume(vec![Arc::clone(&transaction)], context.clone());
             match persist(rows).await?.as_slice() {
-                // Its epoch does not draw yet.
-                [Ok(receipt)] if receipt.result == RowResult::Deferred => {
+                // Its epoch does not draw yet, or its account cannot be read.
+                [answer] if waits(answer) => {
                     tokio::select! {
                         () = tokio::time::sleep(pause) => pause = (pause * 2).min(LOOK_AGAIN_MAX),
                         _ = moved.changed() => {}

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::engine::SubmitError;
+use crate::figures::figure;
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent};
 
@@ -110,8 +111,7 @@ pub async fn run<S: Step>(
                 }
             }
         }
-        metrics::gauge!("step_under_way", "step" => name)
-            .set(u32::try_from(tasks.len()).map_or(f64::MAX, f64::from));
+        metrics::gauge!("step_under_way", "step" => name).set(figure(tasks.len() as u64));
         let room = tasks.len() < step.concurrency();
         tokio::select! {
             Some(finished) = tasks.join_next() => {
@@ -146,8 +146,7 @@ pub async fn run<S: Step>(
                     "a checkpoint cannot be kept just now"
                 ),
             }
-            metrics::gauge!("step_position", "step" => name)
-                .set(u32::try_from(saved.0).map_or(f64::MAX, f64::from));
+            metrics::gauge!("step_position", "step" => name).set(figure(saved.0));
         }
         save_due = false;
     }
@@ -205,7 +204,7 @@ where
     let mut pause = Duration::from_millis(50);
     loop {
         match command().await {
-            Err(SubmitError::Full | SubmitError::Unavailable) => {
+            Err(SubmitError::Full | SubmitError::Unavailable | SubmitError::AccountUnavailable) => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(5));
             }

@@ -75,6 +75,12 @@ impl SimulatedLog {
         self.data().snapshots.values().cloned().collect()
     }
 
+    /// Changes the event at this position as no writer would.
+    pub fn damage(&self, position: Position, change: impl FnOnce(&mut StoredEvent)) {
+        let index = usize::try_from(position.0 - 1).expect("a position of this log");
+        change(&mut self.data().events[index]);
+    }
+
     /// Puts a snapshot there whatever stands in its place.
     pub fn put_snapshot(&self, snapshot: Snapshot) {
         self.data().snapshots.insert(snapshot.stream.clone(), snapshot);
@@ -216,6 +222,11 @@ impl EventLog for SimulatedLog {
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
         let data = self.read()?;
         Ok(data.streams.keys().filter(|stream| stream.stream_type == stream_type).cloned().collect())
+    }
+
+    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
+        let data = self.read()?;
+        Ok(streams.iter().filter(|stream| data.streams.contains_key(stream)).cloned().collect())
     }
 
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {

@@ -174,6 +174,8 @@ pub enum Code {
     AccountClosed,
     /// The customer's data have been erased.
     AccountErased,
+    /// The account cannot be read or sealed for; ours to repair: send the row again later.
+    AccountUnavailable,
     /// The token may not write for this source.
     SourceNotAllowed,
     /// A card number where none belongs.
@@ -196,6 +198,7 @@ impl Code {
             Code::AccountUnknown => "account_unknown",
             Code::AccountClosed => "account_closed",
             Code::AccountErased => "account_erased",
+            Code::AccountUnavailable => "account_unavailable",
             Code::SourceNotAllowed => "source_not_allowed",
             Code::PanDetected => "pan_detected",
             Code::Conflict => "conflict",

@@ -90,7 +90,7 @@ pub(crate) fn audited(events: &[StoredEvent], open: Option<&dyn SeedVault>) -> a
     if let Some(vault) = open {
         seeds.open(vault).unwrap();
     }
-    let mut draws = DrawAudit::new(seeds, None);
+    let mut draws = DrawAudit::new(seeds);
     for stored in events {
         draws.take(stored);
     }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::Line;
-use ledger_core::audit::draws::{DrawAudit, Finding, OpenDetails, OpenedLine, Report, Seeds};
+use ledger_core::audit::draws::{DrawAudit, Finding, OpenedLine, Report, Seeds};
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::draw::{Draw, PrizeTable};
-use ledger_core::ids::AccountId;
 use ledger_core::log::StoredEvent;
 use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::seal::Keys;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::testing::SimulatedLog;
 use serde_json::{Value, json};
@@ -22,6 +21,7 @@ use crate::world::{World, at, campaign_id, gbp, row, rows, terms, with};
 pub(crate) struct History {
     pub(crate) world: World,
     pub(crate) events: Vec<StoredEvent>,
+    keys: Keys,
 }
 
 pub(crate) async fn history() -> History {
@@ -44,7 +44,8 @@ pub(crate) async fn history() -> History {
     assert_eq!(reveal.settle().await.unwrap(), 1);
     let events = log.read_after(ledger_core::log::Position(0), 10_000).await.unwrap();
     sound(&events, &*world.seeds);
-    History { world, events }
+    let keys = OpenedLine::keys(&world.keyring, &events).await.unwrap();
+    History { world, events, keys }
 }
 
 impl History {
@@ -56,8 +57,10 @@ impl History {
         if open_seeds {
             seeds.open(&*self.world.seeds).unwrap();
         }
-        let open = |account: &AccountId, line: &Line| OpenedLine::open(&self.world.keyring, account, line);
-        let mut audit = DrawAudit::new(seeds, disclose.then_some(&open as &OpenDetails<'_>));
+        let mut audit = DrawAudit::new(seeds);
+        if disclose {
+            audit.disclose(self.keys.clone());
+        }
         for stored in events {
             audit.take(stored);
         }

@@ -22,7 +22,7 @@ fn report(events: &[StoredEvent], open: Option<&dyn SeedVault>, only: Option<&st
         seeds.open(vault).unwrap();
     }
     let mut fairness = Fairness::of(only.map(|id| id.parse().unwrap()));
-    let mut audit = DrawAudit::new(seeds, None);
+    let mut audit = DrawAudit::new(seeds);
     for stored in events {
         let event = audit.take(stored);
         fairness.take(stored, event.as_ref());

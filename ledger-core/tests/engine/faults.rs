@@ -143,6 +143,7 @@ async fn history(world: &World, seed: u64) {
                     dead = true;
                     again.push(rows);
                 }
+                Err(SubmitError::AccountUnavailable) => panic!("a whole request is nobody's account"),
                 Err(SubmitError::Full) => panic!("the queue is far from full"),
             }
         }

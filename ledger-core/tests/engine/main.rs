@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test code in helpers: a panic is its verdict")]
 
+mod apart;
 mod asked;
 mod beacon;
 mod budget;

@@ -150,7 +150,9 @@ async fn only_the_account_s_key_opens_what_was_spent() {
     let credit =
         with(&with(&row("tx-3", "anna"), "direction", "credit"), "to_account", "GB29NWBK60161331926819");
     node.take(&[row("tx-1", "anna"), row("tx-2", "ben"), credit]).await;
-    let key = |id: &str| world.keyring.key(&id.parse::<AccountId>().unwrap()).unwrap().amounts();
+    let ids = ["anna", "ben"].map(|id| id.parse::<AccountId>().unwrap());
+    let keys = world.keyring.keys(ids.into()).await.unwrap();
+    let key = |id: &str| keys.of(&id.parse::<AccountId>().unwrap()).unwrap().amounts();
     let mut spent = vec![];
     for stored in log.events() {
         if let LedgerEvent::Account(AccountEvent::TransactionEvaluated { line, .. }) =

@@ -26,6 +26,8 @@ pub(crate) struct TapLog {
     gate: Mutex<(bool, usize)>,
     moved: Condvar,
     panic_after_append: AtomicBool,
+    /// Reads of this account's stream fail, and look-ups of this key, whatever else is asked for with them.
+    unreadable: Mutex<Option<(StreamId, Option<TransactionKey>)>>,
 }
 
 impl TapLog {
@@ -48,6 +50,7 @@ impl TapLog {
             gate: Mutex::default(),
             moved: Condvar::new(),
             panic_after_append: AtomicBool::new(false),
+            unreadable: Mutex::default(),
         })
     }
 
@@ -113,6 +116,22 @@ impl TapLog {
         self.panic_after_append.store(true, Ordering::SeqCst);
     }
 
+    /// From now on what is asked for together with this fails for good.
+    pub(crate) fn make_unreadable(&self, what: Option<(StreamId, Option<TransactionKey>)>) {
+        *self.unreadable.lock().unwrap() = what;
+    }
+
+    fn check<'a>(&self, mut streams: impl Iterator<Item = &'a StreamId>) -> Result<(), LogError> {
+        let unreadable = self.unreadable.lock().unwrap();
+        match &*unreadable {
+            Some((stream, _)) if streams.any(|asked| asked == stream) => {
+                let source = "a page that is not to be read".into();
+                Err(LogError::Store { doing: "load streams", transient: false, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn pass_gate(&self) {
         let mut gate = self.gate.lock().unwrap();
         gate.1 += 1;
@@ -158,12 +177,14 @@ impl EventLog for TapLog {
         streams: &[(StreamId, u64)],
         limit: usize,
     ) -> Result<Vec<StoredEvent>, LogError> {
+        self.check(streams.iter().map(|(stream, _)| stream))?;
         let page = self.inner.load_streams(streams, limit).await?;
         self.pages.lock().unwrap().push(page.len());
         Ok(page)
     }
 
     async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
+        self.check(streams.iter())?;
         let hydration = self.inner.hydrate(streams, code, limit).await?;
         self.pages.lock().unwrap().push(hydration.events.len());
         self.hydrated.lock().unwrap().extend(hydration.events.iter().cloned());
@@ -187,8 +208,17 @@ impl EventLog for TapLog {
         self.inner.stream_ids(stream_type).await
     }
 
+    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
+        self.inner.known_streams(streams).await
+    }
+
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         self.looked_up.fetch_add(keys.len(), Ordering::SeqCst);
+        if let Some((_, Some(key))) = &*self.unreadable.lock().unwrap()
+            && keys.contains(key)
+        {
+            return Err(LogError::Damaged("a row that is not to be read".into()));
+        }
         self.inner.find_transactions(keys).await
     }
 

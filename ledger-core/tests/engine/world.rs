@@ -1,5 +1,6 @@
 //! A ledger to test with: its clock, keys, seeds and log, and rows to give it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -74,15 +75,30 @@ impl SeedVault for FixedSeeds {
     }
 }
 
+/// The keys of this folder. On a thread of its own, so that a test need not wait to have a world.
+pub(crate) fn keyring(folder: &Path) -> Keyring {
+    let provider = FileKeyProvider::open_or_create(&folder.join("root.key")).unwrap();
+    let keys = folder.join("keys.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let open = move || runtime.block_on(Keyring::open(&keys, Arc::new(provider))).unwrap();
+    std::thread::spawn(open).join().unwrap()
+}
+
 impl World {
     /// Seeds from the operating system, as in production.
     pub(crate) fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
-        let provider = FileKeyProvider::open_or_create(&folder.path().join("root.key")).unwrap();
-        let keyring = Arc::new(Keyring::open(&folder.path().join("keys.db"), Arc::new(provider)).unwrap());
+        let keyring = Arc::new(keyring(folder.path()));
         let clock = Arc::new(ManualClock::at(at(NOON)));
         let seeds = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
         World { folder, clock, keyring, seeds }
+    }
+
+    /// The same folder and clock, in a process that has nothing in memory.
+    pub(crate) fn restarted(self) -> World {
+        let keyring = Arc::new(keyring(self.folder.path()));
+        let seeds = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
+        World { keyring, seeds, ..self }
     }
 
     /// The same draws in every world of the same number.

@@ -11,7 +11,6 @@ mod sqlite;
 mod value;
 
 use ledger_core::postgres::Database;
-use tokio::runtime::Handle;
 
 pub(crate) use self::value::{Row, Value, values};
 use crate::error::{Contradiction, ProjectionError};
@@ -38,13 +37,9 @@ impl Connection {
         Connection(Kind::Sqlite(conn))
     }
 
-    /// Connects to PostgreSQL for one kind of transaction. `runtime` drives the connection.
-    pub(crate) fn postgres(
-        database: &Database,
-        runtime: &Handle,
-        access: Access,
-    ) -> Result<Connection, ProjectionError> {
-        Ok(Connection(Kind::Postgres(postgres::Session::connect(database, runtime, access)?)))
+    /// Connects to PostgreSQL for one kind of transaction.
+    pub(crate) fn postgres(database: &Database, access: Access) -> Result<Connection, ProjectionError> {
+        Ok(Connection(Kind::Postgres(postgres::Session::connect(database, access)?)))
     }
 
     /// The connection to a file, where it is one.

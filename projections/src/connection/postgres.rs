@@ -7,12 +7,12 @@
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 
 use futures::TryStreamExt as _;
 use ledger_core::postgres::{Database, Fault};
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use tokio_postgres::{Client, Statement};
 
@@ -37,7 +37,6 @@ const UNSETTLED_MAX: usize = 256;
 /// A connection with its statements and the writes under way.
 pub(super) struct Session {
     client: Arc<Client>,
-    runtime: Handle,
     prepared: RefCell<HashMap<Box<str>, Arc<Prepared>>>,
     run: RefCell<Option<Run>>,
     unsettled: RefCell<VecDeque<Answer>>,
@@ -55,15 +54,10 @@ pub(super) struct Prepared {
 type Answer = Pin<Box<dyn Future<Output = Result<(), ProjectionError>> + Send>>;
 
 impl Session {
-    pub(super) fn connect(
-        database: &Database,
-        runtime: &Handle,
-        access: Access,
-    ) -> Result<Session, ProjectionError> {
-        let client = block(runtime, database.connect())?;
+    pub(super) fn connect(database: &Database, access: Access) -> Result<Session, ProjectionError> {
+        let client = block(database.connect())?;
         let session = Session {
             client: Arc::new(client),
-            runtime: runtime.clone(),
             prepared: RefCell::default(),
             run: RefCell::default(),
             unsettled: RefCell::default(),
@@ -87,7 +81,7 @@ impl Session {
             rows.try_collect::<Vec<_>>().await
         };
         // The query is sent behind what is under way. That is looked at first: its fault is the cause of others.
-        let (settled, rows) = self.block(async { tokio::join!(self.settled(), query) });
+        let (settled, rows) = block(async { tokio::join!(self.settled(), query) });
         settled?;
         let rows = rows.map_err(Fault::from)?;
         rows.iter()
@@ -121,7 +115,7 @@ impl Session {
 
     pub(super) fn batch(&self, sql: &str) -> Result<(), ProjectionError> {
         self.settle()?;
-        Ok(self.block(self.client.batch_execute(sql)).map_err(Fault::from)?)
+        Ok(block(self.client.batch_execute(sql)).map_err(Fault::from)?)
     }
 
     /// Begins with whatever comes next: that a broken connection does not begin shows there.
@@ -161,7 +155,7 @@ impl Session {
             };
             Ok::<_, tokio_postgres::Error>((one, rows))
         };
-        let (one, rows) = self.block(prepare).map_err(Fault::from)?;
+        let (one, rows) = block(prepare).map_err(Fault::from)?;
         let columns = one.columns().iter().map(|column| column.name().into()).collect();
         let prepared = Arc::new(Prepared { one, rows, columns });
         self.prepared.borrow_mut().insert(sql.into(), Arc::clone(&prepared));
@@ -194,7 +188,7 @@ impl Session {
 
     fn settle(&self) -> Result<(), ProjectionError> {
         self.end_run();
-        if self.unsettled.borrow().is_empty() { Ok(()) } else { self.block(self.settled()) }
+        if self.unsettled.borrow().is_empty() { Ok(()) } else { block(self.settled()) }
     }
 
     /// Bounds what is under way.
@@ -203,22 +197,28 @@ impl Session {
             return Ok(());
         }
         let old: Vec<Answer> = self.unsettled.borrow_mut().drain(..UNSETTLED_MAX / 2).collect();
-        self.block(async {
+        block(async {
             for answer in old {
                 answer.await?;
             }
             Ok(())
         })
     }
-
-    fn block<T>(&self, future: impl Future<Output = T>) -> T {
-        block(&self.runtime, future)
-    }
 }
 
-/// Waits on a thread that may block, also where that thread is inside `block_on` itself, as the runner's is.
-pub(super) fn block<T>(runtime: &Handle, future: impl Future<Output = T>) -> T {
-    tokio::task::block_in_place(|| runtime.block_on(future))
+/// Drives the connections, and nothing else: whoever waits for an answer waits for no other task, so all threads of the
+/// runtime that asks may wait at once.
+static DRIVER: LazyLock<Runtime> = LazyLock::new(|| {
+    let driver =
+        Builder::new_multi_thread().worker_threads(1).thread_name("read-models").enable_all().build();
+    driver.expect("the system has a thread for the read models")
+});
+
+/// Waits for an answer on a thread that may block, also where that thread is inside `block_on` itself, as the runner's is.
+pub(super) fn block<T>(future: impl Future<Output = T>) -> T {
+    let _driven = DRIVER.enter();
+    #[expect(clippy::disallowed_methods, reason = "waits for DRIVER alone, which waits for nobody")]
+    futures::executor::block_on(future)
 }
 
 /// A write by itself.

@@ -172,7 +172,9 @@ fn refused(error: impl std::fmt::Display) -> Refused {
 
 fn busy(error: SubmitError) -> anyhow::Error {
     match error {
-        SubmitError::Full | SubmitError::Unavailable => Busy(error.to_string()).into(),
+        SubmitError::Full | SubmitError::Unavailable | SubmitError::AccountUnavailable => {
+            Busy(error.to_string()).into()
+        }
         SubmitError::NotWriter => error.into(),
     }
 }

@@ -69,7 +69,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         .await
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let address = listener.local_addr()?;
-    let stores = Arc::new(Stores::embedded(&folder, lock)?);
+    let stores = Arc::new(Stores::embedded(&folder, lock).await?);
     let settings = Settings { open_enrolment: true, ..Settings::default() };
     let engine = Engine::start(&stores, &settings).await?;
     let beacons = adapters::drand::PUBLIC.map(str::to_owned);
@@ -252,7 +252,9 @@ async fn feed(
                     counts.count(&answers);
                     break;
                 }
-                Err(SubmitError::Full | SubmitError::Unavailable) => tokio::time::sleep(BEAT).await,
+                Err(SubmitError::Full | SubmitError::Unavailable | SubmitError::AccountUnavailable) => {
+                    tokio::time::sleep(BEAT).await
+                }
                 Err(error @ SubmitError::NotWriter) => return Err(error.into()),
             }
         }

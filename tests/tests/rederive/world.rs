@@ -61,7 +61,8 @@ impl World {
     pub(crate) async fn open(home: &Home, now: Timestamp, customers: u32, mix: Mix) -> World {
         std::fs::create_dir_all(home.data()).unwrap();
         let provider = FileKeyProvider::open_or_create(&home.data().join("root.key")).unwrap();
-        let keyring = Arc::new(Keyring::open(&home.data().join("keys.db"), Arc::new(provider)).unwrap());
+        let keyring =
+            Arc::new(Keyring::open(&home.data().join("keys.db"), Arc::new(provider)).await.unwrap());
         let log: Arc<dyn EventLog> =
             Arc::new(SqliteLog::open(&home.data().join("log.db"), &SqliteOptions::default()).unwrap());
         let clock = Arc::new(ManualClock::at(now));

@@ -33,7 +33,7 @@ use crate::ids::{AccountId, CampaignId, EntryId};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamType};
 use crate::money::Money;
-use crate::seal::{Details, Keyring, SealError, SealedAmount};
+use crate::seal::{Details, Keyring, Keys, SealError, SealedAmount};
 use crate::time::Timestamp;
 use asked::Customer;
 use book::Book;
@@ -41,11 +41,6 @@ use check::{Drawn, Evaluated};
 use findings::{Findings, Place};
 
 const PAGE: usize = 10_000;
-
-/// Opens a line's sealed details for an auditor to whom they are disclosed; `None` once they have been erased, and where the
-/// line has none of its own.
-pub type OpenDetails<'a> =
-    dyn Fn(&AccountId, &Line) -> Result<Option<OpenedLine>, SealError> + Send + Sync + 'a;
 
 /// What the auditor sees of a line.
 pub struct OpenedLine {
@@ -56,24 +51,29 @@ pub struct OpenedLine {
 }
 
 impl OpenedLine {
-    /// Opens a line with the keys; see [`OpenDetails`].
-    pub fn open(
-        keyring: &Keyring,
-        account: &AccountId,
-        line: &Line,
-    ) -> Result<Option<OpenedLine>, SealError> {
+    /// Opens a line for an auditor to whom it is disclosed; `None` once its details have been erased, and where the line has
+    /// none of its own.
+    pub fn open(keys: &Keys, account: &AccountId, line: &Line) -> Result<Option<OpenedLine>, SealError> {
         let Some(sealed) = &line.details else { return Ok(None) };
-        let Some(key) = keyring.opening_key(account)? else { return Ok(None) };
+        let Some(key) = keys.opening(account)? else { return Ok(None) };
         let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
         let spent = details.spent(&key.amounts());
         Ok(Some(OpenedLine { details, spent }))
     }
+
+    /// What it takes to open the lines of a page of the log, in one round trip.
+    pub async fn keys(keyring: &Keyring, page: &[StoredEvent]) -> Result<Keys, SealError> {
+        let has_line = |stored: &&StoredEvent| stored.event_type == "TransactionEvaluated";
+        let account = |stored: &StoredEvent| AccountId::parse(&stored.stream.id).ok();
+        keyring.opening_keys(page.iter().filter(has_line).filter_map(account).collect()).await
+    }
 }
 
 /// All that the log says of draws, derived again.
-pub struct DrawAudit<'a> {
+pub struct DrawAudit {
     seeds: Seeds,
-    details: Option<&'a OpenDetails<'a>>,
+    /// What opens the details of the events at hand, where they are disclosed.
+    keys: Option<Keys>,
     campaigns: BTreeMap<CampaignId, Book>,
     /// In which order lines are asked of them; empty after a campaign's event, until it is needed again.
     order: Vec<CampaignId>,
@@ -147,12 +147,12 @@ pub struct Report {
     pub findings_total: u64,
 }
 
-impl<'a> DrawAudit<'a> {
-    /// An audit with these seeds, and with details where they are disclosed.
-    pub fn new(seeds: Seeds, details: Option<&'a OpenDetails<'a>>) -> DrawAudit<'a> {
+impl DrawAudit {
+    /// An audit with these seeds.
+    pub fn new(seeds: Seeds) -> DrawAudit {
         DrawAudit {
             seeds,
-            details,
+            keys: None,
             campaigns: BTreeMap::new(),
             order: Vec::new(),
             customers: HashMap::new(),
@@ -167,14 +167,24 @@ impl<'a> DrawAudit<'a> {
         }
     }
 
-    /// Follows the log to its end; `also` reads along (without what does not decode).
+    /// Follows the log to its end, with details where they are disclosed; `also` reads along (without what does not
+    /// decode).
     pub async fn run(
         &mut self,
         log: &dyn EventLog,
+        disclose: Option<&Keyring>,
         mut also: impl FnMut(&StoredEvent, Option<&LedgerEvent>),
     ) -> Result<(), LogError> {
         loop {
             let page = log.read_after(self.position, PAGE).await?;
+            if let Some(keyring) = disclose {
+                let keys = OpenedLine::keys(keyring, &page).await;
+                self.disclose(keys.map_err(|error| LogError::Store {
+                    doing: "open what is disclosed",
+                    transient: error.transient(),
+                    source: Box::new(error),
+                })?);
+            }
             for stored in &page {
                 let event = self.take(stored);
                 also(stored, event.as_ref());
@@ -183,6 +193,11 @@ impl<'a> DrawAudit<'a> {
                 return Ok(());
             }
         }
+    }
+
+    /// Discloses the details of the next events: these keys open them.
+    pub fn disclose(&mut self, keys: Keys) {
+        self.keys = Some(keys);
     }
 
     /// Checks the next event of the log, and gives it to whoever reads along.
@@ -313,8 +328,9 @@ impl<'a> DrawAudit<'a> {
         let Evaluated { stored, line, .. } = evaluated;
         self.keeps_amounts |= line.spent.is_some();
         let place = Place::of(stored, evaluated.draws.first().map(|draw| draw.entry_id));
+        let keys = self.keys.as_ref()?;
         let OpenedLine { details, spent } =
-            match self.details?(&AccountId::parse(&stored.stream.id).ok()?, line) {
+            match OpenedLine::open(keys, &AccountId::parse(&stored.stream.id).ok()?, line) {
                 Ok(opened) => opened?,
                 Err(error) => {
                     self.findings.add(

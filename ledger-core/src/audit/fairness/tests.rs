@@ -66,7 +66,7 @@ fn report(days: u32, wins_a_day: u32) -> Report {
     let halted = json!({ "EpochHalted": { "epoch": "2026-11-20", "reason": "<u>odd</u>" } });
     fairness.take(&stored(NOON, "EpochHalted", &halted), None);
     fairness.take(&stored(NOON, "BudgetSpent", &json!({})), None);
-    fairness.finish(DrawAudit::new(Seeds::default(), None).finish())
+    fairness.finish(DrawAudit::new(Seeds::default()).finish())
 }
 
 #[test]

@@ -240,6 +240,13 @@ impl EventLog for PostgresLog {
         Ok(rows.iter().map(|row| StreamId { stream_type, id: row.get::<_, &str>(0).into() }).collect())
     }
 
+    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
+        let (types, ids) = rows::names(streams.iter());
+        let found = self.query(rows::KNOWN, &[&types, &ids]).await?;
+        let place = |row: &Row| usize::try_from(row.get::<_, i64>(0) - 1).ok();
+        Ok(found.iter().filter_map(place).filter_map(|place| streams.get(place)).cloned().collect())
+    }
+
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
         let lookup = self.lookup().await?;

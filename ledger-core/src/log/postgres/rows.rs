@@ -71,6 +71,12 @@ pub(super) const OF_KEYS: &str = concat!(
      ) AS e"
 );
 
+/// One look into the index for each stream.
+pub(super) const KNOWN: &str = "SELECT s.place FROM \
+     UNNEST($1::text[], $2::text[]) WITH ORDINALITY AS s (type, id, place), LATERAL ( \
+         SELECT FROM ledger.events WHERE aggregate_type = s.type AND aggregate_id = s.id AND sequence = 1 LIMIT 1 \
+     ) AS e";
+
 /// In the order of the index, which holds all that is asked for.
 pub(super) const KEYS: &str = "SELECT transaction_key FROM ledger.events \
      WHERE transaction_key IS NOT NULL AND transaction_key > $1 ORDER BY transaction_key LIMIT $2";

@@ -187,6 +187,11 @@ impl EventLog for SqliteLog {
         rows::stream_ids(&lock(&self.inner.lookup), stream_type)
     }
 
+    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
+        let streams = streams.to_vec();
+        self.read(move |connection| rows::known_streams(connection, streams)).await
+    }
+
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         rows::find_transactions(&lock(&self.inner.lookup), keys)
     }

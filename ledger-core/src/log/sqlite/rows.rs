@@ -107,6 +107,24 @@ fn first_sequence_after(
     Ok(first)
 }
 
+/// Those that have a first event.
+pub(super) fn known_streams(
+    connection: &Connection,
+    mut streams: Vec<StreamId>,
+) -> Result<Vec<StreamId>, LogError> {
+    let first = "SELECT 1 FROM events WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND sequence = 1";
+    let mut first = connection.prepare_cached(first).map_err(store("look for streams"))?;
+    let mut failed = None;
+    streams.retain(|stream| {
+        let found = first.exists((stream.stream_type.as_str(), stream.id.as_str()));
+        found.unwrap_or_else(|error| {
+            failed.get_or_insert(error);
+            false
+        })
+    });
+    failed.map_or(Ok(streams), |error| Err(store("look for streams")(error)))
+}
+
 /// Streams one after the other, each after its sequence.
 pub(super) fn load_streams(
     connection: &Connection,

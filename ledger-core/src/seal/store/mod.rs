@@ -3,6 +3,10 @@
 mod postgres;
 mod sqlite;
 
+use std::time::Duration;
+
+use async_trait::async_trait;
+
 pub(super) use postgres::PostgresKeys;
 pub(super) use sqlite::SqliteKeys;
 
@@ -10,27 +14,35 @@ use super::SealError;
 use crate::ids::AccountId;
 use crate::time::Timestamp;
 
+/// How long a call waits for its turn; then it is [`SealError::Busy`].
+const TURN_WAIT: Duration = Duration::from_secs(5);
+
 /// Keeps wrapped keys. An account's key is made once and destroyed once; an empty one is a destroyed key's
-/// tombstone. Called from any thread; may block.
+/// tombstone. No call blocks the calling thread, and few are under way at once: the others wait for their turn as
+/// tasks, so that neither threads nor connections run out.
 ///
 /// Both ways of making keys insert what is missing and then read: whoever was first, in this process or another,
 /// all get the same key, also after a reply that was lost.
+#[async_trait]
 pub(super) trait KeyStore: Send + Sync {
-    /// The keys of these accounts, in order.
-    fn wrapped(&self, accounts: &[&AccountId]) -> Result<Vec<Option<Vec<u8>>>, SealError>;
+    /// The keys of these accounts, in order, in one round trip.
+    async fn wrapped(&self, accounts: &[AccountId]) -> Result<Vec<Option<Vec<u8>>>, SealError>;
 
     /// Makes the keys that are missing, durably and all or none, and answers what is durable now, in order.
-    fn create(&self, keys: &[(&AccountId, Vec<u8>)], now: Timestamp) -> Result<Vec<Vec<u8>>, SealError>;
+    async fn create(&self, keys: Vec<NewKey>, now: Timestamp) -> Result<Vec<Vec<u8>>, SealError>;
 
     /// Destroys a key, or leaves a tombstone where there was none. `false`: it had been destroyed before.
-    fn erase(&self, account: &AccountId, now: Timestamp) -> Result<bool, SealError>;
+    async fn erase(&self, account: &AccountId, now: Timestamp) -> Result<bool, SealError>;
 
     /// One of our own keys.
-    fn named(&self, name: &str) -> Result<Option<Vec<u8>>, SealError>;
+    async fn named(&self, name: &'static str) -> Result<Option<Vec<u8>>, SealError>;
 
     /// Makes those of our own keys that are missing. Of two who make the same ones at once, one makes them all.
-    fn create_named(&self, keys: &[(&str, Vec<u8>)]) -> Result<(), SealError>;
+    async fn create_named(&self, keys: Vec<(&'static str, Vec<u8>)>) -> Result<(), SealError>;
 
     /// Where this is, for people.
     fn place(&self) -> String;
 }
+
+/// An account and its wrapped key.
+pub(super) type NewKey = (AccountId, Vec<u8>);

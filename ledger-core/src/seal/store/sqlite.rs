@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{KeyStore, SealError};
+use super::{KeyStore, NewKey, SealError, TURN_WAIT};
 use crate::files;
 use crate::ids::AccountId;
 use crate::time::Timestamp;
@@ -18,13 +20,44 @@ const SCHEMA_VERSION: i64 = 1;
 /// How long to wait for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A file of keys, apart from the log's.
+/// A file of keys, apart from the log's. A connection is taken as a task before a thread is asked to block for it: at
+/// most two threads ever do.
 pub(in crate::seal) struct SqliteKeys {
     path: PathBuf,
     /// `None` when opened for reading only.
-    writer: Option<Arc<Mutex<Connection>>>,
+    writer: Option<Shared>,
     /// Of its own, so that opening never waits for another account's fsync.
-    reader: Mutex<Connection>,
+    reader: Shared,
+}
+
+/// A connection, and whose turn it is.
+struct Shared {
+    connection: Arc<Mutex<Connection>>,
+    turns: Arc<Semaphore>,
+}
+
+/// The connection for one call. Beside it only the keeper of write-ahead logs uses it, for a moment.
+struct Turn {
+    connection: Arc<Mutex<Connection>>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Shared {
+    fn new(connection: Arc<Mutex<Connection>>) -> Shared {
+        Shared { connection, turns: Arc::new(Semaphore::new(1)) }
+    }
+
+    async fn turn(&self) -> Result<Turn, SealError> {
+        let turn = tokio::time::timeout(TURN_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
+        let _turn = turn.map_err(|_| SealError::Busy)?.expect("nobody closes it");
+        Ok(Turn { connection: Arc::clone(&self.connection), _turn })
+    }
+}
+
+impl Turn {
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        lock(&self.connection)
+    }
 }
 
 impl SqliteKeys {
@@ -56,68 +89,98 @@ impl SqliteKeys {
     fn with_reader(path: &Path, writer: Option<Arc<Mutex<Connection>>>) -> Result<SqliteKeys, SealError> {
         let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         check_schema(&reader, path)?;
-        Ok(SqliteKeys { path: path.to_owned(), writer, reader: Mutex::new(reader) })
+        let reader = Arc::new(Mutex::new(reader));
+        Ok(SqliteKeys { path: path.to_owned(), writer: writer.map(Shared::new), reader: Shared::new(reader) })
     }
 
-    fn writer(&self) -> Result<MutexGuard<'_, Connection>, SealError> {
-        Ok(lock(self.writer.as_deref().ok_or(SealError::ReadOnly)?))
+    async fn writer(&self) -> Result<Turn, SealError> {
+        self.writer.as_ref().ok_or(SealError::ReadOnly)?.turn().await
+    }
+
+    /// Runs `work` where it may block. Once begun it ends, also when the caller has gone away.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce() -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, SealError> {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done.map_err(fault(doing, &self.path)),
+            Err(ended) => match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is stopping.
+                Err(_) => Err(SealError::Busy),
+            },
+        }
     }
 }
 
+#[async_trait]
 impl KeyStore for SqliteKeys {
-    fn wrapped(&self, accounts: &[&AccountId]) -> Result<Vec<Option<Vec<u8>>>, SealError> {
-        let fault = fault("reading an account's key", &self.path);
-        let reader = lock(&self.reader);
-        accounts.iter().map(|account| read_wrapped(&reader, account).map_err(&fault)).collect()
+    async fn wrapped(&self, accounts: &[AccountId]) -> Result<Vec<Option<Vec<u8>>>, SealError> {
+        let (reader, accounts) = (self.reader.turn().await?, accounts.to_vec());
+        let read = move || {
+            let reader = reader.connection();
+            accounts.iter().map(|account| read_wrapped(&reader, account)).collect()
+        };
+        self.blocking("reading account keys", read).await
     }
 
-    fn create(&self, keys: &[(&AccountId, Vec<u8>)], now: Timestamp) -> Result<Vec<Vec<u8>>, SealError> {
-        let fault = fault("creating account keys", &self.path);
-        let mut writer = self.writer()?;
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fault)?;
-        let mut durable = Vec::with_capacity(keys.len());
-        {
-            let insert =
-                "INSERT OR IGNORE INTO account_keys (account_id, wrapped, created_at) VALUES (?1, ?2, ?3)";
-            let mut insert = transaction.prepare_cached(insert).map_err(&fault)?;
-            for (account, wrapped) in keys {
-                insert.execute(params![account.as_str(), wrapped, now.micros()]).map_err(&fault)?;
-                durable.push(read_wrapped(&transaction, account).map_err(&fault)?.unwrap_or_default());
+    async fn create(&self, keys: Vec<NewKey>, now: Timestamp) -> Result<Vec<Vec<u8>>, SealError> {
+        const INSERT: &str =
+            "INSERT OR IGNORE INTO account_keys (account_id, wrapped, created_at) VALUES (?1, ?2, ?3)";
+        let writer = self.writer().await?;
+        let create = move || {
+            let mut writer = writer.connection();
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut durable = Vec::with_capacity(keys.len());
+            for (account, wrapped) in &keys {
+                let mut insert = transaction.prepare_cached(INSERT)?;
+                insert.execute(params![account.as_str(), wrapped, now.micros()])?;
+                durable.push(read_wrapped(&transaction, account)?.unwrap_or_default());
             }
-        }
-        transaction.commit().map_err(&fault)?;
-        Ok(durable)
+            transaction.commit()?;
+            Ok(durable)
+        };
+        self.blocking("creating account keys", create).await
     }
 
-    fn erase(&self, account: &AccountId, now: Timestamp) -> Result<bool, SealError> {
-        let fault = fault("destroying an account's key", &self.path);
-        let writer = self.writer()?;
-        let erase =
+    async fn erase(&self, account: &AccountId, now: Timestamp) -> Result<bool, SealError> {
+        const ERASE: &str =
             "INSERT INTO account_keys (account_id, wrapped, created_at, erased_at) VALUES (?1, x'', ?2, ?2)
              ON CONFLICT (account_id) DO UPDATE SET wrapped = x'', erased_at = ?2 WHERE erased_at IS NULL";
-        let changed = writer.execute(erase, params![account.as_str(), now.micros()]).map_err(&fault)?;
-        // The write-ahead log still has the old page; emptied, it has not. While somebody reads it the key is not gone
-        // yet: a passing fault, and repeats try again.
-        let _reader = lock(&self.reader);
-        files::empty_wal(&writer, BUSY_TIMEOUT).map_err(&fault)?;
-        Ok(changed == 1)
+        let (writer, reader) = (self.writer().await?, self.reader.turn().await?);
+        let account = account.clone();
+        let erase = move || {
+            let writer = writer.connection();
+            let changed = writer.execute(ERASE, params![account.as_str(), now.micros()])?;
+            // The write-ahead log still has the old page; emptied, it has not. While somebody reads it the key is not gone
+            // yet: a passing fault, and repeats try again.
+            let _nobody_reads = reader;
+            files::empty_wal(&writer, BUSY_TIMEOUT)?;
+            Ok(changed == 1)
+        };
+        self.blocking("destroying an account's key", erase).await
     }
 
-    fn named(&self, name: &str) -> Result<Option<Vec<u8>>, SealError> {
+    async fn named(&self, name: &'static str) -> Result<Option<Vec<u8>>, SealError> {
         let select = "SELECT wrapped FROM named_keys WHERE name = ?1";
-        let found = lock(&self.reader).query_row(select, [name], |row| row.get(0)).optional();
-        found.map_err(fault("reading our own keys", &self.path))
+        let reader = self.reader.turn().await?;
+        let read = move || reader.connection().query_row(select, [name], |row| row.get(0)).optional();
+        self.blocking("reading our own keys", read).await
     }
 
-    fn create_named(&self, keys: &[(&str, Vec<u8>)]) -> Result<(), SealError> {
-        let fault = fault("creating our own keys", &self.path);
-        let mut writer = self.writer()?;
-        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fault)?;
-        for (name, wrapped) in keys {
-            let insert = "INSERT OR IGNORE INTO named_keys (name, wrapped) VALUES (?1, ?2)";
-            transaction.execute(insert, params![name, wrapped]).map_err(&fault)?;
-        }
-        transaction.commit().map_err(&fault)
+    async fn create_named(&self, keys: Vec<(&'static str, Vec<u8>)>) -> Result<(), SealError> {
+        let insert = "INSERT OR IGNORE INTO named_keys (name, wrapped) VALUES (?1, ?2)";
+        let writer = self.writer().await?;
+        let create = move || {
+            let mut writer = writer.connection();
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for (name, wrapped) in keys {
+                transaction.execute(insert, params![name, wrapped])?;
+            }
+            transaction.commit()
+        };
+        self.blocking("creating our own keys", create).await
     }
 
     fn place(&self) -> String {
@@ -172,21 +235,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_erasure_fails_for_the_moment_while_somebody_still_reads_the_old_key() {
+    #[tokio::test]
+    async fn an_erasure_fails_for_the_moment_while_somebody_still_reads_the_old_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.db");
         let keys = SqliteKeys::open(&path).unwrap();
         let account = AccountId::parse("cus_1").unwrap();
         let (key, now) = (vec![7; 60], Timestamp::from_micros(1));
-        keys.create(&[(&account, key.clone())], now).unwrap();
+        keys.create(vec![(account.clone(), key.clone())], now).await.unwrap();
         let reader = Connection::open(&path).unwrap();
         reader.execute_batch("BEGIN; SELECT * FROM account_keys").unwrap();
-        let busy = keys.erase(&account, now).unwrap_err();
+        let busy = keys.erase(&account, now).await.unwrap_err();
         assert!(busy.transient(), "{busy:?}");
         reader.execute_batch("COMMIT").unwrap();
         // It had been destroyed before; now nothing of it is left either.
-        assert!(!keys.erase(&account, now).unwrap());
+        assert!(!keys.erase(&account, now).await.unwrap());
         for file in ["keys.db", "keys.db-wal"] {
             let bytes = std::fs::read(folder.path().join(file)).unwrap();
             assert!(!bytes.windows(key.len()).any(|window| window == key), "{file}");

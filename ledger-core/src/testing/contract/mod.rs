@@ -36,6 +36,7 @@ pub async fn holds<P: Place>(fresh: impl AsyncFn() -> P) {
     reading::a_stream_is_read_page_by_page(&fresh().await).await;
     reading::streams_are_loaded_in_order_and_page_by_page(&fresh().await).await;
     reading::streams_are_hydrated_from_their_snapshots(&fresh().await).await;
+    reading::streams_with_an_event_are_known(&fresh().await).await;
     reading::stream_ids_are_sorted_and_of_one_type(&fresh().await).await;
     reading::transactions_are_found_by_key(&fresh().await).await;
     reading::transaction_keys_are_read_in_order_and_pages_join(&fresh().await).await;

@@ -114,6 +114,19 @@ pub(super) async fn streams_are_loaded_in_order_and_page_by_page(place: &impl Pl
     assert_eq!(log.load_streams(&[(same_id, 0)], 9).await.unwrap(), [], "a campaign is no account");
 }
 
+pub(super) async fn streams_with_an_event_are_known(place: &impl Place) {
+    let log = place.open().await;
+    let epoch = lease(&log).await.epoch;
+    let mut history = History::default();
+    write(&log, epoch, &mut history, &["a", "b", "a"]).await;
+    assert_eq!(log.known_streams(&[]).await.unwrap(), []);
+    let mut known = log.known_streams(&["c", "b", "aa", "a", ""].map(stream)).await.unwrap();
+    known.sort();
+    assert_eq!(known, ["a", "b"].map(stream));
+    let other = StreamId { stream_type: StreamType::Campaign, id: "a".into() };
+    assert_eq!(log.known_streams(&[other]).await.unwrap(), [], "a stream of another type");
+}
+
 pub(super) async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
     let log = place.open().await;
     let epoch = lease(&log).await.epoch;

@@ -170,8 +170,7 @@ pub(super) async fn writers_that_contend_write_each_position_once(place: &impl P
     let mut writers = Vec::new();
     for name in ["one", "two"] {
         let log = place.open().await;
-        let runtime = tokio::runtime::Handle::current();
-        writers.push(tokio::task::spawn_blocking(move || runtime.block_on(contend(&log, name))));
+        writers.push(tokio::spawn(contend(log, name)));
     }
     let mut acknowledged = Vec::new();
     for writer in writers {
@@ -184,9 +183,9 @@ pub(super) async fn writers_that_contend_write_each_position_once(place: &impl P
 }
 
 /// Takes the lease again whenever it is lost, until 20 events are acknowledged.
-async fn contend(log: &Arc<dyn EventLog>, name: &str) -> Vec<StoredEvent> {
+async fn contend(log: Arc<dyn EventLog>, name: &'static str) -> Vec<StoredEvent> {
     let mut acknowledged = Vec::new();
-    let mut head = lease(log).await;
+    let mut head = lease(&log).await;
     while acknowledged.len() < 20 {
         // A stream for each position: the other writer's streams are none of its business.
         let mut history = History::default();
@@ -198,7 +197,7 @@ async fn contend(log: &Arc<dyn EventLog>, name: &str) -> Vec<StoredEvent> {
                 acknowledged.push(event);
                 head = batch.head_after();
             }
-            Err(AppendError::Fenced) => head = lease(log).await,
+            Err(AppendError::Fenced) => head = lease(&log).await,
             Err(e) => panic!("{e:?}"),
         }
     }

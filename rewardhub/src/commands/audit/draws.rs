@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use ledger_core::account::event::Line;
-use ledger_core::audit::draws::{DrawAudit, OpenDetails, OpenedLine};
-use ledger_core::ids::AccountId;
+use ledger_core::audit::draws::DrawAudit;
 use serde_json::json;
 
 use super::{Opening, keys, report, unreadable};
@@ -14,15 +12,11 @@ use crate::stores::read_only_log;
 
 pub(super) async fn run(config: &Config, opening: &Opening, disclose: bool) -> anyhow::Result<Ended> {
     let log = read_only_log(config).await?;
-    let keyring = keys::keyring(config, opening.open_seeds || disclose)?;
+    let keyring = keys::keyring(config, opening.open_seeds || disclose).await?;
     let (seeds, _) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;
     let began = Instant::now();
-    let open = |account: &AccountId, line: &Line| match &keyring {
-        Some(keyring) => OpenedLine::open(keyring, account, line),
-        None => Ok(None),
-    };
-    let mut audit = DrawAudit::new(seeds, disclose.then_some(&open as &OpenDetails<'_>));
-    if let Err(error) = audit.run(&*log, |_, _| {}).await {
+    let mut audit = DrawAudit::new(seeds);
+    if let Err(error) = audit.run(&*log, keyring.as_deref().filter(|_| disclose), |_, _| {}).await {
         return unreadable(error);
     }
     let found = audit.finish();

@@ -14,7 +14,7 @@ use ledger_core::audit::draws::Seeds;
 use ledger_core::ids::{AccountId, CampaignId, Digest};
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, Position, StoredEvent};
-use ledger_core::seal::{Keyring, SealError};
+use ledger_core::seal::{Keyring, Keys, SealError};
 use ledger_core::time::Epoch;
 
 use super::{Opening, keys, report};
@@ -35,7 +35,7 @@ pub(super) async fn run(
         return Err(Refused(exists).into());
     }
     let log = read_only_log(config).await?;
-    let keyring = keys::keyring(config, disclose || opening.open_seeds)?;
+    let keyring = keys::keyring(config, disclose || opening.open_seeds).await?;
     // First: the bundle's events tell of it.
     let (seeds, opened) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;
     let half = Half::create(out)?;
@@ -59,9 +59,8 @@ async fn write_events(
     manifest: &mut Manifest,
 ) -> anyhow::Result<()> {
     let mut events = Lines::new(half.file("events.ndjson")?);
-    let mut details = disclose_with
-        .map(|keyring| anyhow::Ok((keyring, Lines::new(half.file("details.ndjson")?))))
-        .transpose()?;
+    let mut details =
+        disclose_with.map(|_| anyhow::Ok(Lines::new(half.file("details.ndjson")?))).transpose()?;
     // Up to where the log is now: beside a running ledger the end would run away.
     let (head, mut after) = (log.head().await?.position, Position(0));
     while after < head {
@@ -69,11 +68,15 @@ async fn write_events(
         if page.is_empty() {
             bail!("the log ends at {after}, before its head {head}");
         }
+        let keys = match disclose_with {
+            Some(keyring) => OpenedLine::keys(keyring, &page).await.context("opening what is disclosed")?,
+            None => Keys::default(),
+        };
         for stored in page.iter().take_while(|stored| stored.position <= head) {
             let line = EventLine::of(stored);
             events.add(&line.with_context(|| format!("the event at {} is no text", stored.position))?)?;
-            if let Some((keyring, details)) = &mut details {
-                disclose(stored, keyring, details)?;
+            if let Some(details) = &mut details {
+                disclose(stored, &keys, details)?;
             }
             if manifest.first_position == 0 {
                 manifest.first_position = stored.position.0;
@@ -84,13 +87,13 @@ async fn write_events(
         }
     }
     finish(events, "events.ndjson", manifest)?;
-    if let Some((_, details)) = details {
+    if let Some(details) = details {
         finish(details, "details.ndjson", manifest)?;
     }
     Ok(())
 }
 
-fn disclose(stored: &StoredEvent, keyring: &Keyring, to: &mut Lines<BufWriter<File>>) -> anyhow::Result<()> {
+fn disclose(stored: &StoredEvent, keys: &Keys, to: &mut Lines<BufWriter<File>>) -> anyhow::Result<()> {
     // What does not decode is exported all the same: it is the auditor's finding.
     let Ok(LedgerEvent::Account(AccountEvent::TransactionEvaluated { line, .. })) = decode(stored) else {
         return Ok(());
@@ -99,9 +102,14 @@ fn disclose(stored: &StoredEvent, keyring: &Keyring, to: &mut Lines<BufWriter<Fi
         return Ok(());
     }
     let account: AccountId = stored.stream.id.parse()?;
-    match OpenedLine::open(keyring, &account, &line) {
+    match OpenedLine::open(keys, &account, &line) {
         Ok(opened) => to.add(&DetailsLine::of(stored, &line, opened.as_ref()))?,
-        Err(SealError::Damaged | SealError::UnknownVersion(_) | SealError::NoKey(_)) => {
+        Err(
+            SealError::Damaged
+            | SealError::UnknownVersion(_)
+            | SealError::NoKey(_)
+            | SealError::DamagedKey(_),
+        ) => {
             to.add(&DetailsLine::damaged(stored))?;
         }
         Err(error) => {

@@ -19,11 +19,11 @@ pub(super) async fn run(
     opening: &Opening,
 ) -> anyhow::Result<Ended> {
     let log = read_only_log(config).await?;
-    let keyring = keys::keyring(config, opening.open_seeds)?;
+    let keyring = keys::keyring(config, opening.open_seeds).await?;
     let (seeds, _) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;
-    let mut audit = DrawAudit::new(seeds, None);
+    let mut audit = DrawAudit::new(seeds);
     let mut fairness = Fairness::of(campaign.cloned());
-    if let Err(error) = audit.run(&*log, |stored, event| fairness.take(stored, event)).await {
+    if let Err(error) = audit.run(&*log, None, |stored, event| fairness.take(stored, event)).await {
         return unreadable(error);
     }
     let found = fairness.finish(audit.finish());

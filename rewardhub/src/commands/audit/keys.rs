@@ -23,9 +23,12 @@ use crate::stores::existing_keyring;
 const PAGE: usize = 1_000;
 
 /// The keys, where something sealed is to be opened.
-pub(super) fn keyring(config: &Config, needed: bool) -> anyhow::Result<Option<Arc<Keyring>>> {
-    let opened = needed.then(|| existing_keyring(config)).transpose();
-    Ok(opened.context("opening what is sealed needs the keys")?.map(Arc::new))
+pub(super) async fn keyring(config: &Config, needed: bool) -> anyhow::Result<Option<Arc<Keyring>>> {
+    if !needed {
+        return Ok(None);
+    }
+    let opened = existing_keyring(config).await.context("opening what is sealed needs the keys")?;
+    Ok(Some(Arc::new(opened)))
 }
 
 /// The revealed seeds, and the sealed ones where they are to be opened; names those. That and why is a fact of the

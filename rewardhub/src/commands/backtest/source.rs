@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
+use ledger_core::audit::draws::OpenedLine;
 use ledger_core::backtest::PastLine;
 use ledger_core::ids::AccountId;
 use ledger_core::log::decode::{LedgerEvent, decode};
@@ -100,7 +101,8 @@ pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
 
 /// Booked lines that the ledger has decided, with their details opened.
 pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
-    let keyring = existing_keyring(config).context("past transactions are sealed: their keys are needed")?;
+    let keyring =
+        existing_keyring(config).await.context("past transactions are sealed: their keys are needed")?;
     let log = read_only_log(config).await?;
     let mut origin = Origin { from: "log", read: 0, rejected: 0, unreadable: 0 };
     let (mut lines, mut enrolled, mut excluded) = (vec![], HashMap::new(), HashSet::new());
@@ -109,6 +111,7 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
         let page = log.read_after(after, PAGE).await?;
         let Some(last) = page.last() else { break };
         after = last.position;
+        let keys = OpenedLine::keys(&keyring, &page).await?;
         for stored in &page {
             if stored.stream.stream_type != StreamType::Account {
                 continue;
@@ -121,12 +124,8 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
                 AccountEvent::AccountReinstated { .. } => drop(excluded.remove(&account_id)),
                 AccountEvent::TransactionEvaluated { line, .. } => {
                     origin.read += 1;
-                    let sealed = line.details.as_ref();
-                    let open = |sealed| {
-                        keyring.open_details(&account_id, &line.source, &line.transaction_id, sealed)
-                    };
-                    match sealed.map(open).transpose()?.flatten() {
-                        Some(details) => {
+                    match OpenedLine::open(&keys, &account_id, &line)? {
+                        Some(OpenedLine { details, .. }) => {
                             let enrolled_at = enrolled.get(&account_id).copied();
                             let excluded = excluded.contains(&account_id);
                             lines.push(Recorded { account_id, line, details, enrolled_at, excluded });

@@ -154,9 +154,8 @@ pub(super) async fn enrol(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let accounts = bank.accounts()?;
-    let ids: Vec<&AccountId> = accounts.iter().collect();
-    for some in ids.chunks(10_000) {
-        keyring.ensure(some, now)?;
+    for some in accounts.chunks(10_000) {
+        keyring.ensure(some.iter().cloned().collect(), ledger.log(), now).await?;
     }
     open_accounts(ledger, accounts.into_iter()).await
 }
