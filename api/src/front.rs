@@ -42,7 +42,8 @@ impl Waiting {
     }
 }
 
-type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+/// Renders the metrics in Prometheus' text format.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// A router whose routes can be changed while it serves. Clones share them.
 #[derive(Clone)]

@@ -24,6 +24,9 @@ use crate::auth::{Caller, Scope};
 use crate::observe::RequestId;
 use crate::problem::Problem;
 
+/// Where they are taken.
+pub(crate) const PATH: &str = "/v1/transactions";
+
 /// Takes rows; the door of the ledger as this crate sees it. Contract: that of [`Intake::take`].
 #[async_trait::async_trait]
 pub trait TakeRows: Send + Sync {

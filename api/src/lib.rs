@@ -1,15 +1,16 @@
 //! What the outside talks to: `POST /v1/transactions` for feeds, `/graphql` for apps and auditors, and the
 //! pages that a load balancer and Prometheus read.
 //!
-//! [`router`] puts it together. [`auth`] says who calls, [`problem`] how a request is refused, [`intake`] takes
+//! [`router`] puts it together. [`auth`] says who calls, [`allowance`] what he may cost, [`problem`] how a request is refused, [`intake`] takes
 //! transactions in, [`campaigns`] and [`accounts`] command campaigns and accounts ([`action`] is what they have in
 //! common), [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
 //! [`openapi`] describes the REST part, [`proof`] is the page on which a customer recomputes his draw,
 //! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
-//! answers in its place while there is no ledger to serve.
+//! answers in its place while there is no ledger to serve. [`server`] lets connections in and bounds them.
 
 pub mod accounts;
 pub mod action;
+pub mod allowance;
 pub mod auth;
 pub mod campaigns;
 pub mod front;
@@ -20,6 +21,7 @@ pub mod observe;
 pub mod openapi;
 pub mod problem;
 pub mod proof;
+pub mod server;
 
 use std::sync::Arc;
 
@@ -33,6 +35,7 @@ use projections::runner::Progress;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::accounts::CommandAccounts;
+use crate::allowance::Allowances;
 use crate::auth::Verifier;
 use crate::campaigns::CommandCampaigns;
 use crate::graphql::{ApiSchema, OpenDetails};
@@ -44,6 +47,8 @@ use crate::problem::Problem;
 pub struct ApiState {
     /// Checks tokens.
     pub verifier: Arc<Verifier>,
+    /// What a token's bearer may cost.
+    pub allowances: Arc<Allowances>,
     /// Tells the time to the verifier.
     pub clock: Arc<dyn Clock>,
     /// Where transactions go; in a running service the ledger's [`Intake`](ledger_core::steps::intake::Intake).
@@ -74,13 +79,20 @@ pub struct ApiState {
 /// All routes.
 pub fn router(state: ApiState) -> Router {
     let schema: ApiSchema = graphql::schema(&state);
-    let mut routes = Router::new();
+    let (mut counted, mut others) = (Router::new(), Router::new().route("/proof", get(proof::get)));
     for (path, methods) in rest() {
-        routes = routes.route(path, methods);
+        if path == intake::PATH || !path.starts_with("/v1/") {
+            others = others.route(path, methods);
+        } else {
+            counted = counted.route(path, methods);
+        }
     }
-    let routes = routes
-        .route("/graphql", get(graphql::http::get).post(graphql::http::post).layer(axum::Extension(schema)))
-        .route("/proof", get(proof::get))
+    let graphql = get(graphql::http::get).post(graphql::http::post).layer(axum::Extension(schema));
+    let cost = axum::middleware::from_fn_with_state(state.clone(), allowance::limit);
+    let routes = counted
+        .route("/graphql", graphql)
+        .route_layer(cost)
+        .merge(others)
         .with_state(state)
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
@@ -92,7 +104,7 @@ pub fn router(state: ApiState) -> Router {
 /// The REST part: what `openapi.json` describes, no more and no less.
 fn rest() -> [(&'static str, MethodRouter<ApiState>); 11] {
     [
-        ("/v1/transactions", post(intake::post_transactions)),
+        (intake::PATH, post(intake::post_transactions)),
         ("/v1/campaigns", get(campaigns::list).post(campaigns::create)),
         ("/v1/campaigns/{id}", get(campaigns::get)),
         ("/v1/campaigns/{id}/{action}", post(campaigns::act)),

@@ -10,7 +10,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use ledger_core::ids::check_id;
+use ledger_core::transaction::pan::contains_pan;
 use tracing::Instrument;
 
 use crate::problem::Problem;
@@ -31,23 +31,50 @@ impl RequestId {
         self.0.to_str().unwrap_or_default()
     }
 
-    /// The caller's own id if it keeps the rules of ids, else a fresh random one.
+    /// The caller's own id if it may stand in events and log lines for ever, else a fresh random one.
     fn of(headers: &HeaderMap) -> RequestId {
-        let given = headers.get(X_REQUEST_ID);
-        let valid = given.filter(|value| value.to_str().is_ok_and(|text| check_id(text).is_ok()));
+        let mut given = headers.get_all(X_REQUEST_ID).iter();
+        let valid = match (given.next(), given.next()) {
+            (Some(id), None) => Some(id).filter(|id| id.to_str().is_ok_and(may_stay)),
+            _ => None,
+        };
         RequestId(valid.cloned().unwrap_or_else(fresh_id))
     }
 }
 
-fn fresh_id() -> HeaderValue {
-    let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives randomness");
-    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
-    HeaderValue::try_from(hex).expect("hex is a header value")
+/// The longest id that is taken from a caller.
+const REQUEST_ID_MAX: usize = 64;
+
+/// Whether a caller's id says nothing but itself.
+fn may_stay(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=REQUEST_ID_MAX).contains(&id.len())
+        && id.bytes().all(plain)
+        && !contains_pan(id)
+        && !contains_pan(&id.replace(['.', '_', '-'], ""))
 }
+
+fn fresh_id() -> HeaderValue {
+    loop {
+        let mut bytes = [0; 16];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives randomness");
+        let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+        // One in some thousands looks like a card number.
+        if may_stay(&hex) {
+            return HeaderValue::try_from(hex).expect("hex is a header value");
+        }
+    }
+}
+
+/// A request that we make ourselves, on behalf of one that has been observed.
+#[derive(Clone, Copy)]
+pub(crate) struct Unobserved;
 
 /// The outermost layer.
 pub async fn observe(mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<Unobserved>().is_some() {
+        return next.run(request).await;
+    }
     let started = Instant::now();
     let id = RequestId::of(request.headers());
     let method = known(request.method());
@@ -116,4 +143,45 @@ pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a handler panicked");
     metrics::counter!("http_panics_total").increment(1);
     Problem::internal().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id_of(values: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(X_REQUEST_ID, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        RequestId::of(&headers).as_str().to_owned()
+    }
+
+    #[test]
+    fn a_callers_request_id_is_kept_only_if_it_says_nothing_but_itself() {
+        let longest = "x".repeat(REQUEST_ID_MAX);
+        for kept in ["a", "7f3c-01.B_2", "0123456789", &longest] {
+            assert_eq!(id_of(&[kept]), kept);
+        }
+        let too_long = "x".repeat(REQUEST_ID_MAX + 1);
+        for replaced in [
+            "",
+            &too_long,
+            "a b",
+            "a/b",
+            "a\"b",
+            "müller",
+            "mary@example.com",
+            "4111111111111111",
+            "4111-1111-1111-1111",
+            "4111.1111.1111.1111",
+            "4111_1111_1111_1111",
+            "id-4111111111111111-x",
+            "378282246310005",
+        ] {
+            let id = id_of(&[replaced]);
+            assert!(id != replaced && id.len() == 32 && may_stay(&id), "{replaced}: {id}");
+        }
+        assert_eq!(id_of(&["one", "two"]).len(), 32, "whose it is nobody can say");
+    }
 }

@@ -102,6 +102,7 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
     let page_token: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "page-token".into());
     let router = router(ApiState {
         verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), crate::auth::AUDIENCE).unwrap()),
+        allowances: Arc::new(crate::allowance::Allowances::new(crate::allowance::Limits::default())),
         clock: Arc::new(ManualClock::at(now())),
         intake: Arc::clone(&intake) as Arc<dyn TakeRows>,
         campaigns: Arc::new(campaigns::InMemory::default()),

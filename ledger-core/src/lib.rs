@@ -34,6 +34,8 @@ pub mod system;
 
 pub mod postgres;
 
+pub mod sqlite;
+
 pub mod log;
 
 pub mod engine;

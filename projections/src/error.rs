@@ -2,6 +2,7 @@
 
 use ledger_core::log::{LogError, Position};
 use ledger_core::postgres::{Fault, SchemaError};
+use ledger_core::sqlite::passes;
 
 use crate::projection::Projection;
 
@@ -89,16 +90,7 @@ impl ProjectionError {
     /// Whether trying again may help.
     pub fn transient(&self) -> bool {
         match self {
-            ProjectionError::Store(error) => matches!(
-                error.sqlite_error_code(),
-                Some(
-                    rusqlite::ErrorCode::DatabaseBusy
-                        | rusqlite::ErrorCode::DatabaseLocked
-                        | rusqlite::ErrorCode::DiskFull
-                        | rusqlite::ErrorCode::SystemIoFailure
-                        | rusqlite::ErrorCode::OutOfMemory
-                )
-            ),
+            ProjectionError::Store(error) => passes(error),
             ProjectionError::Database(fault) | ProjectionError::Schema(SchemaError::Failed(fault)) => {
                 fault.transient()
             }

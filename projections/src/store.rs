@@ -13,6 +13,7 @@ use std::time::Duration;
 use ledger_core::files::{self, Wal};
 use ledger_core::postgres::{self, Database};
 use rusqlite::{OpenFlags, TransactionBehavior};
+use tokio::sync::Semaphore;
 
 use crate::connection::{Access, Connection};
 use crate::error::ProjectionError;
@@ -40,6 +41,8 @@ struct Shared {
     writer: Option<Mutex<Option<Connection>>>,
     readers: Mutex<Readers>,
     freed: Condvar,
+    /// One for each reader: who waits for his turn keeps no thread.
+    turns: Arc<Semaphore>,
 }
 
 enum Place {
@@ -61,6 +64,16 @@ impl ReadStore {
         let store = ReadStore::new(place, Some(Mutex::new(Some(writer))));
         let kept: Weak<Shared> = Arc::downgrade(&store.0);
         files::keep(path, WAL_BYTES_MAX, kept);
+        // Later there may be no descriptor left. What cannot be opened yet is opened when it is needed.
+        let opened: Vec<Connection> = (0..READERS_MAX)
+            .map_while(|_| {
+                let reader = open_reader(path).ok()?;
+                // Only a read opens its other files.
+                schema_version(&reader).ok()?;
+                Some(Connection::sqlite(reader))
+            })
+            .collect();
+        *lock(&store.0.readers) = Readers { open: opened.len(), idle: opened };
         Ok(store)
     }
 
@@ -80,7 +93,8 @@ impl ReadStore {
     }
 
     fn new(place: Place, writer: Option<Mutex<Option<Connection>>>) -> ReadStore {
-        ReadStore(Arc::new(Shared { place, writer, readers: Mutex::default(), freed: Condvar::new() }))
+        let (readers, turns) = (Mutex::default(), Arc::new(Semaphore::new(READERS_MAX)));
+        ReadStore(Arc::new(Shared { place, writer, readers, freed: Condvar::new(), turns }))
     }
 
     /// Runs queries of this crate against the state at one position. Blocks; see [`read`](ReadStore::read).
@@ -100,8 +114,14 @@ impl ReadStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, ProjectionError> + Send + 'static,
     {
+        let turn = tokio::time::timeout(READER_WAIT, Arc::clone(&self.0.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| ProjectionError::Busy)?;
         let store = self.clone();
-        tokio::task::spawn_blocking(move || store.query(query)).await?
+        let query = move || {
+            let _turn = turn;
+            store.query(query)
+        };
+        tokio::task::spawn_blocking(query).await?
     }
 
     /// All or nothing. One at a time, also where another process writes to the same store.
@@ -337,7 +357,9 @@ mod tests {
             for _ in 0..3 * READERS_MAX {
                 assert!(store.store.query(|_| Err::<(), _>(ProjectionError::Busy)).is_err());
             }
-            assert_eq!(lock(&store.store.0.readers).open, 1);
+            let readers = lock(&store.store.0.readers);
+            assert!((1..=READERS_MAX).contains(&readers.open));
+            assert_eq!(readers.open, readers.idle.len());
         });
     }
 }

@@ -3,6 +3,7 @@
 mod campaign_file;
 pub mod commands;
 pub mod config;
+mod descriptors;
 pub mod folder;
 pub mod node;
 pub mod secret;

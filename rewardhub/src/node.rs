@@ -7,6 +7,7 @@ use adapters::drand::DrandServer;
 use adapters::sandbox::rail::Payment;
 use adapters::sandbox::{Misbehaviour, RecordingNotifier, SandboxRail};
 use anyhow::Context as _;
+use api::allowance::{self, Allowances};
 use ledger_core::account::CommandKind;
 use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, SeedVault, Settings, Stopped, SubmitError};
 use ledger_core::log::EventLog;
@@ -206,10 +207,11 @@ impl Node {
 
     /// What the API needs of it.
     pub fn api_state(&self, around: ApiSettings) -> api::ApiState {
-        let ApiSettings { verifier, ready, render_metrics, graphiql_token } = around;
+        let ApiSettings { verifier, per_token, ready, render_metrics, graphiql_token } = around;
         let health = self.engine.ledger.health();
         api::ApiState {
             verifier,
+            allowances: Arc::new(Allowances::new(per_token)),
             clock: Arc::clone(&self.engine.clock),
             intake: Arc::new(self.engine.intake.clone()),
             campaigns: Arc::new(self.engine.ledger.clone()),
@@ -282,6 +284,8 @@ async fn follow(
 pub struct ApiSettings {
     /// Checks tokens.
     pub verifier: Arc<api::auth::Verifier>,
+    /// What each token's bearer may cost.
+    pub per_token: allowance::Limits,
     /// When it is ready.
     pub ready: api::health::Bounds,
     /// Renders the metrics.

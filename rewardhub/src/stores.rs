@@ -12,6 +12,7 @@ use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{EventLog, LogError};
 use ledger_core::postgres::{Database, Fault, check_durability};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError};
+use ledger_core::sqlite::cannot_open;
 use ledger_core::steps::checkpoints::Checkpoints;
 use projections::{ProjectionError, ReadStore};
 
@@ -217,12 +218,13 @@ async fn root_key(folder: &Folder, database: &Database) -> anyhow::Result<FileKe
 
 /// Whether the same may work later without anybody doing anything: the database is out of reach.
 pub fn out_of_reach(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<Fault>().is_some_and(Fault::transient)
-            || cause.downcast_ref::<LogError>().is_some_and(LogError::transient)
-            || cause.downcast_ref::<SealError>().is_some_and(SealError::transient)
-            || cause.downcast_ref::<ProjectionError>().is_some_and(ProjectionError::transient)
-    })
+    !error.chain().any(cannot_open)
+        && error.chain().any(|cause| {
+            cause.downcast_ref::<Fault>().is_some_and(Fault::transient)
+                || cause.downcast_ref::<LogError>().is_some_and(LogError::transient)
+                || cause.downcast_ref::<SealError>().is_some_and(SealError::transient)
+                || cause.downcast_ref::<ProjectionError>().is_some_and(ProjectionError::transient)
+        })
 }
 
 /// Who has the log, if that is what is wrong.

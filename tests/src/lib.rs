@@ -86,6 +86,13 @@ impl Home {
         Sandbox::serving(self.spawn_serve(environment), &self.data())
     }
 
+    /// The same for a process that may have so many files open.
+    pub fn listen_within(&self, files: usize) -> Sandbox {
+        let mut command = self.command(&["serve"]);
+        command.env("REWARDHUB_LISTEN", "127.0.0.1:0");
+        Sandbox::serving(process::spawn(process::within(files, &command)), &self.data())
+    }
+
     /// Starts `serve` on any free port and does not wait for it.
     pub fn spawn_serve(&self, environment: &[(&str, &str)]) -> Running {
         let mut command = self.command(&["serve"]);

@@ -31,6 +31,20 @@ pub fn command() -> Command {
     command
 }
 
+/// The same command, in a process that may have so many files open.
+pub fn within(files: usize, command: &Command) -> Command {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]);
+    limited.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited
+}
+
 /// Starts a command and listens to it.
 pub fn spawn(mut command: Command) -> Running {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();

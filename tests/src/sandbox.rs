@@ -93,6 +93,11 @@ impl Sandbox {
         &self.url
     }
 
+    /// Whether it has ended by itself.
+    pub fn ended(&mut self) -> Option<std::process::ExitStatus> {
+        self.running.ended()
+    }
+
     /// What it has said so far, on both ways.
     pub fn said(&self) -> String {
         self.running.stdout.text() + &self.running.stderr.text()

@@ -64,6 +64,16 @@ impl Caller {
         if identity.scopes.contains(scope) { Ok(identity) } else { Err(Denied::MissingScope(scope)) }
     }
 
+    /// Whether there is a token at all.
+    pub fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whom the token names.
+    pub fn subject(&self) -> Option<&str> {
+        self.0.as_ref()?.subject.as_ref().map(AccountId::as_str)
+    }
+
     /// Whether there is a token with this scope.
     pub fn has(&self, scope: Scope) -> bool {
         self.require(scope).is_ok()
@@ -93,6 +103,9 @@ impl FromRequestParts<ApiState> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Caller, Problem> {
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            return Ok(caller.clone());
+        }
         let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
         let (Some(value), more) = (values.next(), values.next()) else {
             return Ok(Caller::anonymous());

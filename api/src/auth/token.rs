@@ -73,12 +73,15 @@ impl TokenRefused {
 
 /// Checks tokens of one issuer.
 pub struct Verifier {
+    issuer: String,
     keys: HashMap<String, (DecodingKey, Validation)>,
 }
 
 /// Times are integers here; RFC 7519 would allow fractions, which no issuer we know sends.
 #[derive(Deserialize)]
 struct Claims {
+    /// One name: the library is content with a list that has ours in it.
+    iss: String,
     exp: i64,
     #[serde(default)]
     nbf: Option<i64>,
@@ -112,7 +115,7 @@ impl Verifier {
         if known.is_empty() {
             return Err(KeySetError::Empty);
         }
-        Ok(Verifier { keys: known })
+        Ok(Verifier { issuer: issuer.to_owned(), keys: known })
     }
 
     /// What the token says, if it holds at `now`.
@@ -129,6 +132,9 @@ impl Verifier {
         }
         let claims =
             jsonwebtoken::decode::<Claims>(token, key, validation).map_err(|_| TokenRefused::Invalid)?.claims;
+        if claims.iss != self.issuer {
+            return Err(TokenRefused::Invalid);
+        }
         let now = now.micros() / SECOND_MICROS;
         if now >= claims.exp.saturating_add(LEEWAY_SECONDS) {
             return Err(TokenRefused::Expired);

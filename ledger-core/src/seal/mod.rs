@@ -177,11 +177,8 @@ pub enum SealError {
 impl SealError {
     /// Whether the same call may succeed later.
     pub fn transient(&self) -> bool {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
         match self {
-            SealError::Keys { source, .. } => {
-                matches!(source.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull))
-            }
+            SealError::Keys { source, .. } => crate::sqlite::passes(source),
             SealError::Database { source, .. } => source.transient(),
             SealError::Provider(error) => error.transient(),
             SealError::Log(error) => error.transient(),

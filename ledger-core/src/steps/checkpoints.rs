@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::files;
 use crate::log::Position;
 use crate::postgres::{Database, Fault};
+use crate::sqlite::passes;
 
 /// Beyond it the write-ahead log is emptied at once.
 const WAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -34,11 +35,8 @@ pub enum CheckpointError {
 impl CheckpointError {
     /// Whether trying again may help.
     pub fn transient(&self) -> bool {
-        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull};
         match self {
-            CheckpointError::Sqlite(error) => {
-                matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull))
-            }
+            CheckpointError::Sqlite(error) => passes(error),
             CheckpointError::Postgres(fault) => fault.transient(),
         }
     }

@@ -9,18 +9,22 @@ use std::time::Duration;
 use adapters::sandbox::bank::Mix;
 use adapters::sandbox::{Generator, GeneratorConfig, Misbehaviour};
 use anyhow::Context as _;
+use api::allowance;
 use api::auth::{AUDIENCE, SandboxIssuer, TokenRequest, Verifier};
 use api::health::Bounds;
+use api::server::{Limits, Server};
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::engine::{Context, RowResult, Settings, SubmitError};
 use ledger_core::log::StreamType;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::time::{Clock, SystemClock};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::campaign_file::parse_terms;
 use crate::commands::operate::command_campaign;
 use crate::commands::{Data, Ended, interrupted};
+use crate::descriptors;
 use crate::folder::Folder;
 use crate::node::{ApiSettings, Engine, Failure, Node};
 use crate::stores::Stores;
@@ -51,6 +55,8 @@ pub struct Arguments {
 const CAMPAIGN: &str = include_str!("../../../campaign.example.yaml");
 /// Simulated lines are taken in this often.
 const BEAT: Duration = Duration::from_millis(50);
+/// How long requests under way may go on at the end.
+const GRACE: Duration = Duration::from_secs(5);
 /// For the token in `GraphiQL`.
 const TOKEN_TTL: Duration = Duration::from_hours(1);
 
@@ -78,16 +84,14 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let issuer = Arc::new(SandboxIssuer::open_or_create(&folder.issuer())?);
     let router = api::router(node.api_state(ApiSettings {
         verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), AUDIENCE)?),
+        per_token: allowance::Limits::default(),
         ready: Bounds::default(),
-        render_metrics,
+        render_metrics: Arc::clone(&render_metrics),
         graphiql_token: Some(graphiql_token(Arc::clone(&issuer))),
     }));
     let (stop, stopping) = watch::channel(false);
-    let mut stop_serving = stopping.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let _ = stop_serving.wait_for(|stop| *stop).await;
-    });
-    let mut server = tokio::spawn(server.into_future());
+    let limits = descriptors::make_room(Limits::default(), 0);
+    let server = Server::start(listener, router, render_metrics, limits)?;
     let counts = Arc::new(Counts::default());
     let mut feed = tokio::spawn(feed(
         node.engine.intake.clone(),
@@ -108,7 +112,6 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let fault = tokio::select! {
         () = interrupted => None,
         () = sleep(arguments.duration) => None,
-        ended = &mut server => Some(ended.map_err(Into::into).and_then(|r| r.map_err(Into::into)).err().unwrap_or_else(|| anyhow::anyhow!("the server stopped"))),
         ended = &mut feed => ended.map_err(Into::into).and_then(|r| r).err(),
         failure = node.failed() => Some(match failure {
             Failure::Fenced => anyhow::anyhow!("another process has taken the log over"),
@@ -120,13 +123,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     if !feed.is_finished() {
         feed.await??;
     }
-    if !server.is_finished() {
-        // A client that holds its connection open does not hold us.
-        let aborted = server.abort_handle();
-        if tokio::time::timeout(Duration::from_secs(5), server).await.is_err() {
-            aborted.abort();
-        }
-    }
+    server.stop(Instant::now() + GRACE).await;
+    // The routes hold the ledger, and the writer ends with its last holder.
+    drop(server);
     node.stop().await?;
     fault.map_or(Ok(Ended::Fine), Err)
 }

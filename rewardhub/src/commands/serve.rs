@@ -9,12 +9,12 @@ use adapters::sandbox::Misbehaviour;
 use anyhow::{Context as _, bail};
 use api::auth::{SandboxIssuer, Verifier};
 use api::front::{Front, Waiting};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use api::server::Server;
 use tokio::time::Instant;
 
 use crate::commands::{At, Ended, interrupted};
 use crate::config::{Config, ConfigError, LogPlace, Tokens};
+use crate::descriptors;
 use crate::folder::Folder;
 use crate::node::{self, ASK_AGAIN, ApiSettings, Engine, Failure, Node, Readers};
 use crate::stores::{Stores, held_by, out_of_reach};
@@ -37,10 +37,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let verifier = Arc::new(verifier(&config)?);
     let render_metrics = telemetry::metrics()?;
     let front = Front::new(Arc::clone(&render_metrics));
-    let server = Server::start(&config, &front).await?;
+    let server = listen(&config, &front, &render_metrics).await?;
     // Before anybody can know that we are here.
     let mut stop = std::pin::pin!(interrupted());
-    print_where(&config, server.address);
+    print_where(&config, server.address());
     let node = tokio::select! {
         () = &mut stop => None,
         node = lead(&config, &front) => Some(node?),
@@ -59,9 +59,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     match failure {
         None => {
             tracing::info!("stopping");
-            server.stop(deadline).await;
-            // The routes hold the ledger, and the writer ends with its last holder.
+            // Requests under way keep their routes, which hold the ledger: the writer ends with its last holder.
             front.wait(Waiting::Stopping);
+            server.stop(deadline).await;
             let stopped =
                 tokio::time::timeout_at(deadline.max(Instant::now() + TRY_AGAIN), node.stop()).await;
             stopped.context("the writer did not finish within shutdown_grace")??;
@@ -130,7 +130,13 @@ fn routes(
     verifier: Arc<Verifier>,
     render_metrics: RenderMetrics,
 ) -> axum::Router {
-    let settings = ApiSettings { verifier, ready: config.ready, render_metrics, graphiql_token: None };
+    let settings = ApiSettings {
+        verifier,
+        per_token: config.per_token,
+        ready: config.ready,
+        render_metrics,
+        graphiql_token: None,
+    };
     api::router(node.api_state(settings))
 }
 
@@ -155,34 +161,12 @@ fn verifier(config: &Config) -> anyhow::Result<Verifier> {
 }
 
 /// The HTTP server from the first moment to the last.
-struct Server {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    running: JoinHandle<std::io::Result<()>>,
-}
-
-impl Server {
-    async fn start(config: &Config, front: &Front) -> anyhow::Result<Server> {
-        let listener = tokio::net::TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("cannot listen on {}", config.listen))?;
-        let address = listener.local_addr()?;
-        let (stop, mut stopping) = watch::channel(false);
-        let server = axum::serve(listener, front.router()).with_graceful_shutdown(async move {
-            let _ = stopping.wait_for(|stop| *stop).await;
-        });
-        Ok(Server { address, stop, running: tokio::spawn(server.into_future()) })
-    }
-
-    /// Takes no more requests and lets those under way finish until the deadline.
-    async fn stop(self, deadline: Instant) {
-        self.stop.send_replace(true);
-        let aborted = self.running.abort_handle();
-        if tokio::time::timeout_at(deadline, self.running).await.is_err() {
-            // A client that holds its connection open does not hold us.
-            aborted.abort();
-        }
-    }
+async fn listen(config: &Config, front: &Front, render_metrics: &RenderMetrics) -> anyhow::Result<Server> {
+    let limits = descriptors::make_room(config.connections, config.database.connections_max);
+    let listener = tokio::net::TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    Ok(Server::start(listener, front.router(), Arc::clone(render_metrics), limits)?)
 }
 
 fn print_where(config: &Config, address: SocketAddr) {

@@ -15,6 +15,8 @@ pub(super) type Value = Option<Spanned<String>>;
 #[serde(deny_unknown_fields, default)]
 pub struct File {
     pub(super) listen: Value,
+    pub(super) connections: Option<Connections>,
+    pub(super) per_token: Option<PerToken>,
     pub(super) data: Value,
     pub(super) log: Value,
     pub(super) database: Option<Database>,
@@ -26,6 +28,23 @@ pub struct File {
     pub(super) beacon: Option<Beacon>,
     pub(super) profile: Value,
     pub(super) shutdown_grace: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Connections {
+    pub(super) max: Value,
+    pub(super) header_timeout: Value,
+    pub(super) idle_timeout: Value,
+    pub(super) write_timeout: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PerToken {
+    pub(super) cost_per_second: Value,
+    pub(super) cost_burst: Value,
+    pub(super) at_once: Value,
 }
 
 #[derive(Default, Deserialize)]

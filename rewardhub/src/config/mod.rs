@@ -4,8 +4,10 @@
 //! A value that cannot be used is an error that names the setting and where it was set, and never repeats an
 //! address with a password. The variable of `database.lock_timeout` is `REWARDHUB_DATABASE_LOCK_TIMEOUT`, and so on.
 
+mod connections;
 mod file;
 mod parse;
+mod profile;
 mod variables;
 
 use std::cell::RefCell;
@@ -27,6 +29,10 @@ use crate::secret::Secret;
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Bounds of the connections that come in there.
+    pub connections: api::server::Limits,
+    /// What the bearer of one token may cost.
+    pub per_token: api::allowance::Limits,
     /// The data folder: the root key, and all of an embedded ledger.
     pub data: PathBuf,
     /// Where the log is.
@@ -291,6 +297,8 @@ impl Sources<'_> {
                 grace,
                 Duration::from_secs(20),
             )?,
+            per_token: self.per_token(file.per_token.unwrap_or_default())?,
+            connections: self.connections(file.connections.unwrap_or_default())?,
             beacon_urls,
             production,
             tokens: self.tokens(tokens, listen)?,
@@ -365,29 +373,6 @@ impl Sources<'_> {
                 Ok(Some(Tokens::Issuer { issuer, audience, jwks }))
             }
         }
-    }
-}
-
-impl Config {
-    /// Refuses what is for one machine and not for customers' money, all of it in one message.
-    ///
-    /// Asked for wherever keys are opened, so that no command gets around it. `enrolment: open` is not refused: a feed may
-    /// be trusted to open accounts. `serve` never has a GraphiQL with a token, so there is none to refuse.
-    pub fn check_profile(&self) -> Result<(), ConfigError> {
-        let Some(Production { source }) = &self.production else { return Ok(()) };
-        let mut why = vec![
-            "data: the root key is a file in the data folder, readable by whoever gets hold of the disk; needed is a \
-             key provider that keeps it elsewhere (a KMS), and there is none yet",
-            "payout: the sandbox rail pays nobody; needed is a real one, and there is none yet",
-        ];
-        if self.tokens == Some(Tokens::Sandbox) {
-            why.push(
-                "tokens.jwks: whoever can read the data folder can make the sandbox issuer's tokens; needed are \
-                 tokens.issuer and the file of its keys",
-            );
-        }
-        let why = format!("production is refused\n  {}", why.join("\n  "));
-        Err(ConfigError::Setting { setting: "profile", source_of_value: source.clone(), why })
     }
 }
 

@@ -32,6 +32,15 @@ fn the_example_is_a_configuration_and_sets_every_setting() {
     // Each setting can be found in it, also those that are commented out.
     for setting in [
         "listen:",
+        "connections:",
+        "max:",
+        "header_timeout:",
+        "idle_timeout:",
+        "write_timeout:",
+        "per_token:",
+        "cost_per_second:",
+        "cost_burst:",
+        "at_once:",
         "data:",
         "log:",
         "database:",

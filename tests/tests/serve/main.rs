@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod config;
+mod connections;
 mod disk;
 mod kills;
 mod lag;

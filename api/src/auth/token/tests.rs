@@ -183,6 +183,9 @@ fn issuer_audience_and_expiry_are_required_and_checked() {
     for (name, value) in [
         ("iss", json!("somebody-else")),
         ("iss", Value::Null),
+        ("iss", json!(["rewardhub-sandbox"])),
+        ("iss", json!(["somebody-else", "rewardhub-sandbox"])),
+        ("iss", json!({ "name": "rewardhub-sandbox" })),
         ("aud", json!("another-service")),
         ("aud", Value::Null),
         ("exp", Value::Null),

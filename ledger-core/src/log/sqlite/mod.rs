@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
+use tokio::sync::Semaphore;
 
 use super::{
     AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::files;
 use crate::ids::TransactionKey;
+use crate::sqlite::passes;
 use readers::Readers;
 
 /// How a log file is opened.
@@ -54,6 +56,9 @@ impl SqliteOptions {
     }
 }
 
+/// How long a read waits for its turn.
+const READER_WAIT: Duration = Duration::from_secs(5);
+
 /// An event log in one SQLite file. Clones share it.
 #[derive(Clone)]
 pub struct SqliteLog {
@@ -66,6 +71,8 @@ struct Inner {
     /// For what the writer decides on.
     lookup: Mutex<Connection>,
     readers: Readers,
+    /// One for each reader: who waits for his turn keeps no thread.
+    turns: Arc<Semaphore>,
 }
 
 impl SqliteLog {
@@ -90,7 +97,8 @@ impl SqliteLog {
     ) -> Result<SqliteLog, LogError> {
         let readers = Readers::open(path, options)?;
         let lookup = Mutex::new(open::reader(path, options)?);
-        Ok(SqliteLog { inner: Arc::new(Inner { writer, lookup, readers }) })
+        let turns = Arc::new(Semaphore::new(options.readers.max(1)));
+        Ok(SqliteLog { inner: Arc::new(Inner { writer, lookup, readers, turns }) })
     }
 
     /// Runs a query on a reader's connection, off the threads that must not block.
@@ -103,7 +111,13 @@ impl SqliteLog {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return inner.readers.with(query);
         };
-        match runtime.spawn_blocking(move || inner.readers.with(query)).await {
+        let turn = tokio::time::timeout(READER_WAIT, Arc::clone(&inner.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| no_reader())?;
+        let query = move || {
+            let _turn = turn;
+            inner.readers.with(query)
+        };
+        match runtime.spawn_blocking(query).await {
             Ok(result) => result,
             Err(e) => Err(LogError::Store { doing: "run a read", transient: true, source: Box::new(e) }),
         }
@@ -220,28 +234,24 @@ impl EventLog for SqliteLog {
     }
 }
 
+/// All readers are in use, and have been for long.
+fn no_reader() -> LogError {
+    LogError::Store { doing: "find a free reader", transient: true, source: "all are in use".into() }
+}
+
 /// A panic elsewhere leaves no half-done work behind: a transaction rolls back when it is dropped.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a failed SQLite call was for.
-fn store(doing: &'static str) -> impl Fn(rusqlite::Error) -> LogError {
+pub(crate) fn store(doing: &'static str) -> impl Fn(rusqlite::Error) -> LogError {
     move |error| {
         let code = error.sqlite_error_code();
         if matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) {
             return LogError::Damaged(format!("SQLite could not {doing}: {error}"));
         }
-        let transient = matches!(
-            code,
-            Some(
-                ErrorCode::DatabaseBusy
-                    | ErrorCode::DatabaseLocked
-                    | ErrorCode::DiskFull
-                    | ErrorCode::SystemIoFailure
-                    | ErrorCode::OutOfMemory
-            )
-        );
+        let transient = passes(&error);
         LogError::Store { doing, transient, source: Box::new(error) }
     }
 }

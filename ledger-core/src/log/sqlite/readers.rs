@@ -5,10 +5,10 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::{SqliteOptions, lock, open};
+use super::{READER_WAIT, SqliteOptions, lock, no_reader, open};
 use crate::log::LogError;
 
-/// The pool. Connections are opened when first needed and kept.
+/// The pool. Connections are opened at the start and kept: later there may be no descriptor left.
 pub(super) struct Readers {
     path: PathBuf,
     options: SqliteOptions,
@@ -23,25 +23,33 @@ struct Slots {
 }
 
 impl Readers {
-    /// Opens the first connection, so that an unusable file is refused now.
+    /// Opens the connections, at least the first, so that an unusable file is refused now. What cannot be opened yet is
+    /// opened when it is needed.
     pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Readers, LogError> {
-        let first = open::reader(path, options)?;
-        let slots = Slots { idle: vec![first], unopened: options.readers.max(1) - 1 };
+        let mut idle = vec![open::reader(path, options)?];
+        let readers = options.readers.max(1);
+        while idle.len() < readers
+            && let Ok(another) = open::reader(path, options)
+        {
+            idle.push(another);
+        }
+        let unopened = readers - idle.len();
         Ok(Readers {
             path: path.to_owned(),
             options: options.clone(),
-            slots: Mutex::new(slots),
+            slots: Mutex::new(Slots { idle, unopened }),
             returned: Condvar::new(),
         })
     }
 
-    /// Runs `query` on a connection of its own; waits while all are in use.
+    /// Runs `query` on a connection of its own; waits while all are in use, but not for ever.
     pub(super) fn with<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, LogError>,
     ) -> Result<T, LogError> {
+        let taken = self.take()?;
         let mut loan = Loan { readers: self, connection: None };
-        let connection = match self.take() {
+        let connection = match taken {
             Some(idle) => idle,
             None => open::reader(&self.path, &self.options)?,
         };
@@ -49,18 +57,16 @@ impl Readers {
     }
 
     /// An idle connection, or `None` for the right to open one more.
-    fn take(&self) -> Option<Connection> {
-        let mut slots = lock(&self.slots);
-        loop {
-            if let Some(idle) = slots.idle.pop() {
-                return Some(idle);
-            }
-            if slots.unopened > 0 {
-                slots.unopened -= 1;
-                return None;
-            }
-            slots = self.returned.wait(slots).unwrap_or_else(PoisonError::into_inner);
+    fn take(&self) -> Result<Option<Connection>, LogError> {
+        let none = |slots: &mut Slots| slots.idle.is_empty() && slots.unopened == 0;
+        let waited = self.returned.wait_timeout_while(lock(&self.slots), READER_WAIT, none);
+        let (mut slots, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(no_reader());
         }
+        let idle = slots.idle.pop();
+        slots.unopened -= usize::from(idle.is_none());
+        Ok(idle)
     }
 }
 

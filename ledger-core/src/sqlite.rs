@@ -1,0 +1,64 @@
+//! What every file of SQLite has in common: which of its faults pass by themselves.
+
+use std::error::Error;
+
+use rusqlite::ErrorCode;
+
+/// Whether the same call may succeed later, though nobody does anything. A file that cannot be opened is among them: it is
+/// one that was open before, and what is missing is a descriptor.
+pub fn passes(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::CannotOpen
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OutOfMemory
+                | ErrorCode::SystemIoFailure
+        )
+    )
+}
+
+/// Whether a file could not be opened. At the start of a process that does not pass: the file is missing, or not ours.
+pub fn cannot_open(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<rusqlite::Error>();
+    error.is_some_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen))
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+    use crate::log::LogError;
+    use crate::seal::SealError;
+    use crate::steps::checkpoints::CheckpointError;
+
+    fn failed(code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn a_file_for_which_no_descriptor_is_left_is_opened_again_whoever_needs_it() {
+        for (code, transient) in [
+            (ffi::SQLITE_CANTOPEN, true),
+            (ffi::SQLITE_BUSY, true),
+            (ffi::SQLITE_LOCKED, true),
+            (ffi::SQLITE_FULL, true),
+            (ffi::SQLITE_IOERR, true),
+            (ffi::SQLITE_NOMEM, true),
+            (ffi::SQLITE_CORRUPT, false),
+            (ffi::SQLITE_CONSTRAINT, false),
+            (ffi::SQLITE_READONLY, false),
+        ] {
+            assert_eq!(passes(&failed(code)), transient, "{code}");
+            let log: LogError = crate::log::sqlite::store("read")(failed(code));
+            assert_eq!(log.transient(), transient, "the log: {code}");
+            assert_eq!(CheckpointError::from(failed(code)).transient(), transient, "checkpoints: {code}");
+            let keys = SealError::Keys { doing: "reading", path: "keys.db".into(), source: failed(code) };
+            assert_eq!(keys.transient(), transient, "keys: {code}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! How many files this process may have open, and how many of them connections may take.
+
+use api::server::Limits;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What the process needs besides connections and sessions of a database: the files of an embedded ledger, pipes, timers.
+const OWN: usize = 96;
+
+/// Raises the soft limit to the hard one, and takes so many connections that `sessions` of a database and our own files find
+/// room beside them.
+pub(crate) fn make_room(wanted: Limits, sessions: usize) -> Limits {
+    let Some(files) = raise() else { return wanted };
+    let limits = wanted.within(files.saturating_sub(OWN + sessions));
+    if limits != wanted {
+        tracing::warn!(
+            connections_max = limits.connections_max,
+            wanted = wanted.connections_max,
+            files,
+            "the system's limit of open files leaves room for fewer connections than set"
+        );
+    }
+    limits
+}
+
+/// The limit from now on; `None` if there is none.
+fn raise() -> Option<usize> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: maximum, maximum };
+    // Some systems refuse what they state: then it stays as it is.
+    let current = if setrlimit(Resource::Nofile, raised).is_ok() { maximum } else { current };
+    current.map(|files| usize::try_from(files).unwrap_or(usize::MAX))
+}
