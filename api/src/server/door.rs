@@ -98,9 +98,9 @@ impl Door {
                         );
                         told = true;
                     }
-                    // It may take away what is missing: a descriptor.
-                    self.let_go_oldest();
                     tokio::time::sleep(ACCEPT_AGAIN).await;
+                    // Whoever still says nothing may have what is missing: a descriptor.
+                    self.let_go_oldest();
                 }
             }
         }
