@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use ledger_core::ids::AccountId;
 use ledger_core::log::LogError;
-use ledger_core::words::{WordsError, check_person, check_reason};
+use ledger_core::words::{WordsError, check_person, check_reason, without_values};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -47,7 +47,7 @@ impl From<ActionError> for Problem {
 pub(crate) fn read<T: DeserializeOwned>(action: &str, body: &[u8]) -> Result<T, ActionError> {
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body)
-        .map_err(|e| ActionError::Body { action: action.into(), cause: e.to_string() })
+        .map_err(|e| ActionError::Body { action: action.into(), cause: without_values(&e) })
 }
 
 /// Why, in the operator's words. It is kept for ever, in the clear: one to 500 printable characters, no card number.

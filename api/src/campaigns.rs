@@ -13,6 +13,7 @@ use ledger_core::engine::{Context, Ledger, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::money::Money;
 use ledger_core::time::{Epoch, Timestamp};
+use ledger_core::words::without_values;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -177,7 +178,8 @@ pub(crate) async fn create(
     let by = who(&caller, Scope::CampaignsWrite)?;
     let body = body(request).await?;
     let terms: Terms = serde_json::from_slice(&body).map_err(|e| {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the terms cannot be read: {e}"))
+        let why = without_values(&e);
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the terms cannot be read: {why}"))
     })?;
     let campaign = terms.campaign_id.clone();
     give(&state, &id, &by, campaign, CampaignCommandKind::Draft(Box::new(terms))).await

@@ -262,6 +262,13 @@ async fn a_good_request_id_is_echoed_and_a_bad_one_replaced() {
     let fresh = id(" ").await;
     assert!(fresh.len() == 32 && fresh.bytes().all(|b| b.is_ascii_hexdigit()), "{fresh}");
     assert_ne!(id("").await, fresh);
+    let long: &'static str = "12345678901234567890123456789012345678901234567890123456789012345";
+    assert_eq!(id(&long[..64]).await, &long[..64]);
+    for bad in
+        [long, "4111111111111111", "card-4111111111111111", "4111.1111.1111.1111", "<script>", "a b", "a/b"]
+    {
+        assert_ne!(id(bad).await, bad);
+    }
 }
 
 #[tokio::test]

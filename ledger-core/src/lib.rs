@@ -10,6 +10,7 @@ pub mod ids;
 pub mod money;
 pub mod time;
 pub mod words;
+pub mod zone;
 
 pub mod faults;
 pub mod figures;

@@ -4,29 +4,75 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An ISO 4217 currency that has minor units (GBP has 2, JPY 0, BHD 3).
+/// A currency by its ISO 4217 code; its minor unit has an exponent (GBP has 2, JPY 0, BHD 3).
 ///
-/// Codes without an exponent (gold, test codes) are not currencies a reward can be paid in.
+/// What enters the ledger is in use ([`Currency::from_code`]). What a log or a store has was in use once, whatever today's
+/// table says: any three letters are read, and the exponent is from a list of our own that never changes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Currency(iso_currency::Currency);
+pub struct Currency(u16);
+
+const LETTERS: usize = 26;
+
+/// Every code there can be, so that a currency is a number and its code a text.
+static CODES: [u8; LETTERS * LETTERS * LETTERS * 3] = {
+    let mut codes = [0; LETTERS * LETTERS * LETTERS * 3];
+    let mut number = 0;
+    while number < LETTERS * LETTERS * LETTERS {
+        codes[number * 3] = letter(number / (LETTERS * LETTERS));
+        codes[number * 3 + 1] = letter(number / LETTERS % LETTERS);
+        codes[number * 3 + 2] = letter(number % LETTERS);
+        number += 1;
+    }
+    codes
+};
+
+#[expect(clippy::cast_possible_truncation, reason = "there are 26 letters")]
+const fn letter(number: usize) -> u8 {
+    b'A' + number as u8
+}
+
+/// Currencies without minor units, with three decimals, and with four; all others have two. Only added to: an amount in an
+/// old event must not change by a factor of a hundred.
+const EXPONENT_0: &str = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF";
+const EXPONENT_3: &str = "BHD IQD JOD KWD LYD OMR TND";
+const EXPONENT_4: &str = "CLF UYW";
 
 impl Currency {
-    /// The currency with this upper-case alphabetic code, or `None` where ISO 4217 has no such code or
+    /// The currency in use with this upper-case alphabetic code, or `None` where ISO 4217 has no such code or
     /// the code has no minor units.
     pub fn from_code(code: &str) -> Option<Currency> {
-        iso_currency::Currency::from_code(code)
-            .filter(|c| c.exponent().is_some() && c.is_superseded().is_none())
-            .map(Currency)
+        Currency::recorded(code).filter(|currency| currency.is_in_use())
+    }
+
+    /// The currency that a log or a store calls so: any three upper-case letters.
+    pub fn recorded(code: &str) -> Option<Currency> {
+        let mut letters = code.bytes().map(|b| b.is_ascii_uppercase().then(|| u16::from(b - b'A')));
+        let number = letters.try_fold(0, |number: u16, letter| number.checked_mul(26)?.checked_add(letter?));
+        number.filter(|_| code.len() == 3).map(Currency)
+    }
+
+    /// Whether an amount may be in it today.
+    pub fn is_in_use(self) -> bool {
+        // The library takes VES for replaced by VED. ISO 4217 keeps both (amendment 170).
+        let in_use = |c: iso_currency::Currency| c.is_superseded().is_none() || c.code() == "VES";
+        iso_currency::Currency::from_code(self.code()).is_some_and(|c| c.exponent().is_some() && in_use(c))
     }
 
     /// The three-letter code.
     pub fn code(self) -> &'static str {
-        self.0.code()
+        let start = usize::from(self.0) * 3;
+        std::str::from_utf8(&CODES[start..start + 3]).expect("letters are ASCII")
     }
 
     /// Decimal places of the minor unit: GBP 1234 minor units with exponent 2 are 12.34 pounds.
     pub fn exponent(self) -> u16 {
-        self.0.exponent().expect("from_code admits only currencies with an exponent")
+        let has = |codes: &str| codes.split(' ').any(|code| code == self.code());
+        match () {
+            () if has(EXPONENT_0) => 0,
+            () if has(EXPONENT_3) => 3,
+            () if has(EXPONENT_4) => 4,
+            () => 2,
+        }
     }
 }
 
@@ -51,7 +97,7 @@ impl Serialize for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         crate::texts::read(deserializer, |code| {
-            Currency::from_code(code).ok_or_else(|| format!("unknown currency {code:?}"))
+            Currency::recorded(code).ok_or("expected a currency's code of three capital letters")
         })
     }
 }
@@ -231,6 +277,33 @@ mod tests {
         assert!(Currency::from_code("XAU").is_none());
         assert!(Currency::from_code("gbp").is_none());
         assert_eq!(Currency::from_code("JPY").unwrap().exponent(), 0);
+    }
+
+    #[test]
+    fn a_code_that_left_the_table_is_read_and_not_taken() {
+        for retired in ["ANG", "BGN", "ZWL", "SLL", "ZZZ", "XAU"] {
+            let read: Currency = serde_json::from_value(retired.into()).unwrap();
+            assert_eq!((read.code(), read.exponent()), (retired, 2));
+            assert_eq!(Currency::from_code(retired), None, "{retired}");
+        }
+        assert_eq!(Money::new(5, Currency::recorded("BHD").unwrap()).unwrap().to_string(), "BHD 0.005");
+        for no in ["gbp", "GB", "GBPX", "", "G P", "ÉUR", "4111111111111111"] {
+            assert!(serde_json::from_value::<Currency>(no.into()).is_err(), "{no}");
+        }
+        assert!(Currency::from_code("VES").is_some() && Currency::from_code("VED").is_some());
+    }
+
+    /// A newer table may add a currency: its exponent then belongs into our list, before anybody is paid in it.
+    #[test]
+    fn our_exponents_are_those_of_iso_4217() {
+        for a in 'A'..='Z' {
+            for code in ('A'..='Z').flat_map(|b| ('A'..='Z').map(move |c| format!("{a}{b}{c}"))) {
+                let ours = Currency::recorded(&code).unwrap();
+                assert_eq!(ours.code(), code);
+                let theirs = iso_currency::Currency::from_code(&code).and_then(|c| c.exponent());
+                assert!(theirs.is_none_or(|exponent| exponent == ours.exponent()), "{code}: {theirs:?}");
+            }
+        }
     }
 
     #[test]

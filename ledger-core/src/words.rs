@@ -49,10 +49,41 @@ pub fn check_reason(text: &str) -> Result<(), WordsError> {
     check_words(text, REASON_CHARACTERS_MAX)
 }
 
+/// What a reader of JSON or YAML says of a text, without what was sent: the kind of fault, what is expected, and where. The
+/// one door to every answer and every log line.
+pub fn without_values(error: &dyn std::fmt::Display) -> String {
+    let said = error.to_string();
+    // Serde repeats a value before it says what is expected. Names of our own fields come after, or after these words.
+    let own = ["missing field", "duplicate field", "expected"].iter().any(|words| said.starts_with(words));
+    let end = match said.rfind(", expected ").or_else(|| said.rfind(", there are no")) {
+        Some(end) if !own => end,
+        Some(_) | None if own => 0,
+        Some(_) | None => said.rfind(" at line ").unwrap_or(said.len()),
+    };
+    let (head, tail) = said.split_at(end);
+    let mut kept = head.to_owned();
+    for quote in ['`', '"', '\''] {
+        if let (Some(first), Some(last)) = (kept.find(quote), kept.rfind(quote)) {
+            kept.replace_range(first..=last, "");
+        }
+    }
+    let said = format!("{}{tail}", kept.trim_end().trim_end_matches(':'));
+    if contains_pan(&said) { "it holds what looks like a card number".into() } else { said }
+}
+
 /// Whether a character shows as itself: no control characters, no line or paragraph separators, nothing that is
 /// invisible or turns the direction of what follows, so that no two texts look alike for a character nobody sees.
 pub fn is_printable(c: char) -> bool {
-    was_printable(c) && !DEFAULT_IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
+    was_printable(c) && !is_default_ignorable(c)
+}
+
+/// What is shown as nothing at all, or only changes how the character before it looks.
+pub(crate) fn is_ignorable(c: char) -> bool {
+    !c.is_ascii() && (is_default_ignorable(c) || unicode_normalization::char::is_combining_mark(c))
+}
+
+fn is_default_ignorable(c: char) -> bool {
+    DEFAULT_IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
 /// The same by the rule that the first releases went by: what their logs hold stays readable.
@@ -111,6 +142,58 @@ mod tests {
         assert_eq!(check_reason("card 4111 1111 1111 1111 was lost"), Err(WordsError::CardNumber));
         assert_eq!(check_reason(&long[2..]), Ok(()));
         assert_eq!(check_reason(" as he said "), Ok(()));
+    }
+
+    #[test]
+    fn serdes_words_never_repeat_what_was_sent() {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(dead_code, reason = "only read")]
+        struct Sent {
+            number: u8,
+            truth: bool,
+            kind: Option<Kind>,
+            money: Option<crate::money::Money>,
+        }
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        enum Kind {
+            Good,
+        }
+        for (json, said) in [
+            (
+                r#"{"number":"4111111111111111","truth":true}"#,
+                "invalid type: string, expected u8 at line 1 column 28",
+            ),
+            (r#"{"number":777,"truth":true}"#, "invalid value: integer, expected u8 at line 1 column 13"),
+            (
+                r#"{"number":1,"truth":"a, expected b"}"#,
+                "invalid type: string, expected a boolean at line 1 column 35",
+            ),
+            (
+                r#"{"number":1,"truth":12.5}"#,
+                "invalid type: floating point, expected a boolean at line 1 column 24",
+            ),
+            (
+                r#"{"secret`s":1}"#,
+                "unknown field, expected one of `number`, `truth`, `kind`, `money` at line 1 column 11",
+            ),
+            (
+                r#"{"number":1,"truth":true,"kind":"secret"}"#,
+                "unknown variant, expected `good` at line 1 column 40",
+            ),
+            (r#"{"number":1}"#, "missing field `truth` at line 1 column 12"),
+            (r#"{"number":1,"number":2}"#, "duplicate field `number` at line 1 column 20"),
+            (
+                r#"{"number":1,"truth":true,"money":{"minor":1,"currency":"4111111111111111"}}"#,
+                "expected a currency's code of three capital letters at line 1 column 73",
+            ),
+            (r#"{"number":"#, "EOF while parsing a value at line 1 column 10"),
+        ] {
+            let error = serde_json::from_str::<Sent>(json).err().unwrap();
+            assert_eq!(without_values(&error), said);
+        }
+        assert_eq!(without_values(&"odd 4111 1111 1111 1111"), "it holds what looks like a card number");
     }
 
     #[test]

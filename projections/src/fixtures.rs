@@ -83,6 +83,7 @@ pub(crate) fn line(id: &str) -> Line {
         transaction_id: tx(id),
         booked_at: at(0),
         fingerprint: Fingerprint([0; 16]),
+        fingerprint_version: 1,
         details: Some(Sealed::from_text(format!("sealed {id}"))),
         pending_transaction_id: None,
         merchant: None,

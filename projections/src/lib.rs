@@ -31,6 +31,8 @@ pub mod runner;
 
 pub mod rebuild;
 
+pub mod agree;
+
 #[cfg(test)]
 mod fixtures;
 

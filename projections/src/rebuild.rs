@@ -205,16 +205,20 @@ fn columns(built: &Connection, table: &Table) -> Result<Vec<String>, ProjectionE
 }
 
 /// Rows in key order, the present one at hand. Read page by page, in a transaction that keeps them as they are.
-struct Walk<'c> {
+pub(crate) struct Walk<'c> {
     conn: &'c Connection,
     next_page: String,
     key_columns: usize,
     page: std::vec::IntoIter<Row>,
-    row: Option<Vec<Value<'static>>>,
+    pub(crate) row: Option<Vec<Value<'static>>>,
 }
 
 impl<'c> Walk<'c> {
-    fn start(conn: &'c Connection, table: &Table, columns: &[String]) -> Result<Walk<'c>, ProjectionError> {
+    pub(crate) fn start(
+        conn: &'c Connection,
+        table: &Table,
+        columns: &[String],
+    ) -> Result<Walk<'c>, ProjectionError> {
         let (name, key_columns) = (table.name, table.key_columns);
         let key = columns[..key_columns].join(", ");
         let (all, last) = (columns.join(", "), parameters(key_columns));
@@ -227,7 +231,7 @@ impl<'c> Walk<'c> {
         Ok(walk)
     }
 
-    fn step(&mut self) -> Result<(), ProjectionError> {
+    pub(crate) fn step(&mut self) -> Result<(), ProjectionError> {
         let last = self.row.take();
         if let (0, Some(last)) = (self.page.len(), &last) {
             self.page = self.conn.rows(&self.next_page, &last[..self.key_columns])?.into_iter();

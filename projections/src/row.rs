@@ -82,7 +82,7 @@ columns! {
     Position: integer |n| n.try_into().ok().map(Position);
     String: text |t| Some(t.into());
     Sealed: text |t| Some(Sealed::from_text(t));
-    Currency: text Currency::from_code;
+    Currency: text Currency::recorded;
     Digest: blob |b| b.try_into().ok().map(Digest);
     BeaconSignature: blob |b| b.try_into().ok().map(BeaconSignature);
     EntryId: blob |b| b.try_into().ok().map(EntryId);

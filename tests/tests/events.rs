@@ -32,6 +32,7 @@ fn line() -> Line {
         transaction_id: "tx-1".parse().unwrap(),
         booked_at: at(0),
         fingerprint: Fingerprint([7; 16]),
+        fingerprint_version: 2,
         details: Some(Sealed::from_text("c2VhbGVk")),
         pending_transaction_id: Some("pending-1".parse().unwrap()),
         merchant: None,
@@ -75,6 +76,7 @@ fn linked(id: &str, fingerprint: Option<Fingerprint>) -> AccountEvent {
         transaction_id: id.parse().unwrap(),
         linked_to: "tx-1".parse().unwrap(),
         fingerprint,
+        fingerprint_version: 2,
     }
 }
 

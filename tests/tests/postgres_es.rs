@@ -95,6 +95,7 @@ fn command(account: &AccountId, step: &Step, offer: &Offer) -> CommandKind {
                 transaction_id: id(*n),
                 booked_at: at("2026-11-22T10:15:00Z"),
                 fingerprint: Fingerprint([*n; 16]),
+                fingerprint_version: 2,
                 details: Some(Sealed::from_text("c2VhbGVk")),
                 pending_transaction_id: (*n % 7 == 0).then(|| id(n + 1)),
                 merchant: Some(MerchantTag([*n % 3; 8])),
@@ -112,7 +113,15 @@ fn command(account: &AccountId, step: &Step, offer: &Offer) -> CommandKind {
             let key = TransactionKey::of(&line.source, &line.transaction_id);
             let (account_id, status) = (account.clone(), *status);
             CommandKind::EvaluateTransaction(EvaluateTransaction {
-                transaction: Arc::new(PreparedTransaction { account_id, key, status, line, facts, amounts }),
+                transaction: Arc::new(PreparedTransaction {
+                    account_id,
+                    key,
+                    status,
+                    line,
+                    facts,
+                    amounts,
+                    terms: None,
+                }),
                 known: None,
                 pending_known: None,
                 open_unknown: true,

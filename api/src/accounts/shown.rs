@@ -44,6 +44,8 @@ struct Shown {
     /// What the account itself remembers: it says what may be released.
     account: RewardAccount,
     decided: Decided,
+    /// Which lines those were.
+    decided_lines: BTreeSet<TransactionKey>,
     rewards: Rewards,
 }
 
@@ -83,6 +85,12 @@ struct Rewards {
 
 impl Shown {
     fn take(&mut self, stored: &StoredEvent, event: AccountEvent) {
+        let was_booked_otherwise = match &event {
+            AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
+                self.account.is_booked_otherwise(TransactionKey::of(source, transaction_id))
+            }
+            _ => false,
+        };
         self.account.apply(event.clone());
         match event {
             AccountEvent::AccountOpened { enrolled_at } => self.enrolled_at = Some(enrolled_at),
@@ -104,6 +112,7 @@ impl Shown {
                 let key = key(&line);
                 self.waiting.remove(&key);
                 self.held.remove(&key);
+                self.decided_lines.insert(key);
                 match outcome {
                     Outcome::Declined => self.decided.declined += 1,
                     Outcome::Lost => self.decided.lost += 1,
@@ -114,7 +123,10 @@ impl Shown {
                 let key = TransactionKey::of(&source, &transaction_id);
                 self.waiting.remove(&key);
                 self.held.remove(&key);
-                self.decided.removed += 1;
+                // The name that a settled purchase had while pending: nothing was taken back.
+                if !was_booked_otherwise || self.decided_lines.contains(&key) {
+                    self.decided.removed += 1;
+                }
             }
             AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. } => {
                 let key = TransactionKey::of(&source, &transaction_id);

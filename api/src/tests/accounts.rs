@@ -81,7 +81,7 @@ async fn what_is_refused_of_an_account_says_why() {
         ("cus_1/exclude", card, 422, "must not hold a card number"),
         ("cus_1/close", Value::Null, 422, "missing field `reason`"),
         ("cus_1/close", json!({ "reason": " " }), 422, "1 to 500 printable characters"),
-        ("cus_1/open", json!({ "reason": "x" }), 422, "unknown field `reason`"),
+        ("cus_1/open", json!({ "reason": "x" }), 422, "unknown field, there are no fields"),
         ("jo@example.com/open", Value::Null, 422, "account_id: must be a pseudonym"),
         ("4929420573595709/open", Value::Null, 422, "account_id: must not hold a card number"),
     ] {

@@ -108,7 +108,7 @@ async fn what_is_refused_says_why() {
     let mut unreadable = terms();
     unreadable["grace"] = json!(1);
     let (status, text) = detail("alice", "", unreadable).await;
-    assert!(status == 422 && text.contains("unknown field `grace`"), "{status} {text}");
+    assert!(status == 422 && text.contains("unknown field, expected"), "{status} {text}");
     house.command("alice", "", terms()).await;
     let own = "version 1 was written by operator:alice; somebody else has to approve it";
     assert_eq!(detail("alice", "/autumn/approve", json!({ "version": 1 })).await, (403, own.to_owned()));
@@ -118,7 +118,7 @@ async fn what_is_refused_says_why() {
         assert!(status == 422 && text.contains("missing field `version`"), "{status} {text}");
     }
     let (status, text) = detail("bob", "/autumn/approve", json!({ "versoin": 1 })).await;
-    assert!(status == 422 && text.contains("unknown field `versoin`"), "{status} {text}");
+    assert!(status == 422 && text.contains("unknown field, expected"), "{status} {text}");
     let missing = (404, "there is no such action".to_owned());
     assert_eq!(detail("bob", "/autumn/destroy", Value::Null).await, missing);
     assert_eq!(detail("bob", "/autumn/create", terms()).await, missing);

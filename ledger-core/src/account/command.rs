@@ -1,6 +1,5 @@
 //! What can be asked of a reward account, and what it answers.
-//!
-//! Time, campaign terms, budgets and epoch keys enter inside the command: an account asks nobody.
+//! Time, terms, budgets and epoch keys enter inside the command: an account asks nobody.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,7 +13,7 @@ use crate::ids::{
 };
 use crate::log::Position;
 use crate::money::Money;
-use crate::seal::AmountKey;
+use crate::seal::{AmountKey, LineTerms};
 use crate::time::Timestamp;
 use crate::transaction::{Code, Direction, Mcc, Personal, Status};
 
@@ -33,16 +32,23 @@ pub struct PreparedTransaction {
     pub facts: Facts,
     /// Opens what the account remembers of other purchases, where a rule asks what they came to.
     pub amounts: AmountKey,
+    /// What earlier releases may have made of its terms; `None` for a line that comes out of the log.
+    pub terms: Option<LineTerms>,
 }
 
 impl PreparedTransaction {
+    /// Whether a line that the log has was of the same terms, whichever release recorded it.
+    pub fn has_terms(&self, known: Fingerprint) -> bool {
+        known == self.line.fingerprint || self.terms.as_ref().is_some_and(|terms| terms.were(known))
+    }
+
     /// The key of the other id that a booked line had while pending.
     pub fn pending_key(&self) -> Option<TransactionKey> {
         self.line.pending_key().filter(|_| self.status == Status::Booked)
     }
 }
 
-/// What the rules look at, in the clear for as long as the decision takes.
+/// What the rules look at, in the clear for a decision.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// The amount.
@@ -77,7 +83,7 @@ pub struct AccountCommand {
     pub by: Arc<str>,
     /// What is asked.
     pub kind: CommandKind,
-    /// Where the answer goes.
+    /// Where it goes.
     pub answer: Arc<OnceLock<Answer>>,
 }
 

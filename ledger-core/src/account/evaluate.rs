@@ -2,7 +2,7 @@
 
 use crate::account::Decision;
 use crate::account::command::{
-    Answer, EpochOffer, EvaluateTransaction, Known, Offer, PreparedTransaction, Rejection,
+    Answer, EpochOffer, EvaluateTransaction, Known, Offer, PreparedTransaction, Rejection, Standing,
 };
 use crate::account::event::{AccountEvent, Considered, DeferReason, Outcome};
 use crate::account::line::{Became, Mark, Name, Wait};
@@ -73,7 +73,7 @@ impl RewardAccount {
             (Status::Booked, Some(known)) => {
                 let Some(mark) = self.mark(key) else {
                     return match known.fingerprint {
-                        Some(first) if first != transaction.line.fingerprint => Err(Rejection::Conflict),
+                        Some(first) if !transaction.has_terms(first) => Err(Rejection::Conflict),
                         _ => duplicate(known),
                     };
                 };
@@ -110,7 +110,7 @@ impl RewardAccount {
             (Status::Pending, Some(known)) => duplicate(known),
             (Status::Pending, None) => match self.pending(key).map(|pending| &pending.became) {
                 Some(Became::Booked(_)) => only(Answer::Linked),
-                Some(Became::Noted(terms)) if *terms == transaction.line.fingerprint => {
+                Some(Became::Noted(terms)) if transaction.has_terms(*terms) => {
                     only(Answer::Duplicate { position: None })
                 }
                 Some(Became::Noted(_)) | None => Ok(None),
@@ -139,10 +139,9 @@ impl RewardAccount {
         {
             return None;
         }
-        let is_booked =
-            command.pending_known.as_ref().is_some_and(|k| k.fingerprint == Some(line.fingerprint));
-        let is_released =
-            || transaction.pending_key().is_some_and(|key| self.has_released(key, line.fingerprint));
+        let pending = command.pending_known.as_ref().and_then(|known| known.fingerprint);
+        let is_booked = pending.is_some_and(|terms| transaction.has_terms(terms));
+        let is_released = || transaction.pending_key().is_some_and(|key| self.has_released(key, transaction));
         let id = if is_booked || is_released() {
             line.pending_transaction_id.as_ref()?
         } else {
@@ -174,6 +173,13 @@ impl RewardAccount {
         transaction: &PreparedTransaction,
         offers: &[Offer],
     ) -> (AccountEvent, Answer) {
+        // Whose day it is there nobody can tell: the line waits for a release that knows the zone, or for the campaign's end.
+        let is_lost =
+            |offer: &Offer| offer.standing == Standing::Active && offer.terms.time_zone.known().is_none();
+        if offers.iter().any(is_lost) {
+            let (line, reason) = (transaction.line.clone(), DeferReason::DrawsHalted);
+            return (AccountEvent::TransactionDeferred { line, reason }, Answer::Deferred(reason));
+        }
         let mut considered = Vec::with_capacity(offers.len());
         let mut admitting = Vec::with_capacity(1);
         let opened = self.opened(transaction);
@@ -253,6 +259,7 @@ fn link(command: &EvaluateTransaction, first: Name) -> Option<AccountEvent> {
         transaction_id: line.transaction_id.clone(),
         linked_to: first.transaction_id,
         fingerprint: Some(line.fingerprint),
+        fingerprint_version: line.fingerprint_version,
     })
 }
 
@@ -271,7 +278,7 @@ fn draw(transaction: &PreparedTransaction, offer: &Offer) -> Option<Draw> {
         campaign_id: offer.terms.campaign_id.clone(),
         campaign_version: offer.version,
         epoch: Epoch::of(line.booked_at),
-        day: line.booked_at.to_utc().with_timezone(&offer.terms.time_zone).date_naive(),
+        day: line.booked_at.to_utc().with_timezone(&offer.terms.time_zone.or_utc()).date_naive(),
         table_hash: *table_hash,
         tier_mask,
         budget_left_minor: *budget_left_minor,

@@ -7,6 +7,7 @@ use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 pub use values::{Considered, DeferReason, Exclusion, Line, Outcome, Verdict};
+use values::{first_fingerprint, is_first_fingerprint};
 
 use crate::draw::Draw;
 use crate::ids::{CampaignId, EntryId, Fingerprint, PayoutReference, Source, TransactionId};
@@ -86,6 +87,9 @@ pub enum AccountEvent {
         /// The terms under the new name, by which a repeat of it is told from a conflict.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fingerprint: Option<Fingerprint>,
+        /// How that was made.
+        #[serde(default = "first_fingerprint", skip_serializing_if = "is_first_fingerprint")]
+        fingerprint_version: u8,
     },
     /// The bank took a line back.
     TransactionRemoved {

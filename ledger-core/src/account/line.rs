@@ -51,6 +51,22 @@ pub(super) enum Mark {
     Dismissed,
 }
 
+/// Where a line stands by its account's state: what audits hold read models to. A line that was simply decided is not
+/// remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineStanding {
+    /// Not booked yet.
+    Pending,
+    /// Booked, waits for its epoch.
+    Waiting,
+    /// Booked, waits for people.
+    Held,
+    /// The bank took it back.
+    TakenBack,
+    /// Two people have said that it is not decided.
+    Dismissed,
+}
+
 /// A pending line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Pending {

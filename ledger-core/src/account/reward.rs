@@ -8,6 +8,7 @@ use crate::account::state::{Reward, RewardAccount};
 use crate::ids::{EntryId, PayoutReference};
 use crate::posting::Posting;
 use crate::time::Timestamp;
+use crate::transaction::pan::mask;
 
 /// Refusals after which a payment is left to a person.
 pub(super) const ATTEMPTS_MAX: u32 = 3;
@@ -118,7 +119,9 @@ impl RewardAccount {
         if refused_before || reward.credited.is_some() {
             return Ok((vec![], Answer::Unchanged));
         }
-        let event = AccountEvent::CreditFailed { entry_id, attempt, reason: reason.into(), failed_at: now };
+        // The rail's words are an outsider's text.
+        let reason = mask(reason).into_owned();
+        let event = AccountEvent::CreditFailed { entry_id, attempt, reason, failed_at: now };
         Ok((vec![event], Answer::Done))
     }
 

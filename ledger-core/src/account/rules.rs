@@ -70,7 +70,7 @@ impl RewardAccount {
             booked_at: line.booked_at,
             // An account opened by this very line enrols now.
             enrolled_at: self.enrolled_at.unwrap_or(now),
-            time_zone: terms.time_zone,
+            time_zone: terms.time_zone.or_utc(),
             amount: *facts.amount.expose(),
             is_purchase: facts.is_purchase(),
             in_currency: facts.in_currency_of(terms),

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 
+use crate::account::command::PreparedTransaction;
 use crate::account::event::{AccountEvent, Exclusion, Line, Verdict};
-use crate::account::line::{Became, Mark, Name, Pending, Proposal, Wait};
+use crate::account::line::{Became, LineStanding, Mark, Name, Pending, Proposal, Wait};
 use crate::account::memory::Memory;
 use crate::campaign::rules::Won;
 use crate::draw::Draw;
@@ -121,6 +122,11 @@ impl RewardAccount {
         Some(name)
     }
 
+    /// Whether a booked line of another name has taken this one's place.
+    pub fn is_booked_otherwise(&self, key: TransactionKey) -> bool {
+        self.booked_as(key).is_some()
+    }
+
     /// The name under which the purchase of this name was first booked.
     pub(super) fn first_name(&self, source: &Source, id: &TransactionId) -> Name {
         let key = TransactionKey::of(source, id);
@@ -132,9 +138,32 @@ impl RewardAccount {
         self.removed.get(&key).or_else(|| self.removed.get(&self.purchase(key)?.key))
     }
 
-    /// Whether two people released a line of this name with these terms.
-    pub(crate) fn has_released(&self, key: TransactionKey, terms: Fingerprint) -> bool {
-        self.released.get(&key) == Some(&terms)
+    /// Where the line of this name stands, where that is not simply decided.
+    pub fn line_standing(&self, key: TransactionKey) -> Option<LineStanding> {
+        let taken_back = match (self.deferred.get(&key), self.removed.get(&key)) {
+            (Some(Wait::Epoch), _) => Some(LineStanding::Waiting),
+            (Some(Wait::People(_)), _) => Some(LineStanding::Held),
+            (None, Some(Mark::Decided | Mark::Undecided)) => Some(LineStanding::TakenBack),
+            (None, Some(Mark::Dismissed)) => Some(LineStanding::Dismissed),
+            (None, Some(Mark::KnownOtherwise(_)) | None) => None,
+        };
+        let noted = || self.pending(key).is_some_and(|line| matches!(line.became, Became::Noted(_)));
+        taken_back.or_else(|| noted().then_some(LineStanding::Pending))
+    }
+
+    /// Every line that waits for its epoch or for people.
+    pub fn waiting_lines(&self) -> impl Iterator<Item = TransactionKey> {
+        self.deferred.keys().copied()
+    }
+
+    /// Whether the customer has enrolled, is kept out of draws, has left, and is erased.
+    pub fn participation(&self) -> (bool, bool, bool, bool) {
+        (self.is_open(), self.excluded.is_some(), self.closed, self.erased)
+    }
+
+    /// Whether two people released a line of this name with this line's terms.
+    pub(crate) fn has_released(&self, key: TransactionKey, line: &PreparedTransaction) -> bool {
+        self.released.get(&key).is_some_and(|terms| line.has_terms(*terms))
     }
 
     /// Remembers one fact. Total: whatever the log holds can be applied.

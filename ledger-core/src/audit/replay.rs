@@ -16,6 +16,8 @@ use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId};
 use crate::money::Currency;
 use crate::posting::{PAYABLE, Posting, Side};
+pub use lines::Shown;
+
 use lines::Lines;
 
 /// Findings kept in words; more are only counted.
@@ -92,17 +94,37 @@ impl Replay {
     /// next, another thread decodes the one between.
     pub async fn run(log: &dyn EventLog, mut progress: impl FnMut(u64)) -> Result<Replay, LogError> {
         let mut replay = Replay::default();
+        replay.go_on(log, None, &mut progress).await?;
+        Ok(replay)
+    }
+
+    /// The same from where it is, up to a position or to the end of the log.
+    pub async fn go_on(
+        &mut self,
+        log: &dyn EventLog,
+        until: Option<Position>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), LogError> {
+        let page_after = |at: Position| {
+            let left = until.map_or(u64::MAX, |until| until.0.saturating_sub(at.0));
+            log.read_after(at, usize::try_from(left).map_or(PAGE, |left| left.min(PAGE)))
+        };
         let mut decoded = Vec::new();
-        let mut next = log.read_after(Position(0), PAGE).await?;
+        let mut next = page_after(self.links.position).await?;
         while let Some(last) = next.last().map(|e| e.position) {
             let page = tokio::task::spawn_blocking(move || decode_page(next));
-            replay.take_page(decoded, &mut progress);
-            let (following, page) = tokio::join!(log.read_after(last, PAGE), page);
+            self.take_page(decoded, &mut progress);
+            let (following, page) = tokio::join!(page_after(last), page);
             decoded = page.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
             next = following?;
         }
-        replay.take_page(decoded, &mut progress);
-        Ok(replay)
+        self.take_page(decoded, &mut progress);
+        Ok(())
+    }
+
+    /// Every line that was ever to be shown, and what of it no account remembers.
+    pub fn shown(&self) -> &HashMap<TransactionKey, Shown> {
+        self.lines.shown()
     }
 
     fn take_page(&mut self, page: Vec<Decoded>, progress: &mut impl FnMut(u64)) {

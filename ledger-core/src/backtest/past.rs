@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 use crate::account::command::PreparedTransaction;
 use crate::account::event::Line;
 use crate::ids::{AccountId, Fingerprint, MerchantTag, TransactionKey};
-use crate::seal::{AmountKey, Details};
+use crate::seal::{AmountKey, Details, FINGERPRINT_VERSION};
 use crate::steps::intake::facts;
 use crate::time::Timestamp;
+use crate::transaction::bank_account;
 use crate::transaction::{Direction, Status, Transaction};
 
 /// Of all accounts: nothing that it seals leaves the process.
@@ -34,12 +35,13 @@ impl PastLine {
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let tag =
             |id: &str| MerchantTag(hasher.hash_one((account_id.as_str(), source.as_str(), id)).to_be_bytes());
-        let (amount, bank_account) = (transaction.amount.expose(), &transaction.from_account);
+        let amount = transaction.amount.expose();
+        let own_account = transaction.own_account().map_or("", |account| account.expose());
         let terms = hasher.hash_one((
             amount.minor(),
             amount.currency().code(),
             transaction.direction == Direction::Debit,
-            bank_account.expose(),
+            bank_account::canonical(own_account),
         ));
         let mut fingerprint = [0; 16];
         fingerprint[..8].copy_from_slice(&terms.to_be_bytes());
@@ -48,6 +50,7 @@ impl PastLine {
             transaction_id: transaction_id.clone(),
             booked_at: transaction.booked_at,
             fingerprint: Fingerprint(fingerprint),
+            fingerprint_version: FINGERPRINT_VERSION,
             details: None,
             pending_transaction_id: transaction.pending_transaction_id.clone(),
             merchant: merchant_id.filter(|_| is_purchase).map(|id| tag(id.expose())),
@@ -80,7 +83,7 @@ impl PastLine {
         let amounts = AMOUNTS.clone();
         line.spent = details.spent(&amounts);
         let account_id = account_id.clone();
-        let transaction = PreparedTransaction { account_id, key, status, line, facts, amounts };
+        let transaction = PreparedTransaction { account_id, key, status, line, facts, amounts, terms: None };
         PastLine { transaction, enrolled_at, excluded }
     }
 }

@@ -148,7 +148,7 @@ impl Plan {
         let wins = won.get(&entry.customer).map_or(&[][..], Vec::as_slice);
         let moment = &self.moments[entry.moment as usize];
         let history = Simulated { moment, wins };
-        self.terms.rules.compiled().wins_admit(&moment.subject(self.terms.time_zone, &history))
+        self.terms.rules.compiled().wins_admit(&moment.subject(self.terms.time_zone.or_utc(), &history))
     }
 }
 
@@ -279,5 +279,5 @@ fn window(after: Timestamp, until: Timestamp) -> Option<usize> {
 
 /// A day of the campaign's calendar, counted from the common era.
 pub(super) fn local_day(booked_at: Timestamp, terms: &Terms) -> i32 {
-    booked_at.to_utc().with_timezone(&terms.time_zone).date_naive().num_days_from_ce()
+    booked_at.to_utc().with_timezone(&terms.time_zone.or_utc()).date_naive().num_days_from_ce()
 }

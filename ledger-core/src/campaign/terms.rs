@@ -11,8 +11,9 @@ use crate::draw::{ODDS_WHOLE_PPB, PrizeTable, TableError};
 use crate::ids::{CampaignId, check_id};
 use crate::money::Money;
 use crate::time::{Epoch, Timestamp};
-use crate::transaction::pan::contains_pan;
+use crate::transaction::pan::{contains_pan, is_pan};
 use crate::words::{WordsError, check_words, is_printable};
+use crate::zone::Zone;
 
 const NAME_CHARACTERS_MAX: usize = 200;
 
@@ -25,7 +26,7 @@ pub struct Terms {
     /// For people, at most 200 characters.
     pub name: String,
     /// IANA zone in which "per day" counts.
-    pub time_zone: chrono_tz::Tz,
+    pub time_zone: Zone,
     /// The first booking time that takes part.
     pub starts_at: Timestamp,
     /// The first booking time that no longer takes part; open-ended where absent.
@@ -126,6 +127,12 @@ impl Terms {
                 return fail(name, IMPLAUSIBLE);
             }
         }
+        if self.time_zone.known().is_none() {
+            return fail("time_zone", "must be a zone of the IANA table such as Europe/London");
+        }
+        if !self.prize_table.currency.is_in_use() {
+            return fail("prize_table.currency", "must be an ISO 4217 code in use, with minor units");
+        }
         if self.ends_at.is_some_and(|end| end <= self.starts_at) {
             return fail("ends_at", "must be after starts_at");
         }
@@ -168,8 +175,12 @@ impl Terms {
         let fault = |field: &str, message: String| TermsError { field: field.into(), message };
         let id = self.campaign_id.as_str();
         check_id(id).map_err(|error| fault("campaign_id", error.to_string()))?;
-        if contains_pan(id) {
+        if is_pan(id) || contains_pan(id) {
             return Err(fault("campaign_id", WordsError::CardNumber.to_string()));
+        }
+        // No path can hold them.
+        if [".", ".."].contains(&id) {
+            return Err(fault("campaign_id", "must not be . or ..".into()));
         }
         check_words(&self.name, NAME_CHARACTERS_MAX).map_err(|error| fault("name", error.to_string()))?;
         self.prize_table.check_names().map_err(|error| in_table(&error))

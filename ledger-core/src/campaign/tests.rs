@@ -42,7 +42,7 @@ fn terms() -> Terms {
     Terms {
         campaign_id: "autumn".parse().unwrap(),
         name: "Autumn".into(),
-        time_zone: chrono_tz::Europe::London,
+        time_zone: chrono_tz::Europe::London.into(),
         starts_at: at("2026-11-22T00:00:00Z"),
         ends_at: None,
         eligible_from: EligibleFrom::Enrolment,

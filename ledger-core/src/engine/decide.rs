@@ -272,13 +272,12 @@ fn owner(
     known: Option<&Known>,
     pending_known: Option<&Known>,
 ) -> AccountId {
-    let terms = row.line.fingerprint;
     let has_released = |account: &AccountId| {
         let slot = core.accounts.peek(account.as_str());
-        slot.zip(row.pending_key()).is_some_and(|(slot, key)| slot.state.has_released(key, terms))
+        slot.zip(row.pending_key()).is_some_and(|(slot, key)| slot.state.has_released(key, row))
     };
     let is_same = |pending: &&Known| match pending.fingerprint {
-        Some(first) => first == terms,
+        Some(first) => row.has_terms(first),
         None => has_released(&pending.account_id),
     };
     known.or(pending_known.filter(is_same)).map_or(&row.account_id, |known| &known.account_id).clone()

@@ -4,6 +4,7 @@ use crate::account::AccountEvent;
 use crate::campaign::CampaignEvent;
 use crate::log::{LogError, StoredEvent, StreamType};
 use crate::system::SystemEvent;
+use crate::words::without_values;
 
 /// An event of any aggregate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,12 @@ pub enum LedgerEvent {
 /// Reads the payload of a stored event.
 pub fn decode(stored: &StoredEvent) -> Result<LedgerEvent, LogError> {
     let damaged = |e: serde_json::Error| {
-        LogError::Damaged(format!("payload of {} at {}: {e}", stored.event_type, stored.position))
+        LogError::Damaged(format!(
+            "payload of {} at {}: {}",
+            stored.event_type,
+            stored.position,
+            without_values(&e)
+        ))
     };
     match stored.stream.stream_type {
         StreamType::Account => {

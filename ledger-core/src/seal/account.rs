@@ -106,7 +106,7 @@ impl AmountKey {
         let mut bytes = Zeroizing::new(sealed.0);
         let text = self.0.open_amount(&mut *bytes).ok()?;
         let (minor, currency) = text.split_first_chunk()?;
-        let currency = Currency::from_code(std::str::from_utf8(currency).ok()?)?;
+        let currency = Currency::recorded(std::str::from_utf8(currency).ok()?)?;
         Money::new(i64::from_be_bytes(*minor), currency).ok()
     }
 }

@@ -14,13 +14,15 @@ use zeroize::Zeroizing;
 use super::cipher::{Cipher, random_key};
 use super::keys::Slot;
 use super::store::{KeyStore, PostgresKeys, SqliteKeys};
-use super::{AccountKey, Details, KeyProvider, KeyProviderError, KeyState, Keys, SealError, Sealed};
+use super::{
+    AccountKey, Details, KeyProvider, KeyProviderError, KeyState, Keys, LineTerms, SealError, Sealed,
+};
 use crate::draw::Seed;
-use crate::ids::{AccountId, CampaignId, Fingerprint, Source, TransactionId, push_lp};
+use crate::ids::{AccountId, CampaignId, Source, TransactionId};
 use crate::log::{EventLog, StreamId};
 use crate::postgres::Database;
 use crate::time::{Epoch, Timestamp};
-use crate::transaction::{Direction, Transaction};
+use crate::transaction::Transaction;
 
 /// Keys kept ready unless said otherwise; about 1 KB each.
 const CACHE_KEYS: usize = 200_000;
@@ -46,7 +48,7 @@ pub struct Keyring {
     store: Arc<dyn KeyStore>,
     provider: Arc<dyn KeyProvider>,
     cache: Arc<Mutex<Cache>>,
-    index_key: hmac::Key,
+    index_key: Arc<hmac::Key>,
     draw_key: Cipher,
     fingerprints: Fingerprints,
 }
@@ -222,21 +224,9 @@ impl Keyring {
         key.map(|key| key.open_details(source, transaction_id, sealed)).transpose()
     }
 
-    /// A keyed hash of a line's terms: customer's bank account, direction, amount, currency.
-    pub fn fingerprint(&self, transaction: &Transaction) -> Fingerprint {
-        let (own_account, direction) = match transaction.direction {
-            Direction::Debit => (Some(&transaction.from_account), "debit"),
-            Direction::Credit => (transaction.to_account.as_ref(), "credit"),
-        };
-        let amount = transaction.amount.expose();
-        let mut terms = Zeroizing::new(Vec::with_capacity(1024));
-        terms.extend_from_slice(b"rewardhub/fingerprint-1/");
-        push_lp(&mut terms, own_account.map_or("", |account| account.expose()).as_bytes());
-        push_lp(&mut terms, direction.as_bytes());
-        terms.extend_from_slice(&amount.minor().to_be_bytes());
-        push_lp(&mut terms, amount.currency().code().as_bytes());
-        let tag = hmac::sign(&self.index_key, &terms);
-        Fingerprint(tag.as_ref()[..16].try_into().expect("HMAC-SHA256 has 32 bytes"))
+    /// A line's terms, to compare with those of a line that the log has.
+    pub fn terms(&self, transaction: &Transaction) -> LineTerms {
+        LineTerms::of(&self.index_key, transaction)
     }
 
     /// Seals an epoch's seed under the draw key.
@@ -277,7 +267,7 @@ impl Keyring {
         let fingerprints =
             Fingerprints { index: key_fingerprint(&index_key), draw: key_fingerprint(&draw_key) };
         let cache = Arc::new(Mutex::new(Cache { keys: LruCache::new(CACHE_KEYS), erasures: 0 }));
-        let index_key = hmac::Key::new(hmac::HMAC_SHA256, &*index_key);
+        let index_key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &*index_key));
         let draw_key = Cipher::new(&draw_key);
         Ok(Keyring { store, provider, cache, index_key, draw_key, fingerprints })
     }

@@ -14,12 +14,14 @@ mod keyring;
 mod keys;
 mod provider;
 mod store;
+mod terms;
 
 pub use account::{AccountKey, AmountKey, SealedAmount};
 pub use details::Details;
 pub use keyring::{Fingerprints, Keyring};
 pub use keys::{KeyState, Keys};
 pub use provider::{FileKeyProvider, KeyProvider, KeyProviderError};
+pub use terms::{FINGERPRINT_VERSION, FINGERPRINT_VERSION_FIRST, LineTerms};
 
 use std::fmt;
 use std::path::PathBuf;

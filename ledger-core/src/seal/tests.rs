@@ -251,11 +251,11 @@ async fn a_seed_opens_in_its_own_epoch_only() {
 async fn a_fingerprint_is_the_terms_seen_from_the_customer() {
     let (folder, elsewhere) = (Folder::new(), Folder::new());
     let keyring = folder.keyring().await;
-    let terms = keyring.fingerprint(&purchase());
+    let terms = keyring.terms(&purchase()).fingerprint();
     let with = |change: fn(&mut Transaction)| {
         let mut transaction = purchase();
         change(&mut transaction);
-        keyring.fingerprint(&transaction)
+        keyring.terms(&transaction).fingerprint()
     };
     assert_eq!(with(|t| t.to_account = None), terms);
     assert_eq!(with(|t| t.transaction_id = "tx-2".parse().unwrap()), terms);
@@ -265,7 +265,7 @@ async fn a_fingerprint_is_the_terms_seen_from_the_customer() {
         with(|t| t.amount = Personal::new(Money::new(98_764, t.amount.expose().currency()).unwrap())),
         terms
     );
-    assert_ne!(elsewhere.keyring().await.fingerprint(&purchase()), terms);
+    assert_ne!(elsewhere.keyring().await.terms(&purchase()).fingerprint(), terms);
 }
 
 #[tokio::test]

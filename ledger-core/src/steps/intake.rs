@@ -11,7 +11,7 @@ use crate::account::event::Line;
 use crate::engine::{Context, Ledger, Receipt, SubmitError};
 use crate::faults;
 use crate::ids::{AccountId, Source, TransactionKey};
-use crate::seal::{Details, KeyState, Keyring, Keys, SealError};
+use crate::seal::{Details, FINGERPRINT_VERSION, KeyState, Keyring, Keys, SealError};
 use crate::time::{Clock, Timestamp};
 use crate::transaction::{Code, Personal, RowError, Transaction, wire};
 
@@ -217,11 +217,13 @@ fn seal(
     let details = Details::of(transaction);
     let (facts, amounts) = (facts(&details), key.amounts());
     let merchant_id = facts.merchant_id.as_ref().filter(|_| facts.is_purchase());
+    let terms = keyring.terms(transaction);
     let line = Line {
         source: source.clone(),
         transaction_id: transaction_id.clone(),
         booked_at: transaction.booked_at,
-        fingerprint: keyring.fingerprint(transaction),
+        fingerprint: terms.fingerprint(),
+        fingerprint_version: FINGERPRINT_VERSION,
         details: Some(key.seal_details(source, transaction_id, &details)?),
         pending_transaction_id: transaction.pending_transaction_id.clone(),
         // So that the account knows the merchant again without the log knowing him, and what was spent without the log
@@ -236,6 +238,7 @@ fn seal(
         line,
         facts,
         amounts,
+        terms: Some(terms),
     }))
 }
 

@@ -146,6 +146,7 @@ impl Resume {
                         line,
                         facts: facts(&details),
                         amounts,
+                        terms: None,
                     }));
                 }
                 // Keys that are out of reach are no reason to forget a line.

@@ -86,6 +86,14 @@ impl SimulatedLog {
         self.data().snapshots.insert(snapshot.stream.clone(), snapshot);
     }
 
+    /// Puts other events in the place of those there are, one for each, and forgets the snapshots of them.
+    pub fn put_events(&self, events: Vec<StoredEvent>) {
+        let mut data = self.data();
+        assert_eq!(events.len(), data.events.len(), "places in the log stay");
+        data.events = events;
+        data.snapshots.clear();
+    }
+
     fn data(&self) -> MutexGuard<'_, Data> {
         self.disk.data.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,6 +3,7 @@
 //! [`wire`] parses the JSON of `interfaces.md` and names the field of every fault; [`pan`] refuses card
 //! numbers. What is personal about a line is [`Personal`]: it shows itself to nobody by accident.
 
+pub(crate) mod bank_account;
 pub mod pan;
 pub mod wire;
 
@@ -71,9 +72,9 @@ impl Direction {
 pub struct Mcc(u16);
 
 impl Mcc {
-    /// Exactly four ASCII digits.
+    /// Three or four ASCII digits: ISO 20022 lets the first zero be left out.
     pub fn parse(text: &str) -> Option<Mcc> {
-        (text.len() == 4 && text.bytes().all(|b| b.is_ascii_digit()))
+        ((3..=4).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()))
             .then(|| Mcc(text.parse().expect("four digits fit u16")))
     }
 
@@ -137,6 +138,16 @@ pub struct Transaction {
     pub pending_transaction_id: Option<TransactionId>,
     /// The purchase this line gives back.
     pub refund_of: Option<TransactionId>,
+}
+
+impl Transaction {
+    /// The customer's bank account: the one that money left, or reached.
+    pub(crate) fn own_account(&self) -> Option<&Personal<String>> {
+        match self.direction {
+            Direction::Debit => Some(&self.from_account),
+            Direction::Credit => self.to_account.as_ref(),
+        }
+    }
 }
 
 impl fmt::Debug for Transaction {

@@ -5,7 +5,6 @@
 //! about one name keep their order: what would overtake another of its name goes with the next *wave* of kinds.
 //! On SQLite they go in the order of the log, which appends rows by position.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use ledger_core::account::AccountEvent;
@@ -17,7 +16,7 @@ use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::time::Timestamp;
 
-use super::{TransactionStatus, booked_as};
+use super::TransactionStatus;
 use crate::connection::{Connection, Value, values};
 use crate::error::{Contradiction, ProjectionError};
 use crate::projection::{Fold, Projection, Record};
@@ -31,15 +30,13 @@ pub(crate) struct Transactions<'r> {
     staged: Vec<Write<'r>>,
     /// Which of them touched a name last.
     last: HashMap<Name<'r>, usize>,
-    /// What the aliases among the staged writes stand for.
-    aliases: HashMap<Name<'r>, &'r TransactionId>,
 }
 
 /// A wave, and a kind in it. A slot touches a name once.
 type Slot = (usize, Kind);
 
 /// A feed and an id there.
-type Name<'r> = (&'r Source, Cow<'r, TransactionId>);
+type Name<'r> = (&'r Source, &'r TransactionId);
 
 /// In the order within a wave: that of a line's usual life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +88,7 @@ impl<'r> Fold<'r> for Transactions<'r> {
                 self.review(source, transaction_id, *verdict);
             }
             AccountEvent::TransactionRemoved { source, transaction_id, removed_at, .. } => {
-                self.remove(conn, record, source, transaction_id, *removed_at)?;
+                self.remove(record, source, transaction_id, *removed_at);
             }
             AccountEvent::PersonalDataErased { .. } => self.erase(conn, record)?,
             AccountEvent::AccountOpened { .. }
@@ -115,8 +112,8 @@ impl<'r> Fold<'r> for Transactions<'r> {
 
 impl<'r> Transactions<'r> {
     fn note(&mut self, record: &'r Record, line: &'r Line) {
-        let name = (&line.source, Cow::Borrowed(&line.transaction_id));
-        self.stage(Kind::Note, [name], line_values(record, line).into(), None);
+        let name = (&line.source, &line.transaction_id);
+        self.stage(Kind::Note, name, line_values(record, line).into(), None);
     }
 
     /// The decision of a line that was removed and is booked again stays, beside the reason why it waits.
@@ -126,11 +123,11 @@ impl<'r> Transactions<'r> {
             DeferReason::DrawsHalted => (TransactionStatus::Deferred, "draws_halted"),
             DeferReason::Held => (TransactionStatus::Held, "held"),
         };
-        let name = (&line.source, Cow::Borrowed(&line.transaction_id));
+        let name = (&line.source, &line.transaction_id);
         let mut values = Vec::from(line_values(record, line));
         values.extend(values![status, reason]);
         let otherwise = THIS.contradiction(record.position, "a decided line is deferred");
-        self.stage(Kind::Defer, [name], values, Some(otherwise));
+        self.stage(Kind::Defer, name, values, Some(otherwise));
     }
 
     fn decide(
@@ -148,12 +145,12 @@ impl<'r> Transactions<'r> {
         };
         let considered = serde_json::to_string(considered)?;
         let draws = if draws.is_empty() { None } else { Some(serde_json::to_string(draws)?) };
-        let name = (&line.source, Cow::Borrowed(&line.transaction_id));
+        let name = (&line.source, &line.transaction_id);
         let mut values = Vec::from(line_values(record, line));
         values.extend(values![outcome, considered, draws]);
         // Decided at most once, for ever: the last place that would notice.
         let otherwise = THIS.contradiction(record.position, "a line is decided twice");
-        self.stage(Kind::Decide, [name], values, Some(otherwise));
+        self.stage(Kind::Decide, name, values, Some(otherwise));
         Ok(())
     }
 
@@ -164,7 +161,7 @@ impl<'r> Transactions<'r> {
         proposal: &Proposal,
     ) -> Result<(), ProjectionError> {
         let values = values![source.as_str(), id.as_str(), serde_json::to_string(proposal)?];
-        self.stage(Kind::Propose, [(source, Cow::Borrowed(id))], values.into(), None);
+        self.stage(Kind::Propose, (source, id), values.into(), None);
         Ok(())
     }
 
@@ -174,7 +171,7 @@ impl<'r> Transactions<'r> {
             Verdict::Dismissed => Kind::Dismiss,
         };
         let values = values![source.as_str(), id.as_str()];
-        self.stage(kind, [(source, Cow::Borrowed(id))], values.into(), None);
+        self.stage(kind, (source, id), values.into(), None);
     }
 
     fn take_over_pending(&mut self, line: &'r Line) {
@@ -189,44 +186,36 @@ impl<'r> Transactions<'r> {
     /// What was pending under the alias gives way. What was booked under it keeps its row: a name's own row is
     /// found before an alias.
     fn add_alias(&mut self, source: &'r Source, alias: &'r TransactionId, booked_as: &'r TransactionId) {
-        let name = (source, Cow::Borrowed(alias));
+        let name = (source, alias);
         self.give_way(source, alias);
         let values = values![source.as_str(), alias.as_str(), booked_as.as_str()];
-        self.stage(Kind::AddAlias, [name.clone()], values.into(), None);
-        self.aliases.insert(name, booked_as);
+        self.stage(Kind::AddAlias, name, values.into(), None);
     }
 
     /// A note that would be deleted next is not written: whatever row it finds or makes, the delete leaves the same.
     fn give_way(&mut self, source: &'r Source, id: &'r TransactionId) {
-        let name = (source, Cow::Borrowed(id));
+        let name = (source, id);
         let values = values![source.as_str(), id.as_str()].into();
         let last = self.last.get(&name).map(|last| &mut self.staged[*last]);
         match last {
             Some(write) if write.slot.1 == Kind::Note => {
                 *write = Write { slot: (write.slot.0, Kind::GiveWay), values, otherwise: None };
             }
-            Some(_) | None => self.stage(Kind::GiveWay, [name], values, None),
+            Some(_) | None => self.stage(Kind::GiveWay, name, values, None),
         }
     }
 
-    /// Touches the line that goes by this id, and the one that it is an alias of.
+    /// The event says which line the bank took back. A name that it only had while pending is another's: a purchase that
+    /// has settled stays, though the bank then removes its pending line.
     fn remove(
         &mut self,
-        conn: &Connection,
         record: &'r Record,
         source: &'r Source,
         id: &'r TransactionId,
         removed_at: Timestamp,
-    ) -> Result<(), ProjectionError> {
-        let name = (source, Cow::Borrowed(id));
-        let booked = match self.aliases.get(&name) {
-            Some(booked) => Some(Cow::Borrowed(*booked)),
-            None => booked_as(conn, source, id)?.map(Cow::Owned),
-        };
-        let names = [name].into_iter().chain(booked.map(|booked| (source, booked)));
+    ) {
         let values = values![source.as_str(), id.as_str(), &record.stream_id, removed_at];
-        self.stage(Kind::Remove, names, values.into(), None);
-        Ok(())
+        self.stage(Kind::Remove, (source, id), values.into(), None);
     }
 
     /// Every line of an account: nothing can pass it.
@@ -238,27 +227,25 @@ impl<'r> Transactions<'r> {
         )
     }
 
-    /// Puts a write into the first wave that comes after all that was staged for these names.
+    /// Puts a write into the first wave that comes after all that was staged for this name.
     fn stage(
         &mut self,
         kind: Kind,
-        names: impl IntoIterator<Item = Name<'r>> + Clone,
+        name: Name<'r>,
         values: Vec<Value<'r>>,
         otherwise: Option<Contradiction>,
     ) {
-        let last = names.clone().into_iter().filter_map(|name| self.last.get(&name));
-        let wave = match last.map(|last| self.staged[*last].slot).max() {
+        let wave = match self.last.get(&name).map(|last| self.staged[*last].slot) {
             Some((wave, before)) if before < kind => wave,
             Some((wave, _)) => wave + 1,
             None => 0,
         };
-        self.last.extend(names.into_iter().map(|name| (name, self.staged.len())));
+        self.last.insert(name, self.staged.len());
         self.staged.push(Write { slot: (wave, kind), values, otherwise });
     }
 
     fn write_staged(&mut self, conn: &Connection) -> Result<(), ProjectionError> {
         self.last.clear();
-        self.aliases.clear();
         let mut staged = std::mem::take(&mut self.staged);
         if conn.groups_writes() {
             staged.sort_by_key(|write| write.slot);
@@ -354,16 +341,10 @@ impl Kind {
                 "INSERT INTO transaction_aliases (source, transaction_id, booked_as) VALUES (?1, ?2, ?3)
                  ON CONFLICT (source, transaction_id) DO UPDATE SET booked_as = excluded.booked_as"
             }
-            // A name's own row comes before what it is an alias of. A line may be removed before we ever saw it:
-            // there is nothing to show then. One that is held under its own name goes on waiting for people.
+            // A line may be removed before we ever saw it: there is nothing to show then.
             Kind::Remove => {
                 "UPDATE transactions SET status = 'removed', removed_at = ?4, defer_reason = NULL, proposal = NULL
-                 WHERE source = ?1 AND account_id = ?3 AND transaction_id = coalesce(
-                     (SELECT own.transaction_id FROM transactions own
-                      WHERE own.source = ?1 AND own.transaction_id = ?2 AND own.account_id = ?3),
-                     (SELECT booked_as FROM transaction_aliases alias
-                      WHERE alias.source = ?1 AND alias.transaction_id = ?2))
-                     AND (transaction_id = ?2 OR status <> 'held')"
+                 WHERE source = ?1 AND transaction_id = ?2 AND account_id = ?3"
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ledger_core::words::without_values;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -89,7 +90,7 @@ impl File {
         let read: Result<Option<File>, _> = serde_saphyr::from_str(&text);
         read.map(Option::unwrap_or_default).map_err(|error| {
             let line = error.location().map_or(String::new(), |at| format!(":{}", at.line()));
-            let why = error.without_snippet().to_string();
+            let why = without_values(&error.without_snippet());
             ConfigError::Malformed { path: format!("{}{line}", shown(path)), why }
         })
     }

@@ -161,7 +161,7 @@ pub(super) fn totals(connection: &Connection) -> Result<Vec<(Currency, i64)>, Bo
     let mut totals = Vec::new();
     while let Some(row) = rows.next()? {
         let currency: String = row.get(0)?;
-        totals.push((Currency::from_code(&currency).ok_or(BooksError::Corrupt("currency"))?, row.get(1)?));
+        totals.push((Currency::recorded(&currency).ok_or(BooksError::Corrupt("currency"))?, row.get(1)?));
     }
     Ok(totals)
 }
@@ -171,7 +171,7 @@ fn read(row: &Row<'_>) -> Result<Payment, BooksError> {
     let account_id: String = row.get("account_id")?;
     let currency: String = row.get("currency")?;
     let status: String = row.get("status")?;
-    let currency = Currency::from_code(&currency).ok_or(BooksError::Corrupt("currency"))?;
+    let currency = Currency::recorded(&currency).ok_or(BooksError::Corrupt("currency"))?;
     let status = match status.as_str() {
         "paid" => {
             let reference: String = row.get("reference")?;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::terms::RuleCode;
 use crate::ids::{CampaignId, Fingerprint, MerchantTag, Source, TransactionId, TransactionKey};
-use crate::seal::{Sealed, SealedAmount};
+use crate::seal::{FINGERPRINT_VERSION_FIRST, Sealed, SealedAmount};
 use crate::time::Timestamp;
 
 /// What the log keeps of a statement line. Its details are sealed; ids and times are in the clear.
@@ -18,6 +18,9 @@ pub struct Line {
     pub booked_at: Timestamp,
     /// Keyed hash of bank account, direction, amount and currency: tells a repeat from a conflict.
     pub fingerprint: Fingerprint,
+    /// How it was made.
+    #[serde(default = "first_fingerprint", skip_serializing_if = "is_first_fingerprint")]
+    pub fingerprint_version: u8,
     /// Amount, merchant, description, bank accounts. Absent where they belong to another account's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Sealed>,
@@ -31,6 +34,15 @@ pub struct Line {
     /// of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<SealedAmount>,
+}
+
+pub(super) fn first_fingerprint() -> u8 {
+    FINGERPRINT_VERSION_FIRST
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+pub(super) fn is_first_fingerprint(version: &u8) -> bool {
+    *version == FINGERPRINT_VERSION_FIRST
 }
 
 impl Line {

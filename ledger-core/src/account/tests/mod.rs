@@ -24,6 +24,7 @@ use crate::draw::{self, Draw, EpochKey, Prize, PrizeTable, Seed, Tier};
 use crate::ids::{Digest, EntryId, Fingerprint, MerchantTag, TransactionKey};
 use crate::log::Position;
 use crate::money::{BasisPoints, Currency, Money};
+use crate::seal::FINGERPRINT_VERSION;
 use crate::seal::{AmountKey, Sealed};
 use crate::testing::given::{Given, Then};
 use crate::time::{Epoch, Timestamp};
@@ -76,6 +77,7 @@ fn line(id: &str, status: Status, minor: i64) -> PreparedTransaction {
             transaction_id: id.parse().unwrap(),
             booked_at: at(BOOKED),
             fingerprint: Fingerprint(u128::try_from(minor).unwrap().to_be_bytes()),
+            fingerprint_version: FINGERPRINT_VERSION,
             details: Some(Sealed::from_text("sealed")),
             pending_transaction_id: None,
             merchant: Some(MerchantTag([42; 8])),
@@ -91,6 +93,7 @@ fn line(id: &str, status: Status, minor: i64) -> PreparedTransaction {
             refund: false,
         },
         amounts: amounts(),
+        terms: None,
     }
 }
 
@@ -154,7 +157,7 @@ fn terms() -> Terms {
     Terms {
         campaign_id: "autumn".parse().unwrap(),
         name: "Autumn".into(),
-        time_zone: chrono_tz::Europe::London,
+        time_zone: chrono_tz::Europe::London.into(),
         starts_at: at("2026-10-01T00:00:00Z"),
         ends_at: Some(at("2026-12-01T00:00:00Z")),
         eligible_from: EligibleFrom::Enrolment,
@@ -209,7 +212,8 @@ const DUPLICATE: Answer = Answer::Duplicate { position: Some(Position(2)) };
 fn linked_event(id: &str, linked_to: &str) -> AccountEvent {
     let Line { source, transaction_id, fingerprint, .. } = purchase(id).line;
     let (linked_to, fingerprint) = (linked_to.parse().unwrap(), Some(fingerprint));
-    AccountEvent::TransactionLinked { source, transaction_id, linked_to, fingerprint }
+    let fingerprint_version = FINGERPRINT_VERSION;
+    AccountEvent::TransactionLinked { source, transaction_id, linked_to, fingerprint, fingerprint_version }
 }
 
 fn evaluation(transaction: PreparedTransaction, offers: Vec<Offer>) -> EvaluateTransaction {

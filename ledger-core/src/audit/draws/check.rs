@@ -123,7 +123,7 @@ impl Book {
             None => findings.add(place, "campaign_version", "a version of the terms", draw.campaign_version),
             Some((version, terms)) => {
                 findings.compare(place, "campaign_version", version, draw.campaign_version);
-                let day = line.booked_at.to_utc().with_timezone(&terms.time_zone).date_naive();
+                let day = line.booked_at.to_utc().with_timezone(&terms.time_zone.or_utc()).date_naive();
                 findings.compare(place, "day", day, draw.day);
             }
         }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::account::AccountEvent;
-use crate::account::event::{DeferReason, Verdict};
+use crate::account::event::{DeferReason, Line, Verdict};
 use crate::ids::TransactionKey;
 use crate::log::StoredEvent;
 
@@ -20,6 +20,19 @@ pub(super) struct Lines {
     linked: HashMap<TransactionKey, TransactionKey>,
     /// Lines that wait for people, and what one of them has proposed.
     held: HashMap<TransactionKey, Option<(Verdict, String)>>,
+    /// Every line that was ever to be shown, and what of it no account remembers.
+    shown: HashMap<TransactionKey, Shown>,
+}
+
+/// What the log has said of a line that no account need remember.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// It was recorded as pending, or as one that waits.
+    pub recorded: bool,
+    /// It was decided.
+    pub decided: bool,
+    /// A line of another name has taken its place, unless it was decided itself.
+    pub given_way: bool,
 }
 
 /// What is known of a line that was taken back.
@@ -47,6 +60,34 @@ pub(super) fn key_of(event: &AccountEvent) -> Option<TransactionKey> {
 }
 
 impl Lines {
+    /// Every line that was ever to be shown.
+    pub(super) fn shown(&self) -> &HashMap<TransactionKey, Shown> {
+        &self.shown
+    }
+
+    fn show(&mut self, event: &AccountEvent) {
+        let key = |line: &Line| TransactionKey::of(&line.source, &line.transaction_id);
+        match event {
+            AccountEvent::TransactionEvaluated { line, .. }
+            | AccountEvent::TransactionDeferred { line, .. } => {
+                if let Some(pending) = line.pending_key() {
+                    self.shown.entry(pending).or_default().given_way = true;
+                }
+                let shown = self.shown.entry(key(line)).or_default();
+                shown.recorded = true;
+                shown.decided |= matches!(event, AccountEvent::TransactionEvaluated { .. });
+            }
+            AccountEvent::TransactionNoted { line } => {
+                self.shown.entry(key(line)).or_default().recorded = true;
+            }
+            AccountEvent::TransactionLinked { source, transaction_id, .. } => {
+                let key = TransactionKey::of(source, transaction_id);
+                self.shown.entry(key).or_default().given_way = true;
+            }
+            _ => {}
+        }
+    }
+
     /// A line's first event carries its key, which no hash covers; a later one belongs to a line that waits
     /// or was taken back. So no line is decided twice, and none can be made to look new.
     pub(super) fn take(
@@ -55,6 +96,7 @@ impl Lines {
         event: &AccountEvent,
         key: Option<TransactionKey>,
     ) -> Vec<&'static str> {
+        self.show(event);
         let mut findings = match (stored.transaction_key, key) {
             (None, None) => return vec![],
             (Some(found), expected) if expected != Some(found) => {

@@ -43,7 +43,7 @@ impl Campaign {
     }
 
     pub(super) fn approve(&self, now: Timestamp, by: &str, asked: Option<u32>) -> Decision {
-        let (version, author, _) = self.latest().ok_or(CampaignRejection::Unknown)?;
+        let (version, author, terms) = self.latest().ok_or(CampaignRejection::Unknown)?;
         if let Some(asked) = asked.filter(|asked| *asked != version) {
             return Err(CampaignRejection::NotTheLatest { asked, latest: version });
         }
@@ -53,6 +53,8 @@ impl Campaign {
         if author == by {
             return Err(CampaignRejection::AuthorCannotApprove { version, author: author.into() });
         }
+        // An earlier release let rules pass that would deny nothing.
+        terms.rules.validate()?;
         // It may have been written before the start, when more could be changed.
         if let (true, Some(revision)) = (self.started, &self.revision) {
             check_revision(now, self.known()?, &revision.terms)?;

@@ -265,8 +265,8 @@ impl<'de> Visitor<'de> for RuleVisitor {
             }
         }
         let code = code.ok_or_else(|| A::Error::missing_field("code"))?;
-        let condition =
-            condition.ok_or_else(|| A::Error::custom(format_args!("rule {code} has no condition")))?;
+        let condition = condition
+            .ok_or_else(|| A::Error::custom("a rule has a code and one condition; this one has none"))?;
         Ok(Rule { code, customer, staff, missing, condition })
     }
 }
@@ -284,7 +284,7 @@ impl<'de> Deserialize<'de> for Key {
         }
         let known = Condition::KINDS.join(", ");
         Err(serde::de::Error::custom(format_args!(
-            "unknown field `{key}`: a rule has code, customer, staff, missing, and one of {known}"
+            "a rule has code, customer, staff, missing, and one of {known}"
         )))
     }
 }

@@ -11,6 +11,7 @@ use cel::{Context, Env, ParseErrors, Program, Value};
 
 use super::alarm::Alarm;
 use super::compiled::CelFacts;
+use super::types;
 
 /// Characters of an expression.
 pub(super) const SOURCE_MAX: usize = 1_000;
@@ -99,12 +100,20 @@ impl Expression {
 
     fn parse(source: &str) -> Result<Expression, ExpressionError> {
         let program = ENV.compile(source).map_err(|errors| first(&errors))?;
-        look(program.expression(), 0).map_err(|(id, message)| {
-            let offset = program.source_info().offset_for(id).map_or(0, |(start, _)| start as usize);
-            let (line, column) = place(source, offset);
-            ExpressionError { line, column, message }
-        })?;
-        Ok(Expression { program, alarm: Alarm::default() })
+        let expression = Expression { program, alarm: Alarm::default() };
+        look(expression.program.expression(), 0).map_err(|fault| expression.fault(source, fault))?;
+        Ok(expression)
+    }
+
+    /// Whether it answers true or false of every line, and compares like with like. Asked of what enters the ledger.
+    pub(super) fn check_types(&self, source: &str) -> Result<(), ExpressionError> {
+        types::check(self.program.expression()).map_err(|fault| self.fault(source, fault))
+    }
+
+    fn fault(&self, source: &str, (id, message): types::Fault) -> ExpressionError {
+        let offset = self.program.source_info().offset_for(id).map_or(0, |(start, _)| start as usize);
+        let (line, column) = place(source, offset);
+        ExpressionError { line, column, message }
     }
 
     /// Whether it asks for this fact.
@@ -148,9 +157,7 @@ pub(super) fn context<'v>(facts: &'v CelFacts<'_>) -> Context<'v, 'v> {
     context
 }
 
-type Fault = (u64, String);
-
-fn look(node: &IdedExpr, depth: usize) -> Result<(), Fault> {
+fn look(node: &IdedExpr, depth: usize) -> Result<(), types::Fault> {
     let refuse = |message: String| Err((node.id, message));
     if depth > DEPTH_MAX {
         return refuse(format!("at most {DEPTH_MAX} operators under each other"));

@@ -36,7 +36,9 @@ impl std::str::FromStr for MccRange {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         match (code(first), code(last)) {
             (Some(first), Some(last)) if first <= last => Ok(MccRange { first, last }),
-            _ => Err("expected a category code of four digits such as \"5411\", or a range \"5811-5814\""),
+            _ => Err(
+                "expected a category code of three or four digits such as \"5411\", or a range \"5811-5814\"",
+            ),
         }
     }
 }

@@ -3,17 +3,19 @@
 //!
 //! [`Rules`] holds what the file states and, compiled once per version of the terms, what evaluates it.
 //! [`condition`] lists what can be asked, [`subject`] of what, [`compiled`] answers it, [`expression`] is CEL,
-//! [`validate`] says what is wrong with a rule and where.
+//! [`types`] what it may compare, [`validate`] says what is wrong with a rule and where.
 
 mod alarm;
 mod code;
 pub mod compiled;
 pub mod condition;
+mod countries;
 mod expression;
 mod mcc;
 mod sentences;
 mod short;
 mod subject;
+mod types;
 mod validate;
 mod wins;
 

@@ -76,15 +76,18 @@ fn the_short_form_is_the_same_rules_under_their_old_codes() {
 
 #[test]
 fn a_rule_has_a_code_and_one_condition_and_nothing_else() {
-    assert!(refused(json!([{ "code": "a" }])).contains("rule a has no condition"));
+    assert!(refused(json!([{ "code": "a" }])).contains("this one has none"));
     assert!(refused(json!([{ "wins_per_day": 1 }])).contains("missing field `code`"));
     let two = json!([{ "code": "a", "wins_per_day": 1, "hours": ["1-2"] }]);
     assert!(refused(two).contains("this one has hours and wins_per_day"));
-    assert!(refused(json!([{ "code": "a", "win_per_day": 1 }])).contains("unknown field `win_per_day`"));
+    assert!(
+        refused(json!([{ "code": "a", "win_per_day": 1 }]))
+            .contains("a rule has code, customer, staff, missing, and one of")
+    );
     assert!(refused(json!({ "win_per_day": 1 })).contains("unknown field `win_per_day`"));
     assert!(refused(json!([{ "code": "a", "hours": ["17-17"] }])).contains("17:00 until just before 20:00"));
     assert!(refused(json!([{ "code": "a", "hours": ["+7-20"] }])).contains("17:00 until just before 20:00"));
-    assert!(refused(json!([{ "code": "a", "mcc_denied": ["99"] }])).contains("four digits"));
+    assert!(refused(json!([{ "code": "a", "mcc_denied": ["99"] }])).contains("three or four digits"));
     assert!(refused(json!("none")).contains("a list of rules"));
 }
 
@@ -152,7 +155,7 @@ fn what_makes_no_sense_is_refused_with_its_field() {
         (json!({ "code": "a", "cel": "amount_minor >\n 5 &&" }), "rules[1].cel: line 2, column "),
         (
             json!({ "code": "a", "cel": "amount_minor + 1" }),
-            "rules[1].cel: for a line of a known merchant: expected",
+            "rules[1].cel: line 1, column 14: an expression needs true or false, this is a number",
         ),
         (
             json!({ "code": "a", "cel": "100 / wins_today > 3" }),
@@ -168,6 +171,42 @@ fn what_makes_no_sense_is_refused_with_its_field() {
     let dear: Vec<_> = (0..17).map(|n| json!({ "code": format!("r{n}"), "cel": "true" })).collect();
     let TermsError { field, .. } = rules(dear.into()).validate().unwrap_err();
     assert_eq!(field, "rules[16].cel");
+}
+
+/// What no line ever has denies nobody.
+#[test]
+fn a_list_is_refused_whose_entries_no_line_ever_has() {
+    for country in ["UK", "EL", "gb", "GBR", "ZZ", " GB"] {
+        let said = fault(json!({ "code": "a", "countries_denied": ["GB", country] }));
+        assert!(said.starts_with("rules[1].countries_denied[1]: expected a country of ISO 3166"), "{said}");
+    }
+    for (kind, entry) in [
+        ("mcc_denied", "74"),
+        ("mcc_denied", "07420"),
+        ("mcc_denied", "742x"),
+        ("hours", "24-25"),
+        ("weekdays", "Fri"),
+    ] {
+        refused(json!([{ "code": "a", kind: [entry] }]));
+    }
+    // A feed may leave out the zero, and so may an author: both mean the same.
+    let padded = rules(json!([{ "code": "a", "mcc_denied": ["742", "763-780"] }]));
+    assert_eq!(serde_json::to_value(&padded).unwrap()[0]["mcc_denied"], json!(["0742", "0763-0780"]));
+}
+
+#[test]
+fn an_expression_of_the_wrong_type_is_refused_where_it_stands() {
+    for (source, expected) in [
+        (
+            "mcc != 7995",
+            "line 1, column 5: `!=` needs the same type on both sides: one is a text, the other a number",
+        ),
+        ("true &&\n  mcc == 5814", "line 2, column 7: `==` needs the same type"),
+        ("hour == '17'", "line 1, column 6: `==` needs the same type"),
+    ] {
+        let said = fault(json!({ "code": "a", "cel": source }));
+        assert!(said.starts_with(&format!("rules[1].cel: {expected}")), "{said}");
+    }
 }
 
 #[test]

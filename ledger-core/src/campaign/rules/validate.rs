@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use chrono::NaiveDate;
 
 use super::compiled::CelFacts;
+use super::countries::is_country;
 use super::expression::{self, Expression};
 use super::subject::{History, MerchantFacts, Subject, Won};
 use super::{Condition, Form, Rule, RuleCode, Rules, ShortRules};
@@ -140,10 +141,11 @@ fn condition(condition: &Condition) -> Result<(), Fault> {
             list(ids, is_merchant, "expected a merchant's id, 1 to 128 printable characters, no card number")
         }
         Condition::MccAllowed(ranges) | Condition::MccDenied(ranges) => list(ranges, |_| true, ""),
-        Condition::CountriesAllowed(countries) | Condition::CountriesDenied(countries) => {
-            let is_country = |c: &String| c.len() == 2 && c.bytes().all(|b| b.is_ascii_uppercase());
-            list(countries, is_country, "expected a country of two capital letters such as \"GB\"")
-        }
+        Condition::CountriesAllowed(countries) | Condition::CountriesDenied(countries) => list(
+            countries,
+            |code| is_country(code),
+            "expected a country of ISO 3166-1 alpha-2 such as \"GB\"",
+        ),
         Condition::Weekdays(days) => list(days, |_| true, ""),
         Condition::Hours(ranges) => list(ranges, |_| true, ""),
         Condition::AmountMinMinor(minor) if *minor < 0 => here("must not be negative"),
@@ -211,6 +213,7 @@ fn expression(source: &str) -> Result<(), String> {
         return Err(WordsError::CardNumber.to_string());
     }
     let expression = Expression::compile(source).map_err(|error| error.to_string())?;
+    expression.check_types(source).map_err(|error| error.to_string())?;
     let rich = MerchantFacts { id: Some("m_1"), mcc: Mcc::parse("5411"), country: Some("GB") };
     for (who, merchant, history) in [
         ("a line of a known merchant", Some(rich), &Sample { much: true }),

@@ -114,7 +114,7 @@ fn what_a_running_campaign_has_promised_stays() {
     let fixed = |name: &str| field(name, "cannot be revised once the campaign has started");
     let cases = [
         (Terms { starts_at: at("2026-11-01T00:00:00Z"), ..terms() }, fixed("starts_at")),
-        (Terms { time_zone: chrono_tz::UTC, ..terms() }, fixed("time_zone")),
+        (Terms { time_zone: chrono_tz::UTC.into(), ..terms() }, fixed("time_zone")),
         (Terms { eligible_from: EligibleFrom::CampaignStart, ..terms() }, fixed("eligible_from")),
         (
             Terms { budget: gbp(200_000), ..terms() },

@@ -17,6 +17,7 @@ use serde_json::value::RawValue;
 pub use body::{BODY_BYTES_MAX, BodyError, Format, ROWS_MAX, split_body};
 
 use self::raw::{Object, RawAmount, RawMerchant, RawRow, Scalar, Slot};
+use super::bank_account;
 use super::{Code, Direction, Mcc, Merchant, Personal, RowError, Status, Transaction, pan};
 use crate::ids::{AccountId, ID_CHARACTERS_MAX, IdError, TransactionId, check_id};
 use crate::money::{Currency, Money};
@@ -59,7 +60,7 @@ pub fn parse_row(bytes: &[u8], now: Timestamp) -> Result<Transaction, RejectedRo
 
 // The fields of a struct literal are evaluated as they are written: the order here is the order of faults.
 fn check_row(row: &RawRow<'_>, now: Timestamp) -> Result<Transaction, RowError> {
-    Ok(Transaction {
+    let transaction = Transaction {
         source: id("source", &row.source)?,
         transaction_id: id("transaction_id", &row.transaction_id)?,
         account_id: account_id(&row.account_id)?,
@@ -73,7 +74,18 @@ fn check_row(row: &RawRow<'_>, now: Timestamp) -> Result<Transaction, RowError> 
         merchant: merchant(&row.merchant)?,
         pending_transaction_id: optional_id("pending_transaction_id", &row.pending_transaction_id)?,
         refund_of: optional_id("refund_of", &row.refund_of)?,
-    })
+    };
+    // What the customer's own account is follows from the direction.
+    match transaction.own_account() {
+        Some(account) if bank_account::is_masked(account.expose()) => Err(malformed(
+            match transaction.direction {
+                Direction::Debit => "from_account",
+                Direction::Credit => "to_account",
+            },
+            "must be the customer's whole account: masked ones cannot be told apart",
+        )),
+        Some(_) | None => Ok(transaction),
+    }
 }
 
 fn malformed(field: &'static str, message: &'static str) -> RowError {
@@ -156,6 +168,10 @@ fn account_id(slot: &Slot<Scalar<'_>>) -> Result<AccountId, RowError> {
     let account: AccountId = id("account_id", slot)?;
     if account.as_str().contains('@') {
         return Err(malformed("account_id", "must be a pseudonym, not an e-mail address"));
+    }
+    // It stands in the paths of the API, where these are no names.
+    if [".", ".."].contains(&account.as_str()) {
+        return Err(malformed("account_id", "must not be . or .."));
     }
     Ok(account)
 }
@@ -268,20 +284,31 @@ fn minor(slot: &Slot<&RawValue>) -> Result<i64, RowError> {
 
 /// The name of a bank account: an IBAN, or whatever the bank calls it.
 fn bank_account(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError> {
-    personal(field, slot, |text| printable(field, text, BANK_ACCOUNT_CHARACTERS_MAX))
+    let Some(text) = text(field, slot)? else {
+        return Ok(None);
+    };
+    // White space of any kind tells no accounts apart.
+    let text: String = text.trim().chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    let slot = Slot::Given(Scalar::Text(Cow::Owned(text)));
+    personal(field, &slot, |text| printable(field, text, BANK_ACCOUNT_CHARACTERS_MAX))
 }
 
-/// Text of any language: only control characters are refused, since joiners and marks are part of words.
+/// Text of any language: only control characters are refused, since joiners and marks are part of words. A card number
+/// in it is masked.
 fn free_text(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError> {
-    personal(field, slot, |text| {
+    let Some(text) = text(field, slot)? else {
+        return Ok(None);
+    };
+    let check = |text: &str| {
         if text.len() > TEXT_CHARACTERS_MAX && text.chars().count() > TEXT_CHARACTERS_MAX {
             return Err(too_long(field, TEXT_CHARACTERS_MAX));
         }
         if text.chars().any(char::is_control) {
             return Err(malformed(field, "must not hold control characters"));
         }
-        Ok(())
-    })
+        Ok(Personal::new(pan::mask(text).into_owned()))
+    };
+    check(text).map(Some)
 }
 
 fn personal(
@@ -293,7 +320,7 @@ fn personal(
         return Ok(None);
     };
     check(text)?;
-    if pan::contains_pan(text) {
+    if pan::is_pan(text) || pan::contains_pan(text) {
         return Err(pan_detected(field));
     }
     Ok(Some(Personal::new(text.to_owned())))
@@ -319,7 +346,7 @@ fn mcc(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<Mcc>>, RowError> {
     };
     match Mcc::parse(text) {
         Some(mcc) => Ok(Some(Personal::new(mcc))),
-        None => Err(malformed(FIELD, "must be a string of four digits")),
+        None => Err(malformed(FIELD, "must be a string of three or four digits")),
     }
 }
 

@@ -10,6 +10,7 @@ fn a_removed_line_keeps_its_decision_also_when_it_is_held() {
             transaction_id: tx("t2"),
             linked_to: tx("t1"),
             fingerprint: None,
+            fingerprint_version: 1,
         };
         let store = place.after([won("t1", 100), linked, removed("t2")]);
         let row = find(&store, "t1").unwrap();
@@ -102,6 +103,7 @@ fn a_purchases_other_name_finds_it_and_has_a_row_of_its_own_only_while_it_is_hel
             transaction_id: tx("lx"),
             linked_to: tx("lp"),
             fingerprint: None,
+            fingerprint_version: 1,
         };
         let taken_back = AccountEvent::TransactionRemoved {
             source: source(),

@@ -14,7 +14,7 @@ use ledger_core::audit::chain::event_hash;
 use ledger_core::draw::{self, Seed};
 use ledger_core::ids::{Digest, TransactionKey};
 use ledger_core::log::{Batch, Head, Position, StoredEvent};
-use ledger_core::seal::{Details, SealError};
+use ledger_core::seal::{Details, FINGERPRINT_VERSION, SealError};
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::{Personal, Transaction, wire};
 use serde_json::{Map, Value, json};
@@ -41,8 +41,13 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
         black_box(keyring.ensure(accounts(some), log, now).await?);
     }
     stages.took("keys", began);
-    let fingerprints =
-        stages.time("fingerprint", || parsed.iter().map(|t| keyring.fingerprint(t)).collect::<Vec<_>>());
+    let fingerprints = stages.time("fingerprint", || {
+        let fingerprint = |t| {
+            let terms = keyring.terms(t);
+            (terms.fingerprint(), Some(terms))
+        };
+        parsed.iter().map(fingerprint).collect::<Vec<_>>()
+    });
     let sealed = stages.time("seal", || {
         let seal = |t: &Transaction| {
             let key = keys.of(&t.account_id)?;
@@ -55,7 +60,7 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
         parsed.iter().map(|t| TransactionKey::of(&t.source, &t.transaction_id)).collect::<Vec<_>>()
     });
     let mut prepared = Vec::with_capacity(count);
-    for (((transaction, fingerprint), (details, spent, amounts)), key) in
+    for (((transaction, (fingerprint, terms)), (details, spent, amounts)), key) in
         parsed.into_iter().zip(fingerprints).zip(sealed).zip(keys)
     {
         let line = Line {
@@ -63,6 +68,7 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
             transaction_id: transaction.transaction_id.clone(),
             booked_at: transaction.booked_at,
             fingerprint,
+            fingerprint_version: FINGERPRINT_VERSION,
             details: Some(details),
             pending_transaction_id: None,
             merchant: None,
@@ -75,6 +81,7 @@ pub(super) async fn measure(home: &Home, ours: &mut Ours, count: usize) -> anyho
             line,
             facts: facts(&transaction),
             amounts,
+            terms,
         }));
     }
 

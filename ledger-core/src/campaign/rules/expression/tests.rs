@@ -165,3 +165,142 @@ fn a_refusal_says_where_in_the_expression() {
     );
     assert!(refusal("amount_minor >").starts_with("line 1, column 15: "), "{}", refusal("amount_minor >"));
 }
+
+fn ill_typed(source: &str) -> String {
+    let expression = Expression::compile(source).unwrap_or_else(|error| panic!("{source}: {error}"));
+    expression.check_types(source).err().map(|error| error.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn what_compares_across_types_is_refused() {
+    for source in [
+        "mcc != 7995",
+        "mcc == 5814",
+        "7995 != mcc",
+        "hour == '17'",
+        "weekday in ['6', '7']",
+        "mcc in [7995, 7800]",
+        "!(mcc in [7995])",
+        "mcc in ['7995', 7800]",
+        "amount_minor in mcc",
+        "currency == 826",
+        "has_merchant == 'true'",
+        "has_merchant == 1",
+        "first_purchase_at_merchant != 'no'",
+        "day > 20261122",
+        "amount_minor > '1000'",
+        "'1000' < amount_minor",
+        "country == ['GB']",
+        "[mcc] == [7995]",
+        "[[1]] == [['a']]",
+        "amount_minor + currency == 'a'",
+        "amount_minor + 'a' == 'a'",
+        "-mcc == 1",
+        "mcc * 2 == 1",
+        "true + true == true",
+        "amount_minor.startsWith('1')",
+        "mcc.startsWith(58)",
+        "mcc.contains(5)",
+        "has_merchant ? mcc == 5814 : true",
+        "has_merchant ? 'yes' : false",
+        "mcc ? true : false",
+        "(has_merchant ? mcc : hour) == '5814'",
+        "has_merchant && mcc",
+        "amount_minor || true",
+        "!hour",
+        "mcc",
+        "amount_minor",
+        "[]",
+        "has_merchant < true",
+        "[1] < [2]",
+        "true || mcc == 7995",
+        "(mcc == '7995') == 1",
+    ] {
+        assert_ne!(ill_typed(source), "", "{source}");
+    }
+}
+
+#[test]
+fn what_a_fact_never_is_is_refused() {
+    for source in [
+        "mcc != '742'",
+        "'742' == mcc",
+        "mcc in ['7995', '742']",
+        "mcc != '07995'",
+        "mcc == 'casino'",
+        "!('betting' in [mcc, country])",
+        "country != 'UK'",
+        "country == 'gb'",
+        "country in ['GB', 'GBR']",
+        "currency != 'gbp'",
+        "currency == 'EURO'",
+        "day == '22.11.2026'",
+        "day == '2026-1-1'",
+        "weekday == 0",
+        "weekday == 8",
+        "hour == 24",
+        "hour in [22, 23, 24]",
+    ] {
+        let said = ill_typed(source);
+        assert!(said.contains("is never this") && said.starts_with("line 1, column "), "{source}: {said}");
+    }
+}
+
+#[test]
+fn what_compares_like_with_like_is_taken() {
+    for source in [
+        "mcc != '7995'",
+        "mcc == ''",
+        "mcc != '0742' && country == ''",
+        "!(mcc in ['7995', '0742']) || country in ['GB', 'IE', 'XK']",
+        "mcc in []",
+        "hour >= 17 && hour < 24 && weekday in [6, 7]",
+        "mcc.startsWith('58') || mcc.endsWith('4') || merchant_id.contains('x')",
+        "(has_merchant ? mcc : '') == '5814'",
+        "day >= '2026-11-22' && day != '2026-12-24'",
+        "-amount_minor < 0 && amount_minor % 100 == 50 && amount_minor - 1 + 2 * 3 / 4 > 0",
+        "currency + country == 'GBPGB'",
+        "has_merchant == first_purchase_at_merchant",
+        "[mcc, country] == ['5814', 'GB']",
+        "merchant_id == '742'",
+        "(1 == 1) == true",
+    ] {
+        assert_eq!(ill_typed(source), "", "{source}");
+    }
+}
+
+/// Every fact is asked of every type: only its own is taken, and that is the type it has when it is evaluated.
+#[test]
+fn the_checker_knows_every_facts_type() {
+    let subject = coffee();
+    let facts = CelFacts::new(&subject);
+    for name in CelFacts::NAMES {
+        let taken = ["true", "1", "''"].map(|like| format!("{name} == ({like} == {like} ? {like} : {like})"));
+        let taken: Vec<_> = taken.iter().filter(|source| ill_typed(source).is_empty()).collect();
+        assert_eq!(taken.len(), 1, "{name}");
+        let list = format!("{name} in [{name}]");
+        assert_eq!(Expression::compile(&list).unwrap().attempt(&context(&facts)), Ok(true), "{name}");
+        let value = cel::context::VariableResolver::resolve(&facts, name).unwrap();
+        let is = Value::try_from(&*value).unwrap().type_of().to_string();
+        let expected = [("true", "bool"), ("1", "int"), ("''", "string")];
+        let (_, expected) =
+            expected.iter().find(|(like, _)| taken[0].contains(&format!("{like} == {like}"))).unwrap();
+        assert_eq!(is, *expected, "{name}");
+    }
+}
+
+#[test]
+fn a_place_is_counted_in_characters() {
+    assert!(
+        ill_typed("merchant_id == 'caf\u{e9}' &&\n 'caf\u{e9}' == 1").starts_with("line 2, column 9: "),
+        "{}",
+        ill_typed("merchant_id == 'caf\u{e9}' &&\n 'caf\u{e9}' == 1")
+    );
+}
+
+/// An approved campaign of an earlier release goes on as it was.
+#[test]
+fn an_ill_typed_expression_of_an_old_log_is_decided_as_it_always_was() {
+    assert_eq!(failed("mcc != 7995"), []);
+    assert_eq!(failed("mcc == 42"), [RuleCode::from("only_this")]);
+}
