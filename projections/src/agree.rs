@@ -105,10 +105,11 @@ fn accounts(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Pr
     })?;
     expected.keys().for_each(|id| find(&format!("account {id} is not there")));
 
-    let mut expected: BTreeMap<(&str, &str), [i128; 4]> = BTreeMap::new();
+    let mut expected: BTreeMap<(String, String), [i128; 4]> = BTreeMap::new();
     for (id, account) in stated(replay) {
         for (_, reward) in account.rewards() {
-            let sums = expected.entry((id, reward.amount.currency().code())).or_default();
+            let balance = (id.to_owned(), reward.amount.currency().code().to_owned());
+            let sums = expected.entry(balance).or_default();
             let counts = [true, reward.issued, reward.credited.is_some(), reward.reversed];
             for (sum, _) in sums.iter_mut().zip(counts).filter(|(_, counts)| *counts) {
                 *sum += i128::from(reward.amount.minor());
@@ -118,7 +119,8 @@ fn accounts(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Pr
     let columns = ["account_id", "currency", "won_minor", "issued_minor", "credited_minor", "reversed_minor"];
     each_row(conn, "balances", 2, &columns, |row| {
         let sums = [2, 3, 4, 5].map(|column| number(&row[column]));
-        if expected.remove(&(text(&row[0]), text(&row[1]))).unwrap_or_default() != sums {
+        let balance = (text(&row[0]).to_owned(), text(&row[1]).to_owned());
+        if expected.remove(&balance).unwrap_or_default() != sums {
             find(&format!(
                 "account {} has other balances in {} by its rewards",
                 text(&row[0]),

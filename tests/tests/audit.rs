@@ -1,7 +1,7 @@
 //! The read models can be made anew, and whoever changes anything is found out.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, statement};
+use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, purchase, statement};
 use rewardhub_tests::{Home, PATIENCE, text};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -103,6 +103,41 @@ fn a_changed_read_model_is_found_and_repaired() {
     sandbox.settle(PATIENCE);
     sandbox.stop();
     home.assert_read_models_hold();
+}
+
+/// What Plaid sends for every settlement: the pending line, the booked one, and that the pending one is gone.
+#[test]
+fn a_settled_purchase_stays_and_the_audit_holds_read_models_against_the_account() {
+    let home = Home::new();
+    home.start_campaign("always", &campaign("always", CERTAIN, 100, 1_000_000));
+    let mut pending = purchase("pend-1", "cus_1");
+    pending["status"] = json!("pending");
+    let mut booked = purchase("post-1", "cus_1");
+    booked["pending_transaction_id"] = json!("pend-1");
+    let mut gone = pending.clone();
+    gone["status"] = json!("removed");
+    let file = home.write("file.ndjson", ndjson(&[pending, booked, gone]));
+    home.run(&["ingest", text(&file)]).expect_code(0);
+    let sandbox = home.serve();
+    sandbox.settle(PATIENCE);
+    sandbox.stop();
+    let lines = || {
+        let read = database(&home, "read.db");
+        let mut lines = read.prepare("SELECT transaction_id, status, outcome FROM transactions").unwrap();
+        let line = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        lines.query_map([], line).unwrap().collect::<Result<Vec<(String, String, String)>, _>>().unwrap()
+    };
+    assert_eq!(lines(), [("post-1".into(), "booked".into(), "won".into())]);
+    let shown = home.run(&["account", "show", "cus_1"]).expect_code(0).json();
+    assert_eq!((&shown["transactions"]["won"], &shown["transactions"]["removed"]), (&json!(1), &json!(0)));
+    home.replayed();
+    // As the read model of an earlier release had it, whichever code rebuilds it.
+    let wrong = "UPDATE transactions SET status = 'removed'";
+    assert_eq!(database(&home, "read.db").execute(wrong, []).unwrap(), 1);
+    let (code, report) = home.replay();
+    assert_eq!(code, 1);
+    let said = "transactions: line post-1 of acme-bank is removed, by its account it is booked";
+    assert_eq!(report["state"]["findings"], json!([said]), "{report:#}");
 }
 
 /// Rewrites the log as someone with the file in his hands could.

@@ -1,6 +1,7 @@
 //! Which lines are admitted, and what the draw makes of them.
 
 use super::*;
+use crate::zone::Zone;
 
 #[track_caller]
 fn declines(transaction: PreparedTransaction, offer: Offer, failed: &[RuleCode]) {
@@ -20,6 +21,16 @@ fn changed(change: impl FnOnce(&mut Facts)) -> PreparedTransaction {
 
 fn mcc(code: &str) -> PreparedTransaction {
     changed(|facts| facts.mcc = Mcc::parse(code).map(Personal::new))
+}
+
+/// Its day there cannot be told: nothing is decided, and nothing is lost.
+#[test]
+fn a_line_waits_while_a_running_campaigns_zone_is_not_known() {
+    let lost = || offer_of(Terms { time_zone: Zone::named("Mars/Olympus"), ..terms() });
+    let halted = Answer::Deferred(DeferReason::DrawsHalted);
+    given([opened()]).when(evaluate(purchase("t1"), lost())).then_answers(halted);
+    let ended = Offer { standing: Standing::Ended, ..lost() };
+    given([opened()]).when(evaluate(purchase("t1"), ended)).then_declines(&[RuleCode::AfterCampaign]);
 }
 
 #[test]
