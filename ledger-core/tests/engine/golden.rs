@@ -15,6 +15,7 @@ use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use ledger_core::money::{Currency, Money};
 use ledger_core::steps::reveal::Reveal;
+use ledger_core::system::{ParkedAction, SystemCommandKind};
 use serde_json::{Value, json};
 
 use crate::check::wins;
@@ -35,12 +36,13 @@ async fn a_golden_log_is_written() {
     let node =
         world.start_with(Arc::clone(&log), Settings { snapshot_every: 20, ..Settings::default() }).await;
     campaigns(&node).await;
-    lines(&world, &node).await;
+    lines(&node).await;
     rewards(&node, &*log).await;
     reviews(&node).await;
     days(&world, &node, &log).await;
+    system(&node).await;
     node.stop().await;
-    write(folder, &world, &path, &events(&*log).await);
+    write(folder, &path, &events(&*log).await);
 }
 
 async fn events(log: &dyn EventLog) -> Vec<StoredEvent> {
@@ -108,7 +110,7 @@ fn today(id: &str, account: &str) -> Value {
     with(&row(id, account), "booked_at", "2026-11-21T11:00:00Z")
 }
 
-async fn lines(world: &World, node: &Node) {
+async fn lines(node: &Node) {
     for n in 0..24 {
         node.one(&today(&format!("tx-{n}"), &format!("cus-{}", n % 4))).await.unwrap();
     }
@@ -152,7 +154,6 @@ async fn lines(world: &World, node: &Node) {
     node.one(&today("kept out", "excluded")).await.unwrap();
     account("excluded", CommandKind::Reinstate { reason: reason() }).await.unwrap().unwrap();
     account("excluded", CommandKind::Close { reason: reason() }).await.unwrap().unwrap();
-    let _ = world;
 }
 
 /// Every way that a win may go.
@@ -220,15 +221,35 @@ async fn days(world: &World, node: &Node, log: &Arc<dyn EventLog>) {
     }
 }
 
-/// The log as SQLite has it, as lines of JSON for any store, and the keys.
-fn write(folder: &Path, world: &World, log: &Path, events: &[StoredEvent]) {
-    for (from, name) in [(log.to_owned(), "log.db"), (world.folder.path().join("keys.db"), "keys.db")] {
-        let to = folder.join(name);
-        let _ = std::fs::remove_file(&to);
-        let copy = rusqlite::Connection::open(from).unwrap();
-        copy.execute("VACUUM INTO ?1", [to.to_str().unwrap()]).unwrap();
+/// What people do to the ledger as a whole.
+async fn system(node: &Node) {
+    let reason = || "looked at".to_owned();
+    let parked = |action| SystemCommandKind::ResolveParked {
+        item: "item-1".into(),
+        step: "credit".into(),
+        action,
+        attempt: Some(1),
+        reason: reason(),
+    };
+    for (by, kind) in [
+        ("alice", parked(ParkedAction::Drop)),
+        ("bob", parked(ParkedAction::Drop)),
+        ("alice", parked(ParkedAction::Retry)),
+        ("alice", SystemCommandKind::RecordRestore { reason: reason(), from_position: Some(7), head: None }),
+        (
+            "alice",
+            SystemCommandKind::AcceptClock { reason: reason(), clock_at: Some(at("2026-11-25T12:00:00Z")) },
+        ),
+    ] {
+        node.ledger.system(kind, Context::new(by, "", "")).await.unwrap().unwrap();
     }
-    std::fs::copy(world.folder.path().join("root.key"), folder.join("root.key")).unwrap();
+}
+
+/// The log as SQLite has it, and as lines of JSON for any store. No key: nothing sealed is opened again.
+fn write(folder: &Path, log: &Path, events: &[StoredEvent]) {
+    let to = folder.join("log.db");
+    let copy = rusqlite::Connection::open(log).unwrap();
+    copy.execute("VACUUM INTO ?1", [to.to_str().unwrap()]).unwrap();
     let lines: Vec<String> = events.iter().map(line).collect();
     std::fs::write(folder.join("log.jsonl"), lines.join("\n") + "\n").unwrap();
 }
