@@ -74,7 +74,7 @@ async fn summary(log: Arc<dyn EventLog>, read: ReadStore) -> Value {
         }
         seeds.take(event);
     }
-    let mut draws = DrawAudit::new(seeds, None);
+    let mut draws = DrawAudit::new(seeds);
     stored.iter().for_each(|event| {
         draws.take(event);
     });

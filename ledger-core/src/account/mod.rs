@@ -11,6 +11,7 @@ pub mod event;
 pub mod explain;
 pub mod line;
 pub mod memory;
+mod prepared;
 mod review;
 mod reward;
 mod rules;
