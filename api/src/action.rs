@@ -5,6 +5,7 @@
 use axum::body::Bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
+use ledger_core::faults;
 use ledger_core::ids::AccountId;
 use ledger_core::log::LogError;
 use ledger_core::words::{WordsError, check_person, check_reason, without_values};
@@ -97,10 +98,10 @@ pub(crate) const GIVE_AGAIN: &str = "the command may have been taken, give it ag
 /// The log could not be read, or holds what cannot be understood.
 pub(crate) fn unreadable_log(error: &LogError) -> Problem {
     if error.transient() {
-        tracing::warn!(error = error as &dyn std::error::Error, "the log cannot be read just now");
+        faults::warn("the log cannot be read just now", "", error);
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the ledger cannot be read just now")
             .retry_after(2);
     }
-    tracing::error!(error = error as &dyn std::error::Error, "the log cannot be read");
+    faults::error("the log cannot be read", &error.to_string(), error);
     Problem::internal()
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use ledger_core::faults;
 use ledger_core::log::{EventLog, Position};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -19,6 +20,7 @@ use crate::store::ReadStore;
 
 /// Events in one transaction at most.
 pub const BATCH_EVENTS: usize = 2_000;
+const NOT_UPDATED: &str = "the read models cannot be updated just now";
 /// How long the log is left alone when no hint comes.
 const POLL: Duration = Duration::from_millis(200);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -120,14 +122,11 @@ impl Runner {
             let wait = match self.checked_step(&mut checked).await {
                 Ok(read) => {
                     pause = PAUSE_MIN;
+                    faults::over(NOT_UPDATED);
                     if read == self.batch_events { Wait::No } else { Wait::Hint }
                 }
                 Err(error) if error.transient() => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        retry_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
-                        "the read models could not be updated"
-                    );
+                    faults::warn(NOT_UPDATED, "", &error);
                     let this_pause = pause;
                     pause = (pause * 2).min(PAUSE_MAX);
                     Wait::For(this_pause)

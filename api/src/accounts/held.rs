@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
+use ledger_core::faults;
 use ledger_core::log::Position;
 use projections::transactions::{TransactionRow, held};
 use projections::{PAGE_ROWS_MAX, Page};
@@ -36,7 +37,7 @@ pub(crate) async fn list(
     let after = after.map(|token| token.parse::<Position>()).transpose();
     let after = after.map_err(|_| wrong("after: is no position of this ledger"))?;
     let page = state.read.read(move |conn| held(conn, after, first)).await.map_err(|error| {
-        tracing::warn!(error = &error as &dyn std::error::Error, "held lines cannot be read just now");
+        faults::warn("held lines cannot be read just now", "", &error);
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the read models cannot be read just now")
             .retry_after(2)
     })?;

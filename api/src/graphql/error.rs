@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use async_graphql::{Error, ErrorExtensions};
+use ledger_core::faults;
 use projections::ProjectionError;
 
 use crate::auth::Denied;
@@ -55,15 +56,15 @@ pub(super) fn denied(denied: Denied) -> Error {
     refuse(code, denied.to_string())
 }
 
-/// Our fault: logged here, once; the caller learns nothing of the cause.
+/// Our fault: told here, once however often it is met; the caller learns nothing of the cause.
 pub(super) fn fault(error: &(dyn StdError + 'static)) -> Error {
-    tracing::error!(error, "a query failed");
+    faults::error("queries fail", &error.to_string(), error);
     refuse(ErrorCode::Internal, "an internal fault occurred")
 }
 
 pub(super) fn read_fault(error: &ProjectionError) -> Error {
     if error.transient() {
-        tracing::warn!(error = error as &(dyn StdError + 'static), "a query could not be answered just now");
+        faults::warn("queries cannot be answered just now", &error.to_string(), error);
         refuse(ErrorCode::Unavailable, "the query could not be answered just now")
     } else {
         fault(error)

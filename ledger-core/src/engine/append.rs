@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::faults;
 use crate::figures::figure;
 use crate::log::{AppendError, Batch, EventLog, Head, LogError, Snapshot};
 use crate::own_thread::block_on;
@@ -23,6 +24,9 @@ const RECOVERY_PAUSES: [Duration; 4] = [
     Duration::from_millis(400),
     Duration::from_secs(1),
 ];
+
+const UNKNOWN: &str = "an append's outcome is unknown: the head is read";
+const NO_HEAD: &str = "the log's head cannot be read";
 
 /// An append under way.
 pub(super) struct Append {
@@ -91,12 +95,14 @@ impl Writer {
         let Append { expected, head, began, snapshots, result } = append;
         match result.await.expect("the thread answers each order") {
             Ok(()) => {
+                faults::over(UNKNOWN);
                 self.renewed = began;
                 self.landed(head);
             }
             Err(AppendError::Fenced) => return Err(self.fenced().await),
             Err(AppendError::Duplicate(keys)) => {
-                tracing::warn!(
+                // Nothing is wrong: memory is bounded, and the log knows.
+                tracing::debug!(
                     keys = keys.len(),
                     "keys that memory did not know are in the log; deciding again"
                 );
@@ -107,10 +113,7 @@ impl Writer {
                 return Err(Failed::Again);
             }
             Err(AppendError::Unknown(error)) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "an append's outcome is unknown; reading the head"
-                );
+                faults::warn(UNKNOWN, "", &error);
                 self.in_doubt = true;
                 let epoch = self.learn_head().await?;
                 let now = self.shared.lock().staging.head.position;
@@ -173,6 +176,7 @@ impl Writer {
                     // Also when nobody is left to be told: readers wait for what has landed.
                     self.head.send_replace(head.position);
                     self.in_doubt = false;
+                    faults::over(NO_HEAD);
                     return Ok(head.epoch);
                 }
                 Err(LogError::Fenced) => return Err(Failed::Fenced),
@@ -180,7 +184,7 @@ impl Writer {
             }
         }
         if let Some(error) = last {
-            tracing::error!(error = &error as &dyn std::error::Error, "the log's head cannot be read");
+            faults::error(NO_HEAD, "", &error);
         }
         Err(Failed::Unavailable)
     }

@@ -9,6 +9,7 @@ use crate::account::event::DeferReason;
 use crate::account::{Answer, CommandKind, Rejection};
 use crate::campaign::{CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
 use crate::draw;
+use crate::faults;
 use crate::ids::{AccountId, CampaignId, TransactionKey};
 use crate::log::{Position, StreamId};
 use crate::system::{self, SystemCommand, SystemCommandKind};
@@ -52,7 +53,11 @@ impl Writer {
             };
             if let Err(rejection) = self.campaign(&campaign, kind, &self.own.clone()).await? {
                 // A campaign that stands still must not keep the others, nor its own operators, from going on.
-                tracing::error!(%campaign, %rejection, "a campaign refused what is due; its lines wait");
+                faults::error(
+                    "a campaign refuses what is due; its lines wait",
+                    campaign.as_str(),
+                    &rejection,
+                );
                 metrics::counter!("campaign_due_refused_total", "campaign" => campaign.to_string())
                     .increment(1);
             }

@@ -7,6 +7,7 @@ use crate::account::RewardAccount;
 use crate::account::command::{Known, PreparedTransaction};
 use crate::account::event::AccountEvent;
 use crate::campaign::Campaign;
+use crate::faults;
 use crate::ids::{AccountId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{Hydration, LogError, Position, StoredEvent, StreamId, StreamType};
@@ -197,10 +198,7 @@ impl Writer {
             match self.renew_lease().await {
                 // The next page tries again; what comes of it is decided by the append.
                 Err(error) if error.transient() => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "the lease could not be renewed"
-                    );
+                    faults::warn("the lease could not be renewed between two pages", "", &error);
                 }
                 renewed => renewed?,
             }

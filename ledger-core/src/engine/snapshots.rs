@@ -110,7 +110,7 @@ fn due<A: Hosted>(slot: &mut Slot<A>, stream: StreamId, every: u64) -> Option<Sn
 fn write(log: &dyn EventLog, runtime: &tokio::runtime::Handle, waiting: &Receiver<Vec<Snapshot>>) {
     for snapshots in waiting {
         if let Err(error) = crate::own_thread::block_on(runtime, log.save_snapshots(&snapshots)) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "snapshots could not be saved");
+            crate::faults::warn("snapshots could not be saved", "", &error);
         }
     }
 }

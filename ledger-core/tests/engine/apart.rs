@@ -7,7 +7,7 @@ use ledger_core::account::{CommandKind, Rejection};
 use ledger_core::draw::Seed;
 use ledger_core::engine::{RowResult, SeedVault, Settings, SubmitError};
 use ledger_core::ids::{AccountId, CampaignId, TransactionKey};
-use ledger_core::log::{EventLog, StoredEvent, StreamId};
+use ledger_core::log::{StoredEvent, StreamId};
 use ledger_core::seal::{SealError, Sealed};
 use ledger_core::testing::SimulatedLog;
 use ledger_core::time::Epoch;
@@ -52,8 +52,7 @@ async fn only_anna_is_refused(node: &Node) {
         assert!(error.field == "account_id" && error.message.contains("ours to repair"), "{error}");
     }
     // Commands of steps and of people: hers by themselves, others' as ever.
-    let command =
-        async |account: &str| node.ledger.account(id(account), CommandKind::Reinstate, context()).await;
+    let command = async |account: &str| node.ledger.account(id(account), CommandKind::Open, context()).await;
     assert!(matches!(command("anna").await, Err(SubmitError::AccountUnavailable)));
     assert!(!matches!(command("ben").await, Err(SubmitError::AccountUnavailable)));
     assert!(*node.ledger.health().borrow());
