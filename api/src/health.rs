@@ -1,5 +1,6 @@
 //! What machines ask about us: `/healthz` (the process lives), `/readyz` (it can serve), `/metrics`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::Json;
@@ -46,6 +47,7 @@ struct Readiness {
 struct Checks {
     writer: &'static str,
     log: &'static str,
+    clock: Cow<'static, str>,
     projections: &'static str,
     lag_events: Option<u64>,
     lag_ms: Option<u64>,
@@ -58,10 +60,11 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
     let writer = if (state.writer_healthy)() { "ok" } else { "cannot write" };
     let (log, lag) = judge_log(lag);
     let projections = judge_projections(&state, lag);
-    let ready = [writer, log, projections].iter().all(|check| *check == "ok");
+    let clock = state.time.state().ahead.map_or(Cow::from("ok"), |ahead| ahead.to_string().into());
+    let ready = [writer, log, projections, &*clock].iter().all(|check| *check == "ok");
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let lag_ms = lag.map(|lag| u64::try_from(lag.lasted.as_millis()).unwrap_or(u64::MAX));
-    let checks = Checks { writer, log, projections, lag_events: lag.map(|lag| lag.events), lag_ms };
+    let checks = Checks { writer, log, clock, projections, lag_events: lag.map(|lag| lag.events), lag_ms };
     (status, Json(Readiness { ready, state: "serving", checks })).into_response()
 }
 

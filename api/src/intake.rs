@@ -164,6 +164,11 @@ pub(crate) fn unwritable(error: &SubmitError, advice: &str) -> Problem {
         SubmitError::AccountUnavailable => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).retry_after(60)
         }
+        SubmitError::Clock(_) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the ledger's clock may be wrong; nothing is taken until it is right or accepted",
+        )
+        .retry_after(10),
         SubmitError::Unavailable | SubmitError::NotWriter => {
             // The cause is told where it was met; a feed is only told to come back.
             faults::warn("requests could not be taken", "", error);

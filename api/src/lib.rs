@@ -3,7 +3,7 @@
 //!
 //! [`router`] puts it together. [`auth`] says who calls, [`allowance`] what he may cost, [`problem`] how a request is refused, [`intake`] takes
 //! transactions in, [`campaigns`] and [`accounts`] command campaigns and accounts ([`action`] is what they have in
-//! common), [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
+//! common), [`clock`] shows and accepts the time, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
 //! [`openapi`] describes the REST part, [`proof`] is the page on which a customer recomputes his draw,
 //! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
 //! answers in its place while there is no ledger to serve. [`server`] lets connections in and bounds them.
@@ -13,6 +13,7 @@ pub mod action;
 pub mod allowance;
 pub mod auth;
 pub mod campaigns;
+pub mod clock;
 pub mod front;
 pub mod graphql;
 pub mod health;
@@ -38,6 +39,7 @@ use crate::accounts::CommandAccounts;
 use crate::allowance::Allowances;
 use crate::auth::Verifier;
 use crate::campaigns::CommandCampaigns;
+use crate::clock::KeepTime;
 use crate::graphql::{ApiSchema, OpenDetails};
 use crate::intake::TakeRows;
 use crate::problem::Problem;
@@ -57,6 +59,8 @@ pub struct ApiState {
     pub campaigns: Arc<dyn CommandCampaigns>,
     /// Where commands to accounts go; in a running service the same intake.
     pub accounts: Arc<dyn CommandAccounts>,
+    /// Whether the clock is in order; in a running service the ledger.
+    pub time: Arc<dyn KeepTime>,
     /// Whether the writer's last append went well.
     pub writer_healthy: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The log, for the event history and for readiness.
@@ -102,7 +106,7 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// The REST part: what `openapi.json` describes, no more and no less.
-fn rest() -> [(&'static str, MethodRouter<ApiState>); 11] {
+fn rest() -> [(&'static str, MethodRouter<ApiState>); 13] {
     [
         (intake::PATH, post(intake::post_transactions)),
         ("/v1/campaigns", get(campaigns::list).post(campaigns::create)),
@@ -111,6 +115,8 @@ fn rest() -> [(&'static str, MethodRouter<ApiState>); 11] {
         ("/v1/accounts/{id}", get(accounts::get)),
         ("/v1/accounts/{id}/{action}", post(accounts::act)),
         ("/v1/held", get(accounts::list_held)),
+        ("/v1/clock", get(clock::get)),
+        ("/v1/clock/accept", post(clock::accept)),
         ("/healthz", get(health::alive)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),

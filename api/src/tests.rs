@@ -3,6 +3,7 @@
 
 mod accounts;
 mod campaigns;
+mod clock;
 mod graphql;
 mod openapi;
 mod positions;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, header};
-use ledger_core::engine::{Context, Receipt, RowResult, SubmitError};
+use ledger_core::engine::{ClockAhead, Context, Receipt, RowResult, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::log::Position;
 use ledger_core::steps::intake::{RowAnswer, Sources};
@@ -75,6 +76,7 @@ impl OpenDetails for NoDetails {
 struct House {
     router: Router,
     intake: Arc<StubIntake>,
+    time: Arc<clock::StubTime>,
     issuer: SandboxIssuer,
     log: Arc<SimulatedLog>,
     // The read models stand still as long as it lives; without it they count as stopped.
@@ -99,6 +101,7 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
     let (runner, progress) = Runner::new(Arc::clone(&log) as Arc<dyn EventLog>, read.clone()).unwrap();
     let read = if shown == "read.db" { read } else { ReadStore::open(&folder.path().join(shown)).unwrap() };
     let intake = Arc::new(StubIntake::default());
+    let time = Arc::new(clock::StubTime::default());
     let page_token: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "page-token".into());
     let router = router(ApiState {
         verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), crate::auth::AUDIENCE).unwrap()),
@@ -107,6 +110,7 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
         intake: Arc::clone(&intake) as Arc<dyn TakeRows>,
         campaigns: Arc::new(campaigns::InMemory::default()),
         accounts: Arc::new(accounts::InMemory::default()),
+        time: Arc::clone(&time) as _,
         writer_healthy: Arc::new(|| true),
         log: Arc::clone(&log) as Arc<dyn EventLog>,
         read,
@@ -116,7 +120,7 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
         render_metrics: Arc::new(|| "up 1\n".into()),
         graphiql_token: graphiql.then_some(page_token),
     });
-    House { router, intake, issuer, log, runner: Some(runner), _folder: folder }
+    House { router, intake, time, issuer, log, runner: Some(runner), _folder: folder }
 }
 
 impl House {
@@ -230,6 +234,7 @@ async fn a_busy_ledger_says_when_to_come_back() {
     for (error, status, seconds) in [
         (SubmitError::Full, 429, "1"),
         (SubmitError::Unavailable, 503, "2"),
+        (SubmitError::Clock(ClockAhead { seconds: 61 }), 503, "10"),
         (SubmitError::NotWriter, 503, "2"),
         (SubmitError::AccountUnavailable, 503, "60"),
     ] {

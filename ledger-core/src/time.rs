@@ -1,6 +1,8 @@
 //! Time enters from outside: nothing below the engine asks a clock. Microseconds since 1970, UTC.
 
 use std::fmt;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Datelike as _, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -154,11 +156,20 @@ impl<'de> Deserialize<'de> for Epoch {
     }
 }
 
-/// Where time comes from. May jump either way: the engine records a time that never goes back.
+/// Where time comes from. May jump either way: the engine records a time that never goes back, and waits when it leaps
+/// ahead.
 pub trait Clock: Send + Sync {
     /// The present, in microseconds since 1970 UTC.
     fn now(&self) -> Timestamp;
+
+    /// The time since some moment, by a clock that nobody sets. It may stand still while the machine is suspended.
+    fn monotonic(&self) -> Duration {
+        BEGINNING.elapsed()
+    }
 }
+
+/// The first reading of the monotonic clock.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The operating system's clock.
 #[derive(Clone, Copy, Debug, Default)]

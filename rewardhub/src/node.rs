@@ -56,11 +56,12 @@ pub const ASK_AGAIN: Duration = Duration::from_millis(250);
 impl Engine {
     /// Takes the lease and starts the writer.
     pub async fn start(stores: &Arc<Stores>, settings: &Settings) -> anyhow::Result<Engine> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (log, keyring) = (Arc::clone(&stores.log), Arc::clone(&stores.keyring));
         let seeds: Arc<dyn SeedVault> = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
-        let parts = Parts { log: Arc::clone(&log), clock: Arc::clone(&clock), seeds: Arc::clone(&seeds) };
+        let parts = Parts { log: Arc::clone(&log), clock: Arc::new(SystemClock), seeds: Arc::clone(&seeds) };
         let (ledger, stopped) = Ledger::start(parts, settings.clone()).await?;
+        // Nobody goes by a clock that has leapt.
+        let clock: Arc<dyn Clock> = Arc::clone(ledger.clock()) as _;
         let open = settings.open_enrolment;
         let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock), open);
         let (stopped, stores) = (Some(stopped), Arc::clone(stores));
@@ -101,7 +102,7 @@ impl Engine {
 /// The engine's settings for these stores.
 pub fn settings(config: &Config, stores: &Stores) -> Settings {
     let open_enrolment = config.open_enrolment.unwrap_or_else(|| stores.enrolment_is_open());
-    Settings { open_enrolment, ..Settings::default() }
+    Settings { open_enrolment, clock_ahead_max: config.clock_ahead_max, ..Settings::default() }
 }
 
 /// An engine with everything that reads its log.
@@ -184,7 +185,7 @@ impl Node {
         }
         step!(Issue::new(ledger()));
         step!(Notify::new(ledger(), Arc::clone(&notifier) as _));
-        step!(Credit::new(ledger(), Arc::clone(&rail) as _, clock()));
+        step!(Credit::new(ledger(), Arc::clone(&rail) as _));
         step!(Resume::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.keyring), clock()));
         let reveal =
             Reveal::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.seeds)).run(stopping.clone());
@@ -217,6 +218,7 @@ impl Node {
             campaigns: Arc::new(self.engine.ledger.clone()),
             accounts: Arc::new(self.engine.intake.clone()),
             writer_healthy: Arc::new(move || *health.borrow()),
+            time: Arc::new(self.engine.ledger.clone()),
             log: Arc::clone(&self.engine.log),
             read: self.read.clone(),
             progress: self.progress.clone(),
@@ -317,7 +319,12 @@ async fn confirmations(
         let kind = CommandKind::ConfirmCredit { entry_id, attempt, payout_reference };
         match ledger.account(account_id, kind, Context::new("rail:sandbox", "", "")).await {
             Ok(Ok(_))
-            | Err(SubmitError::Full | SubmitError::Unavailable | SubmitError::AccountUnavailable) => {}
+            | Err(
+                SubmitError::Full
+                | SubmitError::Unavailable
+                | SubmitError::AccountUnavailable
+                | SubmitError::Clock(_),
+            ) => {}
             Ok(Err(rejection)) => {
                 tracing::error!(reward.id = %entry_id, %rejection, "a confirmation contradicts the ledger")
             }

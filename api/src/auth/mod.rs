@@ -116,7 +116,13 @@ impl FromRequestParts<ApiState> for Caller {
             .filter(|_| more.is_none())
             .and_then(bearer)
             .ok_or_else(Problem::invalid_token)?;
-        match state.verifier.verify(token, state.clock.now()) {
+        let mut verified = state.verifier.verify(token, state.clock.now());
+        let time = state.time.state();
+        if verified.is_err() && time.ahead.is_some() {
+            // Nobody knows the time, and reading goes on: a token is good if it is by either clock.
+            verified = state.verifier.verify(token, time.shows);
+        }
+        match verified {
             Ok(identity) => Ok(Caller::known(identity)),
             Err(refused) => {
                 // The reason is for us; its words never hold any of the token.

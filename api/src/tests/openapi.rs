@@ -88,6 +88,9 @@ fn every_example_is_understood() {
                 ["", "v1", "accounts", _, action] => {
                     crate::accounts::command(action, body.as_bytes()).unwrap();
                 }
+                ["", "v1", "clock", "accept"] => {
+                    crate::clock::reason(body.as_bytes()).unwrap();
+                }
                 _ => panic!("{path} has a body"),
             }
             seen += 1;

@@ -17,6 +17,7 @@ use crate::system::{SystemAnswer, SystemCommandKind, SystemRejection};
 use crate::time::{Clock, SystemClock, Timestamp};
 
 use super::append::Appender;
+use super::clock::{ClockAhead, WatchedClock, keep_comparing};
 use super::epochs::SeedVault;
 use super::lot::Work;
 use super::snapshots::Snapshots;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub snapshot_every: u64,
     /// Events read from the log at once, at most.
     pub page_events: usize,
+    /// How far the clock may be ahead of the time that has passed, and of the log's server, before nothing is recorded.
+    pub clock_ahead_max: Duration,
 }
 
 impl Default for Settings {
@@ -68,6 +71,7 @@ impl Default for Settings {
             filter_bits: 1 << 28,
             snapshot_every: 500,
             page_events: PAGE_EVENTS,
+            clock_ahead_max: Duration::from_mins(1),
         }
     }
 }
@@ -159,6 +163,9 @@ pub enum SubmitError {
     /// with all others; this is ours to repair, and then the same may be asked again.
     #[error("the account cannot be read just now; this is ours to repair")]
     AccountUnavailable,
+    /// The clock may be wrong. Nothing is recorded until it is right or accepted.
+    #[error(transparent)]
+    Clock(#[from] ClockAhead),
     /// Another process has taken over, or this one is stopping.
     #[error("this process is not the writer any more")]
     NotWriter,
@@ -182,6 +189,7 @@ pub struct Ledger {
     commands: Arc<Semaphore>,
     head: watch::Receiver<Position>,
     healthy: watch::Receiver<bool>,
+    clock: Arc<WatchedClock>,
 }
 
 /// Commands of steps and operators that may wait; they wait for room instead of being refused.
@@ -206,8 +214,10 @@ impl Ledger {
         let thread =
             |e| LogError::Store { doing: "start the writer's thread", transient: false, source: Box::new(e) };
         let snapshots = Snapshots::start(Arc::clone(&parts.log), runtime.clone()).map_err(thread)?;
+        let clock = Arc::new(WatchedClock::new(parts.clock, settings.clock_ahead_max));
         let log = Arc::clone(&parts.log);
         let appender = Appender::start(Arc::clone(&log), runtime.clone()).map_err(thread)?;
+        let parts = (parts.log, Arc::clone(&clock), parts.seeds);
         let mut writer = Writer::new(parts, settings, appender, snapshots, head_sender, healthy_sender);
         writer.open().await?;
         let (stopped_sender, stopped) = oneshot::channel();
@@ -219,14 +229,17 @@ impl Ledger {
             })
             .map_err(thread)?;
         let ledger = Ledger {
-            log,
+            log: Arc::clone(&log),
             sender,
             transactions,
             commands: Arc::new(Semaphore::new(QUEUE_COMMANDS)),
             head,
             healthy,
+            clock,
         };
         ledger.tick_regularly();
+        let alive = ledger.sender.downgrade();
+        tokio::spawn(keep_comparing(Arc::clone(&ledger.clock), log, move || alive.upgrade().is_some()));
         Ok((ledger, stopped))
     }
 
@@ -327,6 +340,11 @@ impl Ledger {
     /// Holds no handle that would keep the writer alive.
     pub fn health(&self) -> watch::Receiver<bool> {
         self.healthy.clone()
+    }
+
+    /// The clock that everything is recorded by, and its comparison with others.
+    pub fn clock(&self) -> &Arc<WatchedClock> {
+        &self.clock
     }
 
     async fn room(&self) -> Result<OwnedSemaphorePermit, SubmitError> {

@@ -6,6 +6,7 @@
 
 mod apart;
 mod append;
+mod clock;
 mod core;
 mod decide;
 mod epochs;
@@ -19,6 +20,7 @@ mod snapshots;
 mod store;
 mod writer;
 
+pub use clock::{ClockAhead, ClockState, WatchedClock};
 pub use epochs::{KeyringSeeds, SeedVault};
 pub use ledger::{Context, Ledger, Parts, Receipt, RowResult, Settings, Stopped, SubmitError};
 pub use snapshots::{SnapshotFinding, check_snapshots};

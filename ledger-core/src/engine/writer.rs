@@ -13,14 +13,15 @@ use crate::faults;
 use crate::log::{EventLog, LogError, Position, StreamId};
 use crate::own_thread::block_on;
 use crate::system::System;
-use crate::time::{Clock, Timestamp};
+use crate::time::{DAY_MICROS, SECOND_MICROS, Timestamp};
 
 use super::apart::{Apart, Panicked};
 use super::append::{Append, Appender};
+use super::clock::{self, ClockAhead, WatchedClock};
 use super::core::Core;
 use super::epochs::{Offers, SeedVault};
 use super::filter::Filter;
-use super::ledger::{Context, Parts, Settings, Stopped, SubmitError};
+use super::ledger::{Context, Settings, Stopped, SubmitError};
 use super::lot::{Lot, Outcome, Received, Work};
 use super::snapshots::Snapshots;
 use super::store::{Shared, Store};
@@ -33,6 +34,8 @@ pub(super) enum Failed {
     SetApart,
     /// The log cannot be written, or is in doubt, just now.
     Unavailable,
+    /// Nothing was staged: the clock may be wrong.
+    Clock(ClockAhead),
     /// Another writer has the log.
     Fenced,
 }
@@ -41,10 +44,12 @@ pub(super) enum Failed {
 const TRIES: usize = 4;
 /// How often because something has been set apart.
 const TRIES_APART: usize = 8;
+/// A gap between the last event and the start that a person is told of.
+const GAP_TOLD_MICROS: i64 = DAY_MICROS;
 
 pub(super) struct Writer {
     pub(super) log: Arc<dyn EventLog>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<WatchedClock>,
     pub(super) seeds: Arc<dyn SeedVault>,
     pub(super) settings: Settings,
     pub(super) shared: Shared,
@@ -72,7 +77,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(
-        parts: Parts,
+        (log, clock, seeds): (Arc<dyn EventLog>, Arc<WatchedClock>, Arc<dyn SeedVault>),
         settings: Settings,
         appender: Appender,
         snapshots: Snapshots,
@@ -81,9 +86,9 @@ impl Writer {
     ) -> Writer {
         let shared = Shared::new(Core::new(settings.snapshot_every));
         Writer {
-            log: parts.log,
-            clock: parts.clock,
-            seeds: parts.seeds,
+            log,
+            clock,
+            seeds,
             accounts: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
             campaigns: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
             system: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
@@ -110,8 +115,32 @@ impl Writer {
         let head = self.log.lease(&self.settings.holder, None).await?;
         self.shared.lock().staging.head = head;
         self.head.send_replace(head.position);
+        let asked = self.clock.reading();
+        if let Some(server) = self.log.server_time().await? {
+            self.clock.compare(asked, server);
+        }
+        self.tell_gap(head.recorded_at);
         self.filter.fill(Arc::clone(&self.log));
         self.hydrate_campaigns().await
+    }
+
+    /// A ledger may rest for weeks, so a clock that has leapt meanwhile cannot be told from one that is right: a person is
+    /// told how long it was.
+    fn tell_gap(&self, last: Option<Timestamp>) {
+        let Some(last) = last else { return };
+        let gap = self.clock.reading().wall().micros().saturating_sub(last.micros());
+        let seconds = gap / SECOND_MICROS;
+        clock::gauge("clock_gap_at_start_seconds", seconds);
+        if gap > GAP_TOLD_MICROS {
+            tracing::warn!(
+                seconds,
+                %last,
+                "the last event is long ago; if the ledger has not rested, the clock is wrong: stop and set it"
+            );
+        } else if gap < 0 {
+            let seconds = -seconds;
+            tracing::warn!(seconds, %last, "the clock is behind the last event; recorded time waits for it");
+        }
     }
 
     /// Runs until every handle is gone or another writer takes over.
@@ -221,6 +250,16 @@ impl Writer {
             };
             self.forget_undurable();
         }
+        if let Failed::Clock(ahead) = failed {
+            // Nobody knows whether another's clock is better: the log stays ours.
+            match self.keep_lease().await {
+                Err(Failed::Fenced) => failed = Failed::Fenced,
+                _ => {
+                    lot.refuse(|| SubmitError::Clock(ahead));
+                    return Ok(());
+                }
+            }
+        }
         if matches!(failed, Failed::Fenced) {
             lot.refuse(|| SubmitError::NotWriter);
             return Err(Fenced);
@@ -267,7 +306,7 @@ impl Writer {
         if self.in_doubt {
             self.learn_head().await?;
         }
-        self.begin();
+        self.begin()?;
         match self.hydrate(works).await {
             Ok(()) => {}
             // An append of the last batch may still be running: the head is learnt once it has ended.
@@ -286,14 +325,16 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// Sets the batch's time: the clock's, but never before the last event's.
-    fn begin(&mut self) {
+    /// Sets the batch's time: the clock's, but never before the last event's. There is none while the clock is ahead.
+    fn begin(&mut self) -> Result<(), Failed> {
         self.apart.let_back();
         let mut core = self.shared.lock();
-        let now = self.clock.now();
+        let now = self.clock.read().map_err(Failed::Clock)?;
         let last = core.staging.head.recorded_at.unwrap_or(Timestamp::from_micros(0)).max(core.staging.now);
         core.staging.now = now.max(last);
+        clock::gauge("clock_behind_log_seconds", (last.micros() - now.micros()).max(0) / SECOND_MICROS);
         self.offers.invalidate();
+        Ok(())
     }
 }
 

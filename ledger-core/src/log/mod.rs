@@ -275,12 +275,10 @@ pub struct Hydration {
 
 /// Readers assert that positions follow one another: a hole is an alarm, never a skip.
 pub(crate) fn no_hole(after: Position, events: &[StoredEvent]) -> Result<(), LogError> {
-    let mut last = after;
-    for event in events {
+    for (event, last) in events.iter().zip((after.0..).map(Position)) {
         if event.position != last.next() {
             return Err(LogError::Damaged(format!("position {} follows {last}", event.position)));
         }
-        last = event.position;
     }
     Ok(())
 }
@@ -317,8 +315,12 @@ pub trait EventLog: Send + Sync {
     /// Makes the lease of this epoch last [`lease_ttl`](EventLog::lease_ttl) from now; an append does the same.
     /// Fails with [`LogError::Fenced`] once the epoch has moved on.
     async fn renew(&self, epoch: u64) -> Result<(), LogError> {
-        let now = self.head().await?.epoch;
-        if now == epoch { Ok(()) } else { Err(LogError::Fenced) }
+        if self.head().await?.epoch == epoch { Ok(()) } else { Err(LogError::Fenced) }
+    }
+
+    /// What the clock of the log's server shows; `None` where the log has no clock but ours.
+    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
+        Ok(None)
     }
 
     /// Lets the next writer have the log at once. Fails with [`LogError::Fenced`] once the epoch has moved on.

@@ -14,7 +14,6 @@ use crate::engine::{Context, Ledger, SubmitError};
 use crate::ids::{AccountId, EntryId};
 use crate::log::StoredEvent;
 use crate::log::decode::LedgerEvent;
-use crate::time::Clock;
 
 use super::issue::caused_by;
 use super::ports::{Payout, PayoutKey, PayoutRail, PayoutStatus, PayoutUnknown};
@@ -24,7 +23,6 @@ use super::runner::{Step, persist};
 pub struct Credit {
     ledger: Ledger,
     rail: Arc<dyn PayoutRail>,
-    clock: Arc<dyn Clock>,
 }
 
 /// One reward to pay.
@@ -49,8 +47,8 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 impl Credit {
     /// A step that commands this ledger and pays through this rail.
-    pub fn new(ledger: Ledger, rail: Arc<dyn PayoutRail>, clock: Arc<dyn Clock>) -> Credit {
-        Credit { ledger, rail, clock }
+    pub fn new(ledger: Ledger, rail: Arc<dyn PayoutRail>) -> Credit {
+        Credit { ledger, rail }
     }
 
     async fn command(
@@ -69,9 +67,9 @@ impl Credit {
         let payout = Payout { key, account_id: owed.account_id.clone(), amount };
         let mut status = if fresh { self.rail.pay(&payout).await } else { self.rail.lookup(key).await };
         if matches!(status, Ok(PayoutStatus::NotFound)) {
-            let age = Duration::from_micros(
-                u64::try_from(self.clock.now().micros() - requested_at.micros()).unwrap_or(0),
-            );
+            // The time that the request was recorded by: the window counts while that clock is in order, or not at all.
+            let Ok(now) = self.ledger.tick().await else { return Next::Ask };
+            let age = Duration::from_micros(u64::try_from(now.micros() - requested_at.micros()).unwrap_or(0));
             let window = self.rail.idempotency_window();
             if age >= window {
                 return Next::Park;

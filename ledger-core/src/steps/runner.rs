@@ -204,7 +204,12 @@ where
     let mut pause = Duration::from_millis(50);
     loop {
         match command().await {
-            Err(SubmitError::Full | SubmitError::Unavailable | SubmitError::AccountUnavailable) => {
+            Err(
+                SubmitError::Full
+                | SubmitError::Unavailable
+                | SubmitError::AccountUnavailable
+                | SubmitError::Clock(_),
+            ) => {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(5));
             }

@@ -1,33 +1,49 @@
 //! A clock that stands still until it is told otherwise.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use crate::time::{Clock, Timestamp};
 
-/// Shows the time it was last given; may be shared and may be set back.
+/// Shows the time it was last given; may be shared, set back, and made to leap.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    wall: AtomicI64,
+    /// Microseconds that have passed, whatever the wall clock shows.
+    passed: AtomicI64,
+}
 
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn at(now: Timestamp) -> ManualClock {
-        ManualClock(AtomicI64::new(now.micros()))
+        ManualClock { wall: AtomicI64::new(now.micros()), passed: AtomicI64::new(0) }
     }
 
-    /// Shows `now` from here on.
+    /// Shows `now` from here on. If that is later, the time until then has passed.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.micros(), Ordering::SeqCst);
+        let before = self.wall.swap(now.micros(), Ordering::SeqCst);
+        self.passed.fetch_add((now.micros() - before).max(0), Ordering::SeqCst);
     }
 
-    /// Moves on by so many microseconds, or back if negative.
+    /// So many microseconds pass; if negative, it is set back by them.
     pub fn advance(&self, micros: i64) {
-        self.0.fetch_add(micros, Ordering::SeqCst);
+        self.wall.fetch_add(micros, Ordering::SeqCst);
+        self.passed.fetch_add(micros.max(0), Ordering::SeqCst);
+    }
+
+    /// Somebody sets it ahead by so many microseconds, or back if negative: no time passes.
+    pub fn leap(&self, micros: i64) {
+        self.wall.fetch_add(micros, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        Timestamp::from_micros(self.wall.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.passed.load(Ordering::SeqCst)).unwrap_or(0))
     }
 }
 
@@ -43,5 +59,11 @@ mod tests {
         assert_eq!(clock.now(), Timestamp::from_micros(-2));
         clock.set(Timestamp::from_micros(9));
         assert_eq!(clock.now(), Timestamp::from_micros(9));
+        assert_eq!(clock.monotonic(), Duration::from_micros(11));
+        clock.leap(100);
+        assert_eq!(
+            (clock.now(), clock.monotonic()),
+            (Timestamp::from_micros(109), Duration::from_micros(11))
+        );
     }
 }

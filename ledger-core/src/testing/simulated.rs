@@ -5,17 +5,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use async_trait::async_trait;
 
+use super::ManualClock;
 use super::faults::{Fault, Faults};
 use crate::ids::TransactionKey;
 use crate::log::{
     AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
     StreamType,
 };
+use crate::time::{Clock as _, Timestamp};
 
 /// One process's handle on a simulated log.
 #[derive(Debug, Default)]
@@ -28,6 +30,8 @@ pub struct SimulatedLog {
 struct Disk {
     data: Mutex<Data>,
     faults: Faults,
+    /// Where the log would be a server's.
+    server_clock: OnceLock<Arc<ManualClock>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +62,11 @@ impl SimulatedLog {
     /// What is about to go wrong.
     pub fn faults(&self) -> &Faults {
         &self.disk.faults
+    }
+
+    /// The log is on a server with this clock; once and for all.
+    pub fn on_server_with(&self, clock: Arc<ManualClock>) {
+        self.disk.server_clock.get_or_init(|| clock);
     }
 
     /// Makes this handle dead, as if its process had been killed.
@@ -132,6 +141,11 @@ impl EventLog for SimulatedLog {
         data.head.epoch += 1;
         data.holder = holder.into();
         Ok(data.head)
+    }
+
+    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
+        self.alive()?;
+        Ok(self.disk.server_clock.get().map(|clock| clock.now()))
     }
 
     async fn append(&self, batch: &Batch) -> Result<(), AppendError> {

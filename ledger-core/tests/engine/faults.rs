@@ -145,6 +145,7 @@ async fn history(world: &World, seed: u64) {
                 }
                 Err(SubmitError::AccountUnavailable) => panic!("a whole request is nobody's account"),
                 Err(SubmitError::Full) => panic!("the queue is far from full"),
+                Err(SubmitError::Clock(ahead)) => panic!("{ahead}"),
             }
         }
         assert!(failures < 200, "history {seed} does not come to an end");

@@ -11,6 +11,7 @@ mod beacon;
 mod budget;
 mod campaigns;
 mod check;
+mod clock;
 mod dedup;
 mod draws;
 mod epochs;

@@ -30,13 +30,13 @@ struct Steps {
 }
 
 impl Steps {
-    fn start(world: &World, node: &Node, rail: &Arc<Rail>, checkpoints: &Path) -> Steps {
+    fn start(node: &Node, rail: &Arc<Rail>, checkpoints: &Path) -> Steps {
         let checkpoints = Arc::new(Checkpoints::open(checkpoints).unwrap());
         let (stop, stopped) = watch::channel(false);
         let (ledger, log, head) = (&node.ledger, &node.log, || node.ledger.head());
         let issue = Arc::new(Issue::new(ledger.clone()));
         let notify = Arc::new(Notify::new(ledger.clone(), Arc::clone(rail) as _));
-        let credit = Credit::new(ledger.clone(), Arc::clone(rail) as _, Arc::clone(&world.clock) as _);
+        let credit = Credit::new(ledger.clone(), Arc::clone(rail) as _);
         let credit = Arc::new(credit);
         let tasks = vec![
             tokio::spawn(ledger_core::steps::run(
@@ -129,7 +129,7 @@ async fn history(world: &World, seed: u64) {
     let file = |n: u64| world.folder.path().join(format!("steps-{seed}-{n}.db"));
     let mut at = 0;
     for kill in 0..6 {
-        let steps = Steps::start(world, &node, &rail, &file(at));
+        let steps = Steps::start(&node, &rail, &file(at));
         if dice.one_in(2) {
             log.faults().after(dice.below(4), [Fault::FailAfterCommit, Fault::LandLate][dice.below(2)]);
         }
@@ -157,7 +157,7 @@ async fn history(world: &World, seed: u64) {
             _ => {}
         }
     }
-    let steps = Steps::start(world, &node, &rail, &file(at));
+    let steps = Steps::start(&node, &rail, &file(at));
     eventually(|| settled(&log.events())).await;
     steps.finish().await;
     let events = log.events();
@@ -181,7 +181,7 @@ async fn a_reward_refused_three_times_is_given_up_and_stays_owed() {
     let rail = Arc::new(Rail::new(Mood::Refusing, 1));
     let (node, log) = world.with(terms(|_| {})).await;
     node.take(&rows(0..20)).await;
-    let steps = Steps::start(&world, &node, &rail, &world.folder.path().join("steps.db"));
+    let steps = Steps::start(&node, &rail, &world.folder.path().join("steps.db"));
     eventually(|| settled(&log.events())).await;
     steps.finish().await;
     let events = log.events();
@@ -193,7 +193,7 @@ async fn a_reward_refused_three_times_is_given_up_and_stays_owed() {
     books_equal(&events, &rail);
     // The rail's better mood changes nothing: a person decides.
     rail.set(Mood::Good);
-    let steps = Steps::start(&world, &node, &rail, &world.folder.path().join("lost.db"));
+    let steps = Steps::start(&node, &rail, &world.folder.path().join("lost.db"));
     tokio::time::sleep(Duration::from_mins(10)).await;
     steps.finish().await;
     assert_eq!(log.events(), events);
@@ -219,7 +219,7 @@ async fn a_payment_that_arrives_after_the_reversal_is_found_out_and_becomes_a_re
     let rail = Arc::new(Rail::new(Mood::Holding, 1));
     let (node, log) = world.with(terms(|_| {})).await;
     node.take(&rows(0..20)).await;
-    let steps = Steps::start(&world, &node, &rail, &world.folder.path().join("steps.db"));
+    let steps = Steps::start(&node, &rail, &world.folder.path().join("steps.db"));
     let winners = winners(&log.events());
     eventually(|| rail.on_the_way() >= winners.len()).await;
     for (account, entry) in winners.clone() {
@@ -253,7 +253,7 @@ async fn a_reversed_payment_that_never_reached_the_rail_is_not_sent_again() {
         reverse(&node, account, entry_id).await;
     }
     world.clock.advance(13 * HOUR_MICROS);
-    let steps = Steps::start(&world, &node, &rail, &world.folder.path().join("steps.db"));
+    let steps = Steps::start(&node, &rail, &world.folder.path().join("steps.db"));
     eventually(|| settled(&log.events())).await;
     steps.finish().await;
     assert!(rail.paid().is_empty());
@@ -273,7 +273,7 @@ async fn beyond_the_rails_window_a_payment_is_asked_about_and_not_sent_again() {
     }
     world.clock.advance(24 * HOUR_MICROS);
     let before = log.events();
-    let steps = Steps::start(&world, &node, &rail, &world.folder.path().join("steps.db"));
+    let steps = Steps::start(&node, &rail, &world.folder.path().join("steps.db"));
     tokio::time::sleep(Duration::from_hours(1)).await;
     steps.kill().await;
     assert!(rail.paid().is_empty());
@@ -286,12 +286,12 @@ async fn steps_end_when_nobody_can_stop_them_any_more_or_another_process_writes(
     let world = World::new();
     let rail = Arc::new(Rail::new(Mood::Good, 1));
     let (node, log) = world.with(terms(|_| {})).await;
-    let steps = Steps::start(&world, &node, &rail, &world.folder.path().join("steps.db"));
+    let steps = Steps::start(&node, &rail, &world.folder.path().join("steps.db"));
     drop(steps.stop);
     for task in steps.tasks {
         task.await.unwrap().unwrap();
     }
-    let steps = Steps::start(&world, &node, &rail, &world.folder.path().join("steps.db"));
+    let steps = Steps::start(&node, &rail, &world.folder.path().join("steps.db"));
     let _next = world.start(Arc::new(log.reopen())).await;
     assert!(node.try_take(&rows(0..1)).await.is_err());
     for task in steps.tasks {

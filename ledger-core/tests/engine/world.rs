@@ -87,9 +87,14 @@ pub(crate) fn keyring(folder: &Path) -> Keyring {
 impl World {
     /// Seeds from the operating system, as in production.
     pub(crate) fn new() -> World {
+        World::at(at(NOON))
+    }
+
+    /// The same at another time.
+    pub(crate) fn at(now: Timestamp) -> World {
         let folder = tempfile::tempdir().unwrap();
         let keyring = Arc::new(keyring(folder.path()));
-        let clock = Arc::new(ManualClock::at(at(NOON)));
+        let clock = Arc::new(ManualClock::at(now));
         let seeds = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
         World { folder, clock, keyring, seeds }
     }

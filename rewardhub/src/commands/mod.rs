@@ -6,6 +6,7 @@ mod backtest;
 #[cfg(feature = "bench")]
 mod bench;
 mod campaign;
+mod clock;
 mod explain;
 mod ingest;
 mod migrate;
@@ -58,6 +59,8 @@ pub enum Command {
     Campaign(campaign::Arguments),
     /// Open, close, exclude, reinstate or show customers' accounts.
     Account(account::Arguments),
+    /// Show or accept the clock of a running service.
+    Clock(clock::Arguments),
     /// What a campaign would have cost over past transactions, under many seeds.
     Backtest(backtest::Arguments),
     /// Check the ledger from its log alone. Exit code 0 only if all holds.
@@ -87,6 +90,7 @@ impl Command {
             Command::Ingest(arguments) => block_on(ingest::run(arguments)),
             Command::Campaign(arguments) => block_on(campaign::run(arguments)),
             Command::Account(arguments) => block_on(account::run(arguments)),
+            Command::Clock(arguments) => block_on(clock::run(arguments)),
             Command::Backtest(arguments) => block_on(backtest::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
             Command::Explain(arguments) => block_on(explain::run(arguments)),

@@ -172,9 +172,10 @@ fn refused(error: impl std::fmt::Display) -> Refused {
 
 fn busy(error: SubmitError) -> anyhow::Error {
     match error {
-        SubmitError::Full | SubmitError::Unavailable | SubmitError::AccountUnavailable => {
-            Busy(error.to_string()).into()
-        }
+        SubmitError::Full
+        | SubmitError::Unavailable
+        | SubmitError::AccountUnavailable
+        | SubmitError::Clock(_) => Busy(error.to_string()).into(),
         SubmitError::NotWriter => error.into(),
     }
 }
@@ -224,7 +225,8 @@ impl Service {
         self.send(self.client.get(url)).await
     }
 
-    async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+    /// Sends this to `/v1/…`.
+    pub(super) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
         self.send(self.client.post(self.address(path)?).json(body)).await
     }
 

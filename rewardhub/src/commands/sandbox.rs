@@ -251,9 +251,12 @@ async fn feed(
                     counts.count(&answers);
                     break;
                 }
-                Err(SubmitError::Full | SubmitError::Unavailable | SubmitError::AccountUnavailable) => {
-                    tokio::time::sleep(BEAT).await
-                }
+                Err(
+                    SubmitError::Full
+                    | SubmitError::Unavailable
+                    | SubmitError::AccountUnavailable
+                    | SubmitError::Clock(_),
+                ) => tokio::time::sleep(BEAT).await,
                 Err(error @ SubmitError::NotWriter) => return Err(error.into()),
             }
         }

@@ -27,6 +27,7 @@ pub struct File {
     pub(super) tokens: Option<Tokens>,
     pub(super) payout: Value,
     pub(super) beacon: Option<Beacon>,
+    pub(super) clock: Option<Clock>,
     pub(super) profile: Value,
     pub(super) shutdown_grace: Value,
 }
@@ -69,6 +70,12 @@ pub(super) struct Ready {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Beacon {
     pub(super) urls: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Clock {
+    pub(super) ahead_max: Value,
 }
 
 #[derive(Default, Deserialize)]

@@ -53,6 +53,8 @@ pub struct Config {
     pub beacon_urls: Vec<String>,
     /// Set where the profile is `production`: what in this configuration is not for production is refused wherever keys are opened.
     pub production: Option<Production>,
+    /// How far the clock may be ahead of the time that has passed before nothing is recorded.
+    pub clock_ahead_max: Duration,
     /// How long requests and the writer may take to finish once told to stop.
     pub shutdown_grace: Duration,
 }
@@ -288,6 +290,8 @@ impl Sources<'_> {
             _ => None,
         };
         let grace = |text: &str| duration(text, Duration::ZERO, HOUR);
+        let ahead = |text: &str| duration(text, Duration::from_secs(1), HOUR);
+        let clock = file.clock.unwrap_or_default();
         Ok(Config {
             lease_ttl: self.value("lease_ttl", file.lease_ttl, ttl, Duration::from_secs(10))?,
             open_enrolment: self.value("enrolment", file.enrolment, enrolment, None)?,
@@ -299,6 +303,7 @@ impl Sources<'_> {
             )?,
             per_token: self.per_token(file.per_token.unwrap_or_default())?,
             connections: self.connections(file.connections.unwrap_or_default())?,
+            clock_ahead_max: self.value("clock.ahead_max", clock.ahead_max, ahead, Duration::from_mins(1))?,
             beacon_urls,
             production,
             tokens: self.tokens(tokens, listen)?,

@@ -23,6 +23,7 @@ use super::{
 use crate::ids::TransactionKey;
 use crate::log::Hydration;
 use crate::postgres::{self, Database, Fault, SchemaError};
+use crate::time::Timestamp;
 
 /// How a log on PostgreSQL is used.
 #[derive(Clone, Debug)]
@@ -165,6 +166,12 @@ impl EventLog for PostgresLog {
         const RENEW: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() + make_interval(secs => $2) \
              WHERE partition = 0 AND epoch = $1";
         self.touch_lease(RENEW, epoch, self.ttl_seconds()).await
+    }
+
+    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
+        const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let rows = self.query(NOW, &[]).await?;
+        Ok(rows.first().map(|row| Timestamp::from_micros(row.get(0))))
     }
 
     async fn release(&self, epoch: u64) -> Result<(), LogError> {

@@ -91,9 +91,12 @@ where
     for _ in 0..RETRIES {
         match attempt().await {
             Ok(done) => return Ok(done),
-            Err(SubmitError::Full | SubmitError::Unavailable | SubmitError::AccountUnavailable) => {
-                tokio::time::sleep(RETRY).await
-            }
+            Err(
+                SubmitError::Full
+                | SubmitError::Unavailable
+                | SubmitError::AccountUnavailable
+                | SubmitError::Clock(_),
+            ) => tokio::time::sleep(RETRY).await,
             Err(error @ SubmitError::NotWriter) => return Err(error.into()),
         }
     }
