@@ -39,6 +39,8 @@ pub mod sqlite;
 
 pub mod log;
 
+pub mod belonging;
+
 pub mod engine;
 
 pub mod steps;

@@ -69,7 +69,7 @@ pub async fn rebuild(
     let running = store.connect(Access::Write)?;
     let running = running.begin(Access::Write)?;
     let targets = targets(&running, selection)?;
-    let built = build(log, store, &targets, progress).await?;
+    let built = build(log, &store.side_folder(), &targets, progress).await?;
     let reports = report(&running, &built.conn, &targets)?;
     for table in targets.iter().flat_map(|(projection, _)| projection.tables()) {
         replace(&running, &built.conn, table)?;
@@ -89,7 +89,8 @@ pub async fn compare(
     // The first read, of the checkpoints, fixes the snapshot.
     let running = running.begin(Access::Read)?;
     let targets = targets(&running, selection)?;
-    let built = build(log, store, &targets, progress).await?;
+    // Not beside the running ones: a comparison leaves no trace there, and may not be allowed to.
+    let built = build(log, &std::env::temp_dir(), &targets, progress).await?;
     report(&running, &built.conn, &targets)
 }
 
@@ -123,11 +124,11 @@ impl Side {
 /// Tables with every event up to each projection's target.
 async fn build(
     log: &dyn EventLog,
-    store: &ReadStore,
+    side_folder: &Path,
     targets: &Targets,
     mut progress: impl FnMut(Position, Position),
 ) -> Result<Side, ProjectionError> {
-    let side = Side::new(&store.side_folder())?;
+    let side = Side::new(side_folder)?;
     let end = targets.iter().map(|(_, target)| *target).max().unwrap_or_default();
     let mut at = Position::default();
     while at < end {

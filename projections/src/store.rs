@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ledger_core::files::{self, Wal};
 use ledger_core::postgres::{self, Database};
-use rusqlite::{OpenFlags, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 use tokio::sync::Semaphore;
 
 use crate::connection::{Access, Connection};
@@ -46,7 +46,11 @@ struct Shared {
 }
 
 enum Place {
-    File(PathBuf),
+    /// `still`: nobody writes it.
+    File {
+        path: PathBuf,
+        still: bool,
+    },
     Database(Box<Database>),
 }
 
@@ -59,7 +63,7 @@ struct Readers {
 impl ReadStore {
     /// Opens the file for the runner and for queries; makes it if there is none.
     pub fn open(path: &Path) -> Result<ReadStore, ProjectionError> {
-        let place = Place::File(path.into());
+        let place = Place::File { path: path.into(), still: false };
         let writer = place.connect(Access::Write)?;
         let store = ReadStore::new(place, Some(Mutex::new(Some(writer))));
         let kept: Weak<Shared> = Arc::downgrade(&store.0);
@@ -79,8 +83,9 @@ impl ReadStore {
 
     /// Opens an existing file for queries only.
     pub fn open_read_only(path: &Path) -> Result<ReadStore, ProjectionError> {
-        let place = Place::File(path.into());
-        check_version(schema_version(&open_reader(path)?)?)?;
+        let still = files::is_still(path);
+        let place = Place::File { path: path.into(), still };
+        check_version(schema_version(&open_reader(path, still)?)?)?;
         Ok(ReadStore::new(place, None))
     }
 
@@ -149,7 +154,7 @@ impl ReadStore {
     /// temporary ones.
     pub(crate) fn side_folder(&self) -> PathBuf {
         match &self.0.place {
-            Place::File(path) => {
+            Place::File { path, .. } => {
                 let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
                 parent.unwrap_or(Path::new(".")).into()
             }
@@ -171,7 +176,7 @@ impl Wal for Shared {
 impl std::fmt::Debug for ReadStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let place: &dyn std::fmt::Debug = match &self.0.place {
-            Place::File(path) => path,
+            Place::File { path, .. } => path,
             Place::Database(database) => database,
         };
         f.debug_struct("ReadStore").field("place", place).finish_non_exhaustive()
@@ -181,8 +186,8 @@ impl std::fmt::Debug for ReadStore {
 impl Place {
     fn connect(&self, access: Access) -> Result<Connection, ProjectionError> {
         match (self, access) {
-            (Place::File(path), Access::Read) => Ok(Connection::sqlite(open_reader(path)?)),
-            (Place::File(path), Access::Write) => Ok(Connection::sqlite(open_writer(path)?)),
+            (Place::File { path, still }, Access::Read) => Ok(Connection::sqlite(open_reader(path, *still)?)),
+            (Place::File { path, .. }, Access::Write) => Ok(Connection::sqlite(open_writer(path)?)),
             (Place::Database(database), access) => Connection::postgres(database, access),
         }
     }
@@ -238,9 +243,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn open_reader(path: &Path) -> Result<rusqlite::Connection, ProjectionError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = rusqlite::Connection::open_with_flags(path, flags)?;
+fn open_reader(path: &Path, still: bool) -> Result<rusqlite::Connection, ProjectionError> {
+    let conn = files::open_read_only(path, still)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     Ok(conn)

@@ -1,7 +1,8 @@
 //! The data folder: which file holds what, and the lock that keeps two processes apart.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,9 +17,34 @@ pub struct Folder(PathBuf);
 impl Folder {
     /// The folder at `path`, created where it does not exist.
     pub fn create(path: &Path) -> anyhow::Result<Folder> {
-        std::fs::create_dir_all(path)
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
             .with_context(|| format!("cannot create the data folder {}", path.display()))?;
-        Ok(Folder(path.to_owned()))
+        let folder = Folder(path.to_owned());
+        folder.tighten();
+        Ok(folder)
+    }
+
+    /// Takes folder and files from everybody but their owner.
+    fn tighten(&self) {
+        let files = std::fs::read_dir(&self.0).into_iter().flatten().filter_map(Result::ok).map(|f| f.path());
+        for path in std::iter::once(self.0.clone()).chain(files.filter(|path| is_ours(path))) {
+            let Ok(mode) = std::fs::metadata(&path).map(|found| found.permissions().mode()) else { continue };
+            if mode & 0o077 != 0
+                && let Err(error) = std::fs::set_permissions(&path, Permissions::from_mode(mode & 0o700))
+            {
+                let path = path.display();
+                tracing::warn!(%path, error = &error as &dyn std::error::Error, "others may read it");
+            }
+        }
+    }
+
+    /// Before SQLite makes a file: it is its owner's alone, and so are those that SQLite puts beside it.
+    pub fn make(&self, file: &Path) -> anyhow::Result<()> {
+        let made = OpenOptions::new().append(true).create(true).mode(0o600).open(file);
+        made.map(drop).with_context(|| format!("cannot create {}", file.display()))
     }
 
     /// The folder at `path`, which must hold a log.
@@ -111,9 +137,19 @@ impl Folder {
             .truncate(false)
             .read(true)
             .write(true)
+            .mode(0o600)
             .open(&path)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        match file.try_lock() {
+        // An audit that asks whether anybody writes holds it for a moment.
+        let mut locked = file.try_lock();
+        for _ in 0..LOCK_TRIES {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(LOCK_PAUSE);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
@@ -145,6 +181,16 @@ pub fn finish(file: &Path, patience: Duration) -> anyhow::Result<()> {
 }
 
 const LOG: &str = "log.db";
+const LOCK_TRIES: usize = 4;
+const LOCK_PAUSE: Duration = Duration::from_millis(15);
+
+/// Whether a file is one that a ledger makes: others' files in the folder are none of our business.
+fn is_ours(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let database =
+        ["log.db", "read.db", "keys.db", "steps.db", "rail.db"].iter().any(|db| name.starts_with(db));
+    path.is_file() && (database || ["root.key", "sandbox-issuer.p8", "lock", "runs"].contains(&&*name))
+}
 
 /// The folder is ours while this lives.
 #[derive(Debug)]

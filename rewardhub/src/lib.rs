@@ -1,10 +1,12 @@
 //! The rewardhub command: configuration, telemetry, wiring. The only place that names concrete types.
 
+pub mod backup;
 mod campaign_file;
 pub mod commands;
 pub mod config;
 mod descriptors;
 pub mod folder;
+pub mod identity;
 pub mod node;
 pub mod secret;
 pub mod stores;

@@ -1,6 +1,6 @@
 //! One running ledger on its stores: log, keys, engine, steps, projections, wired together.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use adapters::drand::DrandServer;
@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use api::allowance::{self, Allowances};
 use ledger_core::account::CommandKind;
 use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, SeedVault, Settings, Stopped, SubmitError};
-use ledger_core::log::EventLog;
+use ledger_core::log::{EventLog, Position};
 use ledger_core::seal::Keyring;
 use ledger_core::steps::beacon::Beacon;
 use ledger_core::steps::checkpoints::Checkpoints;
@@ -26,7 +26,7 @@ use ledger_core::steps::{self};
 use ledger_core::time::{Clock, SystemClock};
 use projections::{Progress, ReadStore, Runner};
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
 use crate::stores::{Stores, held_by};
@@ -46,6 +46,7 @@ pub struct Engine {
     seeds: Arc<dyn SeedVault>,
     /// `None` once it has been heard.
     stopped: Option<oneshot::Receiver<Stopped>>,
+    _noting: AbortOnDrop,
     /// Kept until the writer has stopped.
     stores: Arc<Stores>,
 }
@@ -56,6 +57,7 @@ pub const ASK_AGAIN: Duration = Duration::from_millis(250);
 impl Engine {
     /// Takes the lease and starts the writer.
     pub async fn start(stores: &Arc<Stores>, settings: &Settings) -> anyhow::Result<Engine> {
+        stores.check().await?;
         let (log, keyring) = (Arc::clone(&stores.log), Arc::clone(&stores.keyring));
         let seeds: Arc<dyn SeedVault> = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
         let parts = Parts { log: Arc::clone(&log), clock: Arc::new(SystemClock), seeds: Arc::clone(&seeds) };
@@ -65,7 +67,8 @@ impl Engine {
         let open = settings.open_enrolment;
         let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock), open);
         let (stopped, stores) = (Some(stopped), Arc::clone(stores));
-        Ok(Engine { log, keyring, ledger, intake, clock, seeds, stopped, stores })
+        let noting = AbortOnDrop(tokio::spawn(keep_noting(Arc::downgrade(&stores), ledger.head())));
+        Ok(Engine { _noting: noting, log, keyring, ledger, intake, clock, seeds, stopped, stores })
     }
 
     /// For a command that writes and ends: opens what the configuration names and becomes its writer. A lease that
@@ -88,14 +91,44 @@ impl Engine {
     /// Lets the writer finish what it was given, and gives the lease back.
     pub async fn stop(self) -> anyhow::Result<()> {
         // The stores last: a data folder's lock is held until then.
-        let Engine { ledger, intake, stopped, stores, .. } = self;
-        drop((ledger, intake));
+        let Engine { ledger, intake, stopped, stores, _noting, .. } = self;
+        let head = ledger.head();
+        drop((ledger, intake, _noting));
         let ended = match stopped {
             Some(stopped) => stopped.await.map(drop).context("the writer's thread died"),
             None => Ok(()),
         };
+        let head = *head.borrow();
+        if let Err(error) = stores.note(head).await {
+            tracing::warn!(reason = format!("{error:#}"), "how far the log has come could not be noted");
+        }
         // It waits for whoever reads the files.
         ended.and(tokio::task::spawn_blocking(move || stores.close()).await?)
+    }
+}
+
+/// How often it is noted how far the log has come.
+const NOTE_EVERY: Duration = Duration::from_secs(15);
+
+async fn keep_noting(stores: Weak<Stores>, mut head: watch::Receiver<Position>) {
+    while head.changed().await.is_ok() {
+        let head = *head.borrow_and_update();
+        let Some(stores) = stores.upgrade() else { return };
+        // The next time will do.
+        if let Err(error) = stores.note(head).await {
+            tracing::debug!(reason = format!("{error:#}"), "how far the log has come could not be noted");
+        }
+        drop(stores);
+        tokio::time::sleep(NOTE_EVERY).await;
+    }
+}
+
+/// A task that ends with its handle.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -134,7 +167,10 @@ impl Readers {
     /// Opens them on the engine's stores. What fails for the moment can be tried again: the engine goes on.
     pub async fn open(engine: &Engine, misbehaviour: Misbehaviour) -> anyhow::Result<Readers> {
         let stores = &engine.stores;
-        let rail = Arc::new(SandboxRail::open(&stores.rail(), misbehaviour, Arc::clone(&engine.clock))?);
+        let rail =
+            Arc::new(SandboxRail::open(&stores.make_rail()?, misbehaviour, Arc::clone(&engine.clock))?);
+        let head = *engine.ledger.head().borrow();
+        stores.note(head).await?;
         let checkpoints = Arc::new(stores.checkpoints()?);
         let read = stores.read_models().await?;
         let (runner, progress) = Runner::new(Arc::clone(&engine.log), read.clone())?;

@@ -1,15 +1,20 @@
 //! Where a ledger keeps what it must not lose: in the files of a data folder, or in a PostgreSQL database beside the
 //! folder's root key.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use ledger_core::belonging::{
+    LedgerId, accounts_without_key, accounts_without_key_in, belongs_in_database, belongs_to, note_keys,
+};
+use ledger_core::ids::AccountId;
 use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
-use ledger_core::log::{EventLog, LogError};
+use ledger_core::log::{EventLog, LogError, Position, StreamType};
 use ledger_core::postgres::{Database, Fault, check_durability};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError};
 use ledger_core::sqlite::cannot_open;
@@ -18,6 +23,7 @@ use projections::{ProjectionError, ReadStore};
 
 use crate::config::{Config, LogPlace};
 use crate::folder::{Folder, Lock, finish};
+use crate::identity::{Survey, key_prints};
 
 /// An opened log and its keys, and where the rest is.
 pub struct Stores {
@@ -25,10 +31,13 @@ pub struct Stores {
     pub log: Arc<dyn EventLog>,
     /// The keys of personal details.
     pub keyring: Arc<Keyring>,
+    ledger: LedgerId,
     place: Place,
     closed: AtomicBool,
 }
 
+/// Events at the log's end whose accounts must have keys.
+const ACCOUNTS_LOOKED_AT: usize = 5_000;
 /// How long somebody who reads a file may keep it from being whole when we end.
 pub const READERS_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -58,12 +67,24 @@ impl Stores {
     /// The files of a locked folder.
     pub async fn embedded(folder: &Folder, lock: Lock) -> anyhow::Result<Stores> {
         folder.check_complete()?;
+        let survey = Survey::of_folder(folder)?;
+        survey.check()?;
+        if !survey.log.absent {
+            let accounts = accounts_to_look_at(&SqliteLog::open_read_only(&folder.log())?, &survey).await?;
+            survey.check_account_keys(accounts_without_key(&folder.keys(), &accounts)?)?;
+        }
         // Keys first: a log never has an event whose key is not there.
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
         let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider)).await?);
+        survey.check_keys(&keyring)?;
+        folder.make(&folder.log())?;
         let log = Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?);
+        log.note_keys(&key_prints(&keyring))?;
+        let ledger = log.ledger_id()?;
         let place = Place::Embedded { folder: folder.clone(), _lock: lock };
-        Ok(Stores { log, keyring, place, closed: AtomicBool::new(false) })
+        let stores = Stores { log, keyring, ledger, place, closed: AtomicBool::new(false) };
+        belongs_to(&folder.keys(), &stores.ledger, survey.log.head)?;
+        Ok(stores)
     }
 
     async fn postgres(config: &Config, folder: Folder) -> anyhow::Result<Stores> {
@@ -74,15 +95,51 @@ impl Stores {
         let client = database.pooled().await?;
         check_durability(&client, config.pages_are_whole).await?;
         drop(client);
+        let survey = Survey::of_database(&database, &folder).await?;
+        survey.check()?;
+        let accounts = accounts_to_look_at(&*log, &survey).await?;
+        survey.check_account_keys(accounts_without_key_in(&database, &accounts).await?)?;
         let keyring = Arc::new(keyring(&folder, &database).await?);
+        survey.check_keys(&keyring)?;
+        note_keys(&database, &key_prints(&keyring)).await?;
+        let ledger = survey.log.ledger.clone().context("the schema ledger has no id")?;
         let place = Place::Postgres { folder, database: Box::new(database) };
-        Ok(Stores { log, keyring, place, closed: AtomicBool::new(false) })
+        let stores = Stores { log, keyring, ledger, place, closed: AtomicBool::new(false) };
+        stores.note(survey.log.head).await?;
+        Ok(stores)
+    }
+
+    /// Compares once more, just before this process becomes the writer: a database may have been restored meanwhile.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        if let Place::Postgres { folder, database } = &self.place {
+            let survey = Survey::of_database(database, folder).await?;
+            survey.check()?;
+            survey.check_keys(&self.keyring)?;
+        }
+        Ok(())
+    }
+
+    /// Notes in what cannot be made again that the log has come this far: an older log is recognised by it.
+    pub async fn note(&self, head: Position) -> anyhow::Result<()> {
+        match &self.place {
+            Place::Embedded { folder, .. } => belongs_to(&folder.keys(), &self.ledger, head)?,
+            Place::Postgres { database, .. } => belongs_in_database(database, &self.ledger, head).await?,
+        }
+        if self.rail().is_file() {
+            belongs_to(&self.rail(), &self.ledger, head)?;
+        }
+        Ok(())
     }
 
     /// How far the steps have come.
     pub fn checkpoints(&self) -> anyhow::Result<Checkpoints> {
         Ok(match &self.place {
-            Place::Embedded { folder, .. } => Checkpoints::open(&folder.steps())?,
+            Place::Embedded { folder, .. } => {
+                folder.make(&folder.steps())?;
+                let checkpoints = Checkpoints::open(&folder.steps())?;
+                belongs_to(&folder.steps(), &self.ledger, Position(0))?;
+                checkpoints
+            }
             Place::Postgres { database, .. } => Checkpoints::in_postgres((**database).clone()),
         })
     }
@@ -90,7 +147,12 @@ impl Stores {
     /// The read models.
     pub async fn read_models(&self) -> anyhow::Result<ReadStore> {
         match &self.place {
-            Place::Embedded { folder, .. } => Ok(ReadStore::open(&folder.read())?),
+            Place::Embedded { folder, .. } => {
+                folder.make(&folder.read())?;
+                let read = ReadStore::open(&folder.read())?;
+                belongs_to(&folder.read(), &self.ledger, Position(0))?;
+                Ok(read)
+            }
             Place::Postgres { database, .. } => Ok(ReadStore::open_postgres((**database).clone()).await?),
         }
     }
@@ -107,8 +169,18 @@ impl Stores {
 
     /// The sandbox rail's own books.
     pub fn rail(&self) -> PathBuf {
+        self.folder().rail()
+    }
+
+    /// Makes the file of the rail's books before the rail does, for its owner alone.
+    pub fn make_rail(&self) -> anyhow::Result<PathBuf> {
+        self.folder().make(&self.rail())?;
+        Ok(self.rail())
+    }
+
+    fn folder(&self) -> &Folder {
         let (Place::Embedded { folder, .. } | Place::Postgres { folder, .. }) = &self.place;
-        folder.rail()
+        folder
     }
 
     /// Whether a first transaction opens an account unless the configuration says otherwise: in a folder of one's
@@ -116,6 +188,18 @@ impl Stores {
     pub fn enrolment_is_open(&self) -> bool {
         matches!(self.place, Place::Embedded { .. })
     }
+}
+
+/// Whom the log wrote to last, and since it was noted beside the keys: keys that are older than the log lack some of them.
+async fn accounts_to_look_at(log: &dyn EventLog, survey: &Survey) -> Result<Vec<AccountId>, LogError> {
+    let head = survey.log.head;
+    let mut accounts = HashSet::new();
+    for after in [survey.keys_position(), Position(head.0.saturating_sub(ACCOUNTS_LOOKED_AT as u64))] {
+        let events = log.read_after(after.min(head), ACCOUNTS_LOOKED_AT).await?;
+        let accounts_of = events.iter().filter(|event| event.stream.stream_type == StreamType::Account);
+        accounts.extend(accounts_of.filter_map(|event| AccountId::parse(&event.stream.id).ok()));
+    }
+    Ok(accounts.into_iter().collect())
 }
 
 impl Drop for Stores {
@@ -143,7 +227,9 @@ pub async fn existing_read_models(config: &Config) -> anyhow::Result<Option<Read
         return Ok(Some(read_models(config).await?));
     }
     let file = Folder::existing(&config.data)?.read();
-    Ok(if file.is_file() { Some(ReadStore::open_read_only(&file)?) } else { None })
+    // An empty one is filled by the next service.
+    let there = std::fs::metadata(&file).is_ok_and(|file| file.len() > 0);
+    Ok(if there { Some(ReadStore::open_read_only(&file)?) } else { None })
 }
 
 /// The log for reading only: beside whoever writes it.

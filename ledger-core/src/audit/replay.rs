@@ -3,6 +3,7 @@
 //! Replay cannot pay or tell anyone: it has no ledger, no rail and no notifier, only events.
 
 mod lines;
+mod owed;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -14,11 +15,14 @@ use crate::campaign::{Campaign, CampaignEvent};
 use crate::ids::{CampaignId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId};
-use crate::money::Currency;
+use crate::money::{Currency, Money};
 use crate::posting::{PAYABLE, Posting, Side};
+use crate::steps::ports::PayoutKey;
+
 pub use lines::Shown;
 
 use lines::Lines;
+use owed::Owed;
 
 /// Findings kept in words; more are only counted.
 pub const FINDINGS_MAX: usize = 100;
@@ -31,6 +35,7 @@ pub struct Replay {
     accounts: HashMap<StreamId, RewardAccount>,
     campaigns: BTreeMap<StreamId, Campaign>,
     lines: Lines,
+    owed: Owed,
     /// Debits minus credits per ledger account and currency code.
     balances: BTreeMap<(String, &'static str), i128>,
     /// Wins and returned reversals since the campaign's last `BudgetSpent`, and in all.
@@ -67,6 +72,10 @@ pub struct Summary {
     pub findings: Vec<String>,
     /// How many there were.
     pub findings_total: u64,
+    /// Rewards that no step has issued or paid for long, at most [`FINDINGS_MAX`] in words.
+    pub overdue: Vec<String>,
+    /// How many there are.
+    pub overdue_total: u64,
 }
 
 /// An event with its payload read, so that reading can happen on another thread.
@@ -137,6 +146,7 @@ impl Replay {
     /// Checks and applies the next event of the log.
     pub fn take(&mut self, Decoded { stored, event, key }: Decoded) {
         self.events += 1;
+        self.owed.seen(&stored);
         if let Err(broken) = self.links.follow(&stored) {
             self.find(broken.to_string());
         }
@@ -149,6 +159,7 @@ impl Replay {
                 for finding in self.lines.take(&stored, &event, key) {
                     self.find(format!("at {} {finding}", stored.position));
                 }
+                self.owed.take(&stored, &event);
                 self.account(&stored, event);
             }
             Ok(LedgerEvent::Campaign(event)) => self.campaign(&stored, event),
@@ -160,6 +171,16 @@ impl Replay {
     /// The reward accounts as the log has them.
     pub fn accounts(&self) -> &HashMap<StreamId, RewardAccount> {
         &self.accounts
+    }
+
+    /// What the log says was paid: the payment's key at the rail, to whom, how much.
+    pub fn paid(&self) -> impl Iterator<Item = (PayoutKey, &str, Money)> {
+        self.accounts.iter().flat_map(|(stream, account)| {
+            account.rewards().filter_map(move |(entry_id, reward)| {
+                let attempt = reward.credited.as_ref()?.attempt;
+                Some((PayoutKey { entry_id: *entry_id, attempt }, stream.id.as_str(), reward.amount))
+            })
+        })
     }
 
     /// The campaigns as the log has them.
@@ -198,7 +219,12 @@ impl Replay {
                 ));
             }
         }
+        let mut overdue = self.owed.overdue();
+        let overdue_total = overdue.len() as u64;
+        overdue.truncate(FINDINGS_MAX);
         Summary {
+            overdue,
+            overdue_total,
             events: self.events,
             position: self.links.position.to_string(),
             accounts: self.accounts.len() as u64,

@@ -174,8 +174,13 @@ impl Kept {
 }
 
 fn wal_of(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+/// One of the files that SQLite puts beside a database.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
+    name.push(end);
     name.into()
 }
 

@@ -60,6 +60,12 @@ const MIGRATIONS: &[Migration] = &[
         // A program before it cannot read campaigns with `spent_max`, and would record purchases without what they cost.
         needs: 8,
     },
+    Migration {
+        name: "0009_ledger_identity",
+        sql: include_str!("../../../migrations/postgres/0009_ledger_identity.sql"),
+        // A program that does not know it asks less and breaks nothing.
+        needs: 8,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

@@ -58,6 +58,16 @@ pub enum StepError {
         #[source]
         source: CheckpointError,
     },
+    /// It has seen events that are not in the log.
+    #[error("step {step} has seen events up to {cursor}, the log ends at {head}")]
+    Ahead {
+        /// Which step.
+        step: &'static str,
+        /// How far it says it has come.
+        cursor: Position,
+        /// Where the log ends.
+        head: Position,
+    },
     /// This process is not the writer any more.
     #[error("step {step} stops: another process writes the log")]
     NotWriter {
@@ -83,6 +93,10 @@ pub async fn run<S: Step>(
         saved = read_checkpoint(&checkpoints, name) => saved?,
         () = told(stop.clone()) => return Ok(()),
     };
+    tokio::select! {
+        checked = check_cursor(&*log, name, saved) => checked?,
+        () = told(stop.clone()) => return Ok(()),
+    }
     let mut read = saved;
     let mut under_way: BTreeMap<Position, usize> = BTreeMap::new();
     let mut tasks: JoinSet<(Position, Result<(), SubmitError>)> = JoinSet::new();
@@ -151,6 +165,20 @@ pub async fn run<S: Step>(
         save_due = false;
     }
     Ok(())
+}
+
+/// A step that has seen more than the log has would pass over what comes next, for ever and unseen.
+async fn check_cursor(log: &dyn EventLog, step: &'static str, cursor: Position) -> Result<(), StepError> {
+    loop {
+        match log.head().await {
+            Ok(head) if cursor > head.position => {
+                return Err(StepError::Ahead { step, cursor, head: head.position });
+            }
+            Ok(_) => return Ok(()),
+            Err(error) if error.transient() => tokio::time::sleep(POLL).await,
+            Err(source) => return Err(StepError::Log { step, source }),
+        }
+    }
 }
 
 /// Ends when `stop` says so or nobody is left to say it.

@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod backtest;
+mod backup;
 #[cfg(feature = "bench")]
 mod bench;
 mod campaign;
@@ -13,6 +14,7 @@ mod migrate;
 mod operate;
 mod proof;
 mod rebuild;
+mod restore;
 mod sandbox;
 mod serve;
 mod token;
@@ -71,6 +73,10 @@ pub enum Command {
     Proof(proof::Arguments),
     /// Build a read model anew from the log.
     Rebuild(rebuild::Arguments),
+    /// Copy an embedded ledger, also a running one, to a folder with its keys apart.
+    Backup(backup::Arguments),
+    /// Lay a backup out in an empty folder, or only look at it; declare that a database was restored.
+    Restore(restore::Arguments),
     /// Print a token of the sandbox's own issuer.
     Token(token::Arguments),
     /// Measure speed beside the plain crates and the raw limit, in one run.
@@ -96,6 +102,8 @@ impl Command {
             Command::Explain(arguments) => block_on(explain::run(arguments)),
             Command::Proof(arguments) => block_on(proof::run(arguments)),
             Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
+            Command::Backup(arguments) => block_on(backup::run(arguments)),
+            Command::Restore(arguments) => block_on(restore::run(arguments)),
             #[cfg(feature = "bench")]
             Command::Bench(arguments) => block_on(bench::run(arguments)),
         }

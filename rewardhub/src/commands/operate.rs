@@ -162,7 +162,7 @@ pub(super) async fn command_campaign(
     Ok(answer.map_err(|rejection| Refused(format!("campaign {id}: {rejection}")))?)
 }
 
-fn context(by: &str) -> engine::Context {
+pub(super) fn context(by: &str) -> engine::Context {
     engine::Context::new(&format!("operator:{by}"), "", "command line")
 }
 

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::commands::{At, Ended, Usage};
 use crate::config::{Config, LogPlace};
 use crate::folder::Folder;
+use crate::identity::Survey;
 use crate::stores::{READERS_PATIENCE, read_models, read_only_log};
 
 #[derive(clap::Args)]
@@ -29,6 +30,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let LogPlace::Embedded = config.log else { return rebuild_read_models(&config, selection).await };
     let folder = Folder::existing(&config.data)?;
     let _lock = folder.lock("rebuild")?;
+    Survey::of_folder(&folder)?.check()?;
     let ended = rebuild_read_models(&config, selection).await?;
     folder.finish_all(READERS_PATIENCE)?;
     Ok(ended)

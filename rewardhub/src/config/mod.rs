@@ -7,6 +7,7 @@
 mod connections;
 mod file;
 mod parse;
+mod places;
 mod profile;
 mod variables;
 
@@ -20,7 +21,7 @@ use std::time::Duration;
 use ledger_core::postgres::{self, Address};
 
 pub use file::File;
-use parse::{address, choice, duration, flag, folder, log, number, text, urls};
+use parse::{address, choice, duration, flag, folder, number, text, urls};
 
 use crate::secret::Secret;
 
@@ -314,42 +315,6 @@ impl Sources<'_> {
             pages_are_whole,
             ready,
         })
-    }
-
-    /// The data folder and the log, which may name each other.
-    fn places(
-        &self,
-        arguments: &Arguments,
-        data: file::Value,
-        log_in_file: file::Value,
-    ) -> Result<(PathBuf, LogPlace), ConfigError> {
-        let data = match &arguments.data {
-            Some(path) => Some((path.clone(), "--data".to_owned())),
-            None => match self.find("data", data)? {
-                Some(given) => Some((given.parse(folder)?, given.source)),
-                None => None,
-            },
-        };
-        let given = match &arguments.log {
-            Some(text) => Some(Given { setting: "log", source: "--log".into(), text: text.clone() }),
-            // A folder alone on the command line means the ledger in it.
-            None if arguments.data.is_some() && arguments.file.is_none() => None,
-            None => self.find("log", log_in_file)?,
-        };
-        let default = || data.as_ref().map_or_else(|| PathBuf::from("./data"), |(path, _)| path.clone());
-        let Some(given) = given else { return Ok((default(), LogPlace::Embedded)) };
-        match given.parse(log)? {
-            parse::Log::Postgres(address) => Ok((default(), LogPlace::Postgres(address))),
-            parse::Log::Sqlite(None) => Ok((default(), LogPlace::Embedded)),
-            parse::Log::Sqlite(Some(path)) => match &data {
-                Some((other, source)) if *other != path => Err(given.refused(format!(
-                    "names the folder {}, but {source} says that the data are in {}",
-                    path.display(),
-                    other.display()
-                ))),
-                _ => Ok((path, LogPlace::Embedded)),
-            },
-        }
     }
 
     fn tokens(&self, file: file::Tokens, listen: SocketAddr) -> Result<Option<Tokens>, ConfigError> {

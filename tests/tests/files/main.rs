@@ -2,5 +2,9 @@
 //! them or refused, backed up and restored.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod audits;
+mod backup;
+mod belonging;
+mod schemas;
 mod whole;
 mod world;

@@ -3,13 +3,12 @@
 
 use std::path::Path;
 
+use ledger_core::files;
 use ledger_core::ids::{AccountId, EntryId, PayoutReference};
 use ledger_core::money::{Currency, Money};
 use ledger_core::steps::ports::{Payout, PayoutKey, PayoutStatus};
 use ledger_core::time::Timestamp;
-use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params,
-};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params};
 
 const SCHEMA: &str = include_str!("../../../../migrations/sqlite/rail.sql");
 const SCHEMA_VERSION: i64 = 1;
@@ -77,9 +76,8 @@ pub(super) fn open(path: &Path) -> Result<Connection, BooksError> {
 }
 
 /// Opens the file beside whoever writes it.
-pub(super) fn open_read_only(path: &Path) -> Result<Connection, BooksError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+pub(super) fn open_read_only(path: &Path, still: bool) -> Result<Connection, BooksError> {
+    let connection = files::open_read_only(path, still)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     match connection.pragma_query_value(None, "user_version", |row| row.get(0))? {
         SCHEMA_VERSION => Ok(connection),

@@ -147,11 +147,11 @@ impl EventLog for PostgresLog {
             Some(epoch) => writer.client.query_opt(RECOVER, &[&holder, &ttl, &rows::integer(epoch)]).await,
         };
         let Some(row) = row.map_err(failed())? else {
-            if held.is_some() {
-                return Err(LogError::Fenced);
-            }
-            let holder = writer.client.query_one("SELECT holder FROM ledger.head", &[]).await;
-            return Err(LogError::Held { holder: holder.map_err(failed())?.get(0) });
+            let holder = writer.client.query_opt("SELECT holder FROM ledger.head", &[]).await;
+            // No row at all is no other writer's doing.
+            let missing = || LogError::Damaged("its head is missing".into());
+            let holder = holder.map_err(failed())?.ok_or_else(missing)?.get(0);
+            return Err(if held.is_some() { LogError::Fenced } else { LogError::Held { holder } });
         };
         let head = rows::head(&row)?;
         let row = writer.client.query_one(COMPARE, &[]).await.map_err(failed())?;

@@ -4,6 +4,7 @@
 //! everybody else and never wait for either. Another process may read the same file at any time, and may become the writer.
 
 mod append;
+mod identity;
 mod open;
 mod readers;
 mod rows;
@@ -23,6 +24,7 @@ use super::{
 use crate::files;
 use crate::ids::TransactionKey;
 use crate::sqlite::passes;
+pub(crate) use identity::key_prints;
 use readers::Readers;
 
 /// How a log file is opened.
@@ -37,6 +39,8 @@ pub struct SqliteOptions {
     /// How far the write-ahead log grows before it is moved into the file. Larger means fewer page writes,
     /// since a page changed by many batches is moved once; smaller means shorter pauses and a faster start.
     pub checkpoint_mib: u32,
+    /// For reading only: nobody writes the file, so that nothing has to be locked or made beside it.
+    pub still: bool,
 }
 
 impl Default for SqliteOptions {
@@ -46,6 +50,7 @@ impl Default for SqliteOptions {
             readers: 4,
             busy_timeout: Duration::from_secs(10),
             checkpoint_mib: 256,
+            still: false,
         }
     }
 }
@@ -87,7 +92,8 @@ impl SqliteLog {
 
     /// Opens an existing log without the means to change it, for an audit beside a running process.
     pub fn open_read_only(path: &Path) -> Result<SqliteLog, LogError> {
-        SqliteLog::with(None, path, &SqliteOptions::default())
+        let still = files::is_still(path);
+        SqliteLog::with(None, path, &SqliteOptions { still, ..SqliteOptions::default() })
     }
 
     fn with(
@@ -148,7 +154,11 @@ impl EventLog for SqliteLog {
                      AND (?2 IS NULL OR epoch = ?2 OR (epoch > ?2 AND holder = ?1)) \
                      RETURNING epoch, position, recorded_at";
         let raised = transaction.query_row(raise, params![holder, held], rows::head).optional();
-        let head = raised.map_err(failed())?.ok_or(LogError::Fenced)?;
+        let Some(head) = raised.map_err(failed())? else {
+            // No row at all is no other writer's doing.
+            rows::read_head(&transaction)?;
+            return Err(LogError::Fenced);
+        };
         let last = "SELECT coalesce(max(position), 0) FROM events";
         let last: u64 = transaction.query_row(last, [], |row| row.get(0)).map_err(failed())?;
         if last != head.position.0 {

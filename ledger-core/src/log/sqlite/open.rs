@@ -5,16 +5,18 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::{SqliteOptions, store};
+use crate::files;
 use crate::log::LogError;
 
 /// Version 1 of the schema, and what each later one adds. Each sets `user_version`, the first `application_id`.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../../../migrations/sqlite/log.sql"),
     include_str!("../../../../migrations/sqlite/log.2.sql"),
     include_str!("../../../../migrations/sqlite/log.3.sql"),
+    include_str!("../../../../migrations/sqlite/log.4.sql"),
 ];
 /// The newest schema this program knows.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// `RWLG` in `PRAGMA application_id`.
 const APPLICATION_ID: i64 = 0x5257_4c47;
 /// Each page a batch touches costs two system calls, so SQLite's own 4096 is slower; far larger ones write too
@@ -71,9 +73,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
 
 /// A connection that cannot change anything, to a log that exists.
 pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection, LogError> {
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-            .map_err(store("open for reading"))?;
+    let connection = files::open_read_only(path, options.still).map_err(store("open for reading"))?;
     connection.busy_timeout(options.busy_timeout).map_err(store("open for reading"))?;
     // Every commit of the writer empties a reader's own cache, so it reads from the system's instead.
     let settings = "PRAGMA query_only = ON; PRAGMA mmap_size = 1099511627776; PRAGMA cache_size = -8192;";

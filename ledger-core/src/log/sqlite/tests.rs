@@ -92,16 +92,16 @@ async fn a_row_that_is_no_event_is_refused_by_the_file() {
 async fn a_newer_file_is_refused_and_left_as_it_is() {
     let folder = TempDir::new().unwrap();
     drop(written(&folder).await);
-    raw(&folder).execute_batch("PRAGMA user_version = 4").unwrap();
+    raw(&folder).execute_batch("PRAGMA user_version = 5").unwrap();
     for opened in [
         SqliteLog::open(&folder.path().join(FILE), &SqliteOptions::default()),
         SqliteLog::open_read_only(&folder.path().join(FILE)),
     ] {
         let refused = chain(&opened.err().unwrap());
-        assert!(refused.contains("version 4; this program knows up to 3"), "{refused}");
+        assert!(refused.contains("version 5; this program knows up to 4"), "{refused}");
     }
     let version = raw(&folder).query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(version, 4);
+    assert_eq!(version, 5);
 }
 
 #[tokio::test]
@@ -154,6 +154,17 @@ fn readers_work_outside_a_runtime() {
     let folder = TempDir::new().unwrap();
     let log = open(&folder);
     assert_eq!(futures::executor::block_on(log.head()).unwrap(), Head::default());
+}
+
+#[tokio::test]
+async fn a_head_that_is_gone_is_damage_and_no_other_writer() {
+    let folder = TempDir::new().unwrap();
+    let (log, _) = written(&folder).await;
+    raw(&folder).execute_batch("DROP TRIGGER head_is_never_removed; DELETE FROM head").unwrap();
+    for held in [None, Some(1)] {
+        let lease = log.lease("test", held).await;
+        assert!(matches!(lease, Err(LogError::Damaged(_))), "{lease:?}");
+    }
 }
 
 #[tokio::test]

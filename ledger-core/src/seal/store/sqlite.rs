@@ -87,7 +87,9 @@ impl SqliteKeys {
     }
 
     fn with_reader(path: &Path, writer: Option<Arc<Mutex<Connection>>>) -> Result<SqliteKeys, SealError> {
-        let reader = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let still = writer.is_none() && files::is_still(path);
+        let reader = files::open_read_only(path, still).map_err(fault("opening", path))?;
+        reader.busy_timeout(BUSY_TIMEOUT).map_err(fault("opening", path))?;
         check_schema(&reader, path)?;
         let reader = Arc::new(Mutex::new(reader));
         Ok(SqliteKeys { path: path.to_owned(), writer: writer.map(Shared::new), reader: Shared::new(reader) })

@@ -9,8 +9,10 @@ mod replay;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::Subcommand;
+use ledger_core::files;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::LogError;
 use serde::Serialize;
@@ -18,6 +20,8 @@ use serde_json::json;
 
 use crate::commands::operate::check_by;
 use crate::commands::{At, Ended, Usage};
+use crate::config::{Config, LogPlace};
+use crate::folder::Folder;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -99,13 +103,52 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         seeds.check()?;
     }
     let config = arguments.at.config()?;
-    match arguments.check {
-        Check::Replay => replay::run(&config).await,
-        Check::Draws { seeds, disclose } => draws::run(&config, &seeds, disclose).await,
-        Check::Fairness { html, campaign, seeds } => {
-            fairness::run(&config, html.as_deref(), campaign.as_ref(), &seeds).await
+    let still = Still::of(&config);
+    let writes = arguments.check.writes();
+    if writes {
+        files::expect_writers();
+    }
+    let ended = check(arguments.check, &config).await;
+    if !writes && still.is_some() && still != Still::of(&config) {
+        anyhow::bail!("the ledger was written to while it was read as one at rest: run it again");
+    }
+    ended
+}
+
+/// A folder's log that nobody writes: it is read without a trace beside it, which counts only if it stayed so.
+#[derive(PartialEq)]
+struct Still(u64, Option<SystemTime>);
+
+impl Still {
+    fn of(config: &Config) -> Option<Still> {
+        let (LogPlace::Embedded, Ok(folder)) = (&config.log, Folder::existing(&config.data)) else {
+            return None;
+        };
+        let found = std::fs::metadata(folder.log()).ok()?;
+        files::is_still(&folder.log()).then(|| Still(found.len(), found.modified().ok()))
+    }
+}
+
+impl Check {
+    /// Whether the ledger is written to on the way.
+    fn writes(&self) -> bool {
+        match self {
+            Check::Replay => false,
+            Check::Draws { seeds, .. } | Check::Fairness { seeds, .. } | Check::Export { seeds, .. } => {
+                seeds.open_seeds
+            }
         }
-        Check::Export { out, disclose, seeds } => export::run(&config, &out, disclose, &seeds).await,
+    }
+}
+
+async fn check(check: Check, config: &Config) -> anyhow::Result<Ended> {
+    match check {
+        Check::Replay => replay::run(config).await,
+        Check::Draws { seeds, disclose } => draws::run(config, &seeds, disclose).await,
+        Check::Fairness { html, campaign, seeds } => {
+            fairness::run(config, html.as_deref(), campaign.as_ref(), &seeds).await
+        }
+        Check::Export { out, disclose, seeds } => export::run(config, &out, disclose, &seeds).await,
     }
 }
 

@@ -1,25 +1,33 @@
 //! `rewardhub audit replay`: state, balances and hashes recomputed from the log alone and compared with the
 //! read models and the snapshots.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use ledger_core::audit::replay::Replay;
+use adapters::sandbox::rail::{Payment, read_books};
+use ledger_core::audit::replay::{FINDINGS_MAX, Replay};
 use ledger_core::engine::check_snapshots;
-use ledger_core::log::LogError;
+use ledger_core::log::{EventLog, LogError};
+use ledger_core::steps::ports::{PayoutKey, PayoutStatus};
+use ledger_core::time::Timestamp;
 use projections::agree::{Disagreements, disagreements};
 use projections::rebuild::{Selection, compare};
 use serde_json::json;
 
 use super::report;
 use crate::commands::Ended;
-use crate::config::Config;
+use crate::config::{Config, LogPlace};
+use crate::folder::Folder;
 use crate::stores::{existing_read_models, read_only_log};
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
     let log = read_only_log(config).await?;
     let began = Instant::now();
-    let summary = match Replay::run(&*log, |_| {}).await {
-        Ok(replay) => replay.finish(),
+    let (summary, rail) = match Replay::run(&*log, |_| {}).await {
+        Ok(replay) => {
+            let rail = compare_rail(config, &*log, &replay).await?;
+            (replay.finish(), rail)
+        }
         // What cannot be read to its end is no fault of ours but what an audit is to find.
         Err(error @ LogError::Damaged(_)) => {
             let findings = json!({ "findings": [error.to_string()], "findings_total": 1 });
@@ -46,12 +54,53 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
     let (checked, findings) = check_snapshots(&*log).await?;
     let snapshots: Vec<String> = findings.iter().map(|f| format!("{} at {}", f.stream, f.sequence)).collect();
     let holds = summary.findings_total == 0
+        && summary.overdue_total == 0
         && differing == 0
         && disagreements.findings_total == 0
-        && findings.is_empty();
+        && findings.is_empty()
+        && rail.is_empty();
     let whole = json!({
         "holds": holds, "replay": summary, "read_models": read_models,
-        "state": disagreements, "snapshots": { "checked": checked, "differing": snapshots }, "seconds": seconds,
+        "state": disagreements,
+        "rail": rail.iter().take(FINDINGS_MAX).collect::<Vec<_>>(), "rail_total": rail.len(),
+        "snapshots": { "checked": checked, "differing": snapshots }, "seconds": seconds,
     });
     report(&whole, holds)
+}
+
+/// A payment that the log has not heard of for so long is no late confirmation.
+const CONFIRMED_WITHIN_MICROS: i64 = 10 * 60 * 1_000_000;
+
+/// The rail's books beside the log, both ways. Only those of a data folder are whole: beside a database each process has
+/// a rail of its own.
+async fn compare_rail(config: &Config, log: &dyn EventLog, replay: &Replay) -> anyhow::Result<Vec<String>> {
+    let books = Folder::existing(&config.data).map(|folder| folder.rail());
+    let (LogPlace::Embedded, Ok(books)) = (&config.log, books) else { return Ok(vec![]) };
+    if !std::fs::metadata(&books).is_ok_and(|books| books.len() > 0) {
+        return Ok(vec![]);
+    }
+    let last = log.head().await?.recorded_at.map_or(0, Timestamp::micros);
+    let payments = tokio::task::spawn_blocking(move || read_books(&books)).await??;
+    let mut paid: BTreeMap<PayoutKey, Payment> = payments
+        .into_iter()
+        .filter(|payment| matches!(payment.status, PayoutStatus::Paid(_)))
+        .map(|payment| (payment.key, payment))
+        .collect();
+    let mut findings = Vec::new();
+    for (key, account, amount) in replay.paid() {
+        match paid.remove(&key) {
+            None => findings.push(format!("{key} is credited, but the rail has not paid it")),
+            Some(payment) if payment.amount != amount || payment.account_id.as_str() != account => {
+                findings.push(format!("{key} is credited, but the rail has paid something else under it"));
+            }
+            Some(_) => {}
+        }
+    }
+    for (key, payment) in paid {
+        if payment.paid_at.is_some_and(|at| last - at.micros() > CONFIRMED_WITHIN_MICROS) {
+            findings.push(format!("the rail has paid {key}, and the log does not know it"));
+        }
+    }
+    findings.sort_unstable();
+    Ok(findings)
 }

@@ -1,0 +1,72 @@
+//! Which ledger it is: two settings that name two are refused.
+
+use std::path::PathBuf;
+
+use super::parse::{self, folder, log};
+use super::{Arguments, ConfigError, Given, LogPlace, Sources, file};
+
+impl Sources<'_> {
+    /// The data folder and the log, which may name each other.
+    pub(super) fn places(
+        &self,
+        arguments: &Arguments,
+        data: file::Value,
+        log_in_file: file::Value,
+    ) -> Result<(PathBuf, LogPlace), ConfigError> {
+        let data = match &arguments.data {
+            Some(path) => {
+                // A file that the environment names, and that names another folder.
+                if let (Some(value), None) = (data, &arguments.file) {
+                    let source = format!("{}:{}", self.file, value.referenced.line());
+                    let given = Given { setting: "data", source, text: value.value.into() };
+                    let other = given.parse(folder)?;
+                    if other != *path {
+                        let why = format!(
+                            "names the ledger in {}, but --data names the one in {}: leave one away",
+                            other.display(),
+                            path.display()
+                        );
+                        return Err(given.refused(why));
+                    }
+                }
+                Some((path.clone(), "--data".to_owned()))
+            }
+            None => match self.find("data", data)? {
+                Some(given) => Some((given.parse(folder)?, given.source)),
+                None => None,
+            },
+        };
+        let given = match &arguments.log {
+            Some(text) => Some(Given { setting: "log", source: "--log".into(), text: text.clone() }),
+            None => {
+                let given = self.find("log", log_in_file)?;
+                // A folder alone on the command line means the ledger in it.
+                if let (Some(given), Some(folder), None) = (&given, &arguments.data, &arguments.file)
+                    && let parse::Log::Postgres(address) = given.parse(log)?
+                {
+                    let why = format!(
+                        "names the ledger in {address}, but --data {} names the one in that folder: leave one away, or say \
+                         --log as well",
+                        folder.display()
+                    );
+                    return Err(given.refused(why));
+                }
+                given
+            }
+        };
+        let default = || data.as_ref().map_or_else(|| PathBuf::from("./data"), |(path, _)| path.clone());
+        let Some(given) = given else { return Ok((default(), LogPlace::Embedded)) };
+        match given.parse(log)? {
+            parse::Log::Postgres(address) => Ok((default(), LogPlace::Postgres(address))),
+            parse::Log::Sqlite(None) => Ok((default(), LogPlace::Embedded)),
+            parse::Log::Sqlite(Some(path)) => match &data {
+                Some((other, source)) if *other != path => Err(given.refused(format!(
+                    "names the folder {}, but {source} says that the data are in {}",
+                    path.display(),
+                    other.display()
+                ))),
+                _ => Ok((path, LogPlace::Embedded)),
+            },
+        }
+    }
+}

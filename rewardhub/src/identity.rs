@@ -1,0 +1,166 @@
+//! Whether all that a ledger keeps belongs together, asked before anything is opened for writing: see
+//! [`ledger_core::belonging`].
+
+use anyhow::{Context as _, bail};
+use ledger_core::belonging::{
+    self, Found, KeyPrint, Kind, LogFound, Misfits, misfits, survey_database, survey_file, survey_log,
+    wrong_keys,
+};
+use ledger_core::log::Position;
+use ledger_core::postgres::Database;
+use ledger_core::seal::Keyring;
+
+use crate::commands::Refused;
+use crate::folder::Folder;
+
+/// What people call the log of a folder.
+pub const LOG_FILE: &str = "log.db";
+const KEYS_FILE: &str = "keys.db";
+
+/// All that is in a folder, and in what it does not fit.
+pub struct Survey {
+    /// The log.
+    pub log: LogFound,
+    /// The others.
+    pub stores: Vec<Found>,
+    /// What people call the log.
+    log_name: &'static str,
+}
+
+impl Survey {
+    /// Looks into a folder.
+    pub fn of_folder(folder: &Folder) -> anyhow::Result<Survey> {
+        let log = survey_log(&folder.log()).with_context(|| unreadable(&folder.log()))?;
+        let wal = folder.path().join("log.db-wal");
+        if log.absent && std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0) {
+            // SQLite would remove it.
+            bail!(
+                "log.db is missing or empty although log.db-wal is not: restore log.db; nothing has been changed"
+            );
+        }
+        let files = [
+            (folder.read(), Kind::ReadModels),
+            (folder.steps(), Kind::Steps),
+            (folder.keys(), Kind::Keys),
+            (folder.rail(), Kind::Rail),
+        ];
+        let look = |(file, kind): &(std::path::PathBuf, Kind)| {
+            survey_file(file, *kind).with_context(|| unreadable(file))
+        };
+        let stores = files.iter().map(look).collect::<anyhow::Result<_>>()?;
+        Ok(Survey { log, stores, log_name: LOG_FILE })
+    }
+
+    /// Looks into a database, and at the rail in the folder beside it.
+    pub async fn of_database(database: &Database, folder: &Folder) -> anyhow::Result<Survey> {
+        let (log, mut stores) = survey_database(database).await?;
+        let rail = survey_file(&folder.rail(), Kind::Rail).with_context(|| unreadable(&folder.rail()))?;
+        // On another machine there is none.
+        stores.extend(Some(rail).filter(|rail| rail.holds.is_some()));
+        Ok(Survey { log, stores, log_name: belonging::LOG })
+    }
+
+    /// Refuses what does not belong together.
+    pub fn check(&self) -> Result<(), Misfits> {
+        let misfits = misfits(self.log_name, &self.log, &self.stores);
+        if misfits.is_empty() { Ok(()) } else { Err(Misfits(misfits)) }
+    }
+
+    /// How far the log had come when it was last noted beside the keys.
+    pub fn keys_position(&self) -> Position {
+        let keys = self.stores.iter().find(|store| store.kind == Kind::Keys);
+        keys.and_then(|keys| keys.holds.as_ref()).map_or(Position(0), |holds| holds.position)
+    }
+
+    /// Refuses keys that lack some of the accounts' that were looked at.
+    pub fn check_account_keys(&self, without: usize) -> Result<(), Misfits> {
+        if without == 0 {
+            return Ok(());
+        }
+        let (log, keys) = (self.log_name, self.keys_name());
+        Err(Misfits(vec![format!(
+            "{keys} lacks the keys of {without} accounts that {log} has written to: they are older than {log}; restore the \
+             newest ones, keys are never made anew"
+        )]))
+    }
+
+    fn keys_name(&self) -> &'static str {
+        if self.log_name == LOG_FILE { KEYS_FILE } else { belonging::KEYS }
+    }
+
+    /// Refuses keys other than the log was written with.
+    pub fn check_keys(&self, keyring: &Keyring) -> Result<(), Misfits> {
+        match wrong_keys(self.log_name, self.keys_name(), &self.log.keys, &key_prints(keyring)) {
+            None => Ok(()),
+            Some(wrong) => Err(Misfits(vec![wrong])),
+        }
+    }
+}
+
+/// What the keyring's own keys are recognised by.
+pub fn key_prints(keyring: &Keyring) -> Vec<KeyPrint> {
+    let fingerprints = keyring.fingerprints();
+    vec![
+        KeyPrint { name: "index".into(), fingerprint: fingerprints.index },
+        KeyPrint { name: "draw".into(), fingerprint: fingerprints.draw },
+    ]
+}
+
+fn unreadable(file: &std::path::Path) -> String {
+    format!("{} cannot be read: restore it; nothing has been changed", file.display())
+}
+
+impl Survey {
+    /// What has seen more of the log than there is. Refuses whatever else does not fit: no declaration makes it fit.
+    fn ahead(&self) -> anyhow::Result<Vec<&Found>> {
+        let head = self.log.head;
+        let is_ahead = |store: &&Found| store.holds.as_ref().is_some_and(|holds| holds.position > head);
+        let mut set_back = self.stores.clone();
+        for holds in set_back.iter_mut().filter_map(|store| store.holds.as_mut()) {
+            holds.position = holds.position.min(head);
+        }
+        let rest = misfits(self.log_name, &self.log, &set_back);
+        if !rest.is_empty() {
+            return Err(Misfits(rest).into());
+        }
+        let ahead: Vec<&Found> = self.stores.iter().filter(is_ahead).collect();
+        if ahead.is_empty() {
+            return Err(Refused(format!(
+                "nothing is ahead of {}: there is nothing to declare",
+                self.log_name
+            ))
+            .into());
+        }
+        Ok(ahead)
+    }
+
+    /// Sets the files of a locked folder back to its log.
+    pub fn set_back_folder(&self, folder: &Folder) -> anyhow::Result<()> {
+        for store in self.ahead()? {
+            let file = folder.path().join(&store.name);
+            if store.kind == Kind::ReadModels {
+                for end in ["", "-wal", "-shm"] {
+                    let file = folder.path().join(format!("{}{end}", store.name));
+                    match std::fs::remove_file(&file) {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            return Err(error).with_context(|| format!("cannot remove {}", file.display()));
+                        }
+                        _ => {}
+                    }
+                }
+            } else {
+                belonging::no_further_than(&file, self.log.head)
+                    .with_context(|| format!("cannot set {} back", file.display()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the schemas of a database back to its log.
+    pub async fn set_back_database(&self, database: &Database, folder: &Folder) -> anyhow::Result<()> {
+        if self.ahead()?.iter().any(|store| store.kind == Kind::Rail) {
+            belonging::no_further_than(&folder.rail(), self.log.head)?;
+        }
+        Ok(belonging::no_further_than_in(database, self.log.head).await?)
+    }
+}
