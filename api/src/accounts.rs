@@ -4,7 +4,7 @@
 mod held;
 mod shown;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -25,7 +25,7 @@ use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, unread
 use crate::auth::{Caller, Scope};
 use crate::intake::unwritable;
 use crate::observe::RequestId;
-use crate::problem::Problem;
+use crate::problem::{Path, Problem};
 
 /// Commands accounts; the ledger as this module sees it. Contract: that of [`Intake::account`].
 #[async_trait::async_trait]

@@ -3,29 +3,31 @@
 
 mod shown;
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use ledger_core::campaign::terms::Terms;
-use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
+use ledger_core::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use ledger_core::engine::{Context, Ledger, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::money::Money;
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::words::without_values;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-pub use self::shown::{show, show_all};
+pub use self::shown::show;
+use self::shown::shown;
 use crate::ApiState;
-use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, unreadable_log, who};
+use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, who};
 use crate::auth::{Caller, Scope};
 use crate::intake::unwritable;
 use crate::observe::RequestId;
-use crate::problem::Problem;
+use crate::problem::{Path, Problem};
 
-/// Commands campaigns; the ledger as this module sees it. Contract: that of [`Ledger::campaign`].
+/// Commands campaigns, and says how they stand; the ledger as this module sees it. Contract: that of
+/// [`Ledger::campaign`] and [`Ledger::campaigns`].
 #[async_trait::async_trait]
 pub trait CommandCampaigns: Send + Sync {
     /// Answers once what happened is durable.
@@ -35,6 +37,9 @@ pub trait CommandCampaigns: Send + Sync {
         kind: CampaignCommandKind,
         context: Context,
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError>;
+
+    /// Never reads a history: whoever may ask could ask often.
+    async fn states(&self, only: Option<CampaignId>) -> Result<Vec<(Campaign, u64)>, SubmitError>;
 }
 
 #[async_trait::async_trait]
@@ -46,6 +51,10 @@ impl CommandCampaigns for Ledger {
         context: Context,
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError> {
         self.campaign(campaign, kind, context).await
+    }
+
+    async fn states(&self, only: Option<CampaignId>) -> Result<Vec<(Campaign, u64)>, SubmitError> {
+        self.campaigns(only).await
     }
 }
 
@@ -204,7 +213,7 @@ pub(crate) async fn act(
 /// All campaigns, each as [`show`] has it.
 pub(crate) async fn list(State(state): State<ApiState>, caller: Caller) -> Result<Response, Problem> {
     may_read(&caller)?;
-    let campaigns = show_all(&*state.log).await.map_err(|error| unreadable_log(&error))?;
+    let campaigns = states(&state, None).await?;
     Ok(Json(json!({ "campaigns": campaigns })).into_response())
 }
 
@@ -216,8 +225,13 @@ pub(crate) async fn get(
 ) -> Result<Response, Problem> {
     may_read(&caller)?;
     let campaign = CampaignId::parse(&campaign).map_err(|_| no_such_campaign())?;
-    let shown = show(&*state.log, &campaign).await.map_err(|error| unreadable_log(&error))?;
-    Ok(Json(shown.ok_or_else(no_such_campaign)?).into_response())
+    let shown = states(&state, Some(campaign)).await?.pop().ok_or_else(no_such_campaign)?;
+    Ok(Json(shown).into_response())
+}
+
+async fn states(state: &ApiState, only: Option<CampaignId>) -> Result<Vec<Value>, Problem> {
+    let states = state.campaigns.states(only).await.map_err(|error| unwritable(&error, "ask again"))?;
+    Ok(states.iter().filter_map(|(campaign, events)| shown(campaign, *events)).collect())
 }
 
 fn may_read(caller: &Caller) -> Result<(), Problem> {

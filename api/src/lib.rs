@@ -75,8 +75,9 @@ pub struct ApiState {
     pub details: Arc<dyn OpenDetails>,
     /// The metrics in Prometheus' text format.
     pub render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Turns GraphiQL on, and makes the token its page comes with. Anyone who can reach the page gets one: for
-    /// sandboxes only.
+    /// The profile `production`: the schema is shown to the scope `ops` only, and there is no page of GraphiQL.
+    pub production: bool,
+    /// Makes the token that GraphiQL's page comes with. Anyone who can reach the page gets one: for sandboxes only.
     pub graphiql_token: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 

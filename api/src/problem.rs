@@ -2,10 +2,48 @@
 //! never repeats what was sent, and never tells why a token was refused.
 
 use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger_core::words::WordsError;
 use serde::Serialize;
+
+/// What [`axum::extract::Path`] takes out of a path, refused as a problem.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S, T> FromRequestParts<S> for Path<T>
+where
+    S: Send + Sync,
+    axum::extract::Path<T>: FromRequestParts<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        // Bytes that are no text name nothing.
+        path.map(|axum::extract::Path(path)| Path(path))
+            .map_err(|_| Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
+    }
+}
+
+/// What [`axum::extract::Query`] takes out of an address, refused as a problem.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<S, T> FromRequestParts<S> for Query<T>
+where
+    S: Send + Sync,
+    axum::extract::Query<T>: FromRequestParts<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query
+            .map(|axum::extract::Query(query)| Query(query))
+            .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the query string cannot be read"))
+    }
+}
 
 /// One problem. `type` is always `about:blank`, so the title is the status in words.
 #[derive(Clone, Debug, PartialEq, Eq)]

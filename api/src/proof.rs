@@ -62,7 +62,9 @@ pub async fn proofs(
     transaction_id: TransactionId,
 ) -> Result<Option<Vec<Value>>, ProjectionError> {
     read.read(move |conn| {
-        let Some(line) = transactions::transaction(conn, &source, &transaction_id)? else { return Ok(None) };
+        let Some(line) = transactions::transaction(conn, &source, &transaction_id, None)? else {
+            return Ok(None);
+        };
         let proofs = line.draws.iter().map(|draw| proof(conn, &source, &transaction_id, draw));
         proofs.collect::<Result<Vec<_>, _>>().map(Some)
     })
@@ -92,7 +94,7 @@ fn proof(
         "draw": {
             "entryId": draw.entry_id, "epoch": draw.epoch, "r": draw.r, "tier": tier, "amount": amount,
         },
-        "rejections": draw.rejections, "tierMask": draw.tier_mask, "commitment": commitment,
+        "rejections": draw.rejections, "tierMask": draw.tier_mask.to_string(), "commitment": commitment,
         "tableHash": draw.table_hash, "prizeTable": table, "beaconSpec": beacon_spec, "beacon": beacon,
         "beaconSignature": beacon_signature, "seed": seed,
     }))

@@ -4,7 +4,9 @@
 mod accounts;
 mod campaigns;
 mod clock;
+mod fuzz;
 mod graphql;
+mod hostile;
 mod openapi;
 mod positions;
 
@@ -75,6 +77,7 @@ impl OpenDetails for NoDetails {
 
 struct House {
     router: Router,
+    state: ApiState,
     intake: Arc<StubIntake>,
     time: Arc<clock::StubTime>,
     issuer: SandboxIssuer,
@@ -103,7 +106,7 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
     let intake = Arc::new(StubIntake::default());
     let time = Arc::new(clock::StubTime::default());
     let page_token: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "page-token".into());
-    let router = router(ApiState {
+    let state = ApiState {
         verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), crate::auth::AUDIENCE).unwrap()),
         allowances: Arc::new(crate::allowance::Allowances::new(crate::allowance::Limits::default())),
         clock: Arc::new(ManualClock::at(now())),
@@ -118,9 +121,19 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
         ready: health::Bounds { lag_events_max: 1, lag_max: Duration::from_secs(5) },
         details: Arc::new(NoDetails),
         render_metrics: Arc::new(|| "up 1\n".into()),
+        production: false,
         graphiql_token: graphiql.then_some(page_token),
-    });
-    House { router, intake, time, issuer, log, runner: Some(runner), _folder: folder }
+    };
+    House {
+        router: router(state.clone()),
+        state,
+        intake,
+        time,
+        issuer,
+        log,
+        runner: Some(runner),
+        _folder: folder,
+    }
 }
 
 impl House {
@@ -144,13 +157,22 @@ impl House {
         self.post(&self.token(Some("acme-feed"), "transactions:write"), content_type, body).await
     }
 
-    async fn query(&self, token: Option<&str>, query: &str) -> Value {
+    /// From now on the profile is `production`.
+    fn in_production(&mut self) {
+        self.state.production = true;
+        self.router = router(self.state.clone());
+    }
+
+    async fn graphql(&self, token: Option<&str>, body: String) -> Response<Body> {
         let mut request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, token);
         }
-        let body = json!({ "query": query }).to_string();
-        let response = self.send(request.body(body.into()).unwrap()).await;
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    async fn query(&self, token: Option<&str>, query: &str) -> Value {
+        let response = self.graphql(token, json!({ "query": query }).to_string()).await;
         assert_eq!(response.status(), 200);
         read(response).await
     }

@@ -107,9 +107,14 @@ pub struct RewardRow {
     pub reversal_reason: Option<String>,
 }
 
-/// The reward of this draw.
-pub fn reward(conn: &Connection, entry: &EntryId) -> Result<Option<RewardRow>, ProjectionError> {
-    let found = conn.row(&format!("SELECT {COLUMNS} FROM rewards WHERE entry_id = ?1"), &values![entry])?;
+/// The reward of this draw; with an owner only if it is his, as [`crate::transactions::transaction`] has it.
+pub fn reward(
+    conn: &Connection,
+    entry: &EntryId,
+    owner: Option<&AccountId>,
+) -> Result<Option<RewardRow>, ProjectionError> {
+    let sql = &format!("SELECT {COLUMNS} FROM rewards WHERE entry_id = ?1 AND (?2 = '' OR account_id = ?2)");
+    let found = conn.row(sql, &values![entry, owner.map_or("", AccountId::as_str)])?;
     found.as_ref().map(read).transpose()
 }
 
@@ -259,7 +264,7 @@ mod tests {
 
     fn row_after(place: &Place, events: impl IntoIterator<Item = AccountEvent>) -> RewardRow {
         let all = [opened(), won("t1", 100)].into_iter().chain(events);
-        place.after(all).query(|conn| reward(conn, &entry("t1"))).unwrap()
+        place.after(all).query(|conn| reward(conn, &entry("t1"), None)).unwrap()
     }
 
     fn status_after(place: &Place, events: impl IntoIterator<Item = AccountEvent>) -> RewardStatus {

@@ -80,15 +80,20 @@ pub struct TransactionRow {
     pub proposal: Option<Proposal>,
 }
 
-/// The line that goes by this id now, or went by it while pending.
+/// The line that goes by this id now, or went by it while pending; with an owner only if it is his. What is someone
+/// else's is not read: that it takes as long as what there is not tells nobody of it.
 pub fn transaction(
     conn: &Connection,
     source: &Source,
     id: &TransactionId,
+    owner: Option<&AccountId>,
 ) -> Result<Option<TransactionRow>, ProjectionError> {
     let named = |id: &TransactionId| {
-        let sql = &format!("SELECT {COLUMNS} FROM transactions WHERE source = ?1 AND transaction_id = ?2");
-        conn.row(sql, &values![source.as_str(), id.as_str()])
+        let sql = &format!(
+            "SELECT {COLUMNS} FROM transactions
+             WHERE source = ?1 AND transaction_id = ?2 AND (?3 = '' OR account_id = ?3)"
+        );
+        conn.row(sql, &values![source.as_str(), id.as_str(), owner.map_or("", AccountId::as_str)])
     };
     let found = match named(id)? {
         Some(found) => Some(found),

@@ -2,6 +2,7 @@
 //! then the field where it has one.
 
 use std::fmt;
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -13,10 +14,19 @@ use serde_saphyr::{Location, Spanned};
 
 use crate::commands::Refused;
 
+/// As many as a service takes.
+const BYTES_MAX: u64 = 1 << 20;
+
 /// Terms from a file.
 pub(crate) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    parse_terms(&file.display().to_string(), &text)
+    let name = file.display().to_string();
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).with_context(|| format!("cannot read {name}"))?;
+    opened.take(BYTES_MAX + 1).read_to_string(&mut text).with_context(|| format!("cannot read {name}"))?;
+    if text.len() as u64 > BYTES_MAX {
+        return Err(Refused(format!("{name}: must be at most {BYTES_MAX} bytes")).into());
+    }
+    parse_terms(&name, &text)
 }
 
 /// Terms from a text that errors call `name`. Mistakes in it are [`Refused`].
@@ -166,6 +176,8 @@ impl<'de> Visitor<'de> for Nodes {
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod schema;
 

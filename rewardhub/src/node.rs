@@ -244,7 +244,7 @@ impl Node {
 
     /// What the API needs of it.
     pub fn api_state(&self, around: ApiSettings) -> api::ApiState {
-        let ApiSettings { verifier, per_token, ready, render_metrics, graphiql_token } = around;
+        let ApiSettings { verifier, per_token, ready, render_metrics, production, graphiql_token } = around;
         let health = self.engine.ledger.health();
         api::ApiState {
             verifier,
@@ -261,6 +261,7 @@ impl Node {
             ready,
             details: Arc::clone(&self.engine.keyring) as _,
             render_metrics,
+            production,
             graphiql_token,
         }
     }
@@ -328,6 +329,8 @@ pub struct ApiSettings {
     pub ready: api::health::Bounds,
     /// Renders the metrics.
     pub render_metrics: crate::telemetry::RenderMetrics,
+    /// See [`api::ApiState::production`].
+    pub production: bool,
     /// See [`api::ApiState::graphiql_token`].
     pub graphiql_token: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }

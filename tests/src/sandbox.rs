@@ -147,6 +147,12 @@ impl Sandbox {
         self.try_post(token, content_type, body.into()).expect("the sandbox answers")
     }
 
+    /// Posts JSON to a path.
+    pub fn post_to(&self, token: &str, path: &str, body: &Value) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(token).json(body);
+        request.send().and_then(Answer::of).expect("the sandbox answers")
+    }
+
     /// Sends rows as an array and returns their answers.
     pub fn send(&self, token: &str, rows: &[Value]) -> Vec<Value> {
         let body = serde_json::to_vec(rows).expect("values are JSON");

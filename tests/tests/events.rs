@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use std::collections::BTreeSet;
+
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Considered, DeferReason, Exclusion, Line, Outcome, Verdict};
 use ledger_core::campaign::CampaignEvent;
@@ -10,9 +12,13 @@ use ledger_core::draw::{Algorithm, Draw};
 use ledger_core::ids::{BeaconSignature, Digest, EntryId, Fingerprint};
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
-use ledger_core::seal::{AmountKey, Sealed};
+use ledger_core::seal::{AmountKey, Sealed, open_part};
 use ledger_core::system::{ParkedAction, SystemEvent};
 use ledger_core::time::{Epoch, Timestamp};
+use serde_json::Value;
+
+/// What is sealed in the events below.
+const SEALED: [&str; 3] = ["c2VhbGVk", "yZdHiSKWcoeaTOHosmjtAQwWkv2yZIgYi9HK", "c2VlZA"];
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_micros((1_795_000_000 + second) * 1_000_000)
@@ -88,6 +94,34 @@ fn removed(id: &str, undecided: bool, named: Option<&str>) -> AccountEvent {
         undecided,
         named: named.map(|id| id.parse().unwrap()),
     }
+}
+
+/// The fields of these events that auditors do not see: sealed, each of them, and nothing else.
+fn left_out(whole: &Value, open: &Value) -> Vec<String> {
+    fn compare(whole: &Value, open: &Value, out: &mut BTreeSet<String>) {
+        match (whole, open) {
+            (Value::Object(whole), Value::Object(open)) => {
+                assert!(open.keys().all(|key| whole.contains_key(key)));
+                for (key, value) in whole {
+                    match open.get(key) {
+                        Some(open) => compare(value, open, out),
+                        None => {
+                            assert!(SEALED.contains(&value.as_str().unwrap()), "{key}: {value}");
+                            out.insert(key.clone());
+                        }
+                    }
+                }
+            }
+            (Value::Array(whole), Value::Array(open)) => {
+                assert_eq!(whole.len(), open.len());
+                whole.iter().zip(open).for_each(|(whole, open)| compare(whole, open, out));
+            }
+            _ => assert!(whole == open && !whole.as_str().is_some_and(|text| SEALED.contains(&text))),
+        }
+    }
+    let mut out = BTreeSet::new();
+    compare(whole, open, &mut out);
+    out.into_iter().collect()
 }
 
 #[test]
@@ -173,6 +207,11 @@ fn account_events_keep_their_json() {
         },
         AccountEvent::PersonalDataErased { erased_at: at(9) },
     ];
+    assert_eq!(
+        left_out(&serde_json::to_value(&events).unwrap(), &open_part(&events).unwrap()),
+        ["details", "spent"],
+        "what auditors do not see"
+    );
     insta::assert_json_snapshot!(events);
 }
 
@@ -264,6 +303,11 @@ fn campaign_events_keep_their_json() {
         },
         CampaignEvent::EpochRevealed { epoch, seed: Digest([5; 32]), version: 1 },
     ];
+    assert_eq!(
+        left_out(&serde_json::to_value(&events).unwrap(), &open_part(&events).unwrap()),
+        ["sealed_seed"],
+        "what auditors do not see"
+    );
     insta::assert_json_snapshot!(events);
 }
 
@@ -305,6 +349,7 @@ fn system_events_keep_their_json() {
         },
         SystemEvent::ClockAccepted { reason: "daylight".into(), by: by(), clock_at: Some(at(0)) },
     ];
+    assert_eq!(left_out(&serde_json::to_value(&events).unwrap(), &open_part(&events).unwrap()), [""; 0]);
     insta::assert_json_snapshot!(events);
     let json = r#"[{"LogRestored":{"reason":"r","by":"p"}},{"ClockAccepted":{"reason":"r","by":"p"}}]"#;
     assert_eq!(serde_json::from_str::<Vec<SystemEvent>>(json).unwrap().len(), 2);

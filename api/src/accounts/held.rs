@@ -1,7 +1,7 @@
 //! `GET /v1/held`: lines that wait for people, whoever's they are, from the read models.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use ledger_core::faults;
 use ledger_core::log::Position;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::may_look;
 use crate::ApiState;
 use crate::auth::Caller;
-use crate::problem::Problem;
+use crate::problem::{Problem, Query};
 
 /// Which of them.
 #[derive(Deserialize)]

@@ -58,9 +58,14 @@ impl Caller {
         Caller(Some(identity))
     }
 
+    /// What the token says, if there is one.
+    pub fn identity(&self) -> Result<&Identity, Denied> {
+        self.0.as_ref().ok_or(Denied::Unauthenticated)
+    }
+
     /// The identity, if it has this scope.
     pub fn require(&self, scope: Scope) -> Result<&Identity, Denied> {
-        let identity = self.0.as_ref().ok_or(Denied::Unauthenticated)?;
+        let identity = self.identity()?;
         if identity.scopes.contains(scope) { Ok(identity) } else { Err(Denied::MissingScope(scope)) }
     }
 

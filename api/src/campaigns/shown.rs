@@ -10,27 +10,15 @@ use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, LogError, Position, StreamId, StreamType};
+use ledger_core::log::{EventLog, LogError, Position, StreamId};
 use serde_json::{Value, json};
 
 /// Events read at a time: a campaign that spends has one for each batch.
 const PAGE: usize = 2_000;
 
-/// One campaign; `None` where there is none of this id.
+/// One campaign, from its whole stream, for who has no writer to ask; `None` where there is none of this id.
 pub async fn show(log: &dyn EventLog, id: &CampaignId) -> Result<Option<Value>, LogError> {
-    of_stream(log, &StreamId::campaign(id)).await
-}
-
-/// All campaigns, in order of their ids.
-pub async fn show_all(log: &dyn EventLog) -> Result<Vec<Value>, LogError> {
-    let mut shown = Vec::new();
-    for stream in log.stream_ids(StreamType::Campaign).await? {
-        shown.extend(of_stream(log, &stream).await?);
-    }
-    Ok(shown)
-}
-
-async fn of_stream(log: &dyn EventLog, stream: &StreamId) -> Result<Option<Value>, LogError> {
+    let stream = &StreamId::campaign(id);
     let (mut campaign, mut events, mut after) = (Campaign::default(), 0, Position::default());
     loop {
         let page = log.read_stream_after(stream, after, PAGE).await?;
@@ -45,7 +33,7 @@ async fn of_stream(log: &dyn EventLog, stream: &StreamId) -> Result<Option<Value
     Ok(shown(&campaign, events))
 }
 
-fn shown(campaign: &Campaign, events: u64) -> Option<Value> {
+pub(super) fn shown(campaign: &Campaign, events: u64) -> Option<Value> {
     let (terms, version) = campaign.terms()?;
     let standing = match campaign.standing() {
         None => "not started",

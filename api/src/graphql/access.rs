@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use async_graphql::{Context, Error};
+use ledger_core::ids::AccountId;
 use ledger_core::log::Position;
 use projections::runner::WaitError;
 use tokio::time::Instant;
@@ -40,6 +41,24 @@ pub(super) fn reader<'a>(ctx: &Context<'a>) -> Result<&'a Caller, Error> {
         Err(_) if caller.has(Scope::AuditRead) => Ok(caller),
         Err(why) => Err(denied(why)),
     }
+}
+
+/// Whoever may see campaigns: the scopes that read, and the one that writes them.
+pub(super) fn campaign_reader(ctx: &Context<'_>) -> Result<(), Error> {
+    if staff(ctx) { Ok(()) } else { reader(ctx).map(|_| ()) }
+}
+
+/// Whether the caller may see campaigns that have not started, and what campaigns have cost.
+pub(super) fn staff(ctx: &Context<'_>) -> bool {
+    let caller = caller(ctx);
+    caller.has(Scope::AuditRead) || caller.has(Scope::CampaignsWrite)
+}
+
+/// Whose lines and rewards the caller may look up: `Some(None)` is everybody's, `None` nobody's.
+#[expect(clippy::option_option, reason = "three answers")]
+pub(super) fn owner(ctx: &Context<'_>) -> Option<Option<AccountId>> {
+    let caller = caller(ctx);
+    if caller.has(Scope::AuditRead) { Some(None) } else { caller.own_account().cloned().map(Some) }
 }
 
 /// Auditors only.

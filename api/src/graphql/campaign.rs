@@ -15,7 +15,7 @@ use super::access::{self, loaders, read};
 use super::error::present;
 use super::node;
 use super::page::{self, PageOf, connection};
-use super::scalars::{DateTime, Money};
+use super::scalars::{DateTime, Money, int};
 
 /// Queries about campaigns.
 #[derive(Default)]
@@ -23,16 +23,16 @@ pub(super) struct CampaignQuery;
 
 #[Object]
 impl CampaignQuery {
-    /// A campaign; null if there is none of this id.
+    /// A campaign; null if there is none of this id, or if it has not started and the caller is a customer.
     async fn campaign(&self, ctx: &Context<'_>, campaign_id: ID) -> Result<Option<Campaign>, Error> {
-        access::reader(ctx)?;
+        access::campaign_reader(ctx)?;
         match CampaignId::parse(&campaign_id) {
             Ok(id) => find(ctx, id).await,
             Err(_) => Ok(None),
         }
     }
 
-    /// All campaigns, newest first.
+    /// All campaigns, newest first; for customers those that have started.
     #[graphql(complexity = "page::cost(first, child_complexity)")]
     async fn campaigns(
         &self,
@@ -40,17 +40,19 @@ impl CampaignQuery {
         first: Option<i32>,
         after: Option<String>,
     ) -> Result<PageOf<Campaign>, Error> {
-        access::reader(ctx)?;
+        access::campaign_reader(ctx)?;
+        let only_started = !access::staff(ctx);
         let (first, after) = (page::first(first)?, page::after::<Position>(after.as_deref())?);
-        let page = read(ctx, move |conn| campaigns::campaigns(conn, after, first)).await?;
+        let page = read(ctx, move |conn| campaigns::campaigns(conn, only_started, after, first)).await?;
         let present = |row| Campaign(Arc::new(row));
         Ok(connection(page, after.is_some(), |row| row.position.to_string(), present))
     }
 }
 
-/// The campaign of this id.
+/// The campaign of this id, if the caller may see it.
 pub(super) async fn find(ctx: &Context<'_>, id: CampaignId) -> Result<Option<Campaign>, Error> {
-    Ok(loaders(ctx).rows.load_one(id).await?.map(Campaign))
+    let row = loaders(ctx).rows.load_one(id).await?;
+    Ok(row.filter(|row| row.status.has_started() || access::staff(ctx)).map(Campaign))
 }
 
 /// The campaign that a draw or a reward names.
@@ -103,8 +105,9 @@ impl Campaign {
     }
 
     /// Of its terms, from 1.
-    async fn version(&self) -> u32 {
-        self.0.version
+    #[expect(clippy::unused_async, reason = "a resolver is")]
+    async fn version(&self) -> Result<i32, Error> {
+        int(self.0.version)
     }
 
     /// Where it stands.
@@ -132,27 +135,28 @@ impl Campaign {
         self.0.terms.prize_table.odds_text()
     }
 
-    /// All that was funded; before the start, what the terms ask for.
-    async fn budget(&self) -> Money {
-        match self.0.funded_minor {
+    /// All that was funded; before the start, what the terms ask for. Null without `audit:read` or `campaigns:write`.
+    async fn budget(&self, ctx: &Context<'_>) -> Option<Money> {
+        access::staff(ctx).then(|| match self.0.funded_minor {
             0 => self.0.terms.budget.into(),
             funded => self.money(funded),
-        }
+        })
     }
 
-    /// All wins so far, less what was taken back.
-    async fn spent(&self) -> Money {
-        self.money(self.0.spent_minor - self.0.reversed_minor)
+    /// All wins so far, less what was taken back. Null without `audit:read` or `campaigns:write`.
+    async fn spent(&self, ctx: &Context<'_>) -> Option<Money> {
+        let spent = i128::from(self.0.spent_minor) - i128::from(self.0.reversed_minor);
+        access::staff(ctx).then(|| Money::signed(spent, self.0.terms.budget.currency()))
     }
 
-    /// Draws so far, lost or won.
-    async fn draws(&self) -> u64 {
-        self.0.draws
+    /// Draws so far, lost or won; text, since they may pass 2^31. Null without `audit:read` or `campaigns:write`.
+    async fn draws(&self, ctx: &Context<'_>) -> Option<String> {
+        access::staff(ctx).then(|| self.0.draws.to_string())
     }
 
-    /// Draws won so far.
-    async fn wins(&self) -> u64 {
-        self.0.wins
+    /// Draws won so far, as text. Null without `audit:read` or `campaigns:write`.
+    async fn wins(&self, ctx: &Context<'_>) -> Option<String> {
+        access::staff(ctx).then(|| self.0.wins.to_string())
     }
 
     /// Its epochs, newest first.
@@ -230,19 +234,19 @@ impl Epoch {
         &self.row.beacon_spec
     }
 
-    /// Draws, lost or won.
-    async fn draws(&self) -> u64 {
-        self.row.draws
+    /// Draws, lost or won, as text. Null without `audit:read` or `campaigns:write`: days add up to the campaign.
+    async fn draws(&self, ctx: &Context<'_>) -> Option<String> {
+        access::staff(ctx).then(|| self.row.draws.to_string())
     }
 
-    /// Wins per tier, in the order of the table.
-    async fn wins(&self) -> &[u64] {
-        &self.row.wins
+    /// Wins per tier, in the order of the table, as text. Null without `audit:read` or `campaigns:write`.
+    async fn wins(&self, ctx: &Context<'_>) -> Option<Vec<String>> {
+        access::staff(ctx).then(|| self.row.wins.iter().map(u64::to_string).collect())
     }
 
-    /// What was won in it.
-    async fn paid(&self) -> Money {
-        Money::signed(self.row.paid_minor, self.currency)
+    /// What was won in it. Null without `audit:read` or `campaigns:write`.
+    async fn paid(&self, ctx: &Context<'_>) -> Option<Money> {
+        access::staff(ctx).then(|| Money::signed(self.row.paid_minor, self.currency))
     }
 
     /// RFC 6962 root over the sorted entry ids, once closed.

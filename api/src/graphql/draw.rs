@@ -12,7 +12,7 @@ use super::access::{self, loaders};
 use super::campaign::{self, Campaign};
 use super::error::present;
 use super::load::{EpochName, TableName};
-use super::scalars::Money;
+use super::scalars::{Money, int};
 use super::transaction;
 
 /// Queries about draws.
@@ -84,8 +84,9 @@ impl Draw {
     }
 
     /// The number drawn, below 10^9.
-    async fn r(&self) -> u32 {
-        self.0.r
+    #[expect(clippy::unused_async, reason = "a resolver is")]
+    async fn r(&self) -> Result<i32, Error> {
+        int(self.0.r)
     }
 
     /// The name of the tier won.
@@ -105,13 +106,11 @@ impl Draw {
     }
 
     /// The odds of the tier won; if nothing was won, of winning anything. In parts per 10^9.
-    async fn odds_ppb(&self, ctx: &Context<'_>) -> Result<u32, Error> {
+    async fn odds_ppb(&self, ctx: &Context<'_>) -> Result<i32, Error> {
         let table = table(ctx, &self.0).await?;
         match self.0.tier {
-            Some(index) => {
-                present(table.tiers.get(index as usize), "tier of a draw").map(|tier| tier.odds_ppb)
-            }
-            None => Ok(table.odds_ppb(self.0.tier_mask)),
+            Some(index) => int(present(table.tiers.get(index as usize), "tier of a draw")?.odds_ppb),
+            None => int(table.odds_ppb(self.0.tier_mask)),
         }
     }
 }
@@ -166,14 +165,16 @@ impl DrawProof {
         Json(PrizeTable::clone(&self.table))
     }
 
-    /// Bit i set: tier i was removed before the draw, because the budget could not cover it.
-    async fn tier_mask(&self) -> u32 {
-        self.draw.tier_mask
+    /// Bit i set: tier i was removed before the draw, because the budget could not cover it. In decimal, as text: 32
+    /// bits are one more than an `Int` has.
+    async fn tier_mask(&self) -> String {
+        self.draw.tier_mask.to_string()
     }
 
     /// Words of the generator rejected before `r`, to keep it exactly uniform; nearly always 0.
-    async fn rejections(&self) -> u32 {
-        self.draw.rejections
+    #[expect(clippy::unused_async, reason = "a resolver is")]
+    async fn rejections(&self) -> Result<i32, Error> {
+        int(self.draw.rejections)
     }
 
     /// `none`, or a public beacon round.

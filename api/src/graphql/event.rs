@@ -1,15 +1,20 @@
 //! The history itself, without what is sealed. Auditors only.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Error, ID, Json, Object, SimpleObject};
 use ledger_core::ids::{AccountId, CampaignId};
+use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{LogError, Position, StoredEvent, StreamId};
+use ledger_core::seal::open_part;
 use projections::Page;
 use serde_json::Value;
 
 use super::access::{self, state};
+use super::budget::Budget;
 use super::error::{bad_input, fault};
 use super::page::{self, PageOf, connection};
-use super::scalars::DateTime;
+use super::scalars::{DateTime, int};
 
 /// Queries about events.
 #[derive(Default)]
@@ -35,7 +40,7 @@ impl EventQuery {
         let page = history(ctx, stream, after, first).await.map_err(|error| fault(&error))?;
         let mut events = Vec::with_capacity(page.rows.len());
         for stored in &page.rows {
-            events.push(Event::of(stored).map_err(|error| fault(&error))?);
+            events.push(Event::of(stored)?);
         }
         let page = Page { rows: events, has_more: page.has_more };
         let has_previous = after > Position::default();
@@ -58,18 +63,34 @@ fn stream(account: Option<&ID>, campaign: Option<&ID>) -> Result<Option<StreamId
     }
 }
 
-/// One event more than the page is to have tells whether another page follows.
+/// Events read at a time: terms with long lists make one a megabyte.
+const READ_AT_ONCE: usize = 10;
+
+/// One event more than the page is to have tells whether another page follows. However often a query asks for the
+/// history, it is read for one of them at a time, and what has been read counts before more is.
 async fn history(
     ctx: &Context<'_>,
     stream: Option<StreamId>,
     after: Position,
     first: usize,
 ) -> Result<Page<StoredEvent>, LogError> {
-    let log = &state(ctx).log;
-    let mut rows = match stream {
-        Some(stream) => log.read_stream_after(&stream, after, first + 1).await?,
-        None => log.read_after(after, first + 1).await?,
-    };
+    let (log, budget) = (&state(ctx).log, ctx.data_unchecked::<Arc<Budget>>());
+    let _turn = budget.turn().await;
+    let (mut rows, mut after) = (Vec::new(), after);
+    while rows.len() <= first {
+        let wanted = (first + 1 - rows.len()).min(READ_AT_ONCE);
+        let page = match &stream {
+            Some(stream) => log.read_stream_after(stream, after, wanted).await?,
+            None => log.read_after(after, wanted).await?,
+        };
+        budget.charge(page.iter().map(|stored| stored.payload.len()).sum()).await;
+        after = page.last().map_or(after, |last| last.position);
+        let at_end = page.len() < wanted;
+        rows.extend(page);
+        if at_end {
+            break;
+        }
+    }
     let has_more = rows.len() > first;
     rows.truncate(first);
     Ok(Page { rows, has_more })
@@ -83,61 +104,34 @@ pub(super) struct Event {
     /// Such as `account:cus_0001`.
     stream: String,
     /// Its place in the stream, from 1.
-    version: u64,
+    version: i32,
     /// Such as `TransactionEvaluated`.
     r#type: String,
     /// When we recorded it.
     recorded_at: DateTime,
-    /// As the log has it, without what is sealed.
+    /// What it says, without what is sealed.
     payload: Json<Value>,
     /// The link of the stream's chain, and the leaf of the tree.
     hash: String,
 }
 
 impl Event {
-    fn of(stored: &StoredEvent) -> Result<Event, serde_json::Error> {
-        let mut payload = serde_json::from_slice(&stored.payload)?;
-        without_sealed(&mut payload);
+    fn of(stored: &StoredEvent) -> Result<Event, Error> {
+        let payload = decode(stored).map_err(|error| fault(&error))?;
+        let payload = match payload {
+            LedgerEvent::Account(event) => open_part(&event),
+            LedgerEvent::Campaign(event) => open_part(&event),
+            LedgerEvent::System(event) => open_part(&event),
+        };
+        let payload = payload.map_err(|error| fault(&error))?;
         Ok(Event {
             position: stored.position.to_string(),
             stream: stored.stream.to_string(),
-            version: stored.sequence,
+            version: int(stored.sequence)?,
             r#type: stored.event_type.to_string(),
             recorded_at: stored.recorded_at.into(),
             payload: Json(payload),
             hash: stored.hash.to_string(),
         })
-    }
-}
-
-/// Takes out sealed details and seeds wherever they stand.
-fn without_sealed(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            fields.remove("details");
-            fields.remove("sealed_seed");
-            fields.values_mut().for_each(without_sealed);
-        }
-        Value::Array(values) => values.iter_mut().for_each(without_sealed),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn what_is_sealed_is_absent_wherever_it_stands() {
-        let mut payload = json!({ "TransactionEvaluated": {
-            "line": { "source": "acme", "details": "c2VhbGVk" },
-            "draws": [{ "r": 7, "details": 1 }],
-            "sealed_seed": "c2VlZA",
-        }});
-        without_sealed(&mut payload);
-        let rest = json!({ "TransactionEvaluated": { "line": { "source": "acme" }, "draws": [{ "r": 7 }] } });
-        assert_eq!(payload, rest);
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_graphql::Error;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::ids::{CampaignId, Digest, Source, TransactionId};
 use ledger_core::time::Epoch;
@@ -53,6 +54,10 @@ pub(super) struct EpochName(pub(super) CampaignId, pub(super) Epoch);
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct TableName(pub(super) CampaignId, pub(super) Digest);
 
+/// Names a version of a campaign's terms.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct TermsName(pub(super) CampaignId, pub(super) u32);
+
 /// Loads rows of the read models.
 pub(super) struct Rows(ReadStore);
 
@@ -95,7 +100,7 @@ impl Loader<LineName> for Rows {
     type Error = Error;
 
     async fn load(&self, keys: &[LineName]) -> Result<HashMap<LineName, Arc<TransactionRow>>, Error> {
-        self.each(keys, |conn, LineName(source, id)| transactions::transaction(conn, source, id)).await
+        self.each(keys, |conn, LineName(source, id)| transactions::transaction(conn, source, id, None)).await
     }
 }
 
@@ -105,6 +110,16 @@ impl Loader<EpochName> for Rows {
 
     async fn load(&self, keys: &[EpochName]) -> Result<HashMap<EpochName, Arc<EpochRow>>, Error> {
         self.each(keys, |conn, EpochName(campaign, epoch)| epochs::epoch(conn, campaign, *epoch)).await
+    }
+}
+
+impl Loader<TermsName> for Rows {
+    type Value = Arc<Terms>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[TermsName]) -> Result<HashMap<TermsName, Arc<Terms>>, Error> {
+        self.each(keys, |conn, TermsName(campaign, version)| campaigns::terms_of(conn, campaign, *version))
+            .await
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod access;
 mod account;
+mod budget;
 mod campaign;
 mod details;
 mod draw;
@@ -18,6 +19,7 @@ mod page;
 mod reward;
 mod scalars;
 mod size;
+mod text;
 mod transaction;
 mod trial_balance;
 
@@ -50,6 +52,7 @@ fn builder() -> SchemaBuilder<Query, EmptyMutation, EmptySubscription> {
     Schema::build(Query::default(), EmptyMutation, EmptySubscription)
         .limit_depth(DEPTH_MAX)
         .limit_complexity(FIELDS_MAX)
+        .extension(budget::BoundedAnswers)
 }
 
 /// The schema over this state.

@@ -34,8 +34,13 @@ pub(super) struct NodeQuery;
 impl NodeQuery {
     /// What has this id; null if nothing has, or if it is someone else's.
     async fn node(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Node>, Error> {
+        let id = NodeId::parse(&id);
+        if let Some(NodeId::Campaign(id)) = id {
+            access::campaign_reader(ctx)?;
+            return Ok(campaign::find(ctx, id).await?.map(Node::Campaign));
+        }
         let caller = access::reader(ctx)?;
-        Ok(match NodeId::parse(&id) {
+        Ok(match id {
             Some(NodeId::Account(id)) if caller.may_see(&id) => {
                 account::find(ctx, id).await?.map(Node::RewardAccount)
             }
@@ -44,8 +49,7 @@ impl NodeQuery {
                 row.map(Transaction::shared).map(Node::Transaction)
             }
             Some(NodeId::Reward(entry)) => reward::find(ctx, entry).await?.map(Node::Reward),
-            Some(NodeId::Campaign(id)) => campaign::find(ctx, id).await?.map(Node::Campaign),
-            Some(NodeId::Account(_)) | None => None,
+            Some(NodeId::Account(_) | NodeId::Campaign(_)) | None => None,
         })
     }
 }

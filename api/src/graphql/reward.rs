@@ -2,9 +2,10 @@
 
 use async_graphql::{Context, Enum, Error, ID, Object};
 use ledger_core::ids::{EntryId, PayoutReference};
+use projections::Connection;
 use projections::rewards::{self, RewardRow};
 
-use super::access::{caller, loaders, read};
+use super::access::{self, loaders, read};
 use super::campaign::{self, Campaign};
 use super::error::present;
 use super::load::LineName;
@@ -30,8 +31,9 @@ pub(super) enum RewardStatus {
 
 /// The reward of this draw, if the caller may see it.
 pub(super) async fn find(ctx: &Context<'_>, entry: EntryId) -> Result<Option<Reward>, Error> {
-    let row = read(ctx, move |conn| rewards::reward(conn, &entry)).await?;
-    Ok(row.filter(|row| caller(ctx).may_see(&row.account_id)).map(Reward::new))
+    let Some(owner) = access::owner(ctx) else { return Ok(None) };
+    let find = move |conn: &Connection| rewards::reward(conn, &entry, owner.as_ref());
+    Ok(read(ctx, find).await?.map(Reward::new))
 }
 
 /// An amount won.

@@ -1,8 +1,20 @@
 //! Money and times as the outside reads them.
 
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
+use async_graphql::{Error, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
 use ledger_core::money::{Currency, Money as Amount};
 use ledger_core::time::Timestamp;
+
+use super::error::fault;
+
+/// A number for an `Int`, which has 31 bits: a strict client fails a whole answer over one that is larger. What may
+/// grow beyond is text instead.
+pub(super) fn int(number: impl TryInto<i32>) -> Result<i32, Error> {
+    number.try_into().map_err(|_| fault(&NoInt))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("a number does not fit an Int")]
+struct NoInt;
 
 /// An exact amount of money.
 #[derive(Clone, Debug, PartialEq, Eq, SimpleObject)]

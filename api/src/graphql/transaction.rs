@@ -5,15 +5,19 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, Error, ID, Object, SimpleObject};
 use ledger_core::account::event;
 use ledger_core::account::explain::{self, Recorded, Reference};
+use ledger_core::campaign::terms::Terms;
+use ledger_core::draw::PrizeTable;
 use ledger_core::engine::reference;
 use ledger_core::ids::{Source, TransactionId};
-use projections::campaigns;
+use projections::Connection;
 use projections::transactions::{self, TransactionRow, TransactionStatus};
 
-use super::access::{caller, loaders, read, state};
+use super::access::{self, caller, loaders, read, state};
+use super::budget::Budget;
 use super::details::TransactionDetails;
 use super::draw::Draw;
 use super::error::fault;
+use super::load::{TableName, TermsName};
 use super::node;
 use super::scalars::DateTime;
 use crate::auth::Scope;
@@ -24,8 +28,9 @@ pub(super) async fn find(
     source: Source,
     id: TransactionId,
 ) -> Result<Option<Arc<TransactionRow>>, Error> {
-    let row = read(ctx, move |conn| transactions::transaction(conn, &source, &id)).await?;
-    Ok(row.filter(|row| caller(ctx).may_see(&row.account_id)).map(Arc::new))
+    let Some(owner) = access::owner(ctx) else { return Ok(None) };
+    let find = move |conn: &Connection| transactions::transaction(conn, &source, &id, owner.as_ref());
+    Ok(read(ctx, find).await?.map(Arc::new))
 }
 
 /// One line of a bank statement.
@@ -158,27 +163,27 @@ async fn explain(ctx: &Context<'_>, row: &TransactionRow) -> Result<Vec<Reason>,
         considered: &row.considered,
         draws: &row.draws,
     };
+    // One at a time holds its copies of the terms.
+    let _turn = ctx.data_unchecked::<Arc<Budget>>().turn().await;
     let mut known = known(ctx, row).await?;
     reference::complete(&*state(ctx).log, &recorded, &mut known).await.map_err(|error| fault(&error))?;
     let reasons = explain::explain(&recorded, &known);
     Ok(present(reasons, caller(ctx).has(Scope::AuditRead)))
 }
 
-/// What the read models know: today's terms, and every table. Only older terms are looked for in the log.
+/// What the read models know: every version of the terms, and every table. The log is read only for what they lack: a
+/// page of explanations must not cost a campaign's history for each of its lines.
 async fn known(ctx: &Context<'_>, row: &TransactionRow) -> Result<Reference, Error> {
     let mut known = Reference::default();
-    for considered in &row.considered {
-        let id = &considered.campaign_id;
-        if let Some(campaign) = loaders(ctx).rows.load_one(id.clone()).await? {
-            known.terms.insert((id.clone(), campaign.version), campaign.terms.clone());
-        }
+    let considered = row.considered.iter().map(|c| (&c.campaign_id, c.campaign_version));
+    let drawn = row.draws.iter().map(|d| (&d.campaign_id, d.campaign_version));
+    let terms = considered.chain(drawn).map(|(id, version)| TermsName(id.clone(), version));
+    let tables = row.draws.iter().map(|draw| TableName(draw.campaign_id.clone(), draw.table_hash));
+    for (TermsName(id, version), terms) in loaders(ctx).rows.load_many(terms).await? {
+        known.terms.insert((id, version), Terms::clone(&terms));
     }
-    for draw in &row.draws {
-        let (id, hash) = (draw.campaign_id.clone(), draw.table_hash);
-        let named = id.clone();
-        if let Some(table) = read(ctx, move |conn| campaigns::prize_table(conn, &named, &hash)).await? {
-            known.tables.insert((id, hash), table);
-        }
+    for (TableName(id, hash), table) in loaders(ctx).rows.load_many(tables).await? {
+        known.tables.insert((id, hash), PrizeTable::clone(&table));
     }
     Ok(known)
 }

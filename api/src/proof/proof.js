@@ -108,7 +108,7 @@ function tierOf(table, r, mask) {
   let odds = 0;
   for (const [index, tier] of table.tiers.entries()) {
     odds += tier.odds_ppb;
-    if (r < odds) return (mask >>> index) & 1 ? null : tier;
+    if (r < odds) return (BigInt(mask) >> BigInt(index)) & 1n ? null : tier;
   }
   return null;
 }
@@ -162,8 +162,11 @@ async function verify(proof) {
     return same("r", Number(drawn.value), r) || same("the number of words rejected", drawn.rejections, proof.rejections);
   });
   await step("tier", "", () => {
-    if (proof.tierMask >>> prizeTable.tiers.length) return "the mask names tiers that the table does not have";
-    return same("the tier", tierOf(prizeTable, r, proof.tierMask)?.name ?? null, tier ?? null);
+    // In decimal, as text; older proofs have a number.
+    if (!/^[0-9]{1,10}$/.test(proof.tierMask)) return "the mask is no number";
+    const mask = BigInt(proof.tierMask);
+    if (mask >> BigInt(prizeTable.tiers.length)) return "the mask names tiers that the table does not have";
+    return same("the tier", tierOf(prizeTable, r, mask)?.name ?? null, tier ?? null);
   });
   await step("amount", "", () => {
     const prize = prizeTable.tiers.find((t) => t.name === tier)?.prize;

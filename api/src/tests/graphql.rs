@@ -8,12 +8,10 @@ async fn queries_need_a_scope() {
     let customer = house.token(Some("cus_1"), "rewards:read");
     let feed = house.token(Some("acme"), "transactions:write");
     let account = "{ rewardAccount { id } }";
-    assert_eq!(code(&house.query(None, account).await), "UNAUTHENTICATED");
     assert_eq!(code(&house.query(Some(&feed), account).await), "FORBIDDEN");
     assert_eq!(house.query(Some(&customer), account).await, json!({ "data": { "rewardAccount": null } }));
     for auditors in ["{ trialBalance { position } }", "{ eventHistory { edges { cursor } } }"] {
         assert_eq!(code(&house.query(Some(&customer), auditors).await), "FORBIDDEN");
-        assert_eq!(code(&house.query(None, auditors).await), "UNAUTHENTICATED");
     }
 }
 
@@ -37,7 +35,7 @@ async fn what_is_wrong_with_a_query_has_a_code() {
     }
 }
 
-/// Anybody may send it, and it would keep a thread busy for hours.
+/// It would keep a thread busy for hours.
 #[tokio::test]
 async fn fragments_that_multiply_are_refused_before_they_do() {
     let house = house(false);
@@ -51,7 +49,7 @@ async fn fragments_that_multiply_are_refused_before_they_do() {
         spreads("D"),
         spreads("E")
     );
-    let answer = house.query(None, &query).await;
+    let answer = house.query(Some(&house.token(Some("cus_1"), "rewards:read")), &query).await;
     assert_eq!(code(&answer), "BAD_USER_INPUT");
     assert!(answer["errors"][0]["message"].as_str().unwrap().contains("more than 10000"), "{answer}");
 }
@@ -67,7 +65,16 @@ async fn a_position_that_is_not_reached_in_time_is_said_so() {
 #[tokio::test]
 async fn the_history_is_paged_and_told_without_what_is_sealed() {
     let house = house(false);
-    let payload = br#"{"TestHappened":{"details":"c2VhbGVk","r":1}}"#.to_vec();
+    let line = |sealed: &[(&str, &str)]| {
+        let mut line = json!({ "source": "acme", "transaction_id": "t1", "booked_at": "2026-11-18T11:06:40Z",
+            "fingerprint": "07070707070707070707070707070707" });
+        for (name, sealed) in sealed {
+            line[*name] = json!(sealed);
+        }
+        json!({ "TransactionNoted": { "line": line } })
+    };
+    let sealed = [("details", "c2VhbGVk"), ("spent", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")];
+    let payload = line(&sealed).to_string().into_bytes();
     let mut history = History { payload, ..History::default() };
     let account = stream("cus_1");
     let events = vec![history.event(&account), history.event(&stream("cus_2")), history.event(&account)];
@@ -79,7 +86,7 @@ async fn the_history_is_paged_and_told_without_what_is_sealed() {
         edges { node { position stream version payload } } pageInfo { hasNextPage } } }";
     let page = &house.query(Some(&auditor), query).await["data"]["eventHistory"];
     let event = json!({ "position": "0:1", "stream": "account:cus_1", "version": 1,
-        "payload": { "TestHappened": { "r": 1 } } });
+        "payload": line(&[]) });
     assert_eq!(page["edges"], json!([{ "node": event }]));
     assert_eq!(page["pageInfo"]["hasNextPage"], true);
     let rest = "{ eventHistory(afterPosition: \"0:1\") { nodes { position } pageInfo { hasNextPage } } }";
@@ -96,34 +103,96 @@ async fn the_history_is_paged_and_told_without_what_is_sealed() {
 }
 
 #[tokio::test]
-async fn a_browser_gets_graphiql_only_where_it_is_turned_on() {
-    let browse = || {
-        let request = Request::get("/graphql").header(header::ACCEPT, "text/html,*/*");
-        request.body(Body::empty()).unwrap()
-    };
-    let page = house(true).send(browse()).await;
-    assert_eq!(page.status(), 200);
-    assert!(text(page).await.contains("Bearer page-token"));
-    assert_eq!(house(false).send(browse()).await.status(), 406);
+async fn get_answers_a_page_only_and_in_production_none() {
+    for path in [
+        "/graphql",
+        "/graphql?query=%7B__typename%7D",
+        "/graphql?query=mutation%7Bx%7D",
+        "/graphql?query=%7B",
+    ] {
+        let page = house(true).send(get_request(path)).await;
+        assert_eq!(page.status(), 200);
+        assert!(text(page).await.contains("Bearer page-token"));
+        let mut house = house(false);
+        let plain = text(house.send(get_request(path)).await).await;
+        assert!(plain.contains("GraphiQL") && !plain.contains("Bearer"), "{plain}");
+        house.in_production();
+        let none = house.send(get_request(path)).await;
+        assert_eq!(none.status(), 405);
+        assert!(!text(none).await.contains("data"));
+    }
+    let elsewhere =
+        Request::get("/graphql").header(header::HOST, "evil.example").body(Body::empty()).unwrap();
+    assert_eq!(house(true).send(elsewhere).await.status(), 403);
 }
 
 #[tokio::test]
-async fn get_is_for_queries() {
+async fn a_request_is_one_object_with_a_query_and_flat_variables() {
     let house = house(false);
-    let response = house.send(get_request("/graphql?query=%7B__typename%7D&operationName=")).await;
-    assert_eq!(response.status(), 200);
-    let response = house.send(get_request("/graphql?query=mutation%7Bx%7D")).await;
-    assert_eq!(response.status(), 405);
-    assert_eq!(house.send(get_request("/graphql")).await.status(), 400);
+    let token = house.token(Some("cus_1"), "rewards:read");
+    let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    for (body, detail) in [
+        ("[{\"query\":\"{__typename}\"}]".to_owned(), "lists of queries"),
+        ("[\"{__typename}\"]".to_owned(), "lists of queries"),
+        ("{".to_owned(), "line 1, column 1"),
+        ("{\"query\":7}".to_owned(), "line 1, column 10"),
+        ("{}".to_owned(), "line 1, column 2"),
+        (format!("{{\"query\":\"{{a}}\",\"x\":{}", nested(100_000)), "no GraphQL request"),
+        ("{\"query\":\"{a}\",\"variables\":[]}".to_owned(), "variables: must be an object"),
+        (
+            format!("{{\"query\":\"{{a}}\",\"variables\":{{\"v\":{}}}}}", nested(16)),
+            "variables: at most 16 levels",
+        ),
+        (
+            format!("{{\"query\":\"{{a}}\",\"variables\":{{\"v\":\"{}\"}}}}", "a".repeat(16_384)),
+            "variables: at most 16384",
+        ),
+        (
+            format!("{{\"query\":\"{{a}}\",\"operationName\":\"{}\"}}", "a".repeat(129)),
+            "operationName: at most 128",
+        ),
+    ] {
+        let response = house.graphql(Some(&token), body.clone()).await;
+        assert_eq!(response.status(), 400, "{body:.80}");
+        let problem = read(response).await;
+        assert!(problem["detail"].as_str().unwrap().contains(detail), "{body:.80}: {problem}");
+    }
+    for body in [
+        format!(
+            "{{\"query\":\"query A {{__typename}}\",\"variables\":{{\"v\":{}}},\"operationName\":\"A\"}}",
+            nested(15)
+        ),
+        "{\"query\":\"{__typename}\",\"variables\":null,\"operationName\":\"\",\"extensions\":{\"a\":[]}}"
+            .to_owned(),
+    ] {
+        let answer = read(house.graphql(Some(&token), body.clone()).await).await;
+        assert_eq!(answer, json!({ "data": { "__typename": "Query" } }), "{body}");
+    }
 }
 
 #[tokio::test]
-async fn a_tool_may_ask_for_the_schema() {
-    // Seven levels of `ofType`, as GraphiQL asks.
-    let types = "kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name \
-                 ofType { kind name ofType { kind name ofType { kind name } } } } } } }";
-    let query =
-        format!("{{ __schema {{ types {{ name fields {{ name args {{ type {{ {types} }} }} }} }} }} }}");
-    let answer = house(false).query(None, &query).await;
+async fn a_tool_may_ask_for_the_schema_and_in_production_only_operators() {
+    let query = include_str!("introspection.graphql");
+    let mut house = house(false);
+    let (customer, ops) = (house.token(Some("cus_1"), "rewards:read"), house.token(Some("olga"), "ops"));
+    for token in [&customer, &ops] {
+        let answer = house.query(Some(token), query).await;
+        assert_eq!(code(&answer), "none", "{answer}");
+        assert!(answer["data"]["__schema"]["types"].as_array().unwrap().len() > 40);
+    }
+    house.in_production();
+    let answer = house.query(Some(&ops), query).await;
     assert_eq!(code(&answer), "none", "{answer}");
+    for query in [
+        query,
+        "{ __type(name: \"Node\") { name } }",
+        "{ __typename ...F } fragment F on Query { s: __schema { description } }",
+    ] {
+        let answer = house.query(Some(&customer), query).await;
+        assert_eq!((code(&answer), &answer["data"]), ("FORBIDDEN", &Value::Null), "{query}");
+    }
+    assert_eq!(
+        house.query(Some(&customer), "{ __typename }").await,
+        json!({ "data": { "__typename": "Query" } })
+    );
 }

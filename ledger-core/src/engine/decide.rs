@@ -7,7 +7,7 @@ use cqrs_es::AggregateError;
 use crate::account::command::{AccountCommand, EvaluateTransaction, Known, PreparedTransaction};
 use crate::account::event::DeferReason;
 use crate::account::{Answer, CommandKind, Rejection};
-use crate::campaign::{CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
+use crate::campaign::{Campaign, CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
 use crate::draw;
 use crate::faults;
 use crate::ids::{AccountId, CampaignId, TransactionKey};
@@ -16,7 +16,7 @@ use crate::system::{self, SystemCommand, SystemCommandKind};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
-use super::core::Core;
+use super::core::{Core, Slot};
 use super::epochs::{Due, due};
 use super::ledger::{Context, Receipt, RowResult};
 use super::lot::{Outcome, RowReceipt, SystemReceipt, Work};
@@ -79,6 +79,16 @@ impl Writer {
         Ok(CampaignCommandKind::ScheduleEpoch { epoch, commitment, sealed_seed })
     }
 
+    /// Copies, since whoever asked is on another thread: terms and tables are shared.
+    fn seen(&self, only: Option<&CampaignId>) -> Vec<(Campaign, u64)> {
+        let core = self.shared.lock();
+        let seen = |slot: &Slot<Campaign>| (slot.version > 0).then(|| (slot.state.clone(), slot.version));
+        match only {
+            Some(id) => core.campaigns.get(id.as_str()).and_then(seen).into_iter().collect(),
+            None => core.campaigns.values().filter_map(seen).collect(),
+        }
+    }
+
     pub(super) async fn decide(&mut self, work: &Work) -> Result<Outcome, Failed> {
         let outcome = match work {
             Work::Transactions { rows, context, resume, .. } => {
@@ -109,6 +119,7 @@ impl Writer {
                 self.deciding = Some(StreamId::system());
                 Outcome::System(self.system(kind.clone(), context).await?)
             }
+            Work::Campaigns { only, .. } => Outcome::Campaigns(self.seen(only.as_ref())),
             Work::Tick { .. } => Outcome::Tick(self.shared.lock().staging.now),
         };
         self.deciding = None;

@@ -52,7 +52,10 @@ impl Writer {
                         }
                     }
                     Work::Account { account: id, .. } => account(&mut core, id),
-                    Work::Campaign { .. } | Work::System { .. } | Work::Tick { .. } => {}
+                    Work::Campaign { .. }
+                    | Work::Campaigns { .. }
+                    | Work::System { .. }
+                    | Work::Tick { .. } => {}
                 }
             }
         }

@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::account::command::PreparedTransaction;
 use crate::account::{Answer, CommandKind, Rejection};
-use crate::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
+use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::faults;
 use crate::ids::{AccountId, CampaignId};
 use crate::log::{EventLog, LogError, Position};
@@ -314,6 +314,15 @@ impl Ledger {
         let permit = self.room().await?;
         let (reply, answer) = oneshot::channel();
         self.send(Work::System { kind, context, reply }, permit)?;
+        answer.await.map_err(|_| SubmitError::NotWriter)?
+    }
+
+    /// Campaigns as they stand after everything given to the writer before, and how many events each has; all of
+    /// them in the order of their ids, or the one that is asked for. From memory: no history is read.
+    pub async fn campaigns(&self, only: Option<CampaignId>) -> Result<Vec<(Campaign, u64)>, SubmitError> {
+        let permit = self.room().await?;
+        let (reply, answer) = oneshot::channel();
+        self.send(Work::Campaigns { only, reply }, permit)?;
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 

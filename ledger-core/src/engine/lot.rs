@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::account::command::PreparedTransaction;
 use crate::account::{Answer, CommandKind, Rejection};
-use crate::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
+use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::ids::{AccountId, CampaignId};
 use crate::log::Position;
 use crate::system::{SystemAnswer, SystemCommandKind, SystemRejection};
@@ -45,6 +45,10 @@ pub(super) enum Work {
         context: Context,
         reply: Reply<SystemReceipt>,
     },
+    Campaigns {
+        only: Option<CampaignId>,
+        reply: Reply<Vec<(Campaign, u64)>>,
+    },
     Tick {
         reply: Reply<Timestamp>,
     },
@@ -57,6 +61,7 @@ impl Work {
             Work::Account { reply, .. } => drop(reply.send(Err(error))),
             Work::Campaign { reply, .. } => drop(reply.send(Err(error))),
             Work::System { reply, .. } => drop(reply.send(Err(error))),
+            Work::Campaigns { reply, .. } => drop(reply.send(Err(error))),
             Work::Tick { reply } => drop(reply.send(Err(error))),
         }
     }
@@ -64,7 +69,11 @@ impl Work {
     fn weight(&self) -> usize {
         match self {
             Work::Transactions { rows, .. } => rows.len(),
-            Work::Account { .. } | Work::Campaign { .. } | Work::System { .. } | Work::Tick { .. } => 1,
+            Work::Account { .. }
+            | Work::Campaign { .. }
+            | Work::Campaigns { .. }
+            | Work::System { .. }
+            | Work::Tick { .. } => 1,
         }
     }
 }
@@ -75,6 +84,7 @@ pub(super) enum Outcome {
     Account(Result<Answer, Rejection>),
     Campaign(Result<CampaignAnswer, CampaignRejection>),
     System(SystemReceipt),
+    Campaigns(Vec<(Campaign, u64)>),
     Tick(Timestamp),
     /// What it is for has been set apart.
     Refused,
@@ -115,6 +125,7 @@ impl Lot {
                 (Work::Account { reply, .. }, Outcome::Account(answer)) => drop(reply.send(Ok(answer))),
                 (Work::Campaign { reply, .. }, Outcome::Campaign(answer)) => drop(reply.send(Ok(answer))),
                 (Work::System { reply, .. }, Outcome::System(answer)) => drop(reply.send(Ok(answer))),
+                (Work::Campaigns { reply, .. }, Outcome::Campaigns(seen)) => drop(reply.send(Ok(seen))),
                 (Work::Tick { reply }, Outcome::Tick(now)) => drop(reply.send(Ok(now))),
                 (work, Outcome::Refused) => work.refuse(SubmitError::AccountUnavailable),
                 _ => unreachable!("outcomes are made work by work, in order"),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::cipher::{Cipher, TAG_LENGTH};
+use super::open::SEALED;
 use super::{Details, SealError, Sealed};
 use crate::ids::{AccountId, MerchantTag, Source, TransactionId, push_lp};
 use crate::money::{Currency, Money};
@@ -126,7 +127,8 @@ impl Serialize for SealedAmount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut text = [0; SEALED_LENGTH.div_ceil(3) * 4];
         let length = STANDARD_NO_PAD.encode_slice(self.0, &mut text).expect("the buffer has room for it");
-        serializer.serialize_str(std::str::from_utf8(&text[..length]).expect("base64 is ASCII"))
+        let text = std::str::from_utf8(&text[..length]).expect("base64 is ASCII");
+        serializer.serialize_newtype_struct(SEALED, text)
     }
 }
 

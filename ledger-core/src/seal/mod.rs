@@ -12,6 +12,7 @@ mod cipher;
 mod details;
 mod keyring;
 mod keys;
+mod open;
 mod provider;
 mod store;
 mod terms;
@@ -20,6 +21,7 @@ pub use account::{AccountKey, AmountKey, SealedAmount};
 pub use details::Details;
 pub use keyring::{Fingerprints, Keyring};
 pub use keys::{KeyState, Keys};
+pub use open::open_part;
 pub use provider::{FileKeyProvider, KeyProvider, KeyProviderError};
 pub use terms::{FINGERPRINT_VERSION, FINGERPRINT_VERSION_FIRST, LineTerms};
 
@@ -36,8 +38,8 @@ use crate::postgres::Fault;
 use cipher::Cipher;
 
 /// An encrypted value in base64, as events and read models keep it.
+// The derived `Serialize` says its name, by which `open_part` knows it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Sealed(Box<str>);
 
 impl Sealed {

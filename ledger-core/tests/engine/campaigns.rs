@@ -1,8 +1,9 @@
 //! Several campaigns at once, and a campaign's life under the engine's clock.
 
+use cqrs_es::Aggregate as _;
 use ledger_core::account::AccountEvent;
 use ledger_core::campaign::terms::Terms;
-use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignEvent};
+use ledger_core::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignEvent};
 use ledger_core::log::StoredEvent;
 use ledger_core::money::Money;
 use serde_json::{Value, json};
@@ -148,4 +149,25 @@ async fn every_process_that_opens_a_seed_says_so_before_it_draws() {
     assert_eq!(opened(&events), 2);
     let first_draw = events.iter().position(|e| e.event_type == "TransactionEvaluated").unwrap();
     assert_eq!(opened(&events[..first_draw]), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn campaigns_are_told_from_memory_and_no_history_is_read() {
+    let world = World::new();
+    let (node, log) = world.with(terms(|_| {})).await;
+    node.run(named("another", |_| {})).await;
+    for n in 0..30 {
+        node.one(&row(&format!("tx-{n}"), "anna")).await.unwrap();
+    }
+    log.faults().fail_reads(1_000);
+    let told = |only: Option<&str>| node.ledger.campaigns(only.map(|id| id.parse().unwrap()));
+    let all = told(None).await.unwrap();
+    assert_eq!(told(Some("everyday")).await.unwrap(), all[1..]);
+    assert_eq!(told(Some("nobody")).await.unwrap(), []);
+    for ((campaign, events), id) in all.iter().zip(["another", "everyday"]) {
+        let replayed: Vec<_> = log.events().into_iter().filter(|event| event.stream.id == id).collect();
+        let mut state = Campaign::default();
+        campaign_events(&replayed).into_iter().for_each(|event| state.apply(event));
+        assert_eq!((campaign, *events), (&state, replayed.len() as u64), "{id}");
+    }
 }

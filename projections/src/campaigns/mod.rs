@@ -47,6 +47,16 @@ row::words! {
     }
 }
 
+impl CampaignStatus {
+    /// Whether draws have happened or may: what is not public before.
+    pub fn has_started(self) -> bool {
+        match self {
+            CampaignStatus::Draft | CampaignStatus::Approved | CampaignStatus::Scheduled => false,
+            CampaignStatus::Active | CampaignStatus::Paused | CampaignStatus::Ended => true,
+        }
+    }
+}
+
 /// One campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CampaignRow {
@@ -79,14 +89,18 @@ pub fn campaign(conn: &Connection, id: &CampaignId) -> Result<Option<CampaignRow
     found.as_ref().map(read).transpose()
 }
 
-/// Campaigns, newest first: those drafted before `after`.
+/// Campaigns, newest first: those drafted before `after`, or of these only those that have started.
 pub fn campaigns(
     conn: &Connection,
+    only_started: bool,
     after: Option<Position>,
     first: usize,
 ) -> Result<Page<CampaignRow>, ProjectionError> {
+    let started = if only_started { "AND status NOT IN ('draft', 'approved', 'scheduled')" } else { "" };
     let rows = conn.rows(
-        &format!("SELECT {COLUMNS} FROM campaigns WHERE position < ?1 ORDER BY position DESC LIMIT ?2"),
+        &format!(
+            "SELECT {COLUMNS} FROM campaigns WHERE position < ?1 {started} ORDER BY position DESC LIMIT ?2"
+        ),
         &values![page::before(after), page::limit(first)],
     )?;
     Page::read(&rows, first, read)

@@ -162,9 +162,9 @@ fn a_draw_in_an_epoch_that_was_never_scheduled_is_a_fault() {
 fn campaigns_and_epochs_come_in_pages() {
     on_both(|place| {
         let store = followed(place, TestLog::with_campaign(), 100);
-        let page = store.query(|conn| campaigns(conn, None, 10));
+        let page = store.query(|conn| campaigns(conn, false, None, 10));
         assert_eq!((page.rows.len(), page.has_more), (1, false));
-        assert!(store.query(|conn| campaigns(conn, Some(page.rows[0].position), 10)).rows.is_empty());
+        assert!(store.query(|conn| campaigns(conn, false, Some(page.rows[0].position), 10)).rows.is_empty());
         let days = |after| store.query(|conn| epochs::epochs(conn, &campaign_id(), after, 10)).rows.len();
         assert_eq!((days(None), days(Some(day().next())), days(Some(day()))), (1, 1, 0));
     });

@@ -17,7 +17,7 @@ use crate::error::Contradiction;
 use crate::fixtures::*;
 
 fn find(store: &TestStore, id: &str) -> Option<TransactionRow> {
-    store.query(|conn| transaction(conn, &source(), &tx(id)))
+    store.query(|conn| transaction(conn, &source(), &tx(id), None))
 }
 
 fn listed(store: &TestStore) -> Vec<String> {

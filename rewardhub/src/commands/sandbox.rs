@@ -87,6 +87,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         per_token: allowance::Limits::default(),
         ready: Bounds::default(),
         render_metrics: Arc::clone(&render_metrics),
+        production: false,
         graphiql_token: Some(graphiql_token(Arc::clone(&issuer))),
     }));
     let (stop, stopping) = watch::channel(false);

@@ -135,6 +135,7 @@ fn routes(
         per_token: config.per_token,
         ready: config.ready,
         render_metrics,
+        production: config.production.is_some(),
         graphiql_token: None,
     };
     api::router(node.api_state(settings))
