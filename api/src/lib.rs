@@ -1,8 +1,9 @@
 //! What the outside talks to: `POST /v1/transactions` for feeds, `/graphql` for apps and auditors, and the
 //! pages that a load balancer and Prometheus read.
 //!
-//! [`router`] puts it together. [`auth`] says who calls, [`allowance`] what he may cost, [`problem`] how a request is refused, [`intake`] takes
-//! transactions in, [`campaigns`] and [`accounts`] command campaigns and accounts ([`action`] is what they have in
+//! [`router`] puts it together. [`auth`] says who calls, [`allowance`] what he may cost, [`problem`] how a request is
+//! refused, [`intake`] takes transactions in, [`campaigns`] and [`accounts`] command campaigns and accounts, [`parked`]
+//! decides what steps have given up ([`action`] is what they have in
 //! common), [`clock`] shows and accepts the time, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
 //! [`openapi`] describes the REST part, [`proof`] is the page on which a customer recomputes his draw,
 //! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
@@ -20,6 +21,7 @@ pub mod health;
 pub mod intake;
 pub mod observe;
 pub mod openapi;
+pub mod parked;
 pub mod problem;
 pub mod proof;
 pub mod server;
@@ -42,6 +44,7 @@ use crate::campaigns::CommandCampaigns;
 use crate::clock::KeepTime;
 use crate::graphql::{ApiSchema, OpenDetails};
 use crate::intake::TakeRows;
+use crate::parked::ManageParked;
 use crate::problem::Problem;
 
 /// What the handlers need. Cheap to clone.
@@ -61,6 +64,8 @@ pub struct ApiState {
     pub accounts: Arc<dyn CommandAccounts>,
     /// Whether the clock is in order; in a running service the ledger.
     pub time: Arc<dyn KeepTime>,
+    /// What steps have given up; in a running service [`parked::Parked`].
+    pub parked: Arc<dyn ManageParked>,
     /// Whether the writer's last append went well.
     pub writer_healthy: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The log, for the event history and for readiness.
@@ -107,7 +112,7 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// The REST part: what `openapi.json` describes, no more and no less.
-fn rest() -> [(&'static str, MethodRouter<ApiState>); 13] {
+fn rest() -> [(&'static str, MethodRouter<ApiState>); 16] {
     [
         (intake::PATH, post(intake::post_transactions)),
         ("/v1/campaigns", get(campaigns::list).post(campaigns::create)),
@@ -118,6 +123,9 @@ fn rest() -> [(&'static str, MethodRouter<ApiState>); 13] {
         ("/v1/held", get(accounts::list_held)),
         ("/v1/clock", get(clock::get)),
         ("/v1/clock/accept", post(clock::accept)),
+        ("/v1/parked", get(parked::list)),
+        ("/v1/parked/{id}", get(parked::get)),
+        ("/v1/parked/{id}/{action}", post(parked::act)),
         ("/healthz", get(health::alive)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),

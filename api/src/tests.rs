@@ -114,6 +114,7 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
         campaigns: Arc::new(campaigns::InMemory::default()),
         accounts: Arc::new(accounts::InMemory::default()),
         time: Arc::clone(&time) as _,
+        parked: Arc::new(crate::parked::NothingParked),
         writer_healthy: Arc::new(|| true),
         log: Arc::clone(&log) as Arc<dyn EventLog>,
         read,

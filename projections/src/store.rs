@@ -71,7 +71,7 @@ impl ReadStore {
         // Later there may be no descriptor left. What cannot be opened yet is opened when it is needed.
         let opened: Vec<Connection> = (0..READERS_MAX)
             .map_while(|_| {
-                let reader = open_reader(path).ok()?;
+                let reader = open_reader(path, false).ok()?;
                 // Only a read opens its other files.
                 schema_version(&reader).ok()?;
                 Some(Connection::sqlite(reader))

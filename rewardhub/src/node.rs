@@ -4,21 +4,20 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use adapters::drand::DrandServer;
-use adapters::sandbox::rail::Payment;
 use adapters::sandbox::{Misbehaviour, RecordingNotifier, SandboxRail};
 use anyhow::Context as _;
 use api::allowance::{self, Allowances};
-use ledger_core::account::CommandKind;
-use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, SeedVault, Settings, Stopped, SubmitError};
+use ledger_core::engine::{KeyringSeeds, Ledger, Parts, SeedVault, Settings, Stopped};
 use ledger_core::log::{EventLog, Position};
 use ledger_core::seal::Keyring;
 use ledger_core::steps::beacon::Beacon;
 use ledger_core::steps::checkpoints::Checkpoints;
+use ledger_core::steps::confirm::Confirm;
 use ledger_core::steps::credit::Credit;
 use ledger_core::steps::intake::Intake;
 use ledger_core::steps::issue::Issue;
 use ledger_core::steps::notify::Notify;
-use ledger_core::steps::ports::{PayoutKey, PayoutStatus};
+use ledger_core::steps::parked::ParkedItems;
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::steps::runner::StepError;
@@ -88,6 +87,11 @@ impl Engine {
         }
     }
 
+    /// What the steps have given up.
+    pub fn parked(&self) -> anyhow::Result<ParkedItems> {
+        Ok(ParkedItems::new(Arc::new(self.stores.checkpoints()?), Arc::clone(&self.log)))
+    }
+
     /// Lets the writer finish what it was given, and gives the lease back.
     pub async fn stop(self) -> anyhow::Result<()> {
         // The stores last: a data folder's lock is held until then.
@@ -150,6 +154,8 @@ pub struct Node {
     pub rail: Arc<SandboxRail>,
     /// Whom the sandbox told.
     pub notifier: Arc<RecordingNotifier>,
+    /// What its steps have given up.
+    pub parked: ParkedItems,
     stop: watch::Sender<bool>,
     readers: JoinSet<anyhow::Result<()>>,
 }
@@ -207,10 +213,10 @@ impl Node {
     pub fn start_with(engine: Engine, opened: Readers, beacon_urls: &[String]) -> anyhow::Result<Node> {
         let Readers { rail, checkpoints, read, runner, progress } = opened;
         let notifier = Arc::new(RecordingNotifier::new(NOTIFICATIONS));
+        let parked = ParkedItems::new(Arc::clone(&checkpoints), Arc::clone(&engine.log));
         let (stop, stopping) = watch::channel(false);
         let mut readers = JoinSet::new();
         let ledger = || engine.ledger.clone();
-        let clock = || Arc::clone(&engine.clock);
         macro_rules! step {
             ($step:expr) => {
                 let (log, checkpoints) = (Arc::clone(&engine.log), Arc::clone(&checkpoints));
@@ -222,7 +228,7 @@ impl Node {
         step!(Issue::new(ledger()));
         step!(Notify::new(ledger(), Arc::clone(&notifier) as _));
         step!(Credit::new(ledger(), Arc::clone(&rail) as _));
-        step!(Resume::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.keyring), clock()));
+        step!(Resume::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.keyring)));
         let reveal =
             Reveal::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.seeds)).run(stopping.clone());
         readers.spawn(async {
@@ -235,11 +241,21 @@ impl Node {
             beacon.await;
             Ok(())
         });
-        readers.spawn(confirmations(Arc::clone(&rail), ledger(), stopping.clone()));
+        let confirm =
+            Confirm::new(ledger(), Box::new(rail.confirmations(CONFIRMATIONS))).run(stopping.clone());
+        readers.spawn(async {
+            confirm.await;
+            Ok(())
+        });
         let runtime = tokio::runtime::Handle::current();
         let projections = runner.spawn(runtime, engine.ledger.head(), stopping.clone())?;
         readers.spawn(follow(projections, stopping));
-        Ok(Node { engine, read, progress, rail, notifier, stop, readers })
+        Ok(Node { engine, read, progress, rail, notifier, parked, stop, readers })
+    }
+
+    /// What people decide about items that steps have given up.
+    fn parked(&self) -> api::parked::Parked {
+        api::parked::Parked { items: self.parked.clone(), ledger: self.engine.ledger.clone() }
     }
 
     /// What the API needs of it.
@@ -253,6 +269,7 @@ impl Node {
             intake: Arc::new(self.engine.intake.clone()),
             campaigns: Arc::new(self.engine.ledger.clone()),
             accounts: Arc::new(self.engine.intake.clone()),
+            parked: Arc::new(self.parked()),
             writer_healthy: Arc::new(move || *health.borrow()),
             time: Arc::new(self.engine.ledger.clone()),
             log: Arc::clone(&self.engine.log),
@@ -293,10 +310,10 @@ impl Node {
     /// Stops readers, then the writer. What was acknowledged is durable; what was under way goes on next time.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
-        let Node { engine, rail, readers, .. } = self;
+        let Node { engine, rail, readers, parked, .. } = self;
         let ended = readers.join_all().await.into_iter().collect::<anyhow::Result<()>>();
-        // Its thread writes until nobody holds it any more.
-        drop(rail);
+        // The rail's thread writes until nobody holds it any more; the items hold the log.
+        drop((rail, parked));
         let stopped = engine.stop().await;
         ended.and(stopped)
     }
@@ -337,37 +354,4 @@ pub struct ApiSettings {
 
 fn is_not_writer(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StepError::NotWriter { .. })))
-}
-
-/// Rails confirm late, and twice: each confirmation is a fact for the ledger, never refused.
-async fn confirmations(
-    rail: Arc<SandboxRail>,
-    ledger: Ledger,
-    mut stop: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let mut received = rail.confirmations(CONFIRMATIONS);
-    loop {
-        let confirmation = tokio::select! {
-            confirmation = received.recv() => confirmation,
-            _ = stop.changed() => return Ok(()),
-        };
-        let Some(confirmation) = confirmation else { return Ok(()) };
-        let Payment { key, account_id, status, .. } = confirmation.payment;
-        let PayoutStatus::Paid(payout_reference) = status else { continue };
-        let PayoutKey { entry_id, attempt } = key;
-        let kind = CommandKind::ConfirmCredit { entry_id, attempt, payout_reference };
-        match ledger.account(account_id, kind, Context::new("rail:sandbox", "", "")).await {
-            Ok(Ok(_))
-            | Err(
-                SubmitError::Full
-                | SubmitError::Unavailable
-                | SubmitError::AccountUnavailable
-                | SubmitError::Clock(_),
-            ) => {}
-            Ok(Err(rejection)) => {
-                tracing::error!(reward.id = %entry_id, %rejection, "a confirmation contradicts the ledger")
-            }
-            Err(SubmitError::NotWriter) => return Ok(()),
-        }
-    }
 }

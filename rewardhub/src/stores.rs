@@ -232,6 +232,14 @@ pub async fn existing_read_models(config: &Config) -> anyhow::Result<Option<Read
     Ok(if there { Some(ReadStore::open_read_only(&file)?) } else { None })
 }
 
+/// The steps' cursors and items that the configuration names, beside whoever runs the steps.
+pub fn existing_checkpoints(config: &Config) -> anyhow::Result<Checkpoints> {
+    Ok(match config.log {
+        LogPlace::Embedded => Checkpoints::open_read_only(&Folder::existing(&config.data)?.steps())?,
+        LogPlace::Postgres(_) => Checkpoints::in_postgres(database(config)?),
+    })
+}
+
 /// The log for reading only: beside whoever writes it.
 pub async fn read_only_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
     Ok(match &config.log {

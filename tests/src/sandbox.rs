@@ -203,7 +203,8 @@ impl Sandbox {
     pub fn settle(&self, patience: Duration) {
         eventually("issue, notify, credit and the read models to have done all", patience, || {
             let head = self.number("log.db", "SELECT position FROM head");
-            let done = "SELECT min(position) * (count(*) = 3) FROM checkpoints WHERE step IN ('issue', 'notify', 'credit')";
+            let done = "SELECT min(position) * (count(*) = 3) * ((SELECT count(*) FROM items WHERE state = 'waiting' AND step <> 'resume') = 0) \
+                        FROM checkpoints WHERE step IN ('issue', 'notify', 'credit')";
             let idle = head.is_some() && head == self.number("steps.db", done);
             (idle && self.get("/readyz").body["checks"]["lag_events"] == 0).then_some(())
         });

@@ -37,6 +37,7 @@ async fn every_route_is_described_and_nothing_else() {
         let actions = match template {
             "/v1/campaigns/{id}/{action}" => crate::campaigns::ACTIONS.to_vec(),
             "/v1/accounts/{id}/{action}" => crate::accounts::ACTIONS.to_vec(),
+            "/v1/parked/{id}/{action}" => crate::parked::ACTIONS.to_vec(),
             _ => vec![""],
         };
         for path in actions.iter().map(|action| template.replace("{action}", action)) {
@@ -90,6 +91,9 @@ fn every_example_is_understood() {
                 }
                 ["", "v1", "clock", "accept"] => {
                     crate::clock::reason(body.as_bytes()).unwrap();
+                }
+                ["", "v1", "parked", _, action] => {
+                    crate::parked::command(action, body.as_bytes()).unwrap();
                 }
                 _ => panic!("{path} has a body"),
             }

@@ -60,6 +60,13 @@ pub enum CommandKind {
         /// Which reward.
         entry_id: EntryId,
     },
+    /// The same for a reward that was given up: a person wants one attempt more after this one, which was refused.
+    RetryCredit {
+        /// Which reward.
+        entry_id: EntryId,
+        /// The attempt that was refused: said again after the next one, it asks for none.
+        refused: u32,
+    },
     /// The rail has paid.
     ConfirmCredit {
         /// Which reward.
@@ -239,8 +246,13 @@ pub enum Answer {
     Unchanged,
     /// A payment is under way, or may be.
     Outstanding(Outstanding),
-    /// Nothing is owed: paid, reversed, or refused as often as we try.
+    /// Nothing is to be paid: paid, or reversed.
     Settled,
+    /// Refused as often as we try: a person decides.
+    GivenUp {
+        /// The last attempt.
+        attempt: u32,
+    },
 }
 
 /// A payment that the account says is to be made.

@@ -38,7 +38,10 @@ impl RewardAccount {
             CommandKind::IssueReward { entry_id } => self.issue(now, *entry_id),
             CommandKind::AskNotification { entry_id } => self.ask_notification(*entry_id),
             CommandKind::RecordNotification { entry_id } => self.record_notification(now, *entry_id),
-            CommandKind::RequestCredit { entry_id } => self.request_credit(now, *entry_id),
+            CommandKind::RequestCredit { entry_id } => self.request_credit(now, *entry_id, None),
+            CommandKind::RetryCredit { entry_id, refused } => {
+                self.request_credit(now, *entry_id, Some(*refused))
+            }
             CommandKind::ConfirmCredit { entry_id, attempt, payout_reference } => {
                 self.confirm_credit(now, *entry_id, *attempt, payout_reference)
             }

@@ -36,14 +36,23 @@ impl RewardAccount {
         Ok((vec![AccountEvent::CustomerNotified { entry_id, notified_at: now }], Answer::Done))
     }
 
-    /// Records the attempt before anything is sent. The attempt rises only after a recorded refusal.
-    pub(super) fn request_credit(&self, now: Timestamp, entry_id: EntryId) -> Decision {
+    /// Records the attempt before anything is sent. The attempt rises only after a recorded refusal, and beyond the
+    /// limit only where a person wants another one after this refusal.
+    pub(super) fn request_credit(
+        &self,
+        now: Timestamp,
+        entry_id: EntryId,
+        wanted_after: Option<u32>,
+    ) -> Decision {
         let reward = self.find(entry_id)?;
         if !reward.issued {
             return Err(Rejection::NotIssued(entry_id));
         }
-        if reward.credited.is_some() || (reward.refused && reward.attempts >= ATTEMPTS_MAX) {
+        if reward.credited.is_some() || (reward.refused && reward.reversed) {
             return Ok((vec![], Answer::Settled));
+        }
+        if reward.refused && reward.attempts >= ATTEMPTS_MAX && wanted_after != Some(reward.attempts) {
+            return Ok((vec![], Answer::GivenUp { attempt: reward.attempts }));
         }
         let (attempt, amount) = (reward.attempts, reward.amount);
         if let (false, Some(requested_at)) = (reward.refused, reward.requested_at) {

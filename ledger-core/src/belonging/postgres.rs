@@ -93,6 +93,11 @@ pub async fn no_further_than_in(database: &Database, head: Position) -> Result<(
         let back = format!("UPDATE {table} SET position = $1 WHERE position > $1");
         transaction.execute(&back, &[&head]).await?;
     }
+    // Items of events that the log has no more; and what people decided in such events is decided again.
+    transaction.execute("DELETE FROM steps.items WHERE position > $1", &[&head]).await?;
+    let undecided = "UPDATE steps.items SET decided = $1, proposed = NULL, act = NULL, \
+         state = CASE WHEN act IS NULL THEN state ELSE 'parked' END WHERE decided > $1";
+    transaction.execute(undecided, &[&head]).await?;
     let ahead = "SELECT EXISTS (SELECT 1 FROM read_models.checkpoints WHERE position > $1)";
     if transaction.query_one(ahead, &[&head]).await?.get(0) {
         for row in transaction.query(TABLES, &[]).await? {

@@ -78,6 +78,12 @@ pub fn belongs_to(path: &Path, ledger: &LedgerId, position: Position) -> rusqlit
     })
 }
 
+/// Items of events that the log has no more.
+const UNMADE: &str = "DELETE FROM items WHERE position > ?1";
+/// What people decided in events that the log has no more is decided again.
+const UNDECIDED: &str = "UPDATE items SET decided = ?1, proposed = NULL, act = NULL, \
+     state = CASE WHEN act IS NULL THEN state ELSE 'parked' END WHERE decided > ?1";
+
 /// Sets back what a file says of how far the log has come. For restores alone.
 pub fn no_further_than(path: &Path, head: Position) -> rusqlite::Result<()> {
     files::on_writer(path, &|connection| {
@@ -87,6 +93,11 @@ pub fn no_further_than(path: &Path, head: Position) -> rusqlite::Result<()> {
                 let back = format!("UPDATE {table} SET position = ?1 WHERE position > ?1");
                 connection.execute(&back, [head.0])?;
             }
+        }
+        let exists = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'items')";
+        if connection.query_row(exists, [], |row| row.get::<_, bool>(0))? {
+            connection.execute(UNMADE, [head.0])?;
+            connection.execute(UNDECIDED, [head.0])?;
         }
         Ok(())
     })

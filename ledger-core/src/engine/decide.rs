@@ -182,7 +182,8 @@ impl Writer {
                 | Answer::Proposed
                 | Answer::Unchanged
                 | Answer::Outstanding(_)
-                | Answer::Settled,
+                | Answer::Settled
+                | Answer::GivenUp { .. },
             ) => (RowResult::Accepted, None),
         };
         if let (Some(key), Some(position)) = (key, position) {

@@ -13,3 +13,4 @@ GRANT SELECT, INSERT, UPDATE (wrapped, erased_at) ON keys.account_keys TO :role;
 GRANT SELECT, INSERT ON keys.named_keys TO :role;
 GRANT SELECT, INSERT, UPDATE ON steps.checkpoints TO :role;
 GRANT SELECT, INSERT, UPDATE ON steps.belongs, keys.belongs TO :role;
+GRANT SELECT, INSERT, UPDATE, DELETE ON steps.items TO :role;

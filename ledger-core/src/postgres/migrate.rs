@@ -66,6 +66,12 @@ const MIGRATIONS: &[Migration] = &[
         // A program that does not know it asks less and breaks nothing.
         needs: 8,
     },
+    Migration {
+        name: "0010_parked",
+        sql: include_str!("../../../migrations/postgres/0010_parked.sql"),
+        // A program that does not know the rows would pass over what waits in them.
+        needs: 10,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

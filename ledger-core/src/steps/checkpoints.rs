@@ -15,9 +15,9 @@ use crate::sqlite::passes;
 const WAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// The steps' checkpoints.
-pub struct Checkpoints(Store);
+pub struct Checkpoints(pub(super) Store);
 
-enum Store {
+pub(super) enum Store {
     Sqlite(Arc<Mutex<Connection>>),
     Postgres(Box<Database>),
 }
@@ -48,16 +48,25 @@ impl Checkpoints {
         let connection = Connection::open(path)?;
         // NORMAL: after a power cut a checkpoint may be an older one, which is as good.
         connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-             PRAGMA journal_size_limit = 8388608;
-             CREATE TABLE IF NOT EXISTS checkpoints (
-                 step TEXT PRIMARY KEY, position INTEGER NOT NULL CHECK (position >= 0)
-             ) STRICT, WITHOUT ROWID;",
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608;",
         )?;
+        connection.execute_batch(include_str!("../../../migrations/sqlite/steps.sql"))?;
         let connection = Arc::new(Mutex::new(connection));
         let kept: Weak<Mutex<Connection>> = Arc::downgrade(&connection);
         files::keep(path, WAL_BYTES_MAX, kept);
         Ok(Checkpoints(Store::Sqlite(connection)))
+    }
+
+    /// Opens the file beside whoever writes it; without one nothing has been done yet.
+    pub fn open_read_only(path: &Path) -> Result<Checkpoints, CheckpointError> {
+        let connection = if path.is_file() {
+            Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?
+        } else {
+            let connection = Connection::open_in_memory()?;
+            connection.execute_batch(include_str!("../../../migrations/sqlite/steps.sql"))?;
+            connection
+        };
+        Ok(Checkpoints(Store::Sqlite(Arc::new(Mutex::new(connection)))))
     }
 
     /// Those of this database.
@@ -101,7 +110,7 @@ impl Checkpoints {
     }
 }
 
-fn lock(connection: &Mutex<Connection>) -> std::sync::MutexGuard<'_, Connection> {
+pub(super) fn lock(connection: &Mutex<Connection>) -> std::sync::MutexGuard<'_, Connection> {
     // Every statement stands alone, so a panic elsewhere leaves nothing half done here.
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,9 @@
 //! Step *credit*: an issued reward is paid through the rail, once.
 //!
-//! The attempt is recorded before anything is sent, and its key is `entry_id:attempt`. An unknown outcome is
-//! asked about; beyond the rail's idempotency window nothing is sent again, only asked. The attempt rises
-//! only after a recorded refusal. A payment outstanding when its reward is reversed is never sent again; it
-//! counts as not sent only when the rail still does not know it in the second half of its window.
+//! The attempt is recorded before anything is sent, and its key is `entry_id:attempt`. An unknown outcome is asked
+//! about; beyond the rail's idempotency window it is left to a person, and nothing is sent again. The attempt rises only
+//! after a recorded refusal. A payment outstanding when its reward is reversed is never sent again; it counts as not
+//! sent only when the rail still does not know it in the second half of its window.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,13 @@ use crate::engine::{Context, Ledger, SubmitError};
 use crate::ids::{AccountId, EntryId};
 use crate::log::StoredEvent;
 use crate::log::decode::LedgerEvent;
+use crate::system::ParkedAction;
 
 use super::issue::caused_by;
-use super::ports::{Payout, PayoutKey, PayoutRail, PayoutStatus, PayoutUnknown};
-use super::runner::{Step, persist};
+use super::items::Act;
+use super::ports::{PayError, Payout, PayoutKey, PayoutRail, PayoutStatus};
+use super::runner::persist;
+use super::step::{Ended, Step, Try};
 
 /// Reads issued rewards, pays, records what the rail said.
 pub struct Credit {
@@ -37,13 +40,10 @@ enum Next {
     /// Tell the account what the rail said.
     Record(CommandKind),
     /// Nobody knows: ask again later.
-    Ask,
-    /// Nobody will know by sending again: a person is needed, we keep asking.
-    Park,
+    Ask(String),
+    /// Nobody will know by sending again: a person is needed.
+    Park(String),
 }
-
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 impl Credit {
     /// A step that commands this ledger and pays through this rail.
@@ -59,28 +59,85 @@ impl Credit {
         persist(|| self.ledger.account(owed.account_id.clone(), kind.clone(), owed.context.clone())).await
     }
 
-    /// Sends or asks, by what the account says is outstanding.
-    async fn next(&self, owed: &Owed, outstanding: Outstanding) -> Next {
+    async fn try_once(&self, owed: &Owed, act: Option<&Act>) -> Result<Ended, SubmitError> {
+        let entry_id = owed.entry_id;
+        match act {
+            Some(Act { action: ParkedAction::Drop, reason, .. }) => {
+                let kind = CommandKind::ReverseReward { entry_id, reason: reason.clone() };
+                return Ok(match self.command(owed, kind).await? {
+                    Ok(_) => Ended::Done,
+                    Err(rejection) => Ended::parked(rejection.to_string()),
+                });
+            }
+            // About this attempt only: said again after the next one was asked for, it changes nothing.
+            Some(Act { action: ParkedAction::Fail, about: Some(attempt), reason }) => {
+                let (attempt, reason) = (*attempt, reason.clone());
+                let kind = CommandKind::FailCredit { entry_id, attempt, reason };
+                if let Err(rejection) = self.command(owed, kind).await? {
+                    return Ok(Ended::parked(rejection.to_string()));
+                }
+            }
+            Some(_) | None => {}
+        }
+        let ask = match act.and_then(|act| act.about) {
+            Some(refused) => CommandKind::RetryCredit { entry_id, refused },
+            None => CommandKind::RequestCredit { entry_id },
+        };
+        // Each round but the last records a refusal, and there are only so many of these.
+        loop {
+            let outstanding = match self.command(owed, ask.clone()).await? {
+                Ok(Answer::Outstanding(outstanding)) => outstanding,
+                Ok(Answer::GivenUp { attempt }) => {
+                    let reason = format!("refused {attempt} times");
+                    return Ok(Ended::Parked { reason, about: Some(attempt) });
+                }
+                Ok(_) => return Ok(Ended::Done),
+                Err(rejection) => return Ok(Ended::parked(rejection.to_string())),
+            };
+            let about = Some(outstanding.attempt);
+            let only_ask = act.is_some_and(|act| act.action == ParkedAction::Retry && act.about == about);
+            match self.next(owed, outstanding, only_ask).await {
+                Next::Record(kind) => {
+                    if let Err(rejection) = self.command(owed, kind).await? {
+                        metrics::counter!("credit_contradictions_total").increment(1);
+                        let reason = format!("the rail's answer contradicts the ledger: {rejection}");
+                        return Ok(Ended::Parked { reason, about });
+                    }
+                }
+                Next::Ask(reason) => return Ok(Ended::Again { reason }),
+                Next::Park(reason) => return Ok(Ended::Parked { reason, about }),
+            }
+        }
+    }
+
+    /// Sends or asks, by what the account says is outstanding. `only_ask`: a person wants to know, not to pay.
+    async fn next(&self, owed: &Owed, outstanding: Outstanding, only_ask: bool) -> Next {
         let Outstanding { attempt, amount, requested_at, fresh, reversed } = outstanding;
         let entry_id = owed.entry_id;
         let key = PayoutKey { entry_id, attempt };
         let payout = Payout { key, account_id: owed.account_id.clone(), amount };
         let mut status = if fresh { self.rail.pay(&payout).await } else { self.rail.lookup(key).await };
+        // The time that the request was recorded by: the window counts while that clock is in order, or not at all.
+        let now = match self.ledger.tick().await {
+            Ok(now) => now,
+            Err(error) => return Next::Ask(error.to_string()),
+        };
+        let age = Duration::from_micros(u64::try_from(now.micros() - requested_at.micros()).unwrap_or(0));
+        let window = self.rail.idempotency_window();
         if matches!(status, Ok(PayoutStatus::NotFound)) {
-            // The time that the request was recorded by: the window counts while that clock is in order, or not at all.
-            let Ok(now) = self.ledger.tick().await else { return Next::Ask };
-            let age = Duration::from_micros(u64::try_from(now.micros() - requested_at.micros()).unwrap_or(0));
-            let window = self.rail.idempotency_window();
             if age >= window {
-                return Next::Park;
+                return Next::Park("unknown to the rail beyond its idempotency window".into());
             }
             if reversed && age < window / 2 {
                 // A request may still be on its way: not found is no refusal yet.
-                return Next::Ask;
+                return Next::Ask("reversed, and perhaps still on its way to the rail".into());
             }
             if reversed {
                 let reason = "reversed before it was sent".into();
                 return Next::Record(CommandKind::FailCredit { entry_id, attempt, reason });
+            }
+            if only_ask {
+                return Next::Park("unknown to the rail".into());
             }
             status = self.rail.pay(&payout).await;
         }
@@ -91,11 +148,12 @@ impl Credit {
             Ok(PayoutStatus::Refused { reason }) => {
                 Next::Record(CommandKind::FailCredit { entry_id, attempt, reason })
             }
-            Ok(PayoutStatus::NotFound) => Next::Ask,
-            Err(PayoutUnknown(reason)) => {
-                tracing::debug!(reward.id = %entry_id, attempt, reason, "a payment's outcome is unknown");
-                Next::Ask
+            Ok(PayoutStatus::NotFound) => Next::Ask("the rail says neither paid nor refused".into()),
+            Err(error @ PayError::Permanent(_)) => Next::Park(error.to_string()),
+            Err(error @ PayError::Temporary(_)) if age >= window => {
+                Next::Park(format!("unknown beyond the rail's idempotency window: {error}"))
             }
+            Err(error @ PayError::Temporary(_)) => Next::Ask(error.to_string()),
         }
     }
 }
@@ -105,6 +163,10 @@ impl Step for Credit {
 
     fn name(&self) -> &'static str {
         "credit"
+    }
+
+    fn reads(&self, event_type: &str) -> bool {
+        event_type == "RewardIssued"
     }
 
     fn items(&self, stored: &StoredEvent, event: LedgerEvent) -> Vec<Owed> {
@@ -117,39 +179,15 @@ impl Step for Credit {
         vec![Owed { account_id, entry_id, context: caused_by("step:credit", stored) }]
     }
 
-    async fn perform(&self, owed: Owed) -> Result<(), SubmitError> {
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let outstanding = match self
-                .command(&owed, CommandKind::RequestCredit { entry_id: owed.entry_id })
-                .await?
-            {
-                Ok(Answer::Outstanding(outstanding)) => outstanding,
-                Ok(_) => return Ok(()),
-                Err(rejection) => {
-                    tracing::error!(reward.id = %owed.entry_id, %rejection, "a reward cannot be credited");
-                    return Ok(());
-                }
-            };
-            match self.next(&owed, outstanding).await {
-                Next::Record(kind) => match self.command(&owed, kind).await? {
-                    Ok(_) => pause = FIRST_PAUSE,
-                    Err(rejection) => {
-                        tracing::error!(reward.id = %owed.entry_id, %rejection, "the rail's answer contradicts the ledger");
-                        metrics::counter!("credit_contradictions_total").increment(1);
-                        return Ok(());
-                    }
-                },
-                Next::Ask => {
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
-                Next::Park => {
-                    tracing::error!(reward.id = %owed.entry_id, "a payment is unknown to the rail beyond its idempotency window");
-                    metrics::counter!("credit_parked_total").increment(1);
-                    tokio::time::sleep(LONGEST_PAUSE).await;
-                }
-            }
+    fn key(&self, owed: &Owed) -> String {
+        owed.entry_id.to_string()
+    }
+
+    async fn attempt(&self, tries: Vec<Try<Owed>>) -> Result<Vec<Ended>, SubmitError> {
+        let mut ended = Vec::with_capacity(tries.len());
+        for Try { item, act } in tries {
+            ended.push(self.try_once(&item, act.as_ref()).await?);
         }
+        Ok(ended)
     }
 }

@@ -5,8 +5,11 @@ use crate::engine::{Context, Ledger, SubmitError};
 use crate::ids::{AccountId, EntryId};
 use crate::log::StoredEvent;
 use crate::log::decode::LedgerEvent;
+use crate::system::ParkedAction;
 
-use super::runner::{Step, persist};
+use super::items::Act;
+use super::runner::persist;
+use super::step::{Ended, Step, Try};
 
 /// Reads decisions, gives `IssueReward`.
 pub struct Issue {
@@ -34,6 +37,10 @@ impl Step for Issue {
         "issue"
     }
 
+    fn reads(&self, event_type: &str) -> bool {
+        event_type == "TransactionEvaluated"
+    }
+
     fn items(&self, stored: &StoredEvent, event: LedgerEvent) -> Vec<Won> {
         let LedgerEvent::Account(AccountEvent::TransactionEvaluated { draws, .. }) = event else {
             return vec![];
@@ -47,16 +54,36 @@ impl Step for Issue {
             .collect()
     }
 
-    async fn perform(&self, won: Won) -> Result<(), SubmitError> {
-        let Won { account_id, entry_id, context } = won;
-        let command = || {
-            self.ledger.account(account_id.clone(), CommandKind::IssueReward { entry_id }, context.clone())
-        };
-        if let Err(rejection) = persist(command).await? {
-            tracing::error!(reward.id = %entry_id, %rejection, "a win could not be issued");
-        }
-        Ok(())
+    fn key(&self, won: &Won) -> String {
+        won.entry_id.to_string()
     }
+
+    async fn attempt(&self, tries: Vec<Try<Won>>) -> Result<Vec<Ended>, SubmitError> {
+        let mut ended = Vec::with_capacity(tries.len());
+        for Try { item: Won { account_id, entry_id, context }, act } in tries {
+            if is_dropped(act.as_ref()) {
+                ended.push(Ended::Done);
+                continue;
+            }
+            let command = || {
+                self.ledger.account(
+                    account_id.clone(),
+                    CommandKind::IssueReward { entry_id },
+                    context.clone(),
+                )
+            };
+            ended.push(match persist(command).await? {
+                Ok(_) => Ended::Done,
+                Err(rejection) => Ended::parked(rejection.to_string()),
+            });
+        }
+        Ok(ended)
+    }
+}
+
+/// Whether a person has decided that nobody tries again.
+pub(super) fn is_dropped(act: Option<&Act>) -> bool {
+    act.is_some_and(|act| act.action == ParkedAction::Drop)
 }
 
 /// Metadata of what a step does because of an event: the same correlation, the event's place as the cause.

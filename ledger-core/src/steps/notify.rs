@@ -1,7 +1,6 @@
 //! Step *notify*: the customer is told of a reward. At least once; the receiver deduplicates by `entry_id`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::account::{AccountEvent, Answer, CommandKind};
 use crate::engine::{Context, Ledger, SubmitError};
@@ -9,9 +8,10 @@ use crate::ids::AccountId;
 use crate::log::StoredEvent;
 use crate::log::decode::LedgerEvent;
 
-use super::issue::caused_by;
-use super::ports::{Notification, Notifier};
-use super::runner::{Step, persist};
+use super::issue::{caused_by, is_dropped};
+use super::ports::{Notification, Notifier, NotifyError};
+use super::runner::persist;
+use super::step::{Ended, Step, Try};
 
 /// Reads issued rewards, sends, records that it sent.
 pub struct Notify {
@@ -39,6 +39,10 @@ impl Step for Notify {
         "notify"
     }
 
+    fn reads(&self, event_type: &str) -> bool {
+        event_type == "RewardIssued"
+    }
+
     fn items(&self, stored: &StoredEvent, event: LedgerEvent) -> Vec<Message> {
         let LedgerEvent::Account(AccountEvent::RewardIssued { entry_id, amount, .. }) = event else {
             return vec![];
@@ -50,24 +54,40 @@ impl Step for Notify {
         vec![Message { notification, context: caused_by("step:notify", stored) }]
     }
 
-    async fn perform(&self, message: Message) -> Result<(), SubmitError> {
-        let Message { notification, context } = message;
+    fn key(&self, message: &Message) -> String {
+        message.notification.entry_id.to_string()
+    }
+
+    async fn attempt(&self, tries: Vec<Try<Message>>) -> Result<Vec<Ended>, SubmitError> {
+        let mut ended = Vec::with_capacity(tries.len());
+        for Try { item, act } in tries {
+            let dropped = is_dropped(act.as_ref());
+            ended.push(if dropped { Ended::Done } else { self.tell(item).await? });
+        }
+        Ok(ended)
+    }
+}
+
+impl Notify {
+    async fn tell(&self, Message { notification, context }: Message) -> Result<Ended, SubmitError> {
         let (account_id, entry_id) = (&notification.account_id, notification.entry_id);
-        let command = |kind: CommandKind| {
-            persist(move || self.ledger.account(account_id.clone(), kind.clone(), context.clone()))
+        let command = async |kind: CommandKind| {
+            persist(|| self.ledger.account(account_id.clone(), kind.clone(), context.clone())).await
         };
-        if command.clone()(CommandKind::AskNotification { entry_id }).await? != Ok(Answer::Done) {
-            return Ok(());
+        match command(CommandKind::AskNotification { entry_id }).await? {
+            Ok(Answer::Done) => {}
+            // Told before, or reversed meanwhile.
+            Ok(_) => return Ok(Ended::Done),
+            Err(rejection) => return Ok(Ended::parked(rejection.to_string())),
         }
-        let mut pause = Duration::from_millis(100);
-        while let Err(error) = self.notifier.notify(&notification).await {
-            tracing::warn!(reward.id = %entry_id, %error, "a customer could not be told; trying again");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_mins(1));
+        match self.notifier.notify(&notification).await {
+            Ok(()) => {}
+            Err(error @ NotifyError::Temporary(_)) => return Ok(Ended::again(error.to_string())),
+            Err(error @ NotifyError::Permanent(_)) => return Ok(Ended::parked(error.to_string())),
         }
-        if let Err(rejection) = command(CommandKind::RecordNotification { entry_id }).await? {
-            tracing::error!(reward.id = %entry_id, %rejection, "a message could not be recorded");
-        }
-        Ok(())
+        Ok(match command(CommandKind::RecordNotification { entry_id }).await? {
+            Ok(_) => Ended::Done,
+            Err(rejection) => Ended::parked(rejection.to_string()),
+        })
     }
 }

@@ -47,10 +47,16 @@ pub enum PayoutStatus {
     NotFound,
 }
 
-/// The rail could not be asked, or did not answer: nobody knows whether it paid.
+/// The rail did not say what became of a payment: nobody knows whether it paid.
 #[derive(Debug, thiserror::Error)]
-#[error("the payout rail did not answer: {0}")]
-pub struct PayoutUnknown(pub String);
+pub enum PayError {
+    /// It could not be asked, or did not answer. It may answer later.
+    #[error("the payout rail did not answer: {0}")]
+    Temporary(String),
+    /// It does not take this question, and will not take it later.
+    #[error("the payout rail cannot be asked this: {0}")]
+    Permanent(String),
+}
 
 /// Pays rewards. Contract:
 /// - under one key at most one payment is ever made within `idempotency_window`, however often it is sent;
@@ -60,10 +66,10 @@ pub struct PayoutUnknown(pub String);
 #[async_trait]
 pub trait PayoutRail: Send + Sync {
     /// Sends a payment, or learns what became of it when it was sent before.
-    async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayoutUnknown>;
+    async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayError>;
 
     /// Asks what became of a payment.
-    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayoutUnknown>;
+    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayError>;
 
     /// For how long after the first send the rail still knows a key.
     fn idempotency_window(&self) -> std::time::Duration;
@@ -80,10 +86,16 @@ pub struct Notification {
     pub amount: Money,
 }
 
-/// The notifier could not be reached; the message may or may not have gone out.
+/// A message that may not have gone out.
 #[derive(Debug, thiserror::Error)]
-#[error("the notifier did not answer: {0}")]
-pub struct NotifyError(pub String);
+pub enum NotifyError {
+    /// The notifier could not be reached: the message may or may not have gone out.
+    #[error("the notifier did not answer: {0}")]
+    Temporary(String),
+    /// It will never go out, such as to an address that there is not.
+    #[error("the customer cannot be told: {0}")]
+    Permanent(String),
+}
 
 /// Tells customers. Contract: the same `entry_id` again reaches the customer at most once more often than
 /// the receiver deduplicates; sending is safe to repeat.
@@ -91,6 +103,27 @@ pub struct NotifyError(pub String);
 pub trait Notifier: Send + Sync {
     /// Sends one message.
     async fn notify(&self, notification: &Notification) -> Result<(), NotifyError>;
+}
+
+/// A payment that a rail says it has made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmation {
+    /// Under which key.
+    pub key: PayoutKey,
+    /// To whom.
+    pub account_id: AccountId,
+    /// The rail's own name for it.
+    pub payout_reference: PayoutReference,
+}
+
+/// Where a rail says by itself that it has paid: late, twice, or never.
+#[async_trait]
+pub trait Confirmations: Send + Sync {
+    /// Whose word it is, as events call it, such as `rail:sandbox`.
+    fn actor(&self) -> &'static str;
+
+    /// The next one; `None` once there can be no more. Nothing is lost if the wait is given up.
+    async fn next(&mut self) -> Option<Confirmation>;
 }
 
 /// The source could not be asked, or answered something else than a round.

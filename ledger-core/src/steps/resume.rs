@@ -1,13 +1,12 @@
 //! Step *resume*: lines that wait for their epoch are decided once it opens, goes on after a halt, or is closed; held
 //! ones once two people have released them.
 //!
-//! A hold may last for ever, so held lines do not wait here, where they would keep the checkpoint back: a review says
-//! which line is released, and the line itself is read from the account's stream.
+//! A day may keep a hundred thousand lines waiting: each is a row, which an event wakes. They come back in pages, few at a
+//! time, so that what comes in meanwhile has the writer to itself for most of it. A hold may last for ever, so held lines
+//! do not wait here: a review says which line is released, and the line is read from the account's stream.
 
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::sync::watch;
 
 use crate::account::command::PreparedTransaction;
 use crate::account::event::{DeferReason, Line, Verdict};
@@ -17,22 +16,21 @@ use crate::engine::{Context, Ledger, Receipt, RowResult, SubmitError};
 use crate::ids::{AccountId, Source, TransactionId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId};
-use crate::seal::Keyring;
-use crate::time::{Clock, Epoch};
+use crate::seal::{Keyring, Keys};
+use crate::time::Epoch;
 use crate::transaction::Status;
 
+use super::backoff::Backoff;
 use super::intake::facts;
-use super::issue::caused_by;
-use super::runner::{Step, persist};
+use super::issue::{caused_by, is_dropped};
+use super::runner::persist;
+use super::step::{Ended, Limits, Step, Try};
 
 /// Reads deferred lines, decides them when their day has begun.
 pub struct Resume {
     ledger: Ledger,
     log: Arc<dyn EventLog>,
     keyring: Arc<Keyring>,
-    clock: Arc<dyn Clock>,
-    /// Counts what may have ended somebody's wait: epochs that opened, went on or closed.
-    moved: watch::Sender<u64>,
 }
 
 /// What an event makes wait.
@@ -49,44 +47,31 @@ enum Which {
     Released(Source, TransactionId, Position),
 }
 
-/// How often a waiting line looks at the clock, which may jump.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// A day whose beacon is late, or that is halted, keeps all its lines waiting: an event wakes them, and they look by themselves ever less
-/// often, so that a hundred thousand of them do not keep the writer busy.
-const LOOK_AGAIN_MAX: Duration = Duration::from_secs(128);
+/// What became of a line on its way to the ledger.
+enum Ready {
+    Line(Arc<PreparedTransaction>),
+    Ended(Ended),
+}
+
+/// Lines decided together: two of these are a hundredth of what may wait for the writer.
+const BATCH: usize = 256;
+/// An event wakes what waits; where none comes, as for a day that never opens, each looks again by itself.
+const LOOK_AGAIN: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(10) };
 /// Events of an account's stream read at a time.
 const PAGE: usize = 1_000;
 
 impl Resume {
     /// A step that commands this ledger.
-    pub fn new(
-        ledger: Ledger,
-        log: Arc<dyn EventLog>,
-        keyring: Arc<Keyring>,
-        clock: Arc<dyn Clock>,
-    ) -> Resume {
-        Resume { ledger, log, keyring, clock, moved: watch::Sender::new(0) }
+    pub fn new(ledger: Ledger, log: Arc<dyn EventLog>, keyring: Arc<Keyring>) -> Resume {
+        Resume { ledger, log, keyring }
     }
 
-    /// The line that waits.
-    async fn line(&self, account_id: &AccountId, which: Which) -> Option<Line> {
-        let (source, transaction_id, released_at) = match which {
-            Which::This(line) => return Some(*line),
-            Which::Released(source, transaction_id, released_at) => (source, transaction_id, released_at),
-        };
-        let mut pause = LOOK_AGAIN;
-        loop {
-            match self.held(account_id, &source, &transaction_id, released_at).await {
-                Ok(line) => return line,
-                // Not a reason to forget a line either: the checkpoint stays before it.
-                Err(error) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a released line cannot be read just now"
-                    );
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LOOK_AGAIN_MAX);
-                }
+    /// The line that waits; `None` where it was dismissed, or decided under another name.
+    async fn line(&self, waiting: &Waiting) -> Result<Option<Line>, LogError> {
+        match &waiting.which {
+            Which::This(line) => Ok(Some((**line).clone())),
+            Which::Released(source, id, released_at) => {
+                self.held(&waiting.account_id, source, id, *released_at).await
             }
         }
     }
@@ -123,52 +108,34 @@ impl Resume {
             }
         }
     }
-
-    /// The line as it was brought; `None` once its details cannot be opened any more.
-    async fn prepare(&self, account_id: &AccountId, line: &Line) -> Option<Arc<PreparedTransaction>> {
-        let sealed = line.details.as_ref()?;
-        loop {
-            let opened = self.keyring.opening_key(account_id).await.and_then(|key| {
-                let Some(key) = key else { return Ok(None) };
-                let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
-                Ok(Some((details, key)))
-            });
-            match opened {
-                Ok(opened) => {
-                    let (details, key) = opened?;
-                    let (mut line, amounts) = (line.clone(), key.amounts());
-                    // A release that recorded no amounts may have recorded that it waits.
-                    line.spent = details.spent(&amounts);
-                    return Some(Arc::new(PreparedTransaction {
-                        account_id: account_id.clone(),
-                        key: TransactionKey::of(&line.source, &line.transaction_id),
-                        status: Status::Booked,
-                        line,
-                        facts: facts(&details),
-                        amounts,
-                        terms: None,
-                    }));
-                }
-                // Keys that are out of reach are no reason to forget a line.
-                Err(error) if error.transient() => tokio::time::sleep(LOOK_AGAIN).await,
-                Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "a waiting line's details cannot be opened"
-                    );
-                    return None;
-                }
-            }
-        }
-    }
 }
 
-/// Whether the same line may be decided later.
-fn waits(answer: &Result<Receipt, Rejection>) -> bool {
-    match answer {
-        Ok(receipt) => receipt.result == RowResult::Deferred,
-        Err(rejection) => rejection.transient(),
-    }
+/// The line as it was brought, ready for the ledger. Nothing is to be done once its details are gone.
+fn prepare(account_id: &AccountId, line: &Line, keys: &Keys) -> Ready {
+    let Some(sealed) = line.details.as_ref() else { return Ready::Ended(Ended::Done) };
+    let opened = keys.opening(account_id).and_then(|key| {
+        let Some(key) = key else { return Ok(None) };
+        let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
+        Ok(Some((details, key)))
+    });
+    let (details, key) = match opened {
+        Ok(Some(opened)) => opened,
+        Ok(None) => return Ready::Ended(Ended::Done),
+        Err(error) if error.transient() => return Ready::Ended(Ended::again(error.to_string())),
+        Err(error) => return Ready::Ended(Ended::parked(format!("its details cannot be opened: {error}"))),
+    };
+    let (mut line, amounts) = (line.clone(), key.amounts());
+    // A release that recorded no amounts may have recorded that it waits.
+    line.spent = details.spent(&amounts);
+    Ready::Line(Arc::new(PreparedTransaction {
+        account_id: account_id.clone(),
+        key: TransactionKey::of(&line.source, &line.transaction_id),
+        status: Status::Booked,
+        line,
+        facts: facts(&details),
+        amounts,
+        terms: None,
+    }))
 }
 
 impl Step for Resume {
@@ -178,67 +145,101 @@ impl Step for Resume {
         "resume"
     }
 
-    /// Every line booked up to 24 hours ahead waits here, so there may be many.
-    fn concurrency(&self) -> usize {
-        100_000
+    fn reads(&self, event_type: &str) -> bool {
+        ["TransactionDeferred", "TransactionReviewed", "EpochOpened", "EpochResumed", "EpochClosed"]
+            .contains(&event_type)
     }
 
     fn items(&self, stored: &StoredEvent, event: LedgerEvent) -> Vec<Waiting> {
-        let waiting = |which| {
-            let account_id = AccountId::parse(&stored.stream.id).ok();
-            let context = caused_by("step:resume", stored);
-            account_id.map(|account_id| Waiting { account_id, which, context }).into_iter().collect()
-        };
-        match event {
+        let which = match event {
             LedgerEvent::Account(AccountEvent::TransactionDeferred {
                 line,
                 reason: DeferReason::EpochNotOpen | DeferReason::DrawsHalted,
-            }) => waiting(Which::This(Box::new(line))),
+            }) => Which::This(Box::new(line)),
             LedgerEvent::Account(AccountEvent::TransactionReviewed {
                 source,
                 transaction_id,
                 verdict: Verdict::Released,
                 ..
-            }) => waiting(Which::Released(source, transaction_id, stored.position)),
-            LedgerEvent::Campaign(
-                CampaignEvent::EpochOpened { .. }
-                | CampaignEvent::EpochResumed { .. }
-                | CampaignEvent::EpochClosed { .. },
-            ) => {
-                self.moved.send_modify(|moved| *moved += 1);
-                vec![]
-            }
-            _ => vec![],
+            }) => Which::Released(source, transaction_id, stored.position),
+            _ => return vec![],
+        };
+        let account_id = AccountId::parse(&stored.stream.id).ok();
+        let context = caused_by("step:resume", stored);
+        account_id.map(|account_id| Waiting { account_id, which, context }).into_iter().collect()
+    }
+
+    /// An event has one line at most.
+    fn key(&self, _: &Waiting) -> String {
+        "line".into()
+    }
+
+    fn waits_for(&self, waiting: &Waiting) -> Option<String> {
+        match &waiting.which {
+            Which::This(line) => Some(Epoch::of(line.booked_at).to_string()),
+            Which::Released(..) => None,
         }
     }
 
-    async fn perform(&self, Waiting { account_id, which, context }: Waiting) -> Result<(), SubmitError> {
-        let Some(line) = self.line(&account_id, which).await else {
-            return Ok(());
-        };
-        let opens_at = Epoch::of(line.booked_at).opens_at();
-        let mut moved = self.moved.subscribe();
-        let mut pause = LOOK_AGAIN;
-        loop {
-            // Before the look: what moves during it counts.
-            moved.mark_unchanged();
-            while self.clock.now() < opens_at {
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-            let Some(transaction) = self.prepare(&account_id, &line).await else {
-                return Ok(());
-            };
-            let rows = || self.ledger.resume(vec![Arc::clone(&transaction)], context.clone());
-            match persist(rows).await?.as_slice() {
-                // Its epoch does not draw yet, or its account cannot be read.
-                [answer] if waits(answer) => {
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LOOK_AGAIN_MAX),
-                        _ = moved.changed() => {}
-                    }
-                }
-                _ => return Ok(()),
-            }
+    fn wakes(&self, event: &LedgerEvent) -> Option<String> {
+        match event {
+            LedgerEvent::Campaign(
+                CampaignEvent::EpochOpened { epoch, .. }
+                | CampaignEvent::EpochResumed { epoch, .. }
+                | CampaignEvent::EpochClosed { epoch, .. },
+            ) => Some(epoch.to_string()),
+            _ => None,
         }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { fresh: 8, again: 2, batch: BATCH, backoff: LOOK_AGAIN }
+    }
+
+    async fn attempt(&self, tries: Vec<Try<Waiting>>) -> Result<Vec<Ended>, SubmitError> {
+        // One round trip for all keys. While they are out of reach nothing is decided.
+        let accounts = tries.iter().map(|attempt| attempt.item.account_id.clone()).collect();
+        let keys = match self.keyring.opening_keys(accounts).await {
+            Ok(keys) => keys,
+            Err(error) => return Ok(tries.iter().map(|_| Ended::again(error.to_string())).collect()),
+        };
+        let (mut ended, mut rows) = (Vec::with_capacity(tries.len()), vec![]);
+        for Try { item, act } in tries {
+            let ready = match self.line(&item).await {
+                _ if is_dropped(act.as_ref()) => Ready::Ended(Ended::Done),
+                Ok(Some(line)) => prepare(&item.account_id, &line, &keys),
+                Ok(None) => Ready::Ended(Ended::Done),
+                Err(error) if error.transient() => Ready::Ended(Ended::again(error.to_string())),
+                Err(error) => Ready::Ended(Ended::parked(error.to_string())),
+            };
+            ended.push(match ready {
+                Ready::Ended(how) => Some(how),
+                Ready::Line(line) => {
+                    rows.push((line, item.context));
+                    None
+                }
+            });
+        }
+        // Each with its own cause; the writer takes them together.
+        let answers = rows.into_iter().map(async |(line, context)| {
+            persist(|| self.ledger.resume(vec![Arc::clone(&line)], context.clone())).await
+        });
+        let answers = futures::future::try_join_all(answers).await?;
+        let mut answers = answers.into_iter().flatten();
+        let ended = ended.into_iter().map(|how| how.unwrap_or_else(|| of_answer(answers.next())));
+        Ok(ended.collect())
+    }
+}
+
+fn of_answer(answer: Option<Result<Receipt, Rejection>>) -> Ended {
+    match answer {
+        Some(Ok(receipt)) if receipt.result == RowResult::Deferred => {
+            Ended::again("its day does not draw yet")
+        }
+        // Nothing is decided for who has left.
+        Some(Ok(_) | Err(Rejection::AccountClosed | Rejection::AccountErased)) => Ended::Done,
+        Some(Err(rejection)) if rejection.transient() => Ended::again(rejection.to_string()),
+        Some(Err(rejection)) => Ended::parked(rejection.to_string()),
+        None => Ended::again("the ledger did not answer"),
     }
 }

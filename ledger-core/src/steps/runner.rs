@@ -1,41 +1,30 @@
-//! Runs a step: reads the log after its checkpoint, works on many items at once, and moves the checkpoint up
-//! to the oldest item that is not done. A kill at any moment makes it see some items again, never miss one.
+//! Runs a step: reads the log after its cursor, tries few items at once, and moves the cursor up to the oldest item
+//! that is neither done nor a row. A kill at any moment makes it see some items again, never miss one.
+//!
+//! An item that a try does not end becomes a row (see [`super::items`]), and the cursor goes on without it. Rows that
+//! are due are read from the table and tried again beside what is new, in a share of their own. What a person decides
+//! about a row is an event, which comes by here like any other.
 
-use std::collections::BTreeMap;
-use std::future::Future;
+mod desk;
+mod tasks;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::engine::SubmitError;
 use crate::figures::figure;
 use crate::log::decode::{LedgerEvent, decode};
-use crate::log::{EventLog, LogError, Position, StoredEvent};
+use crate::log::{EventLog, LogError, Position, StoredEvent, StreamType};
+use crate::system::SystemEvent;
 
+use super::backoff::Backoff;
 use super::checkpoints::{CheckpointError, Checkpoints};
-
-/// A reader of the log that gives commands or causes effects.
-pub trait Step: Send + Sync + 'static {
-    /// What one event makes it do.
-    type Item: Send + 'static;
-
-    /// Names its checkpoint.
-    fn name(&self) -> &'static str;
-
-    /// How many items may be under way at once; reading pauses at this number.
-    fn concurrency(&self) -> usize {
-        512
-    }
-
-    /// The work an event makes, if any.
-    fn items(&self, stored: &StoredEvent, event: LedgerEvent) -> Vec<Self::Item>;
-
-    /// Works on one item until it is done. Must be safe to repeat. Errs only when this process is no longer
-    /// the writer.
-    fn perform(&self, item: Self::Item) -> impl Future<Output = Result<(), SubmitError>> + Send;
-}
+use super::items::Act;
+use super::step::Step;
+use desk::Desk;
+use tasks::Tasks;
 
 /// Why a step stopped before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +38,7 @@ pub enum StepError {
         #[source]
         source: LogError,
     },
-    /// Its checkpoint cannot be kept.
+    /// Its cursor cannot be kept.
     #[error("step {step} cannot keep its checkpoint")]
     Checkpoint {
         /// Which step.
@@ -78,7 +67,9 @@ pub enum StepError {
 
 const PAGE: usize = 1_000;
 const POLL: Duration = Duration::from_millis(200);
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(250);
+const TICK: Duration = Duration::from_millis(250);
+/// Ticks between two counts of a step's rows.
+const COUNT_EVERY: u32 = 20;
 
 /// Runs `step` until `stop` says so or nobody is left to say it. `head` wakes it when the log grows.
 pub async fn run<S: Step>(
@@ -89,7 +80,7 @@ pub async fn run<S: Step>(
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
     let name = step.name();
-    let mut saved = tokio::select! {
+    let saved = tokio::select! {
         saved = read_checkpoint(&checkpoints, name) => saved?,
         () = told(stop.clone()) => return Ok(()),
     };
@@ -97,50 +88,39 @@ pub async fn run<S: Step>(
         checked = check_cursor(&*log, name, saved) => checked?,
         () = told(stop.clone()) => return Ok(()),
     }
-    let mut read = saved;
-    let mut under_way: BTreeMap<Position, usize> = BTreeMap::new();
-    let mut tasks: JoinSet<(Position, Result<(), SubmitError>)> = JoinSet::new();
-    let mut save = tokio::time::interval(CHECKPOINT_EVERY);
-    let (mut more, mut save_due) = (true, false);
+    let mut desk = Desk::new(name, step.limits(), saved);
+    let mut tasks = Tasks::new(step.limits());
+    let mut tick = tokio::time::interval(TICK);
+    let (mut more, mut ticks) = (true, 0_u32);
     let mut running = !*stop.borrow();
     while running {
-        if more && tasks.len() < step.concurrency() {
+        if more && desk.has_room() {
             let events = tokio::select! {
-                events = read_page(&*log, read, name) => events?,
+                events = read_page(&*log, desk.read(), name) => events?,
                 // A log that cannot be read does not keep us.
                 () = told(stop.clone()) => vec![],
             };
             more = events.len() == PAGE;
-            for stored in events {
-                if stored.position != read.next() {
-                    let source = LogError::Damaged(format!("{} follows {read}", stored.position));
-                    return Err(StepError::Log { step: name, source });
-                }
-                read = stored.position;
-                let event = decode(&stored).map_err(|source| StepError::Log { step: name, source })?;
-                for item in step.items(&stored, event) {
-                    *under_way.entry(stored.position).or_insert(0) += 1;
-                    let (step, position) = (Arc::clone(&step), stored.position);
-                    tasks.spawn(async move { (position, step.perform(item).await) });
-                }
+            for stored in &events {
+                take(&*step, &mut desk, stored)?;
             }
         }
-        metrics::gauge!("step_under_way", "step" => name).set(figure(tasks.len() as u64));
-        let room = tasks.len() < step.concurrency();
-        tokio::select! {
-            Some(finished) = tasks.join_next() => {
-                // A panic is a bug in the step: stop it rather than pass over an item.
-                let (position, result) = finished.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
-                result.map_err(|_| StepError::NotWriter { step: name })?;
-                if let Some(left) = under_way.get_mut(&position) {
-                    *left -= 1;
-                    if *left == 0 {
-                        under_way.remove(&position);
-                    }
-                }
+        if desk.wants_due() {
+            tokio::select! {
+                loaded = desk.load_due(&*step, &*log, &checkpoints) => loaded?,
+                () = told(stop.clone()) => {}
             }
-            () = std::future::ready(()), if more && room => {}
-            _ = save.tick() => save_due = true,
+        }
+        tasks.start(&step, &mut desk);
+        let hungry = more && desk.has_room();
+        tokio::select! {
+            Some(finished) = tasks.join_next() => tasks.finish(finished, &mut desk)?,
+            () = std::future::ready(()), if hungry => {}
+            _ = tick.tick() => {
+                ticks = ticks.wrapping_add(1);
+                tasks.cut_off(&desk);
+                desk.flush_soon();
+            }
             changed = head.changed(), if !more => {
                 changed.map_err(|_| StepError::NotWriter { step: name })?;
                 more = true;
@@ -149,20 +129,14 @@ pub async fn run<S: Step>(
             changed = stop.changed() => running = changed.is_ok(),
         }
         running &= !*stop.borrow();
-        let done = under_way.first_key_value().map_or(read, |(oldest, _)| Position(oldest.0 - 1));
-        if done > saved && (save_due || !running) {
-            // A checkpoint that cannot be kept costs time at the next start, nothing else.
-            match checkpoints.set(name, done).await {
-                Ok(()) => saved = done,
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    step = name,
-                    "a checkpoint cannot be kept just now"
-                ),
-            }
-            metrics::gauge!("step_position", "step" => name).set(figure(saved.0));
+        if desk.is_flush_due() || !running {
+            desk.flush(&checkpoints).await;
         }
-        save_due = false;
+        if ticks % COUNT_EVERY == 1 {
+            ticks += 1;
+            desk.count(&checkpoints).await;
+        }
+        gauge("step_under_way", name, tasks.len() as u64);
     }
     Ok(())
 }
@@ -181,13 +155,58 @@ async fn check_cursor(log: &dyn EventLog, step: &'static str, cursor: Position) 
     }
 }
 
+/// What the next event of the log means for this step.
+fn take<S: Step>(step: &S, desk: &mut Desk<S::Item>, stored: &StoredEvent) -> Result<(), StepError> {
+    let name = step.name();
+    if stored.position != desk.read().next() {
+        let source = LogError::Damaged(format!("{} follows {}", stored.position, desk.read()));
+        return Err(StepError::Log { step: name, source });
+    }
+    desk.has_read(stored.position);
+    if stored.stream.stream_type == StreamType::System {
+        if let Ok(LedgerEvent::System(event)) = decode(stored) {
+            of_a_person(event, stored.position, desk);
+        }
+    } else if step.reads(&stored.event_type) {
+        match decode(stored) {
+            Ok(event) => {
+                if let Some(wakes) = step.wakes(&event) {
+                    desk.wake(wakes);
+                }
+                for item in step.items(stored, event) {
+                    desk.fresh(stored, step.key(&item), step.waits_for(&item), item);
+                }
+            }
+            // One damaged event keeps nobody else back.
+            Err(error) => desk.unreadable(stored, &error),
+        }
+    }
+    Ok(())
+}
+
+fn of_a_person<Item>(event: SystemEvent, at: Position, desk: &mut Desk<Item>) {
+    match event {
+        SystemEvent::ParkedItemResolved { item, step, action, attempt, reason, .. } => {
+            desk.resolved(&step, item, Act { action, about: attempt, reason }, at);
+        }
+        SystemEvent::ParkedItemProposed { item, step, action, by, .. } => {
+            desk.proposed(&step, item, action, by);
+        }
+        SystemEvent::LogRestored { .. } | SystemEvent::ClockAccepted { .. } => {}
+    }
+}
+
 /// Ends when `stop` says so or nobody is left to say it.
 async fn told(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+fn gauge(metric: &'static str, step: &'static str, value: u64) {
+    metrics::gauge!(metric, "step" => step).set(figure(value));
+}
+
 async fn read_checkpoint(checkpoints: &Checkpoints, step: &'static str) -> Result<Position, StepError> {
-    loop {
+    for tries in 1.. {
         match checkpoints.get(step).await {
             Ok(position) => return Ok(position),
             Err(error) if error.transient() => {
@@ -196,11 +215,12 @@ async fn read_checkpoint(checkpoints: &Checkpoints, step: &'static str) -> Resul
                     step,
                     "the checkpoint cannot be read just now"
                 );
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(Backoff::STORE.pause(tries)).await;
             }
             Err(source) => return Err(StepError::Checkpoint { step, source }),
         }
     }
+    unreachable!("it is tried for ever")
 }
 
 async fn read_page(
@@ -208,7 +228,7 @@ async fn read_page(
     after: Position,
     step: &'static str,
 ) -> Result<Vec<StoredEvent>, StepError> {
-    loop {
+    for tries in 1.. {
         match log.read_after(after, PAGE).await {
             Ok(events) => return Ok(events),
             Err(error) if error.transient() => {
@@ -217,31 +237,26 @@ async fn read_page(
                     step,
                     "the log cannot be read just now"
                 );
-                tokio::time::sleep(POLL).await;
+                tokio::time::sleep(Backoff::STORE.pause(tries)).await;
             }
             Err(source) => return Err(StepError::Log { step, source }),
         }
     }
+    unreachable!("it is tried for ever")
 }
 
-/// Repeats a command until the ledger can take it.
+/// Repeats a command until the ledger can take it. What one account alone cannot take is told, and tried again later.
 pub(super) async fn persist<T, F>(mut command: impl FnMut() -> F) -> Result<T, SubmitError>
 where
     F: Future<Output = Result<T, SubmitError>>,
 {
-    let mut pause = Duration::from_millis(50);
-    loop {
+    for tries in 1.. {
         match command().await {
-            Err(
-                SubmitError::Full
-                | SubmitError::Unavailable
-                | SubmitError::AccountUnavailable
-                | SubmitError::Clock(_),
-            ) => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
+            Err(SubmitError::Full | SubmitError::Unavailable | SubmitError::Clock(_)) => {
+                tokio::time::sleep(Backoff::STORE.pause(tries)).await;
             }
             other => return other,
         }
     }
+    unreachable!("it is tried for ever")
 }

@@ -63,8 +63,7 @@ pub(crate) async fn run_resume(
     log: &SimulatedLog,
     done: impl Fn(&[StoredEvent]) -> bool,
 ) {
-    let (log_of_node, clock) = (Arc::clone(&node.log), Arc::clone(&world.clock) as _);
-    let resume = Resume::new(node.ledger.clone(), log_of_node, Arc::clone(&world.keyring), clock);
+    let resume = Resume::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.keyring));
     let checkpoints = Arc::new(Checkpoints::open(&world.folder.path().join("steps.db")).unwrap());
     let (stop, stopped) = watch::channel(false);
     let head = node.ledger.head();

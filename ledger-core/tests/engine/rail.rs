@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use ledger_core::ids::{EntryId, PayoutReference};
 use ledger_core::money::Money;
 use ledger_core::steps::ports::{
-    Notification, Notifier, NotifyError, Payout, PayoutKey, PayoutRail, PayoutStatus, PayoutUnknown,
+    Notification, Notifier, NotifyError, PayError, Payout, PayoutKey, PayoutRail, PayoutStatus,
 };
 
 use crate::world::Dice;
@@ -112,9 +112,9 @@ impl State {
         }
     }
 
-    fn answer(&mut self, key: PayoutKey) -> Result<PayoutStatus, PayoutUnknown> {
+    fn answer(&mut self, key: PayoutKey) -> Result<PayoutStatus, PayError> {
         if self.mood == Mood::Random && self.dice.one_in(3) {
-            return Err(PayoutUnknown("the answer was lost".into()));
+            return Err(PayError::Temporary("the answer was lost".into()));
         }
         Ok(self.status(key))
     }
@@ -126,7 +126,7 @@ pub(crate) fn reference(key: PayoutKey) -> PayoutReference {
 
 #[async_trait]
 impl PayoutRail for Rail {
-    async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayoutUnknown> {
+    async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayError> {
         // On the way there: a kill here has sent nothing.
         tokio::time::sleep(Duration::from_millis(20)).await;
         let answer = {
@@ -137,11 +137,11 @@ impl PayoutRail for Rail {
             if state.status(payout.key) == PayoutStatus::NotFound {
                 let roll = state.dice.below(8);
                 match (state.mood, roll) {
-                    (Mood::Random, 0) => Err(PayoutUnknown("no connection".into())),
+                    (Mood::Random, 0) => Err(PayError::Temporary("no connection".into())),
                     (Mood::Random, 1) => {
                         let calls = state.dice.below(30);
                         state.on_the_way.push((calls, payout.clone()));
-                        Err(PayoutUnknown("timed out, and the payment comes later".into()))
+                        Err(PayError::Temporary("timed out, and the payment comes later".into()))
                     }
                     (Mood::Random, 2..4) | (Mood::Refusing, _) => {
                         state.refused.insert(payout.key);
@@ -149,7 +149,7 @@ impl PayoutRail for Rail {
                     }
                     (Mood::Holding, _) => {
                         state.on_the_way.push((0, payout.clone()));
-                        Err(PayoutUnknown("timed out".into()))
+                        Err(PayError::Temporary("timed out".into()))
                     }
                     _ => {
                         state.pay(payout);
@@ -165,7 +165,7 @@ impl PayoutRail for Rail {
         answer
     }
 
-    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayoutUnknown> {
+    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayError> {
         tokio::time::sleep(Duration::from_millis(10)).await;
         let mut state = self.state.lock().unwrap();
         if state.mood != Mood::Holding {
@@ -185,7 +185,7 @@ impl Notifier for Rail {
         tokio::time::sleep(Duration::from_millis(5)).await;
         let mut state = self.state.lock().unwrap();
         if state.mood == Mood::Random && state.dice.one_in(4) {
-            return Err(NotifyError("no connection".into()));
+            return Err(NotifyError::Temporary("no connection".into()));
         }
         state.notified.push(notification.entry_id);
         Ok(())

@@ -24,13 +24,13 @@ use crate::rail::{Mood, Rail};
 use crate::world::{Dice, HOUR_MICROS, Node, World, context, eventually, rows, terms};
 
 /// The three steps of one process.
-struct Steps {
+pub(crate) struct Steps {
     tasks: Vec<JoinHandle<Result<(), StepError>>>,
     stop: watch::Sender<bool>,
 }
 
 impl Steps {
-    fn start(node: &Node, rail: &Arc<Rail>, checkpoints: &Path) -> Steps {
+    pub(crate) fn start(node: &Node, rail: &Arc<Rail>, checkpoints: &Path) -> Steps {
         let checkpoints = Arc::new(Checkpoints::open(checkpoints).unwrap());
         let (stop, stopped) = watch::channel(false);
         let (ledger, log, head) = (&node.ledger, &node.log, || node.ledger.head());
@@ -58,7 +58,7 @@ impl Steps {
         Steps { tasks, stop }
     }
 
-    async fn kill(self) {
+    pub(crate) async fn kill(self) {
         for task in self.tasks {
             task.abort();
             // Cancelled, or ended before: both are fine.
@@ -66,7 +66,7 @@ impl Steps {
         }
     }
 
-    async fn finish(self) {
+    pub(crate) async fn finish(self) {
         self.stop.send(true).unwrap();
         for task in self.tasks {
             task.await.unwrap().unwrap();
@@ -98,7 +98,7 @@ fn settled(events: &[StoredEvent]) -> bool {
 }
 
 /// The rail's books are ours.
-fn books_equal(events: &[StoredEvent], rail: &Rail) {
+pub(crate) fn books_equal(events: &[StoredEvent], rail: &Rail) {
     let paid = rail.paid();
     let mut entries = BTreeSet::new();
     for key in paid.keys() {
@@ -200,7 +200,7 @@ async fn a_reward_refused_three_times_is_given_up_and_stays_owed() {
 }
 
 /// The account of each win.
-fn winners(events: &[StoredEvent]) -> Vec<(AccountId, EntryId)> {
+pub(crate) fn winners(events: &[StoredEvent]) -> Vec<(AccountId, EntryId)> {
     let winners = events.iter().flat_map(|stored| {
         let account: Option<AccountId> = stored.stream.id.parse().ok();
         wins(std::slice::from_ref(stored)).into_keys().map(move |entry| (account.clone().unwrap(), entry))

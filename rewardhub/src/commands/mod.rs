@@ -12,6 +12,7 @@ mod explain;
 mod ingest;
 mod migrate;
 mod operate;
+mod parked;
 mod proof;
 mod rebuild;
 mod restore;
@@ -63,6 +64,8 @@ pub enum Command {
     Account(account::Arguments),
     /// Show or accept the clock of a running service.
     Clock(clock::Arguments),
+    /// Show what steps have given up, and decide what becomes of it.
+    Parked(parked::Arguments),
     /// What a campaign would have cost over past transactions, under many seeds.
     Backtest(backtest::Arguments),
     /// Check the ledger from its log alone. Exit code 0 only if all holds.
@@ -97,6 +100,7 @@ impl Command {
             Command::Campaign(arguments) => block_on(campaign::run(arguments)),
             Command::Account(arguments) => block_on(account::run(arguments)),
             Command::Clock(arguments) => block_on(clock::run(arguments)),
+            Command::Parked(arguments) => block_on(parked::run(arguments)),
             Command::Backtest(arguments) => block_on(backtest::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
             Command::Explain(arguments) => block_on(explain::run(arguments)),

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind};
 use ledger_core::engine::{self, Ledger, SubmitError};
 use ledger_core::ids::{AccountId, CampaignId};
+use ledger_core::steps::parked::ParkedError;
 use ledger_core::transaction::wire::parse_account_id;
 use ledger_core::words::check_person;
 use reqwest::{StatusCode, Url};
@@ -13,6 +14,9 @@ use serde_json::Value;
 use crate::commands::{At, Refused, Usage};
 use crate::config::{Config, ConfigError};
 use crate::node::Engine;
+
+/// Who does what takes one person and nobody has said who.
+const NOBODY: &str = "operator";
 
 /// Where it is said, and by whom.
 #[derive(clap::Args)]
@@ -24,11 +28,16 @@ pub(super) struct Target {
     #[arg(long, global = true, value_name = "URL", conflicts_with_all = ["data", "log", "config", "by"])]
     pub(super) url: Option<String>,
     /// Who does it; recorded with the event. Two people are two names.
-    #[arg(long, global = true, value_name = "NAME", default_value = "operator")]
+    #[arg(long, global = true, value_name = "NAME", default_value = NOBODY)]
     by: String,
 }
 
 impl Target {
+    /// Whether nobody has said who does it, where that has to be said.
+    pub(super) fn is_nameless(&self) -> bool {
+        self.url.is_none() && self.by == NOBODY
+    }
+
     /// Opens the ledger as its writer, or gets ready to ask the service. `command` is told to others who want the
     /// ledger, `scope` is what the service's token needs.
     pub(super) async fn operator(&self, command: &str, scope: &'static str) -> anyhow::Result<Operator> {
@@ -44,6 +53,7 @@ impl Target {
 pub(super) enum Noun {
     Campaigns,
     Accounts,
+    Parked,
 }
 
 impl Noun {
@@ -51,6 +61,7 @@ impl Noun {
         match self {
             Noun::Campaigns => "campaigns",
             Noun::Accounts => "accounts",
+            Noun::Parked => "parked",
         }
     }
 }
@@ -143,6 +154,20 @@ async fn execute(engine: &Engine, request: &Request, by: &str) -> anyhow::Result
             let answer = answer.map_err(|rejection| Refused(format!("account {id}: {rejection}")))?;
             Ok(api::accounts::result(&answer))
         }
+        Noun::Parked => {
+            let (action, reason) = api::parked::command(action, body.as_bytes()).map_err(refused)?;
+            let answer = engine.parked()?.resolve(&engine.ledger, id, action, reason, context(by)).await;
+            Ok(answer.map_err(of_parked)?.as_str())
+        }
+    }
+}
+
+/// A refusal, or what failed.
+pub(super) fn of_parked(error: ParkedError) -> anyhow::Error {
+    match error {
+        ParkedError::Unknown | ParkedError::NotParked | ParkedError::Rejected(_) => refused(error).into(),
+        ParkedError::Ledger(error) => busy(error),
+        ParkedError::Rows(_) | ParkedError::Log(_) => error.into(),
     }
 }
 

@@ -7,6 +7,7 @@ mod commands;
 mod hints;
 mod metrics;
 mod names;
+mod parked;
 mod production;
 mod reviews;
 mod seeds;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use adapters::sandbox::bank::Mix;
 use adapters::sandbox::{Generator, GeneratorConfig};
-use futures::future::join_all;
 use ledger_core::account::CommandKind;
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::draw::Seed;
@@ -18,6 +17,7 @@ use ledger_core::steps::Step as _;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
+use ledger_core::steps::step::{Ended, Try};
 use ledger_core::testing::ManualClock;
 use ledger_core::time::{DAY_MICROS, Epoch, SECOND_MICROS, Timestamp};
 use rewardhub_tests::Home;
@@ -140,15 +140,15 @@ impl World {
 
     /// Decides what waits and can be decided.
     pub(crate) async fn resume(&self) {
-        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock) as _);
-        let step = Resume::new(self.ledger.clone(), log, Arc::clone(&self.keyring), clock);
+        let step = Resume::new(self.ledger.clone(), Arc::clone(&self.log), Arc::clone(&self.keyring));
         let events = self.log.read_after(Position(0), usize::MAX >> 1).await.unwrap();
         let waiting = events
             .iter()
             .filter(|event| matches!(&*event.event_type, "TransactionDeferred" | "TransactionReviewed"));
         let waiting = waiting.flat_map(|stored| step.items(stored, decode(stored).unwrap()));
-        for done in join_all(waiting.map(|line| step.perform(line))).await {
-            done.unwrap();
+        let tries: Vec<_> = waiting.map(|item| Try { item, act: None }).collect();
+        for ended in step.attempt(tries).await.unwrap() {
+            assert_eq!(ended, Ended::Done);
         }
     }
 

@@ -71,7 +71,8 @@ fn six_kills_lose_nothing_and_pay_nothing_twice() {
 /// Until every step has seen the whole log.
 fn settle(world: &World, service: &Sandbox) {
     let idle = "SELECT ((SELECT count(*) = 3 AND min(position) = (SELECT position FROM ledger.head) \
-         FROM steps.checkpoints WHERE step IN ('issue', 'notify', 'credit')))::int::bigint";
+         FROM steps.checkpoints WHERE step IN ('issue', 'notify', 'credit')) \
+         AND NOT EXISTS (SELECT FROM steps.items WHERE state = 'waiting' AND step <> 'resume'))::int::bigint";
     eventually("what was won to be paid", 2 * SOON, || (world.number(idle) == 1).then_some(()));
     service.settled(SOON);
 }

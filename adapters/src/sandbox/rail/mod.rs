@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ledger_core::files;
 use ledger_core::money::Currency;
-use ledger_core::steps::ports::{Payout, PayoutKey, PayoutRail, PayoutStatus, PayoutUnknown};
+use ledger_core::steps::ports::{self, Confirmations, PayError, Payout, PayoutKey, PayoutRail, PayoutStatus};
 use ledger_core::time::Clock;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -52,6 +52,25 @@ pub struct SandboxRail {
 pub struct Confirmation {
     /// The line of the books; always paid.
     pub payment: Payment,
+}
+
+/// Who listens to the rail.
+pub struct SandboxConfirmations(mpsc::Receiver<Confirmation>);
+
+#[async_trait]
+impl Confirmations for SandboxConfirmations {
+    fn actor(&self) -> &'static str {
+        "rail:sandbox"
+    }
+
+    async fn next(&mut self) -> Option<ports::Confirmation> {
+        loop {
+            let Payment { key, account_id, status, .. } = self.0.recv().await?.payment;
+            if let PayoutStatus::Paid(payout_reference) = status {
+                return Some(ports::Confirmation { key, account_id, payout_reference });
+            }
+        }
+    }
 }
 
 /// How many keys the books hold.
@@ -101,10 +120,10 @@ impl SandboxRail {
 
     /// From now on confirmations go to this receiver, and to none before it. One that finds `capacity`
     /// others waiting is lost.
-    pub fn confirmations(&self, capacity: usize) -> mpsc::Receiver<Confirmation> {
+    pub fn confirmations(&self, capacity: usize) -> SandboxConfirmations {
         let (sender, receiver) = mpsc::channel(capacity);
         *self.subscriber.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        receiver
+        SandboxConfirmations(receiver)
     }
 
     /// What was paid in all, in minor units per currency. Reads the books; short, but blocking.
@@ -132,9 +151,9 @@ impl SandboxRail {
         !lost.remove(&key) && lost.len() < LOST_SENDS_MAX && lost.insert(key)
     }
 
-    async fn ask(&self, order: Order) -> Result<PayoutStatus, PayoutUnknown> {
+    async fn ask(&self, order: Order) -> Result<PayoutStatus, PayError> {
         let (answer, answered) = oneshot::channel();
-        let stopped = || PayoutUnknown("the rail has stopped".to_owned());
+        let stopped = || PayError::Temporary("the rail has stopped".to_owned());
         let requests = self.requests.as_ref().ok_or_else(stopped)?;
         requests.send(Request { order, answer }).await.map_err(|_| stopped())?;
         match answered.await.map_err(|_| stopped())?? {
@@ -143,9 +162,9 @@ impl SandboxRail {
         }
     }
 
-    async fn time_out(&self) -> PayoutUnknown {
+    async fn time_out(&self) -> PayError {
         tokio::time::sleep(self.misbehaviour.timeout).await;
-        PayoutUnknown("timed out".to_owned())
+        PayError::Temporary("timed out".to_owned())
     }
 }
 
@@ -164,7 +183,7 @@ pub fn read_books(path: &Path) -> Result<Vec<Payment>, BooksError> {
 
 #[async_trait]
 impl PayoutRail for SandboxRail {
-    async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayoutUnknown> {
+    async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayError> {
         let conduct = self.misbehaviour.of(payout.key);
         if !conduct.delay.is_zero() {
             tokio::time::sleep(conduct.delay).await;
@@ -179,7 +198,7 @@ impl PayoutRail for SandboxRail {
         self.ask(Order::Pay { payout: payout.clone(), fault: conduct.fault }).await
     }
 
-    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayoutUnknown> {
+    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayError> {
         self.ask(Order::Lookup(key)).await
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use ledger_core::ids::PayoutReference;
-use ledger_core::steps::ports::{Payout, PayoutKey, PayoutStatus, PayoutUnknown};
+use ledger_core::steps::ports::{PayError, Payout, PayoutKey, PayoutStatus};
 use ledger_core::time::Clock;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
@@ -21,7 +21,7 @@ pub(super) type Subscriber = Arc<Mutex<Option<mpsc::Sender<Confirmation>>>>;
 /// One question to the books, and where its answer goes.
 pub(super) struct Request {
     pub(super) order: Order,
-    pub(super) answer: oneshot::Sender<Result<Answer, PayoutUnknown>>,
+    pub(super) answer: oneshot::Sender<Result<Answer, PayError>>,
 }
 
 pub(super) enum Order {
@@ -37,7 +37,7 @@ pub(super) enum Answer {
 
 /// What follows from an order once it is durable.
 struct Outcome {
-    answer: Result<Answer, PayoutUnknown>,
+    answer: Result<Answer, PayError>,
     confirm: Option<Payment>,
 }
 
@@ -72,7 +72,9 @@ pub(super) fn start(
                     );
                     for caller in callers {
                         drop(
-                            caller.send(Err(PayoutUnknown("the rail could not write its books".to_owned()))),
+                            caller.send(Err(PayError::Temporary(
+                                "the rail could not write its books".to_owned(),
+                            ))),
                         );
                     }
                 }
@@ -107,7 +109,7 @@ fn carry_out(connection: &Connection, order: &Order, clock: &dyn Clock) -> Resul
             // Not `Refused`, which is final for the key: the first payment under it stands.
             Some(_) => {
                 let conflict = "conflict: the key was used before for another amount or account";
-                Ok(Outcome { answer: Err(PayoutUnknown(conflict.to_owned())), confirm: None })
+                Ok(Outcome { answer: Err(PayError::Permanent(conflict.to_owned())), confirm: None })
             }
             None => pay(connection, payout, *fault, clock),
         },

@@ -106,7 +106,15 @@ fn the_attempt_rises_only_after_a_recorded_refusal_and_not_for_ever() {
         account = then.accepted();
     }
     let given_up = account.and(refuse(ATTEMPTS_MAX));
-    given_up.when(request()).then_only_answers(Answer::Settled);
+    given_up.clone().when(request()).then_only_answers(Answer::GivenUp { attempt: ATTEMPTS_MAX });
+    // A person may want one more: one, whatever is said again.
+    let again = |refused| CommandKind::RetryCredit { entry_id: entry("t1"), refused };
+    let wanted = given_up.when(again(ATTEMPTS_MAX));
+    let wanted = wanted.then_answers(outstanding(ATTEMPTS_MAX + 1, true, false)).accepted();
+    let wanted = wanted.when(again(ATTEMPTS_MAX));
+    let refused = wanted.then_answers(outstanding(ATTEMPTS_MAX + 1, false, false)).accepted();
+    let refused = refused.and(refuse(ATTEMPTS_MAX + 1));
+    refused.when(again(ATTEMPTS_MAX)).then_only_answers(Answer::GivenUp { attempt: ATTEMPTS_MAX + 1 });
 }
 
 #[test]

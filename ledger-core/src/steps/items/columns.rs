@@ -1,0 +1,81 @@
+//! Rows of both stores as [`ItemRow`]s.
+
+use super::{ItemRow, ItemState};
+use crate::postgres::Fault;
+use crate::steps::checkpoints::CheckpointError;
+
+pub(super) fn of_sqlite(row: &rusqlite::Row<'_>) -> rusqlite::Result<ItemRow> {
+    let (state, act, proposed) = (row.get::<_, String>(5)?, row.get(12)?, row.get(13)?);
+    Ok(ItemRow {
+        id: row.get(0)?,
+        step: row.get(1)?,
+        position: row.get(2)?,
+        account: row.get(3)?,
+        key: row.get(4)?,
+        state: state_of(&state),
+        attempts: row.get(6)?,
+        next_at: row.get(7)?,
+        reason: row.get(8)?,
+        since: row.get(9)?,
+        wakes: row.get(10)?,
+        about: row.get(11)?,
+        act: as_text::read(act),
+        proposed: as_text::read(proposed),
+        decided: row.get(14)?,
+    })
+}
+
+pub(super) fn of_postgres(row: &tokio_postgres::Row) -> Result<ItemRow, CheckpointError> {
+    let column = |index: usize| row.try_get::<_, i64>(index).map_err(Fault::from);
+    let text = |index: usize| row.try_get::<_, String>(index).map_err(Fault::from);
+    let optional = |index: usize| row.try_get::<_, Option<String>>(index).map_err(Fault::from);
+    let about: Option<i64> = row.try_get(11).map_err(Fault::from)?;
+    Ok(ItemRow {
+        id: text(0)?,
+        step: text(1)?,
+        position: u64::try_from(column(2)?).unwrap_or(0),
+        account: text(3)?,
+        key: text(4)?,
+        state: state_of(&text(5)?),
+        attempts: u32::try_from(column(6)?).unwrap_or(u32::MAX),
+        next_at: column(7)?,
+        reason: text(8)?,
+        since: column(9)?,
+        wakes: text(10)?,
+        about: about.and_then(|about| u32::try_from(about).ok()),
+        act: as_text::read(optional(12)?),
+        proposed: as_text::read(optional(13)?),
+        decided: u64::try_from(column(14)?).unwrap_or(0),
+    })
+}
+
+/// The table's CHECK lets nothing else in.
+fn state_of(word: &str) -> ItemState {
+    if word == ItemState::Parked.as_str() { ItemState::Parked } else { ItemState::Waiting }
+}
+
+/// A value in a column of text, as JSON.
+pub(super) mod as_text {
+    use serde::de::DeserializeOwned;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn of<T: Serialize>(value: Option<&T>) -> Option<String> {
+        value.and_then(|value| serde_json::to_string(value).ok())
+    }
+
+    /// What a later release wrote and this one cannot read is asked of a person again.
+    pub(crate) fn read<T: DeserializeOwned>(text: Option<String>) -> Option<T> {
+        text.and_then(|text| serde_json::from_str(&text).ok())
+    }
+
+    #[expect(clippy::ref_option, reason = "what serde's `with` calls")]
+    pub(crate) fn serialize<T: Serialize, S: Serializer>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+        of(value.as_ref()).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<T>, D::Error> {
+        Ok(read(Option::<String>::deserialize(from)?))
+    }
+}
