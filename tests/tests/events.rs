@@ -82,7 +82,7 @@ fn linked(id: &str, fingerprint: Option<Fingerprint>) -> AccountEvent {
         transaction_id: id.parse().unwrap(),
         linked_to: "tx-1".parse().unwrap(),
         fingerprint,
-        fingerprint_version: 2,
+        fingerprint_version: if fingerprint.is_some() { 2 } else { 1 },
     }
 }
 
