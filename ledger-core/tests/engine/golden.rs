@@ -147,6 +147,7 @@ async fn lines(node: &Node) {
     let account =
         |id: &str, kind| node.ledger.account(id.parse().unwrap(), kind, Context::new("alice", "", ""));
     let reason = || "asked for".to_owned();
+    node.intake.make_keys(vec!["excluded".parse().unwrap()]).await.unwrap();
     account("excluded", CommandKind::Open).await.unwrap().unwrap();
     for kind in [Exclusion::SelfExcluded, Exclusion::Staff] {
         account("excluded", CommandKind::Exclude { kind, reason: reason() }).await.unwrap().unwrap();
