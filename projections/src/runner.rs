@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ledger_core::faults;
+use ledger_core::figures::figure;
 use ledger_core::log::{EventLog, Position};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -224,13 +225,12 @@ async fn keep_measuring(log: Arc<dyn EventLog>, checkpoints: Arc<Mutex<Checkpoin
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 events")]
 fn measure(checkpoints: &Checkpoints, head: Position) {
     for (projection, at) in checkpoints {
         let name = projection.as_str();
-        metrics::gauge!("projection_position", "projection" => name).set(at.0 as f64);
+        metrics::gauge!("projection_position", "projection" => name).set(figure(at.0));
         metrics::gauge!("projection_lag_events", "projection" => name)
-            .set(head.0.saturating_sub(at.0) as f64);
+            .set(figure(head.0.saturating_sub(at.0)));
     }
 }
 

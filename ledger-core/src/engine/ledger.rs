@@ -161,7 +161,7 @@ pub enum SubmitError {
     Unavailable,
     /// The account's history cannot be read, or what was asked of it or of a campaign ended in a panic. The ledger goes on
     /// with all others; this is ours to repair, and then the same may be asked again.
-    #[error("the account cannot be read just now; this is ours to repair")]
+    #[error("what this is about cannot be read or decided just now; this is ours to repair")]
     AccountUnavailable,
     /// The clock may be wrong. Nothing is recorded until it is right or accepted.
     #[error(transparent)]

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, OpenFlags, ffi};
 
+use crate::figures::figure;
+
 /// Whoever has the one connection that writes a file.
 pub trait Wal: Send + Sync {
     /// Does this on that connection; nothing where there is none yet.
@@ -123,13 +125,12 @@ fn keep_all() {
 }
 
 impl Kept {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
     fn is_due(&mut self) -> bool {
         let wal = std::fs::metadata(wal_of(&self.path)).ok();
         let found = wal.and_then(|wal| Some((wal.len(), wal.modified().ok()?)));
         let bytes = found.map_or(0, |(bytes, _)| bytes);
         let file = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        metrics::gauge!("wal_bytes", "file" => file).set(bytes as f64);
+        metrics::gauge!("wal_bytes", "file" => file).set(figure(bytes));
         let now = Instant::now();
         let state = &mut self.state;
         if bytes <= self.bytes_max {

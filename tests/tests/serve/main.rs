@@ -1,6 +1,7 @@
 //! `rewardhub serve`: on PostgreSQL, alone and with a standby, through outages; and its configuration.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod apart;
 mod config;
 mod connections;
 mod disk;
@@ -10,4 +11,5 @@ mod life;
 mod outages;
 mod standby;
 mod starts;
+mod storm;
 mod world;

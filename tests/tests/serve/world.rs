@@ -103,6 +103,77 @@ impl World {
     }
 }
 
+/// A ledger with a running campaign.
+pub(crate) struct Ledger {
+    pub(crate) home: Home,
+    /// Its database; `None` where it is embedded.
+    world: Option<World>,
+}
+
+/// One on PostgreSQL, and one embedded. Everyone may enrol.
+pub(crate) fn everywhere() -> [Ledger; 2] {
+    let (world, home) = World::empty().with_campaign();
+    let embedded = Home::with(&[("REWARDHUB_ENROLMENT", "open"), ("REWARDHUB_TOKENS_JWKS", "sandbox")]);
+    embedded.start_campaign("sure", &campaign("sure", CERTAIN, 250, 100_000_000));
+    [Ledger { home, world: Some(world) }, Ledger { home: embedded, world: None }]
+}
+
+impl Ledger {
+    /// How many events of this type it has.
+    pub(crate) fn count(&self, event_type: &str) -> usize {
+        let count = |table| format!("SELECT count(*) FROM {table} WHERE event_type = '{event_type}'");
+        let count = match &self.world {
+            Some(world) => world.number(&count("ledger.events")),
+            None => self.file("log.db").query_row(&count("events"), [], |row| row.get(0)).unwrap(),
+        };
+        usize::try_from(count).unwrap()
+    }
+
+    /// Puts another payload into the first event of this account, as no writer would.
+    pub(crate) fn damage(&self, account: &str, payload: &str) {
+        let sql = |table| {
+            format!(
+                "UPDATE {table} SET payload = '{payload}' WHERE aggregate_type = 'account' \
+                 AND aggregate_id = '{account}' AND sequence = 1"
+            )
+        };
+        match &self.world {
+            Some(world) => world.execute(&format!(
+                "ALTER TABLE ledger.events DISABLE TRIGGER USER; {}; ALTER TABLE ledger.events ENABLE TRIGGER USER",
+                sql("ledger.events")
+            )),
+            None => {
+                let log = self.file("log.db");
+                let trigger = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%BEFORE UPDATE ON events%'";
+                let trigger: String = log.query_row(trigger, [], |row| row.get(0)).unwrap();
+                let name = trigger.split_whitespace().nth(2).unwrap();
+                let update = sql("events");
+                log.execute_batch(&format!("DROP TRIGGER {name}; {update}; {trigger};")).unwrap();
+            }
+        }
+    }
+
+    /// Makes the wrapped key of this account another.
+    pub(crate) fn damage_key(&self, account: &str) {
+        match &self.world {
+            Some(world) => world.execute(&format!(
+                "ALTER TABLE keys.account_keys DISABLE TRIGGER USER; \
+                 UPDATE keys.account_keys SET wrapped = '\\x00' WHERE account_id = '{account}'; \
+                 ALTER TABLE keys.account_keys ENABLE TRIGGER USER"
+            )),
+            None => {
+                let update =
+                    format!("UPDATE account_keys SET wrapped = x'00' WHERE account_id = '{account}'");
+                self.file("keys.db").execute_batch(&update).unwrap();
+            }
+        }
+    }
+
+    fn file(&self, name: &str) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.home.data().join(name)).unwrap()
+    }
+}
+
 /// A feed that sends rows until each is taken, whatever happens meanwhile.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
