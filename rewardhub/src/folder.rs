@@ -32,7 +32,10 @@ impl Folder {
         let files = std::fs::read_dir(&self.0).into_iter().flatten().filter_map(Result::ok).map(|f| f.path());
         for path in std::iter::once(self.0.clone()).chain(files.filter(|path| is_ours(path))) {
             let Ok(mode) = std::fs::metadata(&path).map(|found| found.permissions().mode()) else { continue };
+            // One that everybody writes to is none of our own.
+            let shared = mode & 0o1000 != 0;
             if mode & 0o077 != 0
+                && !shared
                 && let Err(error) = std::fs::set_permissions(&path, Permissions::from_mode(mode & 0o700))
             {
                 let path = path.display();

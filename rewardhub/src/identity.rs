@@ -106,6 +106,21 @@ pub fn key_prints(keyring: &Keyring) -> Vec<KeyPrint> {
     ]
 }
 
+/// A file and what SQLite keeps beside it.
+fn remove(file: &std::path::Path) -> anyhow::Result<()> {
+    for end in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(end);
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {}{end}", file.display()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn unreadable(file: &std::path::Path) -> String {
     format!("{} cannot be read: restore it; nothing has been changed", file.display())
 }
@@ -136,24 +151,20 @@ impl Survey {
 
     /// Sets the files of a locked folder back to its log.
     pub fn set_back_folder(&self, folder: &Folder) -> anyhow::Result<()> {
-        for store in self.ahead()? {
-            let file = folder.path().join(&store.name);
-            if store.kind == Kind::ReadModels {
-                for end in ["", "-wal", "-shm"] {
-                    let file = folder.path().join(format!("{}{end}", store.name));
-                    match std::fs::remove_file(&file) {
-                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                            return Err(error).with_context(|| format!("cannot remove {}", file.display()));
-                        }
-                        _ => {}
-                    }
-                }
-            } else {
+        let ahead = self.ahead()?;
+        let is_ahead = |kind| ahead.iter().any(|store| store.kind == kind);
+        if is_ahead(Kind::ReadModels) {
+            remove(&folder.read())?;
+        }
+        for (kind, file) in [(Kind::Keys, folder.keys()), (Kind::Rail, folder.rail())] {
+            if is_ahead(kind) {
                 belonging::no_further_than(&file, self.log.head)
                     .with_context(|| format!("cannot set {} back", file.display()))?;
             }
         }
-        Ok(())
+        // The steps begin anew: what they had done for events that are still there may have been recorded by events that
+        // are gone.
+        remove(&folder.steps())
     }
 
     /// Sets the schemas of a database back to its log.

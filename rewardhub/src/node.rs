@@ -45,7 +45,7 @@ pub struct Engine {
     seeds: Arc<dyn SeedVault>,
     /// `None` once it has been heard.
     stopped: Option<oneshot::Receiver<Stopped>>,
-    _noting: AbortOnDrop,
+    noting: AbortOnDrop,
     /// Kept until the writer has stopped.
     stores: Arc<Stores>,
 }
@@ -67,7 +67,7 @@ impl Engine {
         let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock), open);
         let (stopped, stores) = (Some(stopped), Arc::clone(stores));
         let noting = AbortOnDrop(tokio::spawn(keep_noting(Arc::downgrade(&stores), ledger.head())));
-        Ok(Engine { _noting: noting, log, keyring, ledger, intake, clock, seeds, stopped, stores })
+        Ok(Engine { noting, log, keyring, ledger, intake, clock, seeds, stopped, stores })
     }
 
     /// For a command that writes and ends: opens what the configuration names and becomes its writer. A lease that
@@ -95,9 +95,9 @@ impl Engine {
     /// Lets the writer finish what it was given, and gives the lease back.
     pub async fn stop(self) -> anyhow::Result<()> {
         // The stores last: a data folder's lock is held until then.
-        let Engine { ledger, intake, stopped, stores, _noting, .. } = self;
+        let Engine { ledger, intake, stopped, stores, noting, .. } = self;
         let head = ledger.head();
-        drop((ledger, intake, _noting));
+        drop((ledger, intake, noting));
         let ended = match stopped {
             Some(stopped) => stopped.await.map(drop).context("the writer's thread died"),
             None => Ok(()),

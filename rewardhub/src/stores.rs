@@ -122,13 +122,24 @@ impl Stores {
     /// Notes in what cannot be made again that the log has come this far: an older log is recognised by it.
     pub async fn note(&self, head: Position) -> anyhow::Result<()> {
         match &self.place {
-            Place::Embedded { folder, .. } => belongs_to(&folder.keys(), &self.ledger, head)?,
+            Place::Embedded { folder, .. } => {
+                self.note_in(folder.keys(), head).await?;
+                if folder.steps().is_file() {
+                    self.note_in(folder.steps(), head).await?;
+                }
+            }
             Place::Postgres { database, .. } => belongs_in_database(database, &self.ledger, head).await?,
         }
         if self.rail().is_file() {
-            belongs_to(&self.rail(), &self.ledger, head)?;
+            self.note_in(self.rail(), head).await?;
         }
         Ok(())
+    }
+
+    /// It waits for whoever writes the file.
+    async fn note_in(&self, file: PathBuf, head: Position) -> anyhow::Result<()> {
+        let ledger = self.ledger.clone();
+        Ok(tokio::task::spawn_blocking(move || belongs_to(&file, &ledger, head)).await??)
     }
 
     /// How far the steps have come.

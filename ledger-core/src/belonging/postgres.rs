@@ -14,8 +14,8 @@ pub const KEYS: &str = "the schema keys";
 
 const READ_MODELS: &str = "SELECT (SELECT ledger FROM read_models.belongs), \
      (SELECT coalesce(max(position), 0) FROM read_models.checkpoints), false, false";
-const STEPS: &str = "SELECT (SELECT ledger FROM steps.belongs), \
-     (SELECT coalesce(max(position), 0) FROM steps.checkpoints), false, false";
+const STEPS: &str = "SELECT (SELECT ledger FROM steps.belongs), greatest((SELECT max(position) FROM steps.checkpoints), \
+     (SELECT position FROM steps.belongs), 0), false, false";
 const OF_KEYS: &str = "SELECT (SELECT ledger FROM keys.belongs), \
      coalesce((SELECT position FROM keys.belongs), 0), EXISTS (SELECT 1 FROM keys.account_keys), \
      (SELECT count(*) FROM keys.named_keys WHERE name IN ('index', 'draw')) = 2";
@@ -63,8 +63,8 @@ pub async fn belongs_in_database(
             "INSERT INTO {schema}.belongs AS noted (one, ledger, position) VALUES (true, $1, $2) ON CONFLICT (one) \
              DO UPDATE SET position = excluded.position WHERE noted.position < excluded.position"
         );
-        // Where the log stood is told by their own cursors.
-        let position = if schema == "keys" { position } else { 0 };
+        // How much the read models have seen is told by their own cursors.
+        let position = if schema == "read_models" { 0 } else { position };
         client.execute(&note, &[&ledger.as_str(), &position]).await?;
     }
     Ok(())
@@ -81,28 +81,22 @@ pub async fn note_keys(database: &Database, keys: &[KeyPrint]) -> Result<(), Fau
     Ok(())
 }
 
-/// Sets back what the schemas say of how far the log has come, and empties read models that are ahead, so that they are
-/// made anew. For restores alone.
+/// Sets back what the schemas say of how far the log has come. The steps begin anew: what they had done for events that
+/// are still there may have been recorded by events that are gone. Read models that are ahead are made anew. For restores
+/// alone.
 pub async fn no_further_than_in(database: &Database, head: Position) -> Result<(), Fault> {
     const TABLES: &str = "SELECT format('DELETE FROM %I.%I', schemaname, tablename) FROM pg_tables \
-         WHERE schemaname = 'read_models' AND tablename <> 'belongs'";
+         WHERE tablename <> 'belongs' AND (schemaname = 'steps' OR schemaname = 'read_models' \
+         AND EXISTS (SELECT 1 FROM read_models.checkpoints WHERE position > $1))";
     let head = i64::try_from(head.0).unwrap_or(i64::MAX);
     let mut client = database.connect().await?;
     let transaction = client.transaction().await?;
-    for table in ["steps.checkpoints", "keys.belongs"] {
-        let back = format!("UPDATE {table} SET position = $1 WHERE position > $1");
+    for schema in ["steps", "keys"] {
+        let back = format!("UPDATE {schema}.belongs SET position = $1 WHERE position > $1");
         transaction.execute(&back, &[&head]).await?;
     }
-    // Items of events that the log has no more; and what people decided in such events is decided again.
-    transaction.execute("DELETE FROM steps.items WHERE position > $1", &[&head]).await?;
-    let undecided = "UPDATE steps.items SET decided = $1, proposed = NULL, act = NULL, \
-         state = CASE WHEN act IS NULL THEN state ELSE 'parked' END WHERE decided > $1";
-    transaction.execute(undecided, &[&head]).await?;
-    let ahead = "SELECT EXISTS (SELECT 1 FROM read_models.checkpoints WHERE position > $1)";
-    if transaction.query_one(ahead, &[&head]).await?.get(0) {
-        for row in transaction.query(TABLES, &[]).await? {
-            transaction.batch_execute(row.get(0)).await?;
-        }
+    for row in transaction.query(TABLES, &[&head]).await? {
+        transaction.batch_execute(row.get(0)).await?;
     }
     Ok(transaction.commit().await?)
 }

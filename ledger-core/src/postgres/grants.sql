@@ -12,5 +12,7 @@ GRANT USAGE ON SCHEMA keys, steps TO :role;
 GRANT SELECT, INSERT, UPDATE (wrapped, erased_at) ON keys.account_keys TO :role;
 GRANT SELECT, INSERT ON keys.named_keys TO :role;
 GRANT SELECT, INSERT, UPDATE ON steps.checkpoints TO :role;
+-- `restore --declare` begins the steps anew.
+GRANT DELETE ON ALL TABLES IN SCHEMA steps TO :role;
 GRANT SELECT, INSERT, UPDATE ON steps.belongs, keys.belongs TO :role;
 GRANT SELECT, INSERT, UPDATE, DELETE ON steps.items TO :role;

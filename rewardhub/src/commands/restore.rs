@@ -116,7 +116,7 @@ async fn declare(config: &Config, arguments: &Arguments) -> anyhow::Result<Ended
         }
     };
     record(config, Some(survey.log.head.0), None, reason, by).await?;
-    println!("the log ends at {}; cursors and read models are set back to it", survey.log.head);
+    println!("the log ends at {}; read models are set back to it, steps begin anew", survey.log.head);
     Ok(Ended::Fine)
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rewardhub_tests::rows::{CERTAIN, campaign, purchase};
-use rewardhub_tests::{Home, text};
+use rewardhub_tests::{Home, eventually, text};
 use serde_json::Value;
 
 use crate::world::{SOON, World, home, home_with_campaign, win, with_wins};
@@ -127,6 +127,9 @@ fn what_is_no_whole_backup_is_told_and_not_laid_out() {
 fn an_older_log_is_declared_by_a_person_and_then_goes_on() {
     let home = home_with_campaign();
     with_wins(&home, "a", 4).stop();
+    // Decided, and no step has done anything about it yet.
+    let file = home.write("rows.ndjson", rewardhub_tests::rows::ndjson(&[purchase("c", "cus_c")]));
+    home.run(&["ingest", text(&file)]).expect_code(0);
     let log = std::fs::read(home.data().join("log.db")).unwrap();
     with_wins(&home, "b", 4).stop();
     let declare = ["restore", "--declare", "--reason", "an older log", "--by", "olga"];
@@ -142,7 +145,14 @@ fn an_older_log_is_declared_by_a_person_and_then_goes_on() {
     service.stop();
     home.assert_read_models_hold();
     let replayed = home.replayed();
-    assert_eq!(replayed["transactions"], 8, "{replayed}");
+    assert_eq!(replayed["transactions"], 9, "{replayed}");
+    let log = rusqlite::Connection::open(home.data().join("log.db")).unwrap();
+    let paid = "SELECT count(*) FROM events WHERE event_type = 'RewardCredited'";
+    assert_eq!(
+        log.query_row(paid, [], |row| row.get::<_, i64>(0)).unwrap(),
+        9,
+        "also what was decided before"
+    );
 }
 
 #[test]
@@ -151,12 +161,17 @@ fn a_restored_database_is_declared_by_a_person_and_then_goes_on() {
     let home = world.place();
     home.run(&["migrate"]).expect_code(0);
     home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 100_000_000));
-    let head = world.number("SELECT position FROM ledger.head");
     let service = home.listen(&[]);
     service.ready(SOON);
     service.send(&service.feed(), &[purchase("t1", "cus_1")]);
+    let count = |event: &str| {
+        world.number(&format!("SELECT count(*) FROM ledger.events WHERE event_type = '{event}'"))
+    };
+    eventually("a reward to be paid", SOON, || (count("RewardCredited") == 1).then_some(()));
     service.settled(SOON);
     service.stop();
+    // The win is there, what the steps did about it is gone.
+    let head = world.number("SELECT min(position) - 1 FROM ledger.events WHERE event_type = 'RewardIssued'");
     world.execute(&format!(
         "ALTER TABLE ledger.events DISABLE TRIGGER ALL; DELETE FROM ledger.events WHERE position > {head}; \
          ALTER TABLE ledger.events ENABLE TRIGGER ALL; UPDATE ledger.head SET position = {head}, \
@@ -164,10 +179,14 @@ fn a_restored_database_is_declared_by_a_person_and_then_goes_on() {
     ));
     home.run(&["account", "open", "cus_new"]).expect_code(3);
     home.run(&["restore", "--declare", "--reason", "from the dump of monday", "--by", "olga"]).expect_code(0);
-    assert_eq!(world.number("SELECT count(*) FROM ledger.events WHERE event_type = 'LogRestored'"), 1);
+    assert_eq!((count("LogRestored"), count("RewardIssued")), (1, 0));
     let service = home.listen(&[]);
     service.ready(SOON);
-    assert_eq!(service.send(&service.feed(), &[purchase("t1", "cus_1")])[0]["result"], "accepted");
+    assert_eq!(service.send(&service.feed(), &[purchase("t1", "cus_1")])[0]["result"], "duplicate");
+    eventually("the reward to be issued and paid again", SOON, || {
+        (count("RewardCredited") == 1).then_some(())
+    });
+    assert_eq!(count("RewardIssued"), 1);
     service.settled(SOON);
     service.trial_balance();
     service.stop();
