@@ -91,6 +91,8 @@ pub async fn no_further_than_in(database: &Database, head: Position) -> Result<(
     let head = i64::try_from(head.0).unwrap_or(i64::MAX);
     let mut client = database.connect().await?;
     let transaction = client.transaction().await?;
+    // Read models may be large.
+    transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
     for schema in ["steps", "keys"] {
         let back = format!("UPDATE {schema}.belongs SET position = $1 WHERE position > $1");
         transaction.execute(&back, &[&head]).await?;

@@ -298,3 +298,29 @@ async fn steps_end_when_nobody_can_stop_them_any_more_or_another_process_writes(
         assert!(matches!(task.await.unwrap(), Err(StepError::NotWriter { .. })));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_has_seen_more_than_the_log_has_stops_with_an_error() {
+    let world = World::seeded(1);
+    let (node, log) = world.with(terms(|_| {})).await;
+    node.take(&rows(0..5)).await;
+    let file = world.folder.path().join("steps.db");
+    let rail = Arc::new(Rail::new(Mood::Good, 1));
+    let head = log.events().len() as u64;
+    for (cursor, goes_on) in [(head, true), (head + 100, false)] {
+        let checkpoints = Checkpoints::open(&file).unwrap();
+        for step in ["issue", "notify", "credit"] {
+            checkpoints.set(step, Position(cursor)).await.unwrap();
+        }
+        drop(checkpoints);
+        let steps = Steps::start(&node, &rail, &file);
+        if goes_on {
+            steps.finish().await;
+        } else {
+            for task in steps.tasks {
+                let ended = task.await.unwrap();
+                assert!(matches!(ended, Err(StepError::Ahead { .. })), "{ended:?}");
+            }
+        }
+    }
+}
