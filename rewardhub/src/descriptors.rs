@@ -1,15 +1,25 @@
 //! How many files this process may have open, and how many of them connections may take.
 
+use anyhow::bail;
 use api::server::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// What the process needs besides connections and sessions of a database: the files of an embedded ledger, pipes, timers.
 const OWN: usize = 96;
 
+/// With fewer files the process would stand still more often than it serves.
+const FILES_MIN: usize = 96;
+
 /// Raises the soft limit to the hard one, and takes so many connections that `sessions` of a database and our own files find
 /// room beside them.
-pub(crate) fn make_room(wanted: Limits, sessions: usize) -> Limits {
-    let Some(files) = raise() else { return wanted };
+pub(crate) fn make_room(wanted: Limits, sessions: usize) -> anyhow::Result<Limits> {
+    let Some(files) = raise() else { return Ok(wanted) };
+    if files < FILES_MIN {
+        bail!(
+            "the system lets this process open {files} files, and it needs {FILES_MIN}: raise the limit (ulimit -n, \
+             LimitNOFILE)"
+        );
+    }
     let limits = wanted.within(files.saturating_sub(OWN + sessions));
     if limits != wanted {
         tracing::warn!(
@@ -19,7 +29,7 @@ pub(crate) fn make_room(wanted: Limits, sessions: usize) -> Limits {
             "the system's limit of open files leaves room for fewer connections than set"
         );
     }
-    limits
+    Ok(limits)
 }
 
 /// The limit from now on; `None` if there is none.

@@ -1,5 +1,7 @@
 //! Logs to stderr and metrics for `/metrics`.
 
+mod lines;
+
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+pub use lines::LastWords;
+
 /// A panic hook wraps the one before it: once is enough.
 static QUIETED: std::sync::Once = std::sync::Once::new();
 
@@ -17,15 +21,16 @@ static QUIETED: std::sync::Once = std::sync::Once::new();
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Sends log lines of `REWARDHUB_LOG_LEVEL` (such as `info,ledger_core=debug`) to stderr.
-pub fn logs(default: &str) -> anyhow::Result<()> {
+/// What the answer stands for is waited for, briefly, when it is dropped.
+pub fn logs(default: &str) -> anyhow::Result<LastWords> {
     let wanted = std::env::var("REWARDHUB_LOG_LEVEL").unwrap_or_else(|_| default.into());
     let targets = Targets::from_str(&wanted)
         .with_context(|| format!("REWARDHUB_LOG_LEVEL={wanted} is no list of levels"))?;
-    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let format = tracing_subscriber::fmt::layer().with_writer(|| lines::Lines);
     // A second command in the same process (tests) keeps the first one's logs.
     let _ = tracing_subscriber::registry().with(targets).with(format).try_init();
     QUIETED.call_once(keep_expressions_quiet);
-    Ok(())
+    Ok(LastWords::new())
 }
 
 /// The message of a panic may quote what it fell over. Inside the interpreter of campaigns' expressions that is

@@ -88,9 +88,21 @@ impl Home {
 
     /// The same for a process that may have so many files open.
     pub fn listen_within(&self, files: usize) -> Sandbox {
+        Sandbox::serving(self.spawn_serve_within(files), &self.data())
+    }
+
+    /// Starts such a process and does not wait for it.
+    pub fn spawn_serve_within(&self, files: usize) -> Running {
         let mut command = self.command(&["serve"]);
         command.env("REWARDHUB_LISTEN", "127.0.0.1:0");
-        Sandbox::serving(process::spawn(process::within(files, &command)), &self.data())
+        process::spawn(process::within(files, &command))
+    }
+
+    /// Starts `serve`, which says much on standard error, where nobody reads it.
+    pub fn listen_unheard(&self) -> Sandbox {
+        let mut command = self.command(&["serve"]);
+        command.env("REWARDHUB_LISTEN", "127.0.0.1:0").env("REWARDHUB_LOG_LEVEL", "debug");
+        Sandbox::serving(process::spawn_unheard(command), &self.data())
     }
 
     /// Starts `serve` on any free port and does not wait for it.

@@ -51,6 +51,15 @@ pub fn spawn(mut command: Command) -> Running {
     Running::of(child.expect("the binary starts"))
 }
 
+/// Starts a command whose standard error nobody reads.
+pub fn spawn_unheard(mut command: Command) -> Running {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = child.expect("the binary starts");
+    let stdout = Heard::default();
+    let listening = vec![listen(child.stdout.take().expect("standard output is piped"), stdout.clone())];
+    Running { child, stdout, stderr: Heard::default(), listening }
+}
+
 /// A command that has ended.
 #[derive(Debug)]
 pub struct Ran {

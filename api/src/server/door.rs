@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use ledger_core::faults;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -76,7 +77,7 @@ pub(super) fn open(
 impl Door {
     async fn accept(self: Arc<Self>, listener: TcpListener) {
         let mut phase = self.shared.phase.subscribe();
-        let (mut next, mut told) = (0_u64, false);
+        let mut next = 0_u64;
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -84,20 +85,13 @@ impl Door {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    told = false;
                     self.let_in(next, stream);
                     next += 1;
                 }
                 // That client only.
                 Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
-                    if !told {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "no connection can be accepted just now"
-                        );
-                        told = true;
-                    }
+                    faults::warn("no connection can be accepted just now", "", &error);
                     tokio::time::sleep(ACCEPT_AGAIN).await;
                     // Whoever still says nothing may have what is missing: a descriptor.
                     self.let_go_oldest();

@@ -28,6 +28,9 @@ const RECOVERY_PAUSES: [Duration; 4] = [
 const UNKNOWN: &str = "an append's outcome is unknown: the head is read";
 const NO_HEAD: &str = "the log's head cannot be read";
 
+/// So long the log may take to say where it stands, also when the lease has run out meanwhile.
+const RECOVERY_MIN: Duration = Duration::from_secs(1);
+
 /// An append under way.
 pub(super) struct Append {
     /// Where the log stands before it.
@@ -170,8 +173,21 @@ impl Writer {
         let mut last = None;
         for pause in std::iter::once(Duration::ZERO).chain(RECOVERY_PAUSES) {
             tokio::time::sleep(pause).await;
-            match self.log.lease(&self.settings.holder, Some(held)).await {
+            let left = self.log.lease_ttl().map(|ttl| ttl.saturating_sub(self.renewed.elapsed()));
+            if last.is_some() && left == Some(Duration::ZERO) {
+                // Whoever waits for an answer hears that there is none, and may ask another writer.
+                break;
+            }
+            let asked = Instant::now();
+            let lease = self.log.lease(&self.settings.holder, Some(held));
+            let patience = left.map_or(Duration::MAX, |left| left.max(RECOVERY_MIN));
+            let learnt = tokio::time::timeout(patience, lease).await.unwrap_or_else(|late| {
+                let (doing, transient, source) = ("learn its head in time", true, Box::new(late));
+                Err(LogError::Store { doing, transient, source })
+            });
+            match learnt {
                 Ok(head) => {
+                    self.renewed = asked;
                     self.shared.lock().staging.head = head;
                     // Also when nobody is left to be told: readers wait for what has landed.
                     self.head.send_replace(head.position);

@@ -90,7 +90,8 @@ pub enum Command {
 impl Command {
     /// Runs it.
     pub fn run(self) -> anyhow::Result<Ended> {
-        crate::telemetry::logs(if matches!(self, Command::Serve(_)) { "info" } else { "warn" })?;
+        let _last_words =
+            crate::telemetry::logs(if matches!(self, Command::Serve(_)) { "info" } else { "warn" })?;
         match self {
             Command::Token(arguments) => token::run(&arguments),
             Command::Sandbox(arguments) => block_on(sandbox::run(arguments)),

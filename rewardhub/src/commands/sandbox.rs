@@ -91,7 +91,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         graphiql_token: Some(graphiql_token(Arc::clone(&issuer))),
     }));
     let (stop, stopping) = watch::channel(false);
-    let limits = descriptors::make_room(Limits::default(), 0);
+    let limits = descriptors::make_room(Limits::default(), 0)?;
     let server = Server::start(listener, router, render_metrics, limits)?;
     let counts = Arc::new(Counts::default());
     let mut feed = tokio::spawn(feed(

@@ -163,7 +163,7 @@ fn verifier(config: &Config) -> anyhow::Result<Verifier> {
 
 /// The HTTP server from the first moment to the last.
 async fn listen(config: &Config, front: &Front, render_metrics: &RenderMetrics) -> anyhow::Result<Server> {
-    let limits = descriptors::make_room(config.connections, config.database.connections_max);
+    let limits = descriptors::make_room(config.connections, config.database.connections_max)?;
     let listener = tokio::net::TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;

@@ -68,7 +68,7 @@ fn more_idle_connections_than_descriptors_end_nothing_and_health_is_answered() {
 #[test]
 fn with_hardly_any_descriptors_requests_fail_and_later_ones_do_not() {
     let home = home();
-    let service = home.listen_within(64);
+    let service = home.listen_within(96);
     service.ready(SOON);
     let feed = service.feed();
     std::thread::scope(|scope| {
@@ -97,6 +97,16 @@ fn with_hardly_any_descriptors_requests_fail_and_later_ones_do_not() {
 }
 
 #[test]
+fn too_few_descriptors_are_refused_by_name() {
+    let home = home();
+    let mut refused = home.spawn_serve_within(95);
+    assert_eq!(refused.wait(), 3);
+    refused.finish();
+    let said = refused.stderr.text();
+    assert!(said.contains("open 95 files") && said.contains("needs 96"), "{said}");
+}
+
+#[test]
 fn it_stops_in_time_whatever_clients_hold_open() {
     let home = home();
     let service = home.listen(&[("REWARDHUB_SHUTDOWN_GRACE", "2s")]);
@@ -115,4 +125,22 @@ fn it_stops_in_time_whatever_clients_hold_open() {
     let began = Instant::now();
     service.stop_by("TERM").expect_code(0);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn nobody_waits_for_a_log_that_nobody_reads() {
+    let home = home();
+    let mut service = home.listen_unheard();
+    service.ready(SOON);
+    let began = Instant::now();
+    let feed = service.feed();
+    // Far more lines than a pipe takes.
+    for n in 0..400 {
+        let sent = service.send(&feed, &[purchase(&format!("t{n}"), "cus_1")]);
+        assert_eq!(sent[0]["result"], "accepted", "{sent:?}");
+    }
+    assert_answers_about_health(&service);
+    assert!(began.elapsed() < SOON);
+    assert!(service.ended().is_none());
+    service.stop_by("TERM").expect_code(0);
 }

@@ -8,6 +8,7 @@ mod disk;
 mod kills;
 mod lag;
 mod life;
+mod line;
 mod outages;
 mod standby;
 mod starts;

@@ -115,6 +115,27 @@ impl PostgresLog {
         client.query(&statement, parameters).await.map_err(failed("read events"))
     }
 
+    /// What the writer asks, for no longer than its lease lasts: a line that swallows what is sent keeps nobody waiting,
+    /// and by then another may be the writer.
+    async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, LogError>> + Send,
+    ) -> Result<T, LogError> {
+        match tokio::time::timeout(self.inner.options.lease_ttl, asked).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                // Who owes an answer is not asked again; whoever uses a connection just now finds out by himself.
+                if let Ok(mut writer) = self.inner.writer.try_lock() {
+                    *writer = None;
+                }
+                if let Ok(mut lookup) = self.inner.lookup.try_lock() {
+                    *lookup = None;
+                }
+                Err(store("be answered while the lease lasts")(Fault::TimedOut))
+            }
+        }
+    }
+
     fn ttl_seconds(&self) -> f64 {
         self.inner.options.lease_ttl.as_secs_f64()
     }
@@ -123,6 +144,156 @@ impl PostgresLog {
 #[async_trait]
 impl EventLog for PostgresLog {
     async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+        self.in_time(self.take_lease(holder, held)).await
+    }
+
+    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+        const RENEW: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() + make_interval(secs => $2) \
+             WHERE partition = 0 AND epoch = $1";
+        self.touch_lease(RENEW, epoch, self.ttl_seconds()).await
+    }
+
+    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
+        const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let rows = self.query(NOW, &[]).await?;
+        Ok(rows.first().map(|row| Timestamp::from_micros(row.get(0))))
+    }
+
+    async fn release(&self, epoch: u64) -> Result<(), LogError> {
+        const RELEASE: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() - make_interval(secs => $2) \
+             WHERE partition = 0 AND epoch = $1";
+        self.touch_lease(RELEASE, epoch, 0.0).await
+    }
+
+    fn lease_ttl(&self) -> Option<Duration> {
+        Some(self.inner.options.lease_ttl)
+    }
+
+    async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+        let append = async {
+            let writer = match self.writer().await {
+                Ok(writer) => writer,
+                Err(error) => return Ok(Err(AppendError::Unknown(error))),
+            };
+            Ok(append::append(&writer, batch, self.ttl_seconds()).await)
+        };
+        self.in_time(append).await.map_err(AppendError::Unknown)?
+    }
+
+    async fn head(&self) -> Result<Head, LogError> {
+        let rows = self
+            .query("SELECT epoch, position, recorded_at FROM ledger.head WHERE partition = 0", &[])
+            .await?;
+        rows::head(rows.first().ok_or_else(|| LogError::Damaged("its head is missing".into()))?)
+    }
+
+    async fn load_streams(
+        &self,
+        streams: &[(StreamId, u64)],
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        self.in_time(async {
+            let (types, ids) = rows::names(streams.iter().map(|(stream, _)| stream));
+            let after: Vec<i64> = streams.iter().map(|(_, after)| rows::integer(*after)).collect();
+            let parameters: [&(dyn ToSql + Sync); 4] = [&types, &ids, &after, &rows::limit(limit)];
+            let lookup = self.lookup().await?;
+            let events =
+                lookup.client.query(&lookup.load, &parameters).await.map_err(failed("load streams"))?;
+            rows::events(&events)
+        })
+        .await
+    }
+
+    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
+        self.in_time(async {
+            let (types, ids) = rows::names(streams.iter());
+            let lookup = self.lookup().await?;
+            let client = &lookup.client;
+            // Sent together, run in this order: a snapshot that moves on in between is later than the first event
+            // read, never earlier.
+            let (limit, parameters) = (rows::limit(limit), [&types as &(dyn ToSql + Sync), &ids, &code]);
+            let bounded = [&types as &(dyn ToSql + Sync), &ids, &code, &limit];
+            let (events, snapshots) = tokio::try_join!(
+                client.query(&lookup.hydrate, &bounded),
+                client.query(&lookup.snapshots, &parameters),
+            )
+            .map_err(failed("load streams"))?;
+            Ok(Hydration { events: rows::events(&events)?, snapshots: rows::snapshots(&snapshots)? })
+        })
+        .await
+    }
+
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
+        let client = self.inner.database.pooled().await.map_err(store("reach the database"))?;
+        rows::save_snapshots(&client, snapshots).await.map_err(failed("save snapshots"))
+    }
+
+    async fn snapshots_after(
+        &self,
+        code: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Snapshot>, LogError> {
+        let (stream_type, id) =
+            after.map_or(("", ""), |stream| (stream.stream_type.as_str(), stream.id.as_str()));
+        let parameters: [&(dyn ToSql + Sync); 4] = [&code, &stream_type, &id, &rows::limit(limit)];
+        rows::snapshots(&self.query(rows::SNAPSHOTS_AFTER, &parameters).await?)
+    }
+
+    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
+        let rows = self.query(rows::STREAM_IDS, &[&stream_type.as_str()]).await?;
+        Ok(rows.iter().map(|row| StreamId { stream_type, id: row.get::<_, &str>(0).into() }).collect())
+    }
+
+    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
+        let (types, ids) = rows::names(streams.iter());
+        let found = self.query(rows::KNOWN, &[&types, &ids]).await?;
+        let place = |row: &Row| usize::try_from(row.get::<_, i64>(0) - 1).ok();
+        Ok(found.iter().filter_map(place).filter_map(|place| streams.get(place)).cloned().collect())
+    }
+
+    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        self.in_time(async {
+            let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
+            let lookup = self.lookup().await?;
+            rows::events(
+                &lookup.client.query(&lookup.find, &[&keys]).await.map_err(failed("find transactions"))?,
+            )
+        })
+        .await
+    }
+
+    async fn transaction_keys(
+        &self,
+        after: Option<&TransactionKey>,
+        limit: usize,
+    ) -> Result<Vec<TransactionKey>, LogError> {
+        let after = after.map_or([].as_slice(), |key| &key.0);
+        rows::keys(&self.query(rows::KEYS, &[&after, &rows::limit(limit)]).await?)
+    }
+
+    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
+        let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(position.0), &rows::limit(limit)];
+        let events = rows::events(&self.query(rows::AFTER, &parameters).await?)?;
+        super::no_hole(position, &events)?;
+        Ok(events)
+    }
+
+    async fn read_stream_after(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        let (stream_type, id) = (stream.stream_type.as_str(), stream.id.as_str());
+        let parameters: [&(dyn ToSql + Sync); 4] =
+            [&stream_type, &id, &rows::integer(position.0), &rows::limit(limit)];
+        rows::events(&self.query(rows::STREAM_AFTER, &parameters).await?)
+    }
+}
+
+impl PostgresLog {
+    async fn take_lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
         const TAKE: &str = "UPDATE ledger.head SET epoch = epoch + 1, holder = $1, \
              leased_until = clock_timestamp() + make_interval(secs => $2) \
              WHERE partition = 0 AND (leased_until < clock_timestamp() OR holder = $1) \
@@ -162,139 +333,14 @@ impl EventLog for PostgresLog {
         Ok(head)
     }
 
-    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
-        const RENEW: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() + make_interval(secs => $2) \
-             WHERE partition = 0 AND epoch = $1";
-        self.touch_lease(RENEW, epoch, self.ttl_seconds()).await
-    }
-
-    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
-        const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-        let rows = self.query(NOW, &[]).await?;
-        Ok(rows.first().map(|row| Timestamp::from_micros(row.get(0))))
-    }
-
-    async fn release(&self, epoch: u64) -> Result<(), LogError> {
-        const RELEASE: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() - make_interval(secs => $2) \
-             WHERE partition = 0 AND epoch = $1";
-        self.touch_lease(RELEASE, epoch, 0.0).await
-    }
-
-    fn lease_ttl(&self) -> Option<Duration> {
-        Some(self.inner.options.lease_ttl)
-    }
-
-    async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
-        let writer = self.writer().await.map_err(AppendError::Unknown)?;
-        append::append(&writer, batch, self.ttl_seconds()).await
-    }
-
-    async fn head(&self) -> Result<Head, LogError> {
-        let rows = self
-            .query("SELECT epoch, position, recorded_at FROM ledger.head WHERE partition = 0", &[])
-            .await?;
-        rows::head(rows.first().ok_or_else(|| LogError::Damaged("its head is missing".into()))?)
-    }
-
-    async fn load_streams(
-        &self,
-        streams: &[(StreamId, u64)],
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, LogError> {
-        let (types, ids) = rows::names(streams.iter().map(|(stream, _)| stream));
-        let after: Vec<i64> = streams.iter().map(|(_, after)| rows::integer(*after)).collect();
-        let parameters: [&(dyn ToSql + Sync); 4] = [&types, &ids, &after, &rows::limit(limit)];
-        let lookup = self.lookup().await?;
-        let events = lookup.client.query(&lookup.load, &parameters).await.map_err(failed("load streams"))?;
-        rows::events(&events)
-    }
-
-    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
-        let (types, ids) = rows::names(streams.iter());
-        let lookup = self.lookup().await?;
-        let client = &lookup.client;
-        // Sent together, run in this order: a snapshot that moves on in between is later than the first event
-        // read, never earlier.
-        let (limit, parameters) = (rows::limit(limit), [&types as &(dyn ToSql + Sync), &ids, &code]);
-        let bounded = [&types as &(dyn ToSql + Sync), &ids, &code, &limit];
-        let (events, snapshots) = tokio::try_join!(
-            client.query(&lookup.hydrate, &bounded),
-            client.query(&lookup.snapshots, &parameters),
-        )
-        .map_err(failed("load streams"))?;
-        Ok(Hydration { events: rows::events(&events)?, snapshots: rows::snapshots(&snapshots)? })
-    }
-
-    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
-        let client = self.inner.database.pooled().await.map_err(store("reach the database"))?;
-        rows::save_snapshots(&client, snapshots).await.map_err(failed("save snapshots"))
-    }
-
-    async fn snapshots_after(
-        &self,
-        code: &str,
-        after: Option<&StreamId>,
-        limit: usize,
-    ) -> Result<Vec<Snapshot>, LogError> {
-        let (stream_type, id) =
-            after.map_or(("", ""), |stream| (stream.stream_type.as_str(), stream.id.as_str()));
-        let parameters: [&(dyn ToSql + Sync); 4] = [&code, &stream_type, &id, &rows::limit(limit)];
-        rows::snapshots(&self.query(rows::SNAPSHOTS_AFTER, &parameters).await?)
-    }
-
-    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
-        let rows = self.query(rows::STREAM_IDS, &[&stream_type.as_str()]).await?;
-        Ok(rows.iter().map(|row| StreamId { stream_type, id: row.get::<_, &str>(0).into() }).collect())
-    }
-
-    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
-        let (types, ids) = rows::names(streams.iter());
-        let found = self.query(rows::KNOWN, &[&types, &ids]).await?;
-        let place = |row: &Row| usize::try_from(row.get::<_, i64>(0) - 1).ok();
-        Ok(found.iter().filter_map(place).filter_map(|place| streams.get(place)).cloned().collect())
-    }
-
-    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
-        let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
-        let lookup = self.lookup().await?;
-        rows::events(&lookup.client.query(&lookup.find, &[&keys]).await.map_err(failed("find transactions"))?)
-    }
-
-    async fn transaction_keys(
-        &self,
-        after: Option<&TransactionKey>,
-        limit: usize,
-    ) -> Result<Vec<TransactionKey>, LogError> {
-        let after = after.map_or([].as_slice(), |key| &key.0);
-        rows::keys(&self.query(rows::KEYS, &[&after, &rows::limit(limit)]).await?)
-    }
-
-    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
-        let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(position.0), &rows::limit(limit)];
-        let events = rows::events(&self.query(rows::AFTER, &parameters).await?)?;
-        super::no_hole(position, &events)?;
-        Ok(events)
-    }
-
-    async fn read_stream_after(
-        &self,
-        stream: &StreamId,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, LogError> {
-        let (stream_type, id) = (stream.stream_type.as_str(), stream.id.as_str());
-        let parameters: [&(dyn ToSql + Sync); 4] =
-            [&stream_type, &id, &rows::integer(position.0), &rows::limit(limit)];
-        rows::events(&self.query(rows::STREAM_AFTER, &parameters).await?)
-    }
-}
-
-impl PostgresLog {
     async fn touch_lease(&self, sql: &str, epoch: u64, seconds: f64) -> Result<(), LogError> {
-        let writer = self.writer().await?;
-        let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(epoch), &seconds];
-        let touched = writer.client.execute(sql, &parameters).await.map_err(failed("renew the lease"))?;
-        if touched == 1 { Ok(()) } else { Err(LogError::Fenced) }
+        self.in_time(async {
+            let writer = self.writer().await?;
+            let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(epoch), &seconds];
+            let touched = writer.client.execute(sql, &parameters).await.map_err(failed("renew the lease"))?;
+            if touched == 1 { Ok(()) } else { Err(LogError::Fenced) }
+        })
+        .await
     }
 }
 
