@@ -28,7 +28,7 @@ impl Default for Bounds {
 }
 
 /// How long the log may take to say where it stands.
-const LOG_PATIENCE: Duration = Duration::from_millis(700);
+const LOG_PATIENCE: Duration = Duration::from_millis(400);
 
 /// 200 as long as the process can answer at all.
 pub async fn alive() -> &'static str {

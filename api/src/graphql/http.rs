@@ -129,7 +129,7 @@ fn is_loopback(headers: &HeaderMap) -> bool {
         || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Whatever comes out, it is 200: what went wrong stands in `errors`, each with a code.
+/// What went wrong stands in `errors`, each with a code. It is 200, or 503 where part of it may be answered later.
 async fn answer(state: &ApiState, schema: &ApiSchema, caller: Caller, request: Request) -> Response {
     let mut answer = match prepare(state, &caller, request) {
         Ok((request, budget)) => {
@@ -155,7 +155,14 @@ async fn answer(state: &ApiState, schema: &ApiSchema, caller: Caller, request: R
             extensions.set("code", ErrorCode::BadUserInput.as_str());
         }
     }
-    Json(answer).into_response()
+    let code = |error: &ServerError| error.extensions.as_ref()?.get("code").cloned();
+    let unavailable = Some(ErrorCode::Unavailable.as_str().into());
+    let status = if answer.errors.iter().any(|error| code(error) == unavailable) {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    (status, Json(answer)).into_response()
 }
 
 /// A request whose document has been parsed and measured, and what its answer may take.

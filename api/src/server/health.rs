@@ -26,8 +26,8 @@ use crate::observe::Unobserved;
 use crate::observed;
 use crate::problem::Problem;
 
-/// How long the service may take to say whether it is ready.
-const PATIENCE: Duration = Duration::from_millis(800);
+/// How long the service may take to say whether it is ready, from when somebody asks.
+const PATIENCE: Duration = Duration::from_millis(600);
 /// For so long after a service that did not answer nobody asks it again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// The service's runtime shows this often that it runs.
@@ -131,7 +131,8 @@ async fn alive(State(health): State<Arc<Health>>) -> Response {
 
 async fn ready(State(health): State<Arc<Health>>) -> Response {
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    match health.ask(Instant::now()).await.answer {
+    let asked = tokio::time::timeout(PATIENCE, health.ask(Instant::now())).await;
+    match asked.ok().and_then(|asked| asked.answer) {
         Some((status, body)) => (status, json, body).into_response(),
         None => {
             let body = Json(json!({ "ready": false, "state": "the service does not answer" }));

@@ -144,3 +144,26 @@ fn nobody_waits_for_a_log_that_nobody_reads() {
     assert!(service.ended().is_none());
     service.stop_by("TERM").expect_code(0);
 }
+
+#[test]
+fn who_asks_for_too_much_waits_and_nobody_else_does() {
+    let home = home();
+    let bounds = [("REWARDHUB_PER_TOKEN_COST_BURST", "50"), ("REWARDHUB_PER_TOKEN_COST_PER_SECOND", "1")];
+    let service = home.listen(&bounds);
+    service.ready(SOON);
+    let (one, feed) = (service.customer("cus_1"), service.feed());
+    let ask = || service.get_as(&one, "/v1/held");
+    let refused = (0..60).map(|_| ask()).find(|answer| answer.status != 403).unwrap();
+    assert_eq!(refused.status, 429, "{refused:?}");
+    assert!(refused.retry_after.is_some_and(|after| after.parse::<u32>().unwrap() >= 1));
+    // Another token of the same bearer is no way around it; another bearer is another matter.
+    let again = service.customer("cus_1");
+    assert!((0..10).any(|_| service.get_as(&again, "/v1/held").status == 429));
+    assert_eq!(service.get_as(&service.customer("cus_2"), "/v1/held").status, 403);
+    // Transactions have a bound of their own.
+    for n in 0..60 {
+        let sent = service.send(&feed, &[purchase(&format!("t{n}"), "cus_1")]);
+        assert_eq!(sent[0]["result"], "accepted", "{sent:?}");
+    }
+    service.stop();
+}
