@@ -252,12 +252,11 @@ impl Writer {
         }
         if let Failed::Clock(ahead) = failed {
             // Nobody knows whether another's clock is better: the log stays ours.
-            match self.keep_lease().await {
-                Err(Failed::Fenced) => failed = Failed::Fenced,
-                _ => {
-                    lot.refuse(|| SubmitError::Clock(ahead));
-                    return Ok(());
-                }
+            if matches!(self.keep_lease().await, Err(Failed::Fenced)) {
+                failed = Failed::Fenced;
+            } else {
+                lot.refuse(|| SubmitError::Clock(ahead));
+                return Ok(());
             }
         }
         if matches!(failed, Failed::Fenced) {

@@ -7,6 +7,7 @@ use crate::system::SystemEvent;
 use crate::words::without_values;
 
 /// An event of any aggregate.
+#[expect(clippy::large_enum_variant, reason = "read one by one and matched at once, never kept in numbers")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LedgerEvent {
     /// Of a reward account.

@@ -89,10 +89,9 @@ impl Beacon {
                 _ = stop.wait_for(|stop| *stop) => return,
             };
             match looked {
-                Ok(_) => {}
                 Err(BeaconStepError::Ledger(SubmitError::NotWriter)) => return,
                 // Told where it is found out. Nothing is due by a clock that may be wrong.
-                Err(BeaconStepError::Ledger(SubmitError::Clock(_))) => {}
+                Ok(_) | Err(BeaconStepError::Ledger(SubmitError::Clock(_))) => {}
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "epochs that wait for a beacon could not be opened; trying again"

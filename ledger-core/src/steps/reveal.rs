@@ -74,10 +74,9 @@ impl Reveal {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             match self.settle().await {
-                Ok(_) => {}
                 Err(RevealError::Ledger(SubmitError::NotWriter)) => return,
                 // Told where it is found out. Nothing is due by a clock that may be wrong.
-                Err(RevealError::Ledger(SubmitError::Clock(_))) => {}
+                Ok(_) | Err(RevealError::Ledger(SubmitError::Clock(_))) => {}
                 Err(error) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "an epoch could not be settled; trying again"

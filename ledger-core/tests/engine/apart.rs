@@ -60,7 +60,8 @@ async fn only_anna_is_refused(node: &Node) {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_with_a_damaged_event_is_refused_alone() {
-    let damages: [(&str, fn(&mut StoredEvent)); 4] = [
+    type Damage = fn(&mut StoredEvent);
+    let damages: [(&str, Damage); 4] = [
         ("no JSON", |event| event.payload = b"{\"AccountOpened".to_vec()),
         ("an unknown event", |event| event.payload = b"{\"AccountBlessed\":{}}".to_vec()),
         ("a hole in the stream", |event| event.sequence += 1),

@@ -167,7 +167,9 @@ async fn campaigns_are_told_from_memory_and_no_history_is_read() {
     for ((campaign, events), id) in all.iter().zip(["another", "everyday"]) {
         let replayed: Vec<_> = log.events().into_iter().filter(|event| event.stream.id == id).collect();
         let mut state = Campaign::default();
-        campaign_events(&replayed).into_iter().for_each(|event| state.apply(event));
+        for event in campaign_events(&replayed) {
+            state.apply(event);
+        }
         assert_eq!((campaign, *events), (&state, replayed.len() as u64), "{id}");
     }
 }

@@ -162,7 +162,7 @@ async fn rewards(node: &Node, log: &dyn EventLog) {
     let all = events(log).await;
     let won = all.iter().flat_map(|stored| {
         let account: AccountId = stored.stream.id.parse().unwrap();
-        wins(std::slice::from_ref(stored)).into_iter().map(move |(entry, _)| (account.clone(), entry))
+        wins(std::slice::from_ref(stored)).into_keys().map(move |entry| (account.clone(), entry))
     });
     for (n, (account, entry_id)) in won.enumerate() {
         let reference = format!("pay {n}/é").parse().unwrap();

@@ -7,7 +7,7 @@ const DAY: i64 = crate::time::DAY_MICROS;
 
 fn watched() -> (Arc<ManualClock>, WatchedClock) {
     let source = Arc::new(ManualClock::at(NOW));
-    let clock = WatchedClock::new(Arc::clone(&source) as _, Duration::from_secs(60));
+    let clock = WatchedClock::new(Arc::clone(&source) as _, Duration::from_mins(1));
     (source, clock)
 }
 

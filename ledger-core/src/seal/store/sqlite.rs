@@ -49,8 +49,8 @@ impl Shared {
 
     async fn turn(&self) -> Result<Turn, SealError> {
         let turn = tokio::time::timeout(TURN_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
-        let _turn = turn.map_err(|_| SealError::Busy)?.expect("nobody closes it");
-        Ok(Turn { connection: Arc::clone(&self.connection), _turn })
+        let turn = turn.map_err(|_| SealError::Busy)?.expect("nobody closes it");
+        Ok(Turn { connection: Arc::clone(&self.connection), _turn: turn })
     }
 }
 
