@@ -202,9 +202,9 @@ mod tests {
         // 1 for the request, 10 for its time, 10 for its answer.
         allowances.pay(ONE, Duration::from_millis(100), 10 * 1024, now);
         assert_eq!(wait(&allowances, ONE, now), Some(Duration::from_millis(100)));
-        allowances.pay(ONE, Duration::from_secs(3_600), u64::MAX / 4, now);
+        allowances.pay(ONE, Duration::from_hours(1), u64::MAX / 4, now);
         assert_eq!(wait(&allowances, ONE, now), Some(Duration::from_secs(2)));
-        let later = now + Duration::from_secs(3_600);
+        let later = now + Duration::from_hours(1);
         for _ in 0..21 {
             allowances.pay(ONE, Duration::ZERO, 0, later);
         }

@@ -300,7 +300,8 @@ mod tests {
             for code in ('A'..='Z').flat_map(|b| ('A'..='Z').map(move |c| format!("{a}{b}{c}"))) {
                 let ours = Currency::recorded(&code).unwrap();
                 assert_eq!(ours.code(), code);
-                let theirs = iso_currency::Currency::from_code(&code).and_then(iso_currency::Currency::exponent);
+                let theirs =
+                    iso_currency::Currency::from_code(&code).and_then(iso_currency::Currency::exponent);
                 assert!(theirs.is_none_or(|exponent| exponent == ours.exponent()), "{code}: {theirs:?}");
             }
         }

@@ -103,7 +103,9 @@ fn accounts(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Pr
             find(&format!("account {} takes part otherwise by its own state", text(&row[0])));
         }
     })?;
-    expected.keys().for_each(|id| find(&format!("account {id} is not there")));
+    for id in expected.keys() {
+        find(&format!("account {id} is not there"));
+    }
 
     let mut expected: BTreeMap<(String, String), [i128; 4]> = BTreeMap::new();
     for (id, account) in stated(replay) {
@@ -171,7 +173,9 @@ fn rewards(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Pro
             find(&format!("the reward won at {} stands otherwise by its account", number(&row[0])));
         }
     })?;
-    expected.keys().for_each(|entry| find(&format!("reward {entry} is not there")));
+    for entry in expected.keys() {
+        find(&format!("reward {entry} is not there"));
+    }
     Ok(())
 }
 
@@ -204,7 +208,9 @@ fn lines(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Proje
             find(&format!("line {id} of {source} has won by its account or by the read model, not by both"));
         }
     })?;
-    missing.iter().for_each(|key| find(&format!("the line of key {key} is not there")));
+    for key in &missing {
+        find(&format!("the line of key {key} is not there"));
+    }
     Ok(())
 }
 
@@ -233,7 +239,9 @@ fn campaigns(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), P
             find(&format!("campaign {} has spent something else by its own state", text(&row[0])));
         }
     })?;
-    expected.keys().for_each(|id| find(&format!("campaign {id} is not there")));
+    for id in expected.keys() {
+        find(&format!("campaign {id} is not there"));
+    }
     Ok(())
 }
 

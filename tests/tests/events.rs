@@ -103,12 +103,11 @@ fn left_out(whole: &Value, open: &Value) -> Vec<String> {
             (Value::Object(whole), Value::Object(open)) => {
                 assert!(open.keys().all(|key| whole.contains_key(key)));
                 for (key, value) in whole {
-                    match open.get(key) {
-                        Some(open) => compare(value, open, out),
-                        None => {
-                            assert!(SEALED.contains(&value.as_str().unwrap()), "{key}: {value}");
-                            out.insert(key.clone());
-                        }
+                    if let Some(open) = open.get(key) {
+                        compare(value, open, out);
+                    } else {
+                        assert!(SEALED.contains(&value.as_str().unwrap()), "{key}: {value}");
+                        out.insert(key.clone());
                     }
                 }
             }

@@ -75,9 +75,9 @@ async fn summary(log: Arc<dyn EventLog>, read: ReadStore) -> Value {
         seeds.take(event);
     }
     let mut draws = DrawAudit::new(seeds);
-    stored.iter().for_each(|event| {
+    for event in &stored {
         draws.take(event);
-    });
+    }
     let draws = draws.finish();
     let replay = Replay::run(&*log, |_| {}).await.unwrap().finish();
     let (runner, _) = Runner::new(Arc::clone(&log), read.clone()).unwrap();

@@ -49,7 +49,7 @@ struct Door {
 pub(super) fn open(
     listener: std::net::TcpListener,
     shared: Arc<Shared>,
-    health: Arc<Health>,
+    health: &Arc<Health>,
     limits: Limits,
     service: Handle,
 ) -> io::Result<()> {

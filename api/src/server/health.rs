@@ -132,13 +132,11 @@ async fn alive(State(health): State<Arc<Health>>) -> Response {
 async fn ready(State(health): State<Arc<Health>>) -> Response {
     let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     let asked = tokio::time::timeout(PATIENCE, health.ask(Instant::now())).await;
-    match asked.ok().and_then(|asked| asked.answer) {
-        Some((status, body)) => (status, json, body).into_response(),
-        None => {
-            let body = Json(json!({ "ready": false, "state": "the service does not answer" }));
-            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
-        }
-    }
+    let Some((status, body)) = asked.ok().and_then(|asked| asked.answer) else {
+        let body = Json(json!({ "ready": false, "state": "the service does not answer" }));
+        return (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    };
+    (status, json, body).into_response()
 }
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {

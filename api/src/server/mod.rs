@@ -67,6 +67,7 @@ impl Limits {
     }
 
     /// As many connections as fit into so many files, at least a few.
+    #[must_use]
     pub fn within(self, descriptors: usize) -> Limits {
         // A quarter more stands at the door.
         let fitting = (descriptors / 5 * 4).max(Limits::CONNECTIONS_MIN);
@@ -121,7 +122,7 @@ impl Server {
             closed: AtomicBool::new(false),
         });
         let health = health::Health::start(shared.routes.clone(), render_metrics, &Handle::current());
-        door::open(listener.into_std()?, Arc::clone(&shared), health, limits, Handle::current())?;
+        door::open(listener.into_std()?, Arc::clone(&shared), &health, limits, Handle::current())?;
         Ok(Server { address, limits, shared })
     }
 

@@ -187,7 +187,7 @@ fn a_client_that_does_not_read_its_answer_is_let_go() {
 
 #[test]
 fn beyond_the_bound_callers_are_told_to_come_back_and_health_is_answered() {
-    served(Limits { header: Duration::from_secs(60), idle: Duration::from_secs(60), ..limits() }, |server| {
+    served(Limits { header: Duration::from_mins(1), idle: Duration::from_mins(1), ..limits() }, |server| {
         // Those whom the service works for, as many as there may be.
         let mut kept = Vec::new();
         for n in 0..limits().connections_max {
@@ -220,7 +220,7 @@ fn beyond_the_bound_callers_are_told_to_come_back_and_health_is_answered() {
 
 #[test]
 fn a_crowd_of_silent_connections_keeps_nobody_out() {
-    let patient = Limits { header: Duration::from_secs(60), idle: Duration::from_secs(60), ..limits() };
+    let patient = Limits { header: Duration::from_mins(1), idle: Duration::from_mins(1), ..limits() };
     served(patient, |server| {
         let crowd: Vec<Socket> = (0..300).map(|_| connect(server)).collect();
         assert_healthy(server);
@@ -263,7 +263,7 @@ fn health_is_answered_while_the_service_runs_no_task() {
 
 #[test]
 fn a_stop_ends_in_bounded_time_whatever_clients_do() {
-    let patient = Limits { header: Duration::from_secs(60), idle: Duration::from_secs(60), ..limits() };
+    let patient = Limits { header: Duration::from_mins(1), idle: Duration::from_mins(1), ..limits() };
     served(patient, |server| {
         let idle = connect(server);
         let mut kept = connect(server);

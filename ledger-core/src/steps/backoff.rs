@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_bound_and_differ() {
-        let backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(60) };
+        let backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_mins(1) };
         for (tries, middle) in
             [(0, 100), (1, 100), (2, 200), (5, 1_600), (10, 51_200), (11, 60_000), (u32::MAX, 60_000)]
         {

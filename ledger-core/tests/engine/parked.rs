@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledger_core::account::CommandKind;
+use ledger_core::account::{AccountEvent, CommandKind};
 use ledger_core::engine::Context;
 use ledger_core::log::StoredEvent;
 use ledger_core::steps::checkpoints::Checkpoints;
@@ -76,7 +76,7 @@ impl House {
     }
 
     fn names(&self) -> Vec<&'static str> {
-        account_events(&self.log.events()).iter().map(|event| event.name()).collect()
+        account_events(&self.log.events()).iter().map(AccountEvent::name).collect()
     }
 
     fn count(&self, name: &str) -> usize {

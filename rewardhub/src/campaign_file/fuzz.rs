@@ -88,7 +88,7 @@ fn what_nests_or_multiplies_is_refused_quickly() {
     let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let each = vec![format!("*a{}", level - 1); 10].join(", ");
-        laughs += &format!("a{level}: &a{level} [{each}]\n");
+        laughs.extend([format!("a{level}: &a{level} [{each}]\n")]);
     }
     read(&laughs);
     read("a: &a [*a, *a]\n");

@@ -36,23 +36,22 @@ impl Sources<'_> {
                 None => None,
             },
         };
-        let given = match &arguments.log {
-            Some(text) => Some(Given { setting: "log", source: "--log".into(), text: text.clone() }),
-            None => {
-                let given = self.find("log", log_in_file)?;
-                // A folder alone on the command line means the ledger in it.
-                if let (Some(given), Some(folder), None) = (&given, &arguments.data, &arguments.file)
-                    && let parse::Log::Postgres(address) = given.parse(log)?
-                {
-                    let why = format!(
-                        "names the ledger in {address}, but --data {} names the one in that folder: leave one away, or say \
-                         --log as well",
-                        folder.display()
-                    );
-                    return Err(given.refused(why));
-                }
-                given
+        let given = if let Some(text) = &arguments.log {
+            Some(Given { setting: "log", source: "--log".into(), text: text.clone() })
+        } else {
+            let given = self.find("log", log_in_file)?;
+            // A folder alone on the command line means the ledger in it.
+            if let (Some(given), Some(folder), None) = (&given, &arguments.data, &arguments.file)
+                && let parse::Log::Postgres(address) = given.parse(log)?
+            {
+                let why = format!(
+                    "names the ledger in {address}, but --data {} names the one in that folder: leave one away, or say \
+                     --log as well",
+                    folder.display()
+                );
+                return Err(given.refused(why));
             }
+            given
         };
         let default = || data.as_ref().map_or_else(|| PathBuf::from("./data"), |(path, _)| path.clone());
         let Some(given) = given else { return Ok((default(), LogPlace::Embedded)) };

@@ -28,8 +28,7 @@ fn put(home: &Home, files: &BTreeMap<String, Vec<u8>>) {
     }
     for (name, bytes) in files {
         std::fs::write(home.data().join(name), bytes).unwrap();
-        let key = name == "root.key" || name.ends_with(".p8");
-        if key {
+        if name.contains("key") {
             owner_only(&home.data().join(name));
         }
     }

@@ -20,7 +20,7 @@ fn use_up_the_first_key(home: &Home) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let file = home.data().join("rail.db");
-        let rail = SandboxRail::open(&file, Misbehaviour::default(), Arc::new(SystemClock)).unwrap();
+        let rail = SandboxRail::open(&file, Misbehaviour::none(), Arc::new(SystemClock)).unwrap();
         let payout = Payout { key, account_id: "somebody-else".parse().unwrap(), amount };
         while rail.pay(&payout).await.is_err() {}
     });

@@ -98,9 +98,9 @@ async fn a_payment_may_be_confirmed_again() {
     let rail = place.open(Misbehaviour { confirm_again_ppm: MILLION, ..Misbehaviour::none() });
     let mut confirmations = rail.confirmations(8);
     let answer = rail.pay(&payout(1, 500, "GBP")).await.unwrap();
-    let confirmation = confirmations.recv().await.unwrap();
-    assert_eq!(confirmation.payment.status, answer);
-    assert_eq!(confirmation.payment.key, payout(1, 500, "GBP").key);
+    let confirmation = confirmations.next().await.unwrap();
+    assert_eq!(PayoutStatus::Paid(confirmation.payout_reference), answer);
+    assert_eq!(confirmation.key, payout(1, 500, "GBP").key);
     assert_eq!(rail.count().unwrap().paid, 1);
 }
 

@@ -55,8 +55,8 @@ async fn keeps(open: impl Fn() -> Checkpoints) {
     let items = open();
     assert_eq!(items.get("credit").await.unwrap(), Position(4));
     assert_eq!(items.waiting("credit", 10).await.unwrap(), [soon.clone(), late.clone()]);
-    assert_eq!(items.waiting("credit", 1).await.unwrap(), [soon.clone()]);
-    assert_eq!(items.parked("", 10).await.unwrap(), [parked.clone()]);
+    assert_eq!(items.waiting("credit", 1).await.unwrap(), std::slice::from_ref(&soon));
+    assert_eq!(items.parked("", 10).await.unwrap(), std::slice::from_ref(&parked));
     assert_eq!(items.parked(&parked.id, 10).await.unwrap(), []);
     assert_eq!(items.count_items("credit").await.unwrap(), ItemCounts { waiting: 2, parked: 1 });
     assert_eq!(items.count_items("none").await.unwrap(), ItemCounts::default());
