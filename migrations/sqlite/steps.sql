@@ -22,3 +22,13 @@ CREATE TABLE IF NOT EXISTS items (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS items_due ON items (step, state, next_at, position);
 CREATE INDEX IF NOT EXISTS items_parked ON items (id) WHERE state = 'parked';
+-- What one page of the log says of one day's draws: their ids, sorted, and sums.
+CREATE TABLE IF NOT EXISTS tallies (
+    campaign   TEXT    NOT NULL,
+    epoch      TEXT    NOT NULL,
+    position   INTEGER NOT NULL CHECK (position > 0),
+    entries    BLOB    NOT NULL CHECK (length(entries) % 32 = 0),
+    wins       TEXT    NOT NULL,
+    paid_minor INTEGER NOT NULL CHECK (paid_minor >= 0),
+    PRIMARY KEY (campaign, epoch, position)
+) STRICT;

@@ -229,14 +229,14 @@ impl Node {
         step!(Notify::new(ledger(), Arc::clone(&notifier) as _));
         step!(Credit::new(ledger(), Arc::clone(&rail) as _));
         step!(Resume::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.keyring)));
-        let reveal =
-            Reveal::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.seeds)).run(stopping.clone());
+        let (log, seeds) = (Arc::clone(&engine.log), Arc::clone(&engine.seeds));
+        let reveal = Reveal::new(ledger(), log, seeds, Arc::clone(&checkpoints)).run(stopping.clone());
         readers.spawn(async {
             reveal.await;
             Ok(())
         });
         let sources = beacon_urls.iter().map(|url| Arc::new(DrandServer::new(url)) as _).collect();
-        let beacon = Beacon::new(ledger(), Arc::clone(&engine.log), sources).run(stopping.clone());
+        let beacon = Beacon::new(ledger(), sources).run(stopping.clone());
         readers.spawn(async {
             beacon.await;
             Ok(())

@@ -9,21 +9,37 @@ use crate::ids::Digest;
 
 /// The tree's hash over these leaves, in their order. Takes memory for one hash per level.
 pub fn root<'a>(leaves: impl IntoIterator<Item = &'a [u8]>) -> Digest {
-    // Complete subtrees from left to right, each smaller than the one before it, as (leaves, hash): two of
-    // equal size become one, as in a binary counter.
-    let mut subtrees: Vec<(u64, Digest)> = Vec::new();
-    for leaf in leaves {
+    let mut tree = Tree::default();
+    leaves.into_iter().for_each(|leaf| tree.push(leaf));
+    tree.root()
+}
+
+/// A tree that grows leaf by leaf.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    /// Complete subtrees from left to right, each smaller than the one before it, as (leaves, hash): two of equal size
+    /// become one, as in a binary counter.
+    subtrees: Vec<(u64, Digest)>,
+}
+
+impl Tree {
+    /// One leaf more.
+    pub fn push(&mut self, leaf: &[u8]) {
         let mut last = (1, sha256(&[&[0], leaf]));
-        while let Some(&(size, left)) = subtrees.last()
+        while let Some(&(size, left)) = self.subtrees.last()
             && size == last.0
         {
-            subtrees.pop();
+            self.subtrees.pop();
             last = (size * 2, node(&left, &last.1));
         }
-        subtrees.push(last);
+        self.subtrees.push(last);
     }
-    let hashes = subtrees.into_iter().rev().map(|(_, hash)| hash);
-    hashes.reduce(|right, left| node(&left, &right)).unwrap_or_else(|| sha256(&[]))
+
+    /// The hash over all leaves so far.
+    pub fn root(&self) -> Digest {
+        let hashes = self.subtrees.iter().rev().map(|(_, hash)| *hash);
+        hashes.reduce(|right, left| node(&left, &right)).unwrap_or_else(|| sha256(&[]))
+    }
 }
 
 fn node(left: &Digest, right: &Digest) -> Digest {

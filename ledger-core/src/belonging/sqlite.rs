@@ -98,6 +98,8 @@ pub fn no_further_than(path: &Path, head: Position) -> rusqlite::Result<()> {
         if connection.query_row(exists, [], |row| row.get::<_, bool>(0))? {
             connection.execute(UNMADE, [head.0])?;
             connection.execute(UNDECIDED, [head.0])?;
+            // A page's tally may reach beyond the log: they are made again.
+            connection.execute_batch("DELETE FROM tallies; DELETE FROM checkpoints WHERE step = 'tally'")?;
         }
         Ok(())
     })

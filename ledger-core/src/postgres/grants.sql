@@ -15,4 +15,4 @@ GRANT SELECT, INSERT, UPDATE ON steps.checkpoints TO :role;
 -- `restore --declare` begins the steps anew.
 GRANT DELETE ON ALL TABLES IN SCHEMA steps TO :role;
 GRANT SELECT, INSERT, UPDATE ON steps.belongs, keys.belongs TO :role;
-GRANT SELECT, INSERT, UPDATE, DELETE ON steps.items TO :role;
+GRANT SELECT, INSERT, UPDATE, DELETE ON steps.items, steps.tallies TO :role;

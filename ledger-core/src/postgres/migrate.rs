@@ -72,6 +72,12 @@ const MIGRATIONS: &[Migration] = &[
         // A program that does not know the rows would pass over what waits in them.
         needs: 10,
     },
+    Migration {
+        name: "0011_tallies",
+        sql: include_str!("../../../migrations/postgres/0011_tallies.sql"),
+        // A program before it counts from the log itself.
+        needs: 10,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

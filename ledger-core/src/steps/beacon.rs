@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cqrs_es::Aggregate as _;
 use tokio::sync::watch;
 
 use crate::account::command::Standing;
@@ -17,8 +16,6 @@ use crate::campaign::state::{Campaign, EpochPhase};
 use crate::draw::beacon::BeaconSpec;
 use crate::engine::{Context, Ledger, SubmitError};
 use crate::ids::{BeaconSignature, CampaignId};
-use crate::log::decode::{LedgerEvent, decode};
-use crate::log::{EventLog, LogError, Position, StreamId, StreamType};
 use crate::time::{Epoch, SECOND_MICROS, Timestamp};
 
 use super::ports::BeaconSource;
@@ -29,23 +26,13 @@ const EVERY: Duration = Duration::from_secs(3);
 const LATE_MICROS: i64 = 10 * SECOND_MICROS;
 /// How often a late round is told of again.
 const TELL_AGAIN_MICROS: i64 = 60 * SECOND_MICROS;
-const PAGE: usize = 2_000;
 
 /// Opens epochs that wait for a beacon.
 pub struct Beacon {
     ledger: Ledger,
-    log: Arc<dyn EventLog>,
     sources: Vec<Arc<dyn BeaconSource>>,
-    campaigns: BTreeMap<StreamId, Followed>,
     /// When a late round was last told of.
     told: BTreeMap<(CampaignId, Epoch), Timestamp>,
-}
-
-/// A campaign as the log has it up to a position.
-#[derive(Default)]
-struct Followed {
-    campaign: Campaign,
-    read: Position,
 }
 
 /// An epoch that should be open.
@@ -66,9 +53,6 @@ impl Due {
 /// Why nothing could be opened this time.
 #[derive(Debug, thiserror::Error)]
 pub enum BeaconStepError {
-    /// The log failed.
-    #[error("the log cannot be read")]
-    Log(#[from] LogError),
     /// The ledger did not take the command.
     #[error("the ledger did not answer")]
     Ledger(#[from] SubmitError),
@@ -76,8 +60,8 @@ pub enum BeaconStepError {
 
 impl Beacon {
     /// A step that commands this ledger and asks these sources, the first one first.
-    pub fn new(ledger: Ledger, log: Arc<dyn EventLog>, sources: Vec<Arc<dyn BeaconSource>>) -> Beacon {
-        Beacon { ledger, log, sources, campaigns: BTreeMap::new(), told: BTreeMap::new() }
+    pub fn new(ledger: Ledger, sources: Vec<Arc<dyn BeaconSource>>) -> Beacon {
+        Beacon { ledger, sources, told: BTreeMap::new() }
     }
 
     /// Looks for due epochs until `stop` says so.
@@ -106,8 +90,9 @@ impl Beacon {
 
     /// Opens every epoch whose round is there and tells how many these were.
     pub async fn open_due(&mut self) -> Result<usize, BeaconStepError> {
-        self.follow().await?;
-        let waiting = self.waiting();
+        // From the engine's memory: no history is read.
+        let campaigns = self.ledger.campaigns(None).await?;
+        let waiting = waiting(campaigns.iter().map(|(campaign, _)| campaign));
         self.told.retain(|name, _| waiting.iter().any(|due| due.name() == *name));
         if waiting.is_empty() {
             return Ok(0);
@@ -128,47 +113,6 @@ impl Beacon {
         let late_seconds = u32::try_from(late_micros / SECOND_MICROS).unwrap_or(u32::MAX);
         metrics::gauge!("beacon_late_seconds").set(late_seconds);
         Ok(opened)
-    }
-
-    /// Reads what campaigns have done since.
-    async fn follow(&mut self) -> Result<(), LogError> {
-        for stream in self.log.stream_ids(StreamType::Campaign).await? {
-            let followed = self.campaigns.entry(stream.clone()).or_default();
-            loop {
-                let events = self.log.read_stream_after(&stream, followed.read, PAGE).await?;
-                let full = events.len() == PAGE;
-                for stored in events {
-                    if let LedgerEvent::Campaign(event) = decode(&stored)? {
-                        followed.campaign.apply(event);
-                    }
-                    followed.read = stored.position;
-                }
-                if !full {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Epochs that only a beacon can open, of campaigns that go on.
-    fn waiting(&self) -> Vec<Due> {
-        let mut waiting = Vec::new();
-        for Followed { campaign, .. } in self.campaigns.values() {
-            let (Some((terms, _)), Some(Standing::Active | Standing::Paused)) =
-                (campaign.terms(), campaign.standing())
-            else {
-                continue;
-            };
-            for (epoch, state) in campaign.epochs().filter(|(_, e)| e.phase == EpochPhase::Scheduled) {
-                let spec = state.beacon_spec.parse::<BeaconSpec>().ok();
-                if let Some((spec, appears_at)) = spec.and_then(|spec| Some((spec, spec.appears_at()?))) {
-                    let campaign = terms.campaign_id.clone();
-                    waiting.push(Due { campaign, epoch, spec, since: appears_at.max(epoch.opens_at()) });
-                }
-            }
-        }
-        waiting
     }
 
     /// The first signature that is right.
@@ -220,4 +164,24 @@ impl Beacon {
         tracing::warn!(%campaign, %epoch, beacon = %spec, late_seconds, "a beacon is late; its epoch's draws wait");
         self.told.insert(name, now);
     }
+}
+
+/// Epochs that only a beacon can open, of campaigns that go on.
+fn waiting<'a>(campaigns: impl Iterator<Item = &'a Campaign>) -> Vec<Due> {
+    let mut waiting = Vec::new();
+    for campaign in campaigns {
+        let (Some((terms, _)), Some(Standing::Active | Standing::Paused)) =
+            (campaign.terms(), campaign.standing())
+        else {
+            continue;
+        };
+        for (epoch, state) in campaign.epochs().filter(|(_, e)| e.phase == EpochPhase::Scheduled) {
+            let spec = state.beacon_spec.parse::<BeaconSpec>().ok();
+            if let Some((spec, appears_at)) = spec.and_then(|spec| Some((spec, spec.appears_at()?))) {
+                let campaign = terms.campaign_id.clone();
+                waiting.push(Due { campaign, epoch, spec, since: appears_at.max(epoch.opens_at()) });
+            }
+        }
+    }
+    waiting
 }

@@ -59,13 +59,17 @@ impl Checkpoints {
 
     /// Opens the file beside whoever writes it; without one nothing has been done yet.
     pub fn open_read_only(path: &Path) -> Result<Checkpoints, CheckpointError> {
-        let connection = if path.is_file() {
-            Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?
-        } else {
-            let connection = Connection::open_in_memory()?;
-            connection.execute_batch(include_str!("../../../migrations/sqlite/steps.sql"))?;
-            connection
-        };
+        if !path.is_file() {
+            return Checkpoints::in_memory();
+        }
+        let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(Checkpoints(Store::Sqlite(Arc::new(Mutex::new(connection)))))
+    }
+
+    /// Kept no longer than this process: for tools and tests that run a step once.
+    pub fn in_memory() -> Result<Checkpoints, CheckpointError> {
+        let connection = Connection::open_in_memory()?;
+        connection.execute_batch(include_str!("../../../migrations/sqlite/steps.sql"))?;
         Ok(Checkpoints(Store::Sqlite(Arc::new(Mutex::new(connection)))))
     }
 

@@ -21,6 +21,7 @@ pub mod resume;
 pub mod reveal;
 pub mod runner;
 pub mod step;
+mod tallies;
 
 pub use runner::run;
 pub use step::Step;

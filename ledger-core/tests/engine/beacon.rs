@@ -16,6 +16,7 @@ use ledger_core::engine::RowResult;
 use ledger_core::ids::{BeaconSignature, Digest};
 use ledger_core::log::StoredEvent;
 use ledger_core::steps::beacon::Beacon;
+use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::ports::{BeaconSource, BeaconSourceError};
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::testing::SimulatedLog;
@@ -83,7 +84,7 @@ async fn started() -> (World, Node, SimulatedLog) {
 
 fn step(node: &Node, sources: &[&Arc<Source>]) -> Beacon {
     let sources = sources.iter().map(|source| Arc::clone(source) as _).collect();
-    Beacon::new(node.ledger.clone(), Arc::clone(&node.log), sources)
+    Beacon::new(node.ledger.clone(), sources)
 }
 
 fn today() -> Epoch {
@@ -155,7 +156,12 @@ async fn a_late_beacon_defers_draws_which_then_follow_from_it() {
 
     // Everyone who has seed and beacon derives the same, and without the beacon another.
     world.clock.set(today().closes_at().plus_micros(2 * 24 * 3_600 * SECOND_MICROS));
-    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds));
+    let reveal = Reveal::new(
+        node.ledger.clone(),
+        Arc::clone(&node.log),
+        Arc::clone(&world.seeds),
+        Arc::new(Checkpoints::in_memory().unwrap()),
+    );
     assert_eq!(reveal.settle().await.unwrap(), 1);
     let events = log.events();
     let seed = campaign_events(&events).into_iter().find_map(|event| match event {

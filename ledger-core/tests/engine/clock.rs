@@ -7,6 +7,7 @@ use ledger_core::engine::{ClockAhead, RowResult, Settings, SubmitError};
 use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::{EventLog, StreamType};
 use ledger_core::postgres::{Database, Options};
+use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::reveal::{Reveal, RevealError};
 use ledger_core::testing::{Cluster, Fault, ManualClock, SimulatedLog};
 use ledger_core::time::{Clock as _, DAY_MICROS, SECOND_MICROS, SystemClock};
@@ -48,7 +49,12 @@ async fn a_clock_that_is_forty_days_ahead_for_ten_seconds_costs_no_draw() {
     let refused = node.try_take(&rows(5..10)).await.unwrap_err();
     assert!(matches!(refused, SubmitError::Clock(ClockAhead { seconds: 3_456_000 })), "{refused}");
     some_seconds(&world).await;
-    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds));
+    let reveal = Reveal::new(
+        node.ledger.clone(),
+        Arc::clone(&node.log),
+        Arc::clone(&world.seeds),
+        Arc::new(Checkpoints::in_memory().unwrap()),
+    );
     let settled = reveal.settle().await;
     assert!(matches!(settled, Err(RevealError::Ledger(SubmitError::Clock(_)))), "{settled:?}");
     assert_eq!(log.events().len(), before, "no day opened, closed, ended: nothing was recorded");

@@ -9,6 +9,7 @@ use ledger_core::draw::{Draw, PrizeTable};
 use ledger_core::log::StoredEvent;
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::seal::Keys;
+use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::testing::SimulatedLog;
 use serde_json::{Value, json};
@@ -40,7 +41,12 @@ pub(crate) async fn history() -> History {
     node.take(&(0..60).map(today).collect::<Vec<_>>()).await;
     world.clock.set(at("2026-11-25T00:00:00Z"));
     let log: Arc<dyn ledger_core::log::EventLog> = Arc::new(log.reopen());
-    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&log), Arc::clone(&world.seeds));
+    let reveal = Reveal::new(
+        node.ledger.clone(),
+        Arc::clone(&log),
+        Arc::clone(&world.seeds),
+        Arc::new(Checkpoints::in_memory().unwrap()),
+    );
     assert_eq!(reveal.settle().await.unwrap(), 1);
     let events = log.read_after(ledger_core::log::Position(0), 10_000).await.unwrap();
     sound(&events, &*world.seeds);

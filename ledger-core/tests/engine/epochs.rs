@@ -151,7 +151,12 @@ async fn a_settled_day_reveals_the_seed_it_was_committed_to_and_counts_its_draws
     let world = World::new();
     let (node, log) = world.with(terms(|_| {})).await;
     node.take(&rows(0..50)).await;
-    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds));
+    let reveal = Reveal::new(
+        node.ledger.clone(),
+        Arc::clone(&node.log),
+        Arc::clone(&world.seeds),
+        Arc::new(Checkpoints::in_memory().unwrap()),
+    );
     assert_eq!(reveal.settle().await.unwrap(), 0, "within the grace");
     world.clock.set(at("2026-11-23T10:00:00Z"));
     // Of the day before and of this one: only the former count.
@@ -209,7 +214,12 @@ async fn a_halted_day_draws_nothing_more_and_is_still_revealed() {
     let line = row("tx-later", "anna");
     assert_eq!(node.one(&line).await.unwrap().result, RowResult::Deferred);
     world.clock.set(at("2026-11-25T00:00:00Z"));
-    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds));
+    let reveal = Reveal::new(
+        node.ledger.clone(),
+        Arc::clone(&node.log),
+        Arc::clone(&world.seeds),
+        Arc::new(Checkpoints::in_memory().unwrap()),
+    );
     assert_eq!(reveal.settle().await.unwrap(), 1);
     let closed = campaign_events(&log.events()).into_iter().find_map(|event| match event {
         CampaignEvent::EpochClosed { draws, .. } => Some(draws),

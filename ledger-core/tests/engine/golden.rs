@@ -14,6 +14,7 @@ use ledger_core::ids::{AccountId, CampaignId};
 use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use ledger_core::money::{Currency, Money};
+use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::system::{ParkedAction, SystemCommandKind};
 use serde_json::{Value, json};
@@ -213,7 +214,12 @@ async fn days(world: &World, node: &Node, log: &Arc<dyn EventLog>) {
     }
     node.campaign_by("alice", &id("staged"), halt()).await.unwrap();
     node.campaign_by("alice", &id("short"), CampaignCommandKind::End).await.unwrap();
-    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(log), Arc::clone(&world.seeds));
+    let reveal = Reveal::new(
+        node.ledger.clone(),
+        Arc::clone(log),
+        Arc::clone(&world.seeds),
+        Arc::new(Checkpoints::in_memory().unwrap()),
+    );
     for day in ["2026-11-22T12:00:00Z", "2026-11-23T12:00:00Z", "2026-11-25T12:00:00Z"] {
         world.clock.set(at(day));
         node.ledger.tick().await.unwrap();

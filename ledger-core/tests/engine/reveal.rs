@@ -9,6 +9,7 @@ use ledger_core::engine::{SeedVault, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::log::StoredEvent;
 use ledger_core::seal::{KeyProviderError, SealError, Sealed};
+use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::reveal::{Reveal, RevealError};
 use ledger_core::testing::{Fault, SimulatedLog};
 use ledger_core::time::Epoch;
@@ -65,7 +66,12 @@ async fn one_damaged_seed_keeps_no_other_campaign_from_its_reveal() {
         broken: true.into(),
         opened: 0.into(),
     });
-    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&watched) as _);
+    let reveal = Reveal::new(
+        node.ledger.clone(),
+        Arc::clone(&node.log),
+        Arc::clone(&watched) as _,
+        Arc::new(Checkpoints::in_memory().unwrap()),
+    );
     assert_eq!(reveal.settle().await.unwrap(), 0, "within the grace");
     assert_eq!(watched.opened.load(Ordering::SeqCst), 0);
     world.clock.set(at("2026-11-25T00:00:00Z"));
@@ -84,7 +90,12 @@ async fn one_damaged_seed_keeps_no_other_campaign_from_its_reveal() {
 async fn a_process_that_is_no_longer_the_writer_stops_revealing() {
     let world = World::new();
     let (node, log) = world.with(terms(|_| {})).await;
-    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds));
+    let reveal = Reveal::new(
+        node.ledger.clone(),
+        Arc::clone(&node.log),
+        Arc::clone(&world.seeds),
+        Arc::new(Checkpoints::in_memory().unwrap()),
+    );
     world.clock.set(at("2026-11-25T00:00:00Z"));
     node.ledger.tick().await.unwrap();
     // Another process takes over while this one says that it opens the seed.
@@ -95,20 +106,31 @@ async fn a_process_that_is_no_longer_the_writer_stops_revealing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_read_of_a_campaign_is_not_read_again() {
+async fn no_campaigns_history_is_read_and_the_log_once_whatever_is_restarted() {
     let world = World::new();
     let disk = SimulatedLog::new();
     let tap = TapLog::new(Arc::new(disk.reopen()));
     let node = world.start(Arc::clone(&tap) as _).await;
     node.run(terms(|_| {})).await;
-    let reveal = Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds));
-    for settled in [0, 0] {
-        assert_eq!(reveal.settle().await.unwrap(), settled);
-    }
-    let of_campaign = || disk.events().iter().filter(|e| e.stream.id == "everyday").count();
-    assert_eq!(tap.read_of_streams(), of_campaign());
+    node.take(&rows(0..40)).await;
+    let file = world.folder.path().join("steps.db");
+    let reveal = || {
+        let checkpoints = Arc::new(Checkpoints::open(&file).unwrap());
+        Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds), checkpoints)
+    };
+    // Each day's draws, some of them after a restart.
+    assert_eq!(reveal().settle().await.unwrap(), 0);
+    node.take(&rows(40..60)).await;
+    assert_eq!(reveal().settle().await.unwrap(), 0);
     world.clock.set(at("2026-11-25T00:00:00Z"));
-    assert_eq!(reveal.settle().await.unwrap(), 1);
-    assert_eq!(reveal.settle().await.unwrap(), 0);
-    assert_eq!(tap.read_of_streams(), of_campaign());
+    assert_eq!(reveal().settle().await.unwrap(), 1);
+    assert_eq!(reveal().settle().await.unwrap(), 0);
+    assert_eq!(tap.read_of_streams(), 0);
+    // Counts and roots are those of the log, as the audit derives them.
+    sound(&disk.events(), &*world.seeds);
+    let closed = campaign_events(&disk.events()).into_iter().find_map(|event| match event {
+        CampaignEvent::EpochClosed { draws, .. } => Some(draws),
+        _ => None,
+    });
+    assert_eq!(closed, Some(60));
 }

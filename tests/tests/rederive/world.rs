@@ -14,6 +14,7 @@ use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{EventLog, Position};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError, Sealed};
 use ledger_core::steps::Step as _;
+use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
@@ -154,7 +155,12 @@ impl World {
 
     /// Closes and reveals every day that is over; tells how many there were.
     pub(crate) async fn settle(&self) -> usize {
-        let reveal = Reveal::new(self.ledger.clone(), Arc::clone(&self.log), Arc::clone(&self.seeds) as _);
+        let reveal = Reveal::new(
+            self.ledger.clone(),
+            Arc::clone(&self.log),
+            Arc::clone(&self.seeds) as _,
+            Arc::new(Checkpoints::in_memory().unwrap()),
+        );
         reveal.settle().await.unwrap()
     }
 
