@@ -68,6 +68,7 @@ pub fn without_values(error: &dyn std::fmt::Display) -> String {
         }
     }
     let said = format!("{}{tail}", kept.trim_end().trim_end_matches(':'));
+    let said = said.lines().next().unwrap_or_default().to_owned();
     if contains_pan(&said) { "it holds what looks like a card number".into() } else { said }
 }
 

@@ -77,7 +77,7 @@ async fn what_is_refused_of_an_account_says_why() {
         ("cus_1/close", json!({ "reason": "left" }), 404, "there is no such account"),
         ("cus_1/erase", json!({}), 404, "there is no such action"),
         ("cus_1/exclude", json!({ "reason": "left" }), 422, "missing field `kind`"),
-        ("cus_1/exclude", json!({ "kind": "boss", "reason": "x" }), 422, "unknown variant `boss`"),
+        ("cus_1/exclude", json!({ "kind": "boss", "reason": "x" }), 422, "unknown variant, expected one of"),
         ("cus_1/exclude", card, 422, "must not hold a card number"),
         ("cus_1/close", Value::Null, 422, "missing field `reason`"),
         ("cus_1/close", json!({ "reason": " " }), 422, "1 to 500 printable characters"),

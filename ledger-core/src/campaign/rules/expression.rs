@@ -12,6 +12,7 @@ use cel::{Context, Env, ParseErrors, Program, Value};
 use super::alarm::Alarm;
 use super::compiled::CelFacts;
 use super::types;
+use crate::words::without_values;
 
 /// Characters of an expression.
 pub(super) const SOURCE_MAX: usize = 1_000;
@@ -198,7 +199,9 @@ fn first(errors: &ParseErrors) -> ExpressionError {
         return ExpressionError { line: 1, column: 1, message: "no expression".into() };
     };
     let number = |n: isize| usize::try_from(n).unwrap_or(1).max(1);
-    ExpressionError { line: number(error.pos.0), column: number(error.pos.1), message: error.msg.clone() }
+    // The parser repeats what it stumbles over, with its line breaks.
+    let message = without_values(&error.msg);
+    ExpressionError { line: number(error.pos.0), column: number(error.pos.1), message }
 }
 
 /// Line and column, from 1, of a byte.
