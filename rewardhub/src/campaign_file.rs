@@ -37,11 +37,10 @@ pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
         let said = without_values(&error.without_snippet());
         let said =
             said.split(" at line ").next().unwrap_or(&said).lines().next().unwrap_or_default().to_owned();
-        let field = place.and_then(|place| field_at(text, place));
-        // A field that there is not has a name of the author's own.
-        let field = field
-            .filter(|field| !said.contains(field) && !said.starts_with("unknown field"))
-            .map_or(String::new(), |f| format!("{f}: "));
+        // A field that there is not has a name of the author's own: it is not looked for.
+        let place_of_known = place.filter(|_| !said.starts_with("unknown field"));
+        let field = place_of_known.and_then(|place| field_at(text, place));
+        let field = field.filter(|field| !said.contains(field)).map_or(String::new(), |f| format!("{f}: "));
         Refused(format!("{}: {field}{said}", at(name, place)))
     })?;
     terms.validate().map_err(|error| {
