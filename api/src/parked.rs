@@ -6,6 +6,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ledger_core::engine::{Context, Ledger};
+use ledger_core::faults;
 use ledger_core::log::Position;
 use ledger_core::steps::items::ItemRow;
 use ledger_core::steps::parked::{PAGE_MAX, ParkedError, ParkedItems};
@@ -159,7 +160,7 @@ fn problem(error: ParkedError) -> Problem {
         ParkedError::Log(error) => unreadable_log(&error),
         ParkedError::Ledger(error) => unwritable(&error, GIVE_AGAIN),
         ParkedError::Rows(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "parked items cannot be read just now");
+            faults::warn("parked items cannot be read just now", "", &error);
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "parked items cannot be read just now")
                 .retry_after(2)
         }

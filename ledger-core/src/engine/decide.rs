@@ -300,24 +300,20 @@ fn owner(
     known.or(pending_known.filter(is_same)).map_or(&row.account_id, |known| &known.account_id).clone()
 }
 
-fn outcome<T, E: std::error::Error>(
+fn outcome<T, E: std::error::Error + 'static>(
     executed: Result<(), AggregateError<E>>,
     answer: impl FnOnce() -> Option<T>,
 ) -> Result<Result<T, E>, Failed> {
     match executed {
         Ok(()) => Ok(Ok(answer().expect("a handled command has filled its slot"))),
         Err(AggregateError::UserError(rejection)) => Ok(Err(rejection)),
-        Err(error) => {
-            tracing::error!(error = %error, "an event could not be staged");
-            Err(Failed::Unavailable)
-        }
+        Err(error) => Err(unavailable("stage an event", &error)),
     }
 }
 
 /// The engine's own command was refused: the batch is not written.
 fn bug(what: &'static str, rejection: &CampaignRejection) -> Failed {
-    tracing::error!(%rejection, what, "a campaign refused the engine's own command; the batch is not written");
-    Failed::Unavailable
+    unavailable(what, rejection)
 }
 
 fn without_what_is_sealed(row: &PreparedTransaction) -> PreparedTransaction {

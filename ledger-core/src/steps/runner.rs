@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::engine::SubmitError;
+use crate::faults;
 use crate::figures::figure;
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamType};
@@ -210,11 +211,7 @@ async fn read_checkpoint(checkpoints: &Checkpoints, step: &'static str) -> Resul
         match checkpoints.get(step).await {
             Ok(position) => return Ok(position),
             Err(error) if error.transient() => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    step,
-                    "the checkpoint cannot be read just now"
-                );
+                faults::warn("a step's checkpoint cannot be read just now", step, &error);
                 tokio::time::sleep(Backoff::STORE.pause(tries)).await;
             }
             Err(source) => return Err(StepError::Checkpoint { step, source }),
@@ -232,11 +229,7 @@ async fn read_page(
         match log.read_after(after, PAGE).await {
             Ok(events) => return Ok(events),
             Err(error) if error.transient() => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    step,
-                    "the log cannot be read just now"
-                );
+                faults::warn("a step cannot read the log just now", step, &error);
                 tokio::time::sleep(Backoff::STORE.pause(tries)).await;
             }
             Err(source) => return Err(StepError::Log { step, source }),

@@ -59,7 +59,10 @@ fn all_at_once(service: &Sandbox, token: &str, rows: Vec<Value>) -> Vec<String> 
     })
 }
 
-/// Asks for health all the time until it is dropped; each answer came within a second.
+/// A second, and another for a machine that does other things besides. When threads ran out no answer ever came.
+const HEALTHY: Duration = Duration::from_secs(2);
+
+/// Asks for health all the time until it is asked itself.
 struct Health(Arc<AtomicBool>, Option<std::thread::JoinHandle<Duration>>);
 
 impl Health {
@@ -84,7 +87,7 @@ impl Health {
         self.0.store(true, Ordering::SeqCst);
         let longest = self.1.take().unwrap().join().unwrap();
         eprintln!("health: {longest:?} at most");
-        assert!(longest < Duration::from_secs(1), "{longest:?}");
+        assert!(longest < HEALTHY, "{longest:?}");
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use tokio::time::Instant;
 
 use super::gauge;
+use crate::faults;
 use crate::log::{LogError, Position, StoredEvent};
 use crate::steps::checkpoints::Checkpoints;
 use crate::steps::items::{Act, Change, ItemRow, ItemState, Proposed};
@@ -317,11 +318,7 @@ impl<Item> Desk<Item> {
             }
             // It costs time at the next start, nothing else.
             Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    step = self.step,
-                    "a checkpoint cannot be kept just now"
-                );
+                faults::warn("a step's checkpoint cannot be kept just now", self.step, &error);
                 for position in &settling {
                     *self.under_way.entry(*position).or_insert(0) += 1;
                 }

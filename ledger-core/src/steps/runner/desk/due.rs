@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{CHANGES_MAX, Desk, Job, Lane, Meta, UNREADABLE};
+use crate::faults;
 use crate::log::decode::decode;
 use crate::log::{EventLog, LogError, Position, StoredEvent};
 use crate::steps::checkpoints::Checkpoints;
@@ -36,8 +37,7 @@ impl<Item> Desk<Item> {
         let rows = match checkpoints.waiting(self.step, limit).await {
             Ok(rows) => rows,
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, step = self.step, "items that wait cannot be read just now");
+                faults::warn("items that wait cannot be read just now", self.step, &error);
                 return Ok(());
             }
         };
@@ -61,8 +61,7 @@ impl<Item> Desk<Item> {
             if !error.transient() {
                 return Err(StepError::Log { step: self.step, source: error });
             }
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, step = self.step, "the log cannot be read just now");
+            faults::warn("a step cannot read the log just now", self.step, &error);
         }
         Ok(())
     }
