@@ -312,10 +312,12 @@ impl Node {
         self.stop.send_replace(true);
         let Node { engine, rail, readers, parked, .. } = self;
         let ended = readers.join_all().await.into_iter().collect::<anyhow::Result<()>>();
+        let head = *engine.ledger.head().borrow();
+        let noted = engine.stores.note_beside(head).await;
         // The rail's thread writes until nobody holds it any more; the items hold the log.
         drop((rail, parked));
         let stopped = engine.stop().await;
-        ended.and(stopped)
+        ended.and(noted).and(stopped)
     }
 }
 

@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use ledger_core::belonging::{
     LedgerId, accounts_without_key, accounts_without_key_in, belongs_in_database, belongs_to, note_keys,
 };
+use ledger_core::files;
 use ledger_core::ids::AccountId;
 use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
@@ -122,16 +123,19 @@ impl Stores {
     /// Notes in what cannot be made again that the log has come this far: an older log is recognised by it.
     pub async fn note(&self, head: Position) -> anyhow::Result<()> {
         match &self.place {
-            Place::Embedded { folder, .. } => {
-                self.note_in(folder.keys(), head).await?;
-                if folder.steps().is_file() {
-                    self.note_in(folder.steps(), head).await?;
-                }
-            }
+            Place::Embedded { folder, .. } => self.note_in(folder.keys(), head).await?,
             Place::Postgres { database, .. } => belongs_in_database(database, &self.ledger, head).await?,
         }
-        if self.rail().is_file() {
-            self.note_in(self.rail(), head).await?;
+        self.note_beside(head).await
+    }
+
+    /// The same in the steps' file and the rail's books, while this process has them open.
+    pub async fn note_beside(&self, head: Position) -> anyhow::Result<()> {
+        // On the connections that write them: a second one would take descriptors, and both would write.
+        for file in [self.folder().steps(), self.rail()] {
+            if files::is_written_here(&file) {
+                self.note_in(file, head).await?;
+            }
         }
         Ok(())
     }

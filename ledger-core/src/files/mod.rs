@@ -7,4 +7,4 @@ mod wal;
 
 pub use copy::{CopyError, copy_database, sum_of};
 pub use still::{expect_writers, is_still, open_read_only};
-pub use wal::{Wal, empty_wal, finish, keep, on_writer};
+pub use wal::{Wal, empty_wal, finish, is_written_here, keep, on_writer};

@@ -61,6 +61,11 @@ pub fn on_writer(path: &Path, work: &dyn Fn(&Connection) -> rusqlite::Result<()>
     work(&Connection::open_with_flags(path, flags)?)
 }
 
+/// Whether this process has the file open for writing.
+pub fn is_written_here(path: &Path) -> bool {
+    writer_of(path).is_some()
+}
+
 fn writer_of(path: &Path) -> Option<Arc<dyn Wal>> {
     lock(&KEPT).iter().filter(|kept| kept.path == path).find_map(|kept| kept.writer.upgrade())
 }
