@@ -76,8 +76,8 @@ pub async fn post_transactions(
     let name = feed.subject.as_ref().map_or("unnamed", AccountId::as_str);
     check_person(name).map_err(Problem::unusable_name)?;
     let format = format(request.headers())?;
-    let body = read_body(request, BODY_BYTES_MAX).await?;
-    let rows = split_body(&body, format).map_err(unreadable)?;
+    let body = state.bodies.read(request, BODY_BYTES_MAX).await?;
+    let rows = split_body(&body.bytes, format).map_err(unreadable)?;
 
     let context = Context::new(&format!("feed:{name}"), id.as_str(), id.as_str());
     let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(|error| {
@@ -122,6 +122,15 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
 /// The whole body, refused if it is longer than `bytes_max`. What is too long by little is read to its end
 /// all the same: a client that is still sending would see a broken connection instead of the answer.
 pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
+    read_parts(request, bytes_max, |_| Ok(())).await
+}
+
+/// The same, where each part has to be admitted.
+pub(crate) async fn read_parts(
+    request: Request,
+    bytes_max: usize,
+    mut admit: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
     let passed_over_max = (4 * bytes_max) as u64;
     let stated = request.headers().get(header::CONTENT_LENGTH);
     let stated = stated.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -139,6 +148,7 @@ pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<Byte
             break;
         }
         if read <= bytes_max as u64 {
+            admit(part.len())?;
             body.extend_from_slice(&part);
         }
     }

@@ -13,6 +13,7 @@ pub mod accounts;
 pub mod action;
 pub mod allowance;
 pub mod auth;
+pub mod bodies;
 pub mod campaigns;
 pub mod clock;
 pub mod front;
@@ -40,6 +41,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::accounts::CommandAccounts;
 use crate::allowance::Allowances;
 use crate::auth::Verifier;
+use crate::bodies::Bodies;
 use crate::campaigns::CommandCampaigns;
 use crate::clock::KeepTime;
 use crate::graphql::{ApiSchema, OpenDetails};
@@ -58,6 +60,8 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// Where transactions go; in a running service the ledger's [`Intake`](ledger_core::steps::intake::Intake).
     pub intake: Arc<dyn TakeRows>,
+    /// Room for the bodies of requests that bring transactions.
+    pub bodies: Bodies,
     /// Where commands to campaigns go; in a running service the ledger.
     pub campaigns: Arc<dyn CommandCampaigns>,
     /// Where commands to accounts go; in a running service the same intake.

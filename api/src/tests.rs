@@ -111,6 +111,7 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
         allowances: Arc::new(crate::allowance::Allowances::new(crate::allowance::Limits::default())),
         clock: Arc::new(ManualClock::at(now())),
         intake: Arc::clone(&intake) as Arc<dyn TakeRows>,
+        bodies: Bodies::new(16 << 20),
         campaigns: Arc::new(campaigns::InMemory::default()),
         accounts: Arc::new(accounts::InMemory::default()),
         time: Arc::clone(&time) as _,

@@ -21,6 +21,8 @@ use crate::error::ProjectionError;
 pub(crate) const SCHEMA: &str = include_str!("../../migrations/sqlite/read.sql");
 const SCHEMA_VERSION: i64 = 5;
 
+/// The runner's page cache unless said otherwise.
+const CACHE_BYTES: usize = 64 << 20;
 /// Queries that run at once; the next waits.
 const READERS_MAX: usize = 8;
 /// How long a query waits for its turn.
@@ -46,10 +48,11 @@ struct Shared {
 }
 
 enum Place {
-    /// `still`: nobody writes it.
+    /// `still`: nobody writes it. `cache_kib`: for the connection that writes.
     File {
         path: PathBuf,
         still: bool,
+        cache_kib: usize,
     },
     Database(Box<Database>),
 }
@@ -63,7 +66,12 @@ struct Readers {
 impl ReadStore {
     /// Opens the file for the runner and for queries; makes it if there is none.
     pub fn open(path: &Path) -> Result<ReadStore, ProjectionError> {
-        let place = Place::File { path: path.into(), still: false };
+        ReadStore::open_with(path, CACHE_BYTES)
+    }
+
+    /// The same with so many bytes for the runner's page cache.
+    pub fn open_with(path: &Path, cache_bytes: usize) -> Result<ReadStore, ProjectionError> {
+        let place = Place::File { path: path.into(), still: false, cache_kib: cache_bytes / 1_024 };
         let writer = place.connect(Access::Write)?;
         let store = ReadStore::new(place, Some(Mutex::new(Some(writer))));
         let kept: Weak<Shared> = Arc::downgrade(&store.0);
@@ -84,7 +92,7 @@ impl ReadStore {
     /// Opens an existing file for queries only.
     pub fn open_read_only(path: &Path) -> Result<ReadStore, ProjectionError> {
         let still = files::is_still(path);
-        let place = Place::File { path: path.into(), still };
+        let place = Place::File { path: path.into(), still, cache_kib: CACHE_BYTES / 1_024 };
         check_version(schema_version(&open_reader(path, still)?)?)?;
         Ok(ReadStore::new(place, None))
     }
@@ -186,8 +194,12 @@ impl std::fmt::Debug for ReadStore {
 impl Place {
     fn connect(&self, access: Access) -> Result<Connection, ProjectionError> {
         match (self, access) {
-            (Place::File { path, still }, Access::Read) => Ok(Connection::sqlite(open_reader(path, *still)?)),
-            (Place::File { path, .. }, Access::Write) => Ok(Connection::sqlite(open_writer(path)?)),
+            (Place::File { path, still, .. }, Access::Read) => {
+                Ok(Connection::sqlite(open_reader(path, *still)?))
+            }
+            (Place::File { path, cache_kib, .. }, Access::Write) => {
+                Ok(Connection::sqlite(open_writer(path, *cache_kib)?))
+            }
             (Place::Database(database), access) => Connection::postgres(database, access),
         }
     }
@@ -250,15 +262,15 @@ fn open_reader(path: &Path, still: bool) -> Result<rusqlite::Connection, Project
     Ok(conn)
 }
 
-fn open_writer(path: &Path) -> Result<rusqlite::Connection, ProjectionError> {
+fn open_writer(path: &Path, cache_kib: usize) -> Result<rusqlite::Connection, ProjectionError> {
     let mut conn = rusqlite::Connection::open(path)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     conn.pragma_update(None, "journal_mode", "WAL")?;
     conn.pragma_update(None, "synchronous", "NORMAL")?;
     conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX / 2)?;
-    // 64 MiB: the unique key of transactions is touched at random places.
-    conn.pragma_update(None, "cache_size", -65_536)?;
+    // The unique key of transactions is touched at random places.
+    conn.execute_batch(&format!("PRAGMA cache_size = -{cache_kib}"))?;
     let creation = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match schema_version(&creation)? {
         found if found < SCHEMA_VERSION => {

@@ -7,7 +7,9 @@ use adapters::drand::DrandServer;
 use adapters::sandbox::{Misbehaviour, RecordingNotifier, SandboxRail};
 use anyhow::Context as _;
 use api::allowance::{self, Allowances};
-use ledger_core::engine::{KeyringSeeds, Ledger, Parts, SeedVault, Settings, Stopped};
+use ledger_core::engine::{
+    KNOWN_KEY_BYTES, KeyringSeeds, Ledger, Parts, QUEUED_BYTES, SeedVault, Settings, Stopped,
+};
 use ledger_core::log::{EventLog, Position};
 use ledger_core::seal::Keyring;
 use ledger_core::steps::beacon::Beacon;
@@ -139,7 +141,16 @@ impl Drop for AbortOnDrop {
 /// The engine's settings for these stores.
 pub fn settings(config: &Config, stores: &Stores) -> Settings {
     let open_enrolment = config.open_enrolment.unwrap_or_else(|| stores.enrolment_is_open());
-    Settings { open_enrolment, clock_ahead_max: config.clock_ahead_max, ..Settings::default() }
+    let memory = config.memory;
+    Settings {
+        open_enrolment,
+        clock_ahead_max: config.clock_ahead_max,
+        accounts_bytes: memory.accounts,
+        keys_max: memory.transaction_keys / KNOWN_KEY_BYTES,
+        filter_bits: memory.filter * 8,
+        queue_transactions: memory.queue / QUEUED_BYTES,
+        ..Settings::default()
+    }
 }
 
 /// An engine with everything that reads its log.
@@ -260,13 +271,15 @@ impl Node {
 
     /// What the API needs of it.
     pub fn api_state(&self, around: ApiSettings) -> api::ApiState {
-        let ApiSettings { verifier, per_token, ready, render_metrics, production, graphiql_token } = around;
+        let ApiSettings { verifier, per_token, ready, bodies, render_metrics, production, graphiql_token } =
+            around;
         let health = self.engine.ledger.health();
         api::ApiState {
             verifier,
             allowances: Arc::new(Allowances::new(per_token)),
             clock: Arc::clone(&self.engine.clock),
             intake: Arc::new(self.engine.intake.clone()),
+            bodies: api::bodies::Bodies::new(bodies),
             campaigns: Arc::new(self.engine.ledger.clone()),
             accounts: Arc::new(self.engine.intake.clone()),
             parked: Arc::new(self.parked()),
@@ -346,6 +359,8 @@ pub struct ApiSettings {
     pub per_token: allowance::Limits,
     /// When it is ready.
     pub ready: api::health::Bounds,
+    /// Bytes of bodies that may be held at once.
+    pub bodies: usize,
     /// Renders the metrics.
     pub render_metrics: crate::telemetry::RenderMetrics,
     /// See [`api::ApiState::production`].

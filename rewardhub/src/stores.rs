@@ -22,7 +22,7 @@ use ledger_core::sqlite::cannot_open;
 use ledger_core::steps::checkpoints::Checkpoints;
 use projections::{ProjectionError, ReadStore};
 
-use crate::config::{Config, LogPlace};
+use crate::config::{Config, LogPlace, Memory};
 use crate::folder::{Folder, Lock, finish};
 use crate::identity::{Survey, key_prints};
 
@@ -34,6 +34,7 @@ pub struct Stores {
     pub keyring: Arc<Keyring>,
     ledger: LedgerId,
     place: Place,
+    memory: Memory,
     closed: AtomicBool,
 }
 
@@ -59,7 +60,7 @@ impl Stores {
                     let folder = folder.path().display();
                     tracing::warn!(%folder, "there is no ledger here yet: a new one is laid out");
                 }
-                Stores::embedded(&folder, lock).await
+                Stores::embedded_within(&folder, lock, config.memory).await
             }
             LogPlace::Postgres(_) => Stores::postgres(config, folder).await,
         }
@@ -67,6 +68,11 @@ impl Stores {
 
     /// The files of a locked folder.
     pub async fn embedded(folder: &Folder, lock: Lock) -> anyhow::Result<Stores> {
+        Stores::embedded_within(folder, lock, Memory::default()).await
+    }
+
+    /// The same within so much memory.
+    pub async fn embedded_within(folder: &Folder, lock: Lock, memory: Memory) -> anyhow::Result<Stores> {
         folder.check_complete()?;
         let survey = Survey::of_folder(folder)?;
         survey.check()?;
@@ -76,14 +82,14 @@ impl Stores {
         }
         // Keys first: a log never has an event whose key is not there.
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
-        let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider)).await?);
+        let keyring = Arc::new(within(Keyring::open(&folder.keys(), Arc::new(provider)).await?, memory));
         survey.check_keys(&keyring)?;
         folder.make(&folder.log())?;
-        let log = Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?);
+        let log = Arc::new(SqliteLog::open(&folder.log(), &sqlite_options(memory))?);
         log.note_keys(&key_prints(&keyring))?;
         let ledger = log.ledger_id()?;
         let place = Place::Embedded { folder: folder.clone(), _lock: lock };
-        let stores = Stores { log, keyring, ledger, place, closed: AtomicBool::new(false) };
+        let stores = Stores { log, keyring, ledger, place, memory, closed: AtomicBool::new(false) };
         belongs_to(&folder.keys(), &stores.ledger, survey.log.head)?;
         Ok(stores)
     }
@@ -100,12 +106,13 @@ impl Stores {
         survey.check()?;
         let accounts = accounts_to_look_at(&*log, &survey).await?;
         survey.check_account_keys(accounts_without_key_in(&database, &accounts).await?)?;
-        let keyring = Arc::new(keyring(&folder, &database).await?);
+        let keyring = Arc::new(within(keyring(&folder, &database).await?, config.memory));
         survey.check_keys(&keyring)?;
         note_keys(&database, &key_prints(&keyring)).await?;
         let ledger = survey.log.ledger.clone().context("the schema ledger has no id")?;
         let place = Place::Postgres { folder, database: Box::new(database) };
-        let stores = Stores { log, keyring, ledger, place, closed: AtomicBool::new(false) };
+        let stores =
+            Stores { log, keyring, ledger, place, memory: config.memory, closed: AtomicBool::new(false) };
         stores.note(survey.log.head).await?;
         Ok(stores)
     }
@@ -164,7 +171,7 @@ impl Stores {
         match &self.place {
             Place::Embedded { folder, .. } => {
                 folder.make(&folder.read())?;
-                let read = ReadStore::open(&folder.read())?;
+                let read = ReadStore::open_with(&folder.read(), self.memory.pages / READ_MODELS_PART)?;
                 belongs_to(&folder.read(), &self.ledger, Position(0))?;
                 Ok(read)
             }
@@ -225,6 +232,27 @@ impl Drop for Stores {
         {
             tracing::warn!(reason = format!("{error:#}"), "the files are not whole");
         }
+    }
+}
+
+/// A key ready for use takes about so much.
+const ACCOUNT_KEY_BYTES: usize = 1_024;
+/// The read models' runner has this part of the log's pages: most of what it touches lies at the ends of its tables.
+const READ_MODELS_PART: usize = 4;
+/// And each reader of the log this one.
+const READER_PART: usize = 32;
+
+fn within(keyring: Keyring, memory: Memory) -> Keyring {
+    keyring.with_cache(memory.account_keys / ACCOUNT_KEY_BYTES)
+}
+
+fn sqlite_options(memory: Memory) -> SqliteOptions {
+    let part = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
+    SqliteOptions {
+        cache_mib: part(memory.pages >> 20),
+        reader_cache_kib: part((memory.pages / READER_PART) >> 10),
+        map_files: memory.map_files,
+        ..SqliteOptions::default()
     }
 }
 

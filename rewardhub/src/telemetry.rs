@@ -60,7 +60,23 @@ pub fn metrics() -> anyhow::Result<RenderMetrics> {
         let handle = handle.clone();
         tokio::spawn(keep_up(move || handle.run_upkeep()));
     }
-    Ok(Arc::new(move || handle.render()))
+    Ok(Arc::new(move || {
+        show_resident();
+        handle.render()
+    }))
+}
+
+/// What the whole process takes, as Linux tells it: of its own, and of files that are mapped.
+#[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 bytes")]
+fn show_resident() {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return };
+    for (field, kind) in [("RssAnon:", "own"), ("RssFile:", "files")] {
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        if let Some(kib) = kib {
+            metrics::gauge!("process_resident_bytes", "kind" => kind).set((kib * 1_024) as f64);
+        }
+    }
 }
 
 /// Each sample of a histogram is kept by itself until somebody scrapes, and nobody may ever do so.

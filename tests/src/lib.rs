@@ -105,6 +105,11 @@ impl Home {
         Sandbox::serving(process::spawn_unheard(command), &self.data())
     }
 
+    /// Starts a command on the data folder and does not wait for its end.
+    pub fn spawn(&self, arguments: &[&str]) -> Running {
+        process::spawn(self.command(arguments))
+    }
+
     /// Starts `serve` on any free port and does not wait for it.
     pub fn spawn_serve(&self, environment: &[(&str, &str)]) -> Running {
         let mut command = self.command(&["serve"]);

@@ -46,6 +46,10 @@ impl Memory {
         }
     }
 
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.booked.capacity() * size_of::<Booked>() + self.merchants.capacity() * size_of::<MerchantTag>()
+    }
+
     /// When something was booked is not personal.
     pub(super) fn erase(&mut self) {
         self.merchants.clear();

@@ -16,6 +16,7 @@ mod review;
 mod reward;
 mod rules;
 pub mod state;
+mod weight;
 
 pub use command::{AccountCommand, Answer, CommandKind, Rejection};
 pub use event::AccountEvent;

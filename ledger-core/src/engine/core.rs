@@ -8,6 +8,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use hashlink::LruCache;
 
+use super::accounts::Accounts;
 use crate::account::command::Known;
 use crate::account::state::PENDING_MAX;
 use crate::account::{AccountEvent, RewardAccount};
@@ -31,12 +32,14 @@ pub(super) struct Slot<A> {
     pub(super) snapshot_at: u64,
     /// The number of the last batch with one of its events; 0 if that was before it came into memory.
     pub(super) staged_in: u64,
+    /// What it was weighed at when it was put where it is.
+    pub(super) bytes: usize,
 }
 
 impl<A: Default> Default for Slot<A> {
     fn default() -> Self {
         let (state, noted) = (A::default(), BTreeMap::new());
-        Slot { state, version: 0, hash: None, noted, snapshot_at: 0, staged_in: 0 }
+        Slot { state, version: 0, hash: None, noted, snapshot_at: 0, staged_in: 0, bytes: 0 }
     }
 }
 
@@ -135,7 +138,7 @@ impl Staging {
 
 /// All of the writer's memory.
 pub(super) struct Core {
-    pub(super) accounts: LruCache<CompactString, Slot<RewardAccount>>,
+    pub(super) accounts: Accounts,
     pub(super) campaigns: BTreeMap<CompactString, Slot<Campaign>>,
     /// The ledger as a whole; `None` until somebody does something to it.
     pub(super) system: Option<Slot<System>>,
@@ -151,7 +154,7 @@ impl Core {
     /// The caches are bounded by [`Core::evict`], between batches: what a batch has read stays until it ends.
     pub(super) fn new(snapshot_every: u64) -> Core {
         Core {
-            accounts: LruCache::new_unbounded(),
+            accounts: Accounts::new(),
             campaigns: BTreeMap::new(),
             system: None,
             known: LruCache::new_unbounded(),
@@ -221,12 +224,9 @@ impl Core {
 
     /// Lets go of what was used longest ago, called when no batch is being written. What the next batch has
     /// already touched stays: the log does not have it yet.
-    pub(super) fn evict(&mut self, accounts_max: usize, keys_max: usize) {
-        while self.accounts.len() > accounts_max
-            && self.accounts.iter().next().is_some_and(|(_, slot)| slot.staged_in < self.staging.number)
-        {
-            self.accounts.remove_lru();
-        }
+    pub(super) fn evict(&mut self, accounts_max: usize, accounts_bytes: usize, keys_max: usize) {
+        let number = self.staging.number;
+        self.accounts.evict(accounts_max, accounts_bytes, |slot| slot.staged_in >= number);
         // Commands for campaigns that there are not leave nothing behind.
         self.campaigns.retain(|_, slot| slot.version > 0);
         // A key that is forgotten too early is found by the append.
@@ -336,7 +336,7 @@ mod tests {
         let mut core = Core::new(500);
         core.campaigns.insert("known".into(), Slot { version: 1, ..Slot::default() });
         core.campaigns.insert("unknown".into(), Slot::default());
-        core.evict(1, 1);
+        core.evict(1, usize::MAX, 1);
         assert_eq!(core.campaigns.keys().collect::<Vec<_>>(), ["known"]);
     }
 }

@@ -20,6 +20,7 @@ use super::append::Appender;
 use super::clock::{ClockAhead, WatchedClock, keep_comparing};
 use super::epochs::SeedVault;
 use super::lot::Work;
+use super::memory::{QUEUED_BYTES, show_memory};
 use super::snapshots::Snapshots;
 use super::writer::Writer;
 
@@ -44,8 +45,10 @@ pub struct Settings {
     pub queue_transactions: usize,
     /// Commands in one append, at most.
     pub batch_max: usize,
-    /// Accounts held in memory.
+    /// Accounts held in memory, by their number.
     pub accounts_max: usize,
+    /// The same by what they take, roughly.
+    pub accounts_bytes: usize,
     /// Transaction keys held in memory.
     pub keys_max: usize,
     /// Bits of the filter that tells which keys are surely new: 32 MiB unless set. With a tenth as many keys as bits
@@ -66,7 +69,8 @@ impl Default for Settings {
             open_enrolment: false,
             queue_transactions: 50_000,
             batch_max: 5_000,
-            accounts_max: 1_000_000,
+            accounts_max: usize::MAX,
+            accounts_bytes: 1 << 30,
             keys_max: 500_000,
             filter_bits: 1 << 28,
             snapshot_every: 500,
@@ -367,7 +371,8 @@ impl Ledger {
     /// Epochs open at midnight whether or not anyone buys anything. Holds no handle that would keep the
     /// writer alive.
     fn tick_regularly(&self) {
-        let sender = self.sender.downgrade();
+        let (sender, transactions) = (self.sender.downgrade(), Arc::clone(&self.transactions));
+        let max = transactions.available_permits();
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(TICK);
             interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -375,6 +380,8 @@ impl Ledger {
                 interval.tick().await;
                 faults::settle();
                 let Some(sender) = sender.upgrade() else { return };
+                let waiting = max.saturating_sub(transactions.available_permits());
+                show_memory("queue", waiting * QUEUED_BYTES, max * QUEUED_BYTES);
                 let (reply, answer) = oneshot::channel();
                 if sender.send((Work::Tick { reply }, None)).is_err() {
                     return;

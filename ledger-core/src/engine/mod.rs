@@ -4,6 +4,7 @@
 //! waits, *hydrate* what memory lacks, *decide* each command through cqrs-es, *append* once, *answer* in
 //! order. Callers hear only of what is durable; rejections, too, wait for what was staged before them.
 
+mod accounts;
 mod apart;
 mod append;
 mod clock;
@@ -14,6 +15,7 @@ mod filter;
 mod hydrate;
 mod ledger;
 mod lot;
+mod memory;
 mod reading;
 pub mod reference;
 mod snapshots;
@@ -23,4 +25,5 @@ mod writer;
 pub use clock::{ClockAhead, ClockState, WatchedClock};
 pub use epochs::{KeyringSeeds, SeedVault};
 pub use ledger::{Context, Ledger, Parts, Receipt, RowResult, Settings, Stopped, SubmitError};
+pub use memory::{KNOWN_KEY_BYTES, QUEUED_BYTES, show_memory};
 pub use snapshots::{SnapshotFinding, check_snapshots};

@@ -57,6 +57,7 @@ impl<A: Hosted> Slot<A> {
             noted: state.noted.into_iter().map(|(key, position)| (key, Position(position))).collect(),
             snapshot_at: snapshot.sequence,
             staged_in: 0,
+            bytes: 0,
         })
     }
 }

@@ -23,6 +23,7 @@ use super::epochs::{Offers, SeedVault};
 use super::filter::Filter;
 use super::ledger::{Context, Settings, Stopped, SubmitError};
 use super::lot::{Lot, Outcome, Received, Work};
+use super::memory::{KNOWN_KEY_BYTES, show_memory};
 use super::snapshots::Snapshots;
 use super::store::{Shared, Store};
 
@@ -280,8 +281,19 @@ impl Writer {
     fn answer(&mut self, lot: Lot, outcomes: Vec<Outcome>) {
         self.healthy.send_replace(true);
         faults::over(UNDECIDED);
-        self.shared.lock().evict(self.settings.accounts_max, self.settings.keys_max);
+        self.evict();
         lot.answer(outcomes);
+    }
+
+    fn evict(&mut self) {
+        let Settings { accounts_max, accounts_bytes, keys_max, .. } = self.settings;
+        let mut core = self.shared.lock();
+        core.evict(accounts_max, accounts_bytes, keys_max);
+        let keys = core.known.len() * KNOWN_KEY_BYTES;
+        show_memory("accounts", core.accounts.bytes(), accounts_bytes);
+        show_memory("transaction_keys", keys, keys_max.saturating_mul(KNOWN_KEY_BYTES));
+        self.filter.show();
+        clock::gauge("accounts_in_memory", i64::try_from(core.accounts.len()).unwrap_or(i64::MAX));
     }
 
     /// Hydrates and decides. A panic is a bug; whatever memory it left behind is read again, and whoever it was about is

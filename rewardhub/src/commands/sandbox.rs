@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use crate::campaign_file::parse_terms;
 use crate::commands::operate::command_campaign;
 use crate::commands::{Data, Ended, interrupted};
+use crate::config::Memory;
 use crate::descriptors;
 use crate::folder::Folder;
 use crate::node::{ApiSettings, Engine, Failure, Node};
@@ -86,6 +87,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), AUDIENCE)?),
         per_token: allowance::Limits::default(),
         ready: Bounds::default(),
+        bodies: Memory::default().bodies,
         render_metrics: Arc::clone(&render_metrics),
         production: false,
         graphiql_token: Some(graphiql_token(Arc::clone(&issuer))),

@@ -134,6 +134,7 @@ fn routes(
         verifier,
         per_token: config.per_token,
         ready: config.ready,
+        bodies: config.memory.bodies,
         render_metrics,
         production: config.production.is_some(),
         graphiql_token: None,

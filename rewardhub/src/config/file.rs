@@ -28,6 +28,7 @@ pub struct File {
     pub(super) payout: Value,
     pub(super) beacon: Option<Beacon>,
     pub(super) clock: Option<Clock>,
+    pub(super) memory: Option<Memory>,
     pub(super) profile: Value,
     pub(super) shutdown_grace: Value,
 }
@@ -76,6 +77,20 @@ pub(super) struct Beacon {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Clock {
     pub(super) ahead_max: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Memory {
+    pub(super) max: Value,
+    pub(super) accounts: Value,
+    pub(super) transaction_keys: Value,
+    pub(super) account_keys: Value,
+    pub(super) filter: Value,
+    pub(super) queue: Value,
+    pub(super) bodies: Value,
+    pub(super) pages: Value,
+    pub(super) map_files: Value,
 }
 
 #[derive(Default, Deserialize)]

@@ -6,6 +6,7 @@
 
 mod connections;
 mod file;
+mod memory;
 mod parse;
 mod places;
 mod profile;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use ledger_core::postgres::{self, Address};
 
 pub use file::File;
+pub use memory::Memory;
 use parse::{address, choice, duration, flag, folder, number, text, urls};
 
 use crate::secret::Secret;
@@ -56,6 +58,8 @@ pub struct Config {
     pub production: Option<Production>,
     /// How far the clock may be ahead of the time that has passed before nothing is recorded.
     pub clock_ahead_max: Duration,
+    /// What the process may take.
+    pub memory: Memory,
     /// How long requests and the writer may take to finish once told to stop.
     pub shutdown_grace: Duration,
 }
@@ -305,6 +309,7 @@ impl Sources<'_> {
             per_token: self.per_token(file.per_token.unwrap_or_default())?,
             connections: self.connections(file.connections.unwrap_or_default())?,
             clock_ahead_max: self.value("clock.ahead_max", clock.ahead_max, ahead, Duration::from_mins(1))?,
+            memory: self.memory(file.memory.unwrap_or_default())?,
             beacon_urls,
             production,
             tokens: self.tokens(tokens, listen)?,

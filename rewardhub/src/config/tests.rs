@@ -60,6 +60,18 @@ fn the_example_is_a_configuration_and_sets_every_setting() {
         "allow_sandbox_issuer:",
         "payout:",
         "beacon:",
+        "clock:",
+        "ahead_max:",
+        "memory:",
+        "max:",
+        "accounts:",
+        "transaction_keys:",
+        "account_keys:",
+        "filter:",
+        "queue:",
+        "bodies:",
+        "pages:",
+        "map_files:",
         "urls:",
         "profile:",
         "shutdown_grace:",
@@ -190,4 +202,43 @@ fn production_refuses_what_is_for_one_machine_and_says_all_of_it() {
     let variable = [("REWARDHUB_PROFILE", "production")];
     let fewer = refused("profile: standard\ntokens: { issuer: i, jwks: k }\n", &variable);
     assert!(fewer.starts_with("REWARDHUB_PROFILE: profile: ") && !fewer.contains("tokens"), "{fewer}");
+}
+
+#[test]
+fn the_memory_is_shared_out_from_its_maximum_and_each_part_can_be_set() {
+    assert_eq!(load(None, &[]).unwrap().memory, Memory::default());
+    let config = load(Some("memory: { max: 512MiB, accounts: 100MiB }"), &[]).unwrap();
+    assert_eq!(config.memory, Memory { accounts: 100 << 20, ..Memory::of(512 << 20) });
+    assert!(!config.memory.map_files && Memory::default().map_files);
+    let variables = [("REWARDHUB_MEMORY_MAX", "1GiB"), ("REWARDHUB_MEMORY_MAP_FILES", "true")];
+    let config = load(Some("memory: { max: 512MiB }"), &variables).unwrap();
+    assert_eq!(config.memory, Memory { map_files: true, ..Memory::of(1 << 30) });
+    for (file, why) in [
+        (
+            "memory: { max: 255MiB }",
+            "c.yaml:1: memory.max: must be a size from 256MiB to 1024GiB, not \"255MiB\"",
+        ),
+        (
+            "memory: { bodies: 5MiB }",
+            "c.yaml:1: memory.bodies: must be a size from 6MiB to 4GiB, not \"5MiB\"",
+        ),
+        (
+            "memory: { max: 512MiB, filter: 513MiB }",
+            "c.yaml:1: memory.filter: must be a size from 1MiB to 512MiB, not \"513MiB\"",
+        ),
+    ] {
+        assert_eq!(from_file(file).unwrap_err(), why);
+    }
+}
+
+#[test]
+fn the_clocks_bound_is_a_second_to_an_hour() {
+    assert_eq!(load(None, &[]).unwrap().clock_ahead_max, Duration::from_mins(1));
+    let config = load(None, &[("REWARDHUB_CLOCK_AHEAD_MAX", "1h")]).unwrap();
+    assert_eq!(config.clock_ahead_max, Duration::from_hours(1));
+    for text in ["999ms", "61m", "soon"] {
+        assert!(
+            from_file(&format!("clock: {{ ahead_max: {text} }}")).unwrap_err().contains("clock.ahead_max")
+        );
+    }
 }

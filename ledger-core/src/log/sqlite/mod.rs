@@ -32,6 +32,10 @@ use readers::Readers;
 pub struct SqliteOptions {
     /// The writer's page cache. The two unique indexes are hit at random, so their leaves should fit.
     pub cache_mib: u32,
+    /// A reader's page cache.
+    pub reader_cache_kib: u32,
+    /// Whether readers map the file, which counts as theirs and can be taken back at any time.
+    pub map_files: bool,
     /// How many readers may be at work at once, each on a connection of its own; at least one.
     pub readers: usize,
     /// How long to wait for another process that is writing.
@@ -47,6 +51,8 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         SqliteOptions {
             cache_mib: 256,
+            reader_cache_kib: 8_192,
+            map_files: true,
             readers: 4,
             busy_timeout: Duration::from_secs(10),
             checkpoint_mib: 256,

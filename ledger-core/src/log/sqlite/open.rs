@@ -76,8 +76,12 @@ pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection,
     let connection = files::open_read_only(path, options.still).map_err(store("open for reading"))?;
     connection.busy_timeout(options.busy_timeout).map_err(store("open for reading"))?;
     // Every commit of the writer empties a reader's own cache, so it reads from the system's instead.
-    let settings = "PRAGMA query_only = ON; PRAGMA mmap_size = 1099511627776; PRAGMA cache_size = -8192;";
-    connection.execute_batch(settings).map_err(store("open for reading"))?;
+    let settings = format!(
+        "PRAGMA query_only = ON; PRAGMA mmap_size = {map}; PRAGMA cache_size = -{cache_kib};",
+        map = if options.map_files { 1_u64 << 40 } else { 0 },
+        cache_kib = options.reader_cache_kib,
+    );
+    connection.execute_batch(&settings).map_err(store("open for reading"))?;
     if version(&connection)? == 0 {
         return Err(Refused::Empty.into());
     }
