@@ -2,10 +2,9 @@
 //! cursor.
 
 mod due;
+mod monotonic;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-
-use tokio::time::Instant;
 
 use super::gauge;
 use crate::faults;
@@ -14,7 +13,7 @@ use crate::steps::checkpoints::Checkpoints;
 use crate::steps::items::{Act, Change, ItemRow, ItemState, Proposed};
 use crate::steps::step::{Ended, Limits};
 use crate::system::ParkedAction;
-use crate::time::{Clock as _, SystemClock, Timestamp};
+use monotonic::Monotonic;
 
 /// Changes that wait to be written; beyond it nothing new is begun.
 const CHANGES_MAX: usize = 2_000;
@@ -368,22 +367,6 @@ impl Meta {
             decided: row.decided,
             lane: Lane::Again,
         }
-    }
-}
-
-/// UTC when this process began, and from there on by the clock that never leaps.
-struct Monotonic {
-    base: Timestamp,
-    from: Instant,
-}
-
-impl Monotonic {
-    fn start() -> Monotonic {
-        Monotonic { base: SystemClock.now(), from: Instant::now() }
-    }
-
-    fn now(&self) -> i64 {
-        self.base.micros().saturating_add(i64::try_from(self.from.elapsed().as_micros()).unwrap_or(i64::MAX))
     }
 }
 
