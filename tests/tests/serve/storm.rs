@@ -28,15 +28,18 @@ fn all_at_once(service: &Sandbox, token: &str, rows: Vec<Value>) -> Vec<String> 
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build();
     let (client, url) = (client.unwrap(), format!("{}/v1/transactions", service.url()));
     let go = Arc::new(Barrier::new(rows.len()));
-    let posts = rows.into_iter().map(|row| {
+    let posts = rows.into_iter().zip(0_u64..).map(|(row, n)| {
         let (client, url, token, go) = (client.clone(), url.clone(), token.to_owned(), Arc::clone(&go));
         async move {
             go.wait().await;
-            let deadline = Instant::now() + PATIENCE;
+            let (deadline, mut refused) = (Instant::now() + PATIENCE, 0_u32);
             while Instant::now() < deadline {
-                // Connections are bounded too: whoever gets none comes again.
+                // Connections are bounded too: whoever gets none comes again, ever later and not with all the others.
                 let pause = match client.post(&url).bearer_auth(&token).json(&row).send().await {
-                    Err(_) => Duration::from_millis(100),
+                    Err(_) => {
+                        refused += 1;
+                        Duration::from_millis((100 << refused.min(6)) + n % 500)
+                    }
                     Ok(answer) if answer.status() == 200 => {
                         let answer: Value = answer.json().await.unwrap();
                         return answer["results"][0]["result"].as_str().unwrap().to_owned();
