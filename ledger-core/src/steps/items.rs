@@ -3,6 +3,9 @@
 //!
 //! What a person decided about an item is an event of the log; here it is a copy that the step has followed.
 
+mod columns;
+mod commit;
+
 use columns::{as_text, of_postgres, of_sqlite};
 use commit::{commit_postgres, commit_sqlite};
 use serde::{Deserialize, Serialize};

@@ -69,7 +69,10 @@ pub(super) mod as_text {
     }
 
     #[expect(clippy::ref_option, reason = "what serde's `with` calls")]
-    pub(crate) fn serialize<T: Serialize, S: Serializer>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         of(value.as_ref()).serialize(to)
     }
 
