@@ -31,7 +31,7 @@ pub(crate) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
 
 /// Terms from a text that errors call `name`. Mistakes in it are [`Refused`].
 pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
-    let terms: Terms = serde_saphyr::from_str(text).map_err(|error| {
+    let terms: Terms = serde_saphyr::from_str_with_options(text, flat()).map_err(|error| {
         let place = error.location().map(Place::of);
         // The first line says what; what follows would repeat the place and draw the file.
         let said = without_values(&error.without_snippet());
@@ -48,6 +48,12 @@ pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
         Refused(format!("{}: {field}: {message}", at(name, place_of(text, field))))
     })?;
     Ok(terms)
+}
+
+/// Reading calls itself for each level, several times in [`Node`]: the library's own 64 overflow a thread's stack in a
+/// debug build. Terms have seven.
+pub(crate) fn flat() -> serde_saphyr::Options {
+    serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: 16 } }
 }
 
 fn at(name: &str, place: Option<Place>) -> String {
@@ -68,7 +74,7 @@ impl Place {
 
 /// Where a field such as `rules[1].mcc_allowed[0]` stands, or the nearest of what holds it.
 fn place_of(text: &str, field: &str) -> Option<Place> {
-    let root: Spanned<Node> = serde_saphyr::from_str(text).ok()?;
+    let root: Spanned<Node> = serde_saphyr::from_str_with_options(text, flat()).ok()?;
     let mut place = Place::of(root.referenced);
     let mut node = &root.value;
     for step in field.split(['.', '[']).filter(|step| !step.is_empty()) {
@@ -87,7 +93,7 @@ fn place_of(text: &str, field: &str) -> Option<Place> {
 
 /// The field such as `rules[1].cel` whose value stands at a place.
 fn field_at(text: &str, place: Place) -> Option<String> {
-    let root: Spanned<Node> = serde_saphyr::from_str(text).ok()?;
+    let root: Spanned<Node> = serde_saphyr::from_str_with_options(text, flat()).ok()?;
     root.value.field_at(place)
 }
 

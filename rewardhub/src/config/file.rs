@@ -109,7 +109,8 @@ impl File {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::Unreadable { path: shown(path), why: error.to_string() })?;
         // Nothing but comments sets nothing.
-        let read: Result<Option<File>, _> = serde_saphyr::from_str(&text);
+        let read: Result<Option<File>, _> =
+            serde_saphyr::from_str_with_options(&text, crate::campaign_file::flat());
         read.map(Option::unwrap_or_default).map_err(|error| {
             let line = error.location().map_or(String::new(), |at| format!(":{}", at.line()));
             let why = without_values(&error.without_snippet());
