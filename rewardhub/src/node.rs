@@ -69,7 +69,7 @@ impl Engine {
         let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock), open);
         let (stopped, stores) = (Some(stopped), Arc::clone(stores));
         let noting = AbortOnDrop(tokio::spawn(keep_noting(Arc::downgrade(&stores), ledger.head())));
-        Ok(Engine { noting, log, keyring, ledger, intake, clock, seeds, stopped, stores })
+        Ok(Engine { log, keyring, ledger, intake, clock, seeds, stopped, noting, stores })
     }
 
     /// For a command that writes and ends: opens what the configuration names and becomes its writer. A lease that

@@ -105,7 +105,7 @@ fn take_in_and_catch_up(home: &Home, transactions: usize, customers: usize) -> (
     }
     let began = Instant::now();
     let service = home.listen(&[]);
-    let serving = caught_up(&service, Duration::from_secs(3 * 3_600));
+    let serving = caught_up(&service, Duration::from_hours(3));
     println!("  caught up in {:?}: {serving}", began.elapsed());
     service.stop();
     (taking, serving)

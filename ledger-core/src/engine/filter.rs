@@ -70,7 +70,7 @@ impl Filter {
 }
 
 /// How often a Bloom filter of so many bits takes a new key for one of so many.
-#[expect(clippy::cast_precision_loss, reason = "a ratio to look at")]
+#[expect(clippy::cast_precision_loss, clippy::float_arithmetic, reason = "a ratio to look at")]
 fn in_vain(keys: u64, bits: usize) -> f64 {
     let hashes = f64::from(HASHES);
     (1.0 - (-hashes * keys as f64 / bits as f64).exp()).powf(hashes)

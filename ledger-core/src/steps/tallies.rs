@@ -112,7 +112,9 @@ impl Tallies {
             sorted.sort_unstable();
             sorted.dedup();
             draws += sorted.len() as u64;
-            sorted.iter().for_each(|id| tree.push(id));
+            for id in &sorted {
+                tree.push(id);
+            }
         }
         Ok(EpochTally { draws, wins, paid_minor, root: tree.root() })
     }

@@ -109,11 +109,13 @@ fn the_log_is_chosen_by_its_address() {
     let config = from_file("data: keys\nlog: postgres://app:s3cret@127.0.0.1/rewards\n").unwrap();
     assert_eq!(config.data, PathBuf::from("keys"));
     assert!(!format!("{config:?}").contains("s3cret"));
-    // A folder on the command line means the ledger in it, whatever else is set.
+    // A folder on the command line means the ledger in it; where another setting names another ledger, nobody guesses.
     let arguments = Arguments { data: Some("here".into()), ..Arguments::default() };
+    let alone = Config::from_sources(&arguments, |_| None).unwrap();
+    assert!(matches!(alone.log, LogPlace::Embedded));
     let environment = |name: &str| (name == "REWARDHUB_LOG").then(|| "postgres://a@b/c".into());
-    let config = Config::from_sources(&arguments, environment).unwrap();
-    assert!(matches!(config.log, LogPlace::Embedded));
+    let refused = Config::from_sources(&arguments, environment).unwrap_err().to_string();
+    assert!(refused.contains("b:5432/c") && refused.contains("--data here"), "{refused}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn who_may_not_write_writes_nothing() {
     let answer = sandbox.ask("not.a.token", "{ rewardAccount { id } }", json!({}));
     assert_eq!(answer["status"], 401, "{answer}");
     let answer = sandbox.ask("", "{ rewardAccount { id } }", json!({}));
-    assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{answer}");
+    assert_eq!(answer["status"], 401, "{answer}");
     let answer = sandbox.ask(&token, "{ rewardAccount { id } }", json!({}));
     assert_eq!(answer["errors"][0]["extensions"]["code"], "FORBIDDEN", "{answer}");
     assert_eq!(events(&sandbox), before);

@@ -137,35 +137,32 @@ impl Ledger {
                  AND aggregate_id = '{account}' AND sequence = 1"
             )
         };
-        match &self.world {
-            Some(world) => world.execute(&format!(
+        if let Some(world) = &self.world {
+            world.execute(&format!(
                 "ALTER TABLE ledger.events DISABLE TRIGGER USER; {}; ALTER TABLE ledger.events ENABLE TRIGGER USER",
                 sql("ledger.events")
-            )),
-            None => {
-                let log = self.file("log.db");
-                let trigger = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%BEFORE UPDATE ON events%'";
-                let trigger: String = log.query_row(trigger, [], |row| row.get(0)).unwrap();
-                let name = trigger.split_whitespace().nth(2).unwrap();
-                let update = sql("events");
-                log.execute_batch(&format!("DROP TRIGGER {name}; {update}; {trigger};")).unwrap();
-            }
+            ));
+        } else {
+            let log = self.file("log.db");
+            let trigger = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND sql LIKE '%BEFORE UPDATE ON events%'";
+            let trigger: String = log.query_row(trigger, [], |row| row.get(0)).unwrap();
+            let name = trigger.split_whitespace().nth(2).unwrap();
+            let update = sql("events");
+            log.execute_batch(&format!("DROP TRIGGER {name}; {update}; {trigger};")).unwrap();
         }
     }
 
     /// Makes the wrapped key of this account another.
     pub(crate) fn damage_key(&self, account: &str) {
-        match &self.world {
-            Some(world) => world.execute(&format!(
+        if let Some(world) = &self.world {
+            world.execute(&format!(
                 "ALTER TABLE keys.account_keys DISABLE TRIGGER USER; \
                  UPDATE keys.account_keys SET wrapped = '\\x00' WHERE account_id = '{account}'; \
                  ALTER TABLE keys.account_keys ENABLE TRIGGER USER"
-            )),
-            None => {
-                let update =
-                    format!("UPDATE account_keys SET wrapped = x'00' WHERE account_id = '{account}'");
-                self.file("keys.db").execute_batch(&update).unwrap();
-            }
+            ));
+        } else {
+            let update = format!("UPDATE account_keys SET wrapped = x'00' WHERE account_id = '{account}'");
+            self.file("keys.db").execute_batch(&update).unwrap();
         }
     }
 

@@ -121,19 +121,17 @@ impl PostgresLog {
         &self,
         asked: impl Future<Output = Result<T, LogError>> + Send,
     ) -> Result<T, LogError> {
-        match tokio::time::timeout(self.inner.options.lease_ttl, asked).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                // Who owes an answer is not asked again; whoever uses a connection just now finds out by himself.
-                if let Ok(mut writer) = self.inner.writer.try_lock() {
-                    *writer = None;
-                }
-                if let Ok(mut lookup) = self.inner.lookup.try_lock() {
-                    *lookup = None;
-                }
-                Err(store("be answered while the lease lasts")(Fault::TimedOut))
-            }
+        if let Ok(answered) = tokio::time::timeout(self.inner.options.lease_ttl, asked).await {
+            return answered;
         }
+        // Who owes an answer is not asked again; whoever uses a connection just now finds out by himself.
+        if let Ok(mut writer) = self.inner.writer.try_lock() {
+            *writer = None;
+        }
+        if let Ok(mut lookup) = self.inner.lookup.try_lock() {
+            *lookup = None;
+        }
+        Err(store("be answered while the lease lasts")(Fault::TimedOut))
     }
 
     fn ttl_seconds(&self) -> f64 {

@@ -11,7 +11,8 @@ fn as_given(minor: i64, as_text: bool) -> Value {
 prop_compose! {
     fn valid_rows()(
         ids in prop::array::uniform3("[a-z_][!-~]{0,40}"),
-        account in "[a-zé]{1,64}",
+        // No x: many of them hide part of an account.
+        account in "[a-wyzé]{1,64}",
         status in prop::sample::select(vec!["pending", "booked", "removed"]),
         direction in prop::sample::select(vec!["debit", "credit"]),
         booked in 0..now().micros(),
