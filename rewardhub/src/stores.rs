@@ -56,7 +56,7 @@ impl Stores {
         match &config.log {
             LogPlace::Embedded => {
                 let lock = folder.lock(command)?;
-                if !folder.log().is_file() {
+                if !std::fs::metadata(folder.log()).is_ok_and(|log| log.len() > 0) {
                     let folder = folder.path().display();
                     tracing::warn!(%folder, "there is no ledger here yet: a new one is laid out");
                 }

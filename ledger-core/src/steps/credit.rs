@@ -116,7 +116,7 @@ impl Credit {
         let entry_id = owed.entry_id;
         let key = PayoutKey { entry_id, attempt };
         let payout = Payout { key, account_id: owed.account_id.clone(), amount };
-        let mut status = if fresh { self.rail.pay(&payout).await } else { self.rail.lookup(key).await };
+        let mut status = if fresh { self.rail.pay(&payout).await } else { self.rail.lookup(&payout).await };
         // The time that the request was recorded by: the window counts while that clock is in order, or not at all.
         let now = match self.ledger.tick().await {
             Ok(now) => now,

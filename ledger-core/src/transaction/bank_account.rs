@@ -35,9 +35,12 @@ pub(crate) fn canonical(text: &str) -> String {
 
 /// Whether part of the account is hidden. A valid IBAN hides nothing, whatever its letters.
 pub(crate) fn is_masked(text: &str) -> bool {
-    const MASKS: &str = "*•●∙⋅·∗⁎✱✻＊◦○◯■□█▪▫×✕✖…";
+    const MASKS: &str = "*•●∙⋅·∗⁎✱✻＊◦○◯■□█▪▫×✕✖…⬤∘﹡░▒▓";
     // As it is written: NFKC would make three dots of an ellipsis.
-    if text.chars().any(|c| MASKS.contains(c)) || text.contains("..") || text.contains("##") {
+    if text.chars().any(|c| MASKS.contains(c))
+        || text.contains("..")
+        || ["##", "??", "__"].iter().any(|signs| text.contains(signs))
+    {
         return true;
     }
     let folded: String = text.nfkc().filter(|c| is_shown(*c)).collect::<String>().to_uppercase();
@@ -162,6 +165,11 @@ mod tests {
             "20-15-30 ****3459",
             "ＸＸＸＸ1234",
             "＊＊1234",
+            "????1234",
+            "GB29NWBK__________6819",
+            "⬤⬤1234",
+            "∘∘1234",
+            "░░1234",
         ] {
             assert!(is_masked(masked), "{masked}");
         }

@@ -165,13 +165,13 @@ impl PayoutRail for Rail {
         answer
     }
 
-    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayError> {
+    async fn lookup(&self, payout: &Payout) -> Result<PayoutStatus, PayError> {
         tokio::time::sleep(Duration::from_millis(10)).await;
         let mut state = self.state.lock().unwrap();
         if state.mood != Mood::Holding {
             state.pass();
         }
-        state.answer(key)
+        state.answer(payout.key)
     }
 
     fn idempotency_window(&self) -> Duration {

@@ -118,7 +118,7 @@ async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summar
         summary.won_minor = Some(std::collections::BTreeMap::new());
     }
     let mut ahead: VecDeque<(Chunk, JoinHandle<_>)> = VecDeque::new();
-    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut interrupted = std::pin::pin!(super::interrupted());
     let mut stopping = false;
     loop {
         while !stopping && ahead.len() < AHEAD {

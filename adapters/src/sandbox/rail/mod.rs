@@ -190,7 +190,7 @@ impl PayoutRail for SandboxRail {
         }
         if conduct.fault == Some(Fault::TimeoutBeforePaying) {
             // A key that the books know was sent before this process began.
-            let known = self.ask(Order::Lookup(payout.key)).await? != PayoutStatus::NotFound;
+            let known = self.ask(Order::Lookup(payout.clone())).await? != PayoutStatus::NotFound;
             if !known && self.loses(payout.key) {
                 return Err(self.time_out().await);
             }
@@ -198,8 +198,8 @@ impl PayoutRail for SandboxRail {
         self.ask(Order::Pay { payout: payout.clone(), fault: conduct.fault }).await
     }
 
-    async fn lookup(&self, key: PayoutKey) -> Result<PayoutStatus, PayError> {
-        self.ask(Order::Lookup(key)).await
+    async fn lookup(&self, payout: &Payout) -> Result<PayoutStatus, PayError> {
+        self.ask(Order::Lookup(payout.clone())).await
     }
 
     fn idempotency_window(&self) -> Duration {

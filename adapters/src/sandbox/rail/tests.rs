@@ -63,7 +63,7 @@ async fn a_timeout_after_paying_leaves_the_payment_in_the_books() {
     let place = Place::new();
     let rail = place.open(Misbehaviour { timeout_after_paying_ppm: MILLION, ..Misbehaviour::none() });
     assert!(rail.pay(&payout(1, 500, "GBP")).await.is_err());
-    assert!(matches!(rail.lookup(payout(1, 500, "GBP").key).await, Ok(PayoutStatus::Paid(_))));
+    assert!(matches!(rail.lookup(&payout(1, 500, "GBP")).await, Ok(PayoutStatus::Paid(_))));
     assert!(matches!(rail.pay(&payout(1, 500, "GBP")).await, Ok(PayoutStatus::Paid(_))));
     assert_eq!(rail.count().unwrap(), PaymentCounts { paid: 1, refused: 0 });
 }
@@ -74,7 +74,7 @@ async fn a_timeout_before_paying_pays_nothing_and_the_next_send_pays() {
     let rail = place.open(Misbehaviour { timeout_before_paying_ppm: MILLION, ..Misbehaviour::none() });
     let payout = payout(1, 500, "GBP");
     assert!(rail.pay(&payout).await.is_err());
-    assert_eq!(rail.lookup(payout.key).await.unwrap(), PayoutStatus::NotFound);
+    assert_eq!(rail.lookup(&payout).await.unwrap(), PayoutStatus::NotFound);
     assert!(matches!(rail.pay(&payout).await, Ok(PayoutStatus::Paid(_))));
     // The books remember, so neither a third send nor a restart loses it again.
     assert!(matches!(rail.pay(&payout).await, Ok(PayoutStatus::Paid(_))));

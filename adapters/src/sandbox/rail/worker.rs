@@ -26,7 +26,7 @@ pub(super) struct Request {
 
 pub(super) enum Order {
     Pay { payout: Payout, fault: Option<Fault> },
-    Lookup(PayoutKey),
+    Lookup(Payout),
 }
 
 /// What the rail says, or that it paid and says nothing.
@@ -95,22 +95,26 @@ fn commit(
     Ok(outcomes)
 }
 
+/// Not `Refused`, which is final for the key: the first payment under it stands.
+fn conflict() -> PayError {
+    PayError::Permanent("conflict: the key was used before for another amount or account".to_owned())
+}
+
 fn carry_out(connection: &Connection, order: &Order, clock: &dyn Clock) -> Result<Outcome, BooksError> {
     match order {
-        Order::Lookup(key) => {
-            let status =
-                books::find(connection, *key)?.map_or(PayoutStatus::NotFound, |payment| payment.status);
-            Ok(Outcome { answer: Ok(Answer::Status(status)), confirm: None })
+        Order::Lookup(payout) => {
+            let answer = match books::find(connection, payout.key)? {
+                None => Ok(Answer::Status(PayoutStatus::NotFound)),
+                Some(payment) if payment.is_for(payout) => Ok(Answer::Status(payment.status)),
+                Some(_) => Err(conflict()),
+            };
+            Ok(Outcome { answer, confirm: None })
         }
         Order::Pay { payout, fault } => match books::find(connection, payout.key)? {
             Some(payment) if payment.is_for(payout) => {
                 Ok(Outcome { answer: Ok(Answer::Status(payment.status)), confirm: None })
             }
-            // Not `Refused`, which is final for the key: the first payment under it stands.
-            Some(_) => {
-                let conflict = "conflict: the key was used before for another amount or account";
-                Ok(Outcome { answer: Err(PayError::Permanent(conflict.to_owned())), confirm: None })
-            }
+            Some(_) => Ok(Outcome { answer: Err(conflict()), confirm: None }),
             None => pay(connection, payout, *fault, clock),
         },
     }

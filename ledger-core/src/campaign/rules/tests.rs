@@ -195,6 +195,28 @@ fn a_list_is_refused_whose_entries_no_line_ever_has() {
 }
 
 #[test]
+fn the_short_form_may_say_no_more_than_the_named_one() {
+    for (kind, value, place) in [
+        ("merchants_denied", json!([" casino"]), "[0]"),
+        ("merchants_denied", json!(["casino\u{200b}"]), "[0]"),
+        ("merchants_denied", json!(["4111 1111 1111 1111"]), "[0]"),
+        ("merchants_allowed", json!([""]), "[0]"),
+        ("merchants_allowed", json!([]), ""),
+        ("mcc_allowed", json!([]), ""),
+        ("amount_min_minor", json!(-1), ""),
+        ("amount_max_minor", json!(-5), ""),
+        ("wins_per_day", json!(0), ""),
+    ] {
+        let said = rules(json!({ kind: value })).validate().unwrap_err().to_string();
+        assert!(said.starts_with(&format!("rules.{kind}{place}: ")), "{said}");
+        assert!(!said.contains("4111"), "{said}");
+    }
+    rules(json!({ "merchants_denied": ["casino"], "amount_max_minor": 1, "wins_per_day": 1 }))
+        .validate()
+        .unwrap();
+}
+
+#[test]
 fn an_expression_of_the_wrong_type_is_refused_where_it_stands() {
     for (source, expected) in [
         (

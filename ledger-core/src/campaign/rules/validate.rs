@@ -50,18 +50,17 @@ impl Rules {
 impl ShortRules {
     fn validate(&self) -> Result<(), TermsError> {
         let fail = |field: &str, message: &str| Err(fault(format!("rules.{field}"), message));
-        if self.amount_min_minor.is_some_and(|min| min < 0) {
-            return fail("amount_min_minor", "must not be negative");
-        }
         if let (Some(min), Some(max)) = (self.amount_min_minor, self.amount_max_minor)
             && min > max
         {
             return fail("amount_max_minor", "must be at least amount_min_minor");
         }
-        if self.wins_per_day == Some(0) {
-            return fail("wins_per_day", "must be at least 1; to stop wins, pause the campaign");
-        }
-        Ok(())
+        // What a rule may say does not depend on the form in which it is written.
+        self.named().iter().try_for_each(|rule| {
+            let kind = rule.condition.kind();
+            condition(&rule.condition)
+                .map_err(|(place, message)| fault(format!("rules.{kind}{place}"), message))
+        })
     }
 }
 
