@@ -135,7 +135,7 @@ async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summar
         let outcomes = loop {
             tokio::select! {
                 outcomes = &mut sending => break outcomes,
-                _ = &mut interrupted, if !stopping => {
+                () = &mut interrupted, if !stopping => {
                     eprintln!("stopping after what is under way; run it again to go on");
                     stopping = true;
                 }
