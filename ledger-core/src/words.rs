@@ -84,7 +84,7 @@ pub(crate) fn is_ignorable(c: char) -> bool {
 }
 
 fn is_default_ignorable(c: char) -> bool {
-    DEFAULT_IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
+    !c.is_ascii() && DEFAULT_IGNORABLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
 /// The same by the rule that the first releases went by: what their logs hold stays readable.

@@ -12,10 +12,11 @@ use ledger_core::belonging::{self, Kind, survey_file, survey_log};
 use ledger_core::files::{copy_database, sum_of};
 use ledger_core::ids::Digest;
 use ledger_core::log::sqlite::SqliteLog;
-use ledger_core::log::{EventLog as _, Position};
+use ledger_core::log::{EventLog as _, Position, StoredEvent};
 use ledger_core::time::{Clock as _, SystemClock, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::commands::Refused;
 use crate::folder::Folder;
 
 const FORMAT: &str = "rewardhub-backup-1";
@@ -53,6 +54,7 @@ pub async fn back_up(folder: &Folder, to: &Path) -> anyhow::Result<Manifest> {
     if fs::read_dir(to).is_ok_and(|mut entries| entries.next().is_some()) || to.is_file() {
         bail!("{} is not empty: a backup never overwrites anything", to.display());
     }
+    folder.check_complete()?;
     let half = Half::create(to)?;
     DirBuilder::new().mode(0o700).create(half.0.join(KEYS))?;
     let keys = half.0.join(KEYS);
@@ -100,9 +102,7 @@ impl Manifest {
         for copy in copies.iter().filter(|copy| copy.extension().is_some_and(|e| e == "db")) {
             belonging::no_further_than(copy, log.head)?;
         }
-        let read = SqliteLog::open_read_only(&half.join("log.db"))?;
-        let last = read.read_after(Position(log.head.0.saturating_sub(1)), 1).await?.pop();
-        drop(read);
+        let last = last_event(&half.join("log.db"), log.head).await?;
         let mut files = BTreeMap::new();
         for copy in copies {
             let name = copy.strip_prefix(half).expect("copies lie in it").to_string_lossy().into_owned();
@@ -121,14 +121,16 @@ impl Manifest {
     }
 
     /// Reads the manifest of a backup and compares all files with it. What is wrong is named, all of it.
-    pub fn verified(from: &Path) -> anyhow::Result<(Manifest, Vec<String>)> {
+    pub async fn verified(from: &Path) -> anyhow::Result<(Manifest, Vec<String>)> {
         let path = from.join(MANIFEST);
-        let text =
-            fs::read(&path).with_context(|| format!("{} is no backup: cannot read it", path.display()))?;
+        let no_backup = |why: String| Refused(format!("{} {why}", path.display()));
+        let text = fs::read(&path).map_err(|error| no_backup(format!("cannot be read: {error}")))?;
         let manifest: Manifest =
-            serde_json::from_slice(&text).with_context(|| format!("{} is no manifest", path.display()))?;
+            serde_json::from_slice(&text).map_err(|error| no_backup(format!("is no manifest: {error}")))?;
         if manifest.format != FORMAT {
-            bail!("{} has a format that this release does not know: use a newer one", path.display());
+            return Err(
+                no_backup("has a format that this release does not know: use a newer one".into()).into()
+            );
         }
         let mut wrong = Vec::new();
         for (name, sum) in &manifest.files {
@@ -146,20 +148,21 @@ impl Manifest {
                 Err(_) => wrong.push(format!("{name} is missing or cannot be read")),
             }
         }
-        for needed in ["log.db", "keys/keys.db"] {
+        for needed in ["log.db", "keys/keys.db", "keys/root.key"] {
             if !manifest.files.contains_key(needed) {
                 wrong.push(format!("{needed} is not in the backup"));
             }
         }
         if wrong.is_empty() {
-            wrong.extend(manifest.contradictions(from)?);
+            wrong.extend(manifest.contradictions(from).await?);
         }
         Ok((manifest, wrong))
     }
 
     /// What the files say, beside what the manifest says of them.
-    fn contradictions(&self, from: &Path) -> anyhow::Result<Vec<String>> {
-        let log = survey_log(&from.join("log.db"))?;
+    async fn contradictions(&self, from: &Path) -> anyhow::Result<Vec<String>> {
+        let mut log = survey_log(&from.join("log.db"))?;
+        log.issued = belonging::has_issued(&from.join("log.db"))?;
         let mut wrong = Vec::new();
         if log.ledger.as_ref().map(belonging::LedgerId::as_str) != Some(self.ledger.as_str()) {
             wrong.push("log.db is of another ledger than the manifest".to_owned());
@@ -167,13 +170,23 @@ impl Manifest {
         if log.head.to_string() != self.position {
             wrong.push(format!("log.db ends at {}, the manifest says {}", log.head, self.position));
         }
-        let mut stores = Vec::new();
-        for (name, kind) in [("steps.db", Kind::Steps), ("rail.db", Kind::Rail), ("keys/keys.db", Kind::Keys)]
+        let last = last_event(&from.join("log.db"), log.head).await?;
+        if last.as_ref().map(|last| last.hash) != self.head_hash
+            || last.as_ref().map(|last| last.recorded_at) != self.recorded_at
         {
-            if self.files.contains_key(name) {
-                stores.push(survey_file(&from.join(name), kind)?);
-            }
+            wrong.push("log.db ends with another event than the manifest says".to_owned());
         }
+        let account_keys = belonging::count_account_keys(&from.join(KEYS).join("keys.db"))?;
+        if account_keys != self.account_keys {
+            wrong.push(format!(
+                "keys/keys.db has the keys of {account_keys} accounts, the manifest says {}",
+                self.account_keys
+            ));
+        }
+        // A file that is not in the backup is a store that holds nothing.
+        let stores = [("steps.db", Kind::Steps), ("rail.db", Kind::Rail), ("keys/keys.db", Kind::Keys)];
+        let look = |(name, kind)| survey_file(&from.join(name), kind);
+        let stores = stores.into_iter().map(look).collect::<Result<Vec<_>, _>>()?;
         wrong.extend(belonging::misfits("log.db", &log, &stores));
         Ok(wrong)
     }
@@ -197,6 +210,12 @@ impl Manifest {
     }
 }
 
+/// The last event of a log that nobody writes.
+async fn last_event(log: &Path, head: Position) -> anyhow::Result<Option<StoredEvent>> {
+    let read = SqliteLog::open_read_only(log)?;
+    Ok(read.read_after(Position(head.0.saturating_sub(1)), 1).await?.pop())
+}
+
 /// What a backup may hold.
 const KNOWN: [&str; 7] =
     ["log.db", "steps.db", "rail.db", "runs", "keys/keys.db", "keys/root.key", "keys/sandbox-issuer.p8"];
@@ -213,7 +232,8 @@ fn create(path: &Path) -> anyhow::Result<File> {
     file.with_context(|| format!("cannot create {}", path.display()))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+/// A file of its owner alone, on the disk when this returns.
+pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut file = create(path)?;
     file.write_all(bytes).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(file.sync_all()?)

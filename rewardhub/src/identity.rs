@@ -3,8 +3,8 @@
 
 use anyhow::{Context as _, bail};
 use ledger_core::belonging::{
-    self, Found, KeyPrint, Kind, LogFound, Misfits, misfits, survey_database, survey_file, survey_log,
-    wrong_keys,
+    self, Found, KeyPrint, Kind, LogFound, Misfits, has_issued, misfits, survey_database, survey_file,
+    survey_log, wrong_keys,
 };
 use ledger_core::log::Position;
 use ledger_core::postgres::Database;
@@ -30,7 +30,7 @@ pub struct Survey {
 impl Survey {
     /// Looks into a folder.
     pub fn of_folder(folder: &Folder) -> anyhow::Result<Survey> {
-        let log = survey_log(&folder.log()).with_context(|| unreadable(&folder.log()))?;
+        let mut log = survey_log(&folder.log()).with_context(|| unreadable(&folder.log()))?;
         let wal = folder.path().join("log.db-wal");
         if log.absent && std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0) {
             // SQLite would remove it.
@@ -47,7 +47,10 @@ impl Survey {
         let look = |(file, kind): &(std::path::PathBuf, Kind)| {
             survey_file(file, *kind).with_context(|| unreadable(file))
         };
-        let stores = files.iter().map(look).collect::<anyhow::Result<_>>()?;
+        let stores = files.iter().map(look).collect::<anyhow::Result<Vec<_>>>()?;
+        if stores.iter().any(|store| store.kind == Kind::Rail && store.holds.is_none()) {
+            log.issued = has_issued(&folder.log()).with_context(|| unreadable(&folder.log()))?;
+        }
         Ok(Survey { log, stores, log_name: LOG_FILE })
     }
 
@@ -81,6 +84,18 @@ impl Survey {
         Err(Misfits(vec![format!(
             "{keys} lacks the keys of {without} accounts that {log} has written to: they are older than {log}; restore the \
              newest ones, keys are never made anew"
+        )]))
+    }
+
+    /// Refuses books of a rail that lack some of the payments that were looked for.
+    pub fn check_rail(&self, without: usize) -> Result<(), Misfits> {
+        if without == 0 {
+            return Ok(());
+        }
+        let log = self.log_name;
+        Err(Misfits(vec![format!(
+            "rail.db lacks {without} payments that {log} says were made: it is older than {log}; restore the newest one, \
+             or the rail would not know whom it has paid"
         )]))
     }
 

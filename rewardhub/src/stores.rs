@@ -7,19 +7,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use adapters::sandbox::rail::count_unpaid;
 use anyhow::{Context as _, bail};
+use ledger_core::account::AccountEvent;
 use ledger_core::belonging::{
     LedgerId, accounts_without_key, accounts_without_key_in, belongs_in_database, belongs_to, note_keys,
 };
 use ledger_core::files;
 use ledger_core::ids::AccountId;
+use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
-use ledger_core::log::{EventLog, LogError, Position, StreamType};
+use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType};
 use ledger_core::postgres::{Database, Fault, check_durability};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError};
 use ledger_core::sqlite::cannot_open;
 use ledger_core::steps::checkpoints::Checkpoints;
+use ledger_core::steps::ports::PayoutKey;
 use projections::{ProjectionError, ReadStore};
 
 use crate::config::{Config, LogPlace, Memory};
@@ -38,8 +42,8 @@ pub struct Stores {
     closed: AtomicBool,
 }
 
-/// Events at the log's end whose accounts must have keys.
-const ACCOUNTS_LOOKED_AT: usize = 5_000;
+/// Events at the log's end whose accounts must have keys, and whose payments the rail must know.
+const EVENTS_LOOKED_AT: usize = 5_000;
 /// How long somebody who reads a file may keep it from being whole when we end.
 pub const READERS_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -77,8 +81,9 @@ impl Stores {
         let survey = Survey::of_folder(folder)?;
         survey.check()?;
         if !survey.log.absent {
-            let accounts = accounts_to_look_at(&SqliteLog::open_read_only(&folder.log())?, &survey).await?;
-            survey.check_account_keys(accounts_without_key(&folder.keys(), &accounts)?)?;
+            let last = last_events(&SqliteLog::open_read_only(&folder.log())?, &survey).await?;
+            survey.check_account_keys(accounts_without_key(&folder.keys(), &accounts(&last))?)?;
+            survey.check_rail(count_unpaid(&folder.rail(), &payments(&last))?)?;
         }
         // Keys first: a log never has an event whose key is not there.
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
@@ -104,7 +109,7 @@ impl Stores {
         drop(client);
         let survey = Survey::of_database(&database, &folder).await?;
         survey.check()?;
-        let accounts = accounts_to_look_at(&*log, &survey).await?;
+        let accounts = accounts(&last_events(&*log, &survey).await?);
         survey.check_account_keys(accounts_without_key_in(&database, &accounts).await?)?;
         let keyring = Arc::new(within(keyring(&folder, &database).await?, config.memory));
         survey.check_keys(&keyring)?;
@@ -212,16 +217,33 @@ impl Stores {
     }
 }
 
-/// Whom the log wrote to last, and since it was noted beside the keys: keys that are older than the log lack some of them.
-async fn accounts_to_look_at(log: &dyn EventLog, survey: &Survey) -> Result<Vec<AccountId>, LogError> {
+/// The log's last events, and the first since it was noted beside the keys: stores that are older lack what they made.
+async fn last_events(log: &dyn EventLog, survey: &Survey) -> Result<Vec<StoredEvent>, LogError> {
     let head = survey.log.head;
-    let mut accounts = HashSet::new();
-    for after in [survey.keys_position(), Position(head.0.saturating_sub(ACCOUNTS_LOOKED_AT as u64))] {
-        let events = log.read_after(after.min(head), ACCOUNTS_LOOKED_AT).await?;
-        let accounts_of = events.iter().filter(|event| event.stream.stream_type == StreamType::Account);
-        accounts.extend(accounts_of.filter_map(|event| AccountId::parse(&event.stream.id).ok()));
+    let mut last = Vec::new();
+    for after in [survey.keys_position(), Position(head.0.saturating_sub(EVENTS_LOOKED_AT as u64))] {
+        last.extend(log.read_after(after.min(head), EVENTS_LOOKED_AT).await?);
     }
-    Ok(accounts.into_iter().collect())
+    Ok(last)
+}
+
+/// Whom these events are about.
+fn accounts(events: &[StoredEvent]) -> Vec<AccountId> {
+    let of_accounts = events.iter().filter(|event| event.stream.stream_type == StreamType::Account);
+    let accounts: HashSet<_> =
+        of_accounts.filter_map(|event| AccountId::parse(&event.stream.id).ok()).collect();
+    accounts.into_iter().collect()
+}
+
+/// What these events say was paid. What cannot be read is no matter of the rail.
+fn payments(events: &[StoredEvent]) -> HashSet<PayoutKey> {
+    let paid = |event: &StoredEvent| match decode(event) {
+        Ok(LedgerEvent::Account(AccountEvent::RewardCredited { entry_id, attempt, .. })) => {
+            Some(PayoutKey { entry_id, attempt })
+        }
+        _ => None,
+    };
+    events.iter().filter(|event| event.event_type == "RewardCredited").filter_map(paid).collect()
 }
 
 impl Drop for Stores {

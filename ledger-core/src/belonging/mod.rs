@@ -13,7 +13,8 @@ pub use postgres::{
     KEYS, LOG, accounts_without_key_in, belongs_in_database, no_further_than_in, note_keys, survey_database,
 };
 pub use sqlite::{
-    accounts_without_key, belongs_to, count_account_keys, no_further_than, survey_file, survey_log,
+    accounts_without_key, belongs_to, count_account_keys, has_issued, no_further_than, survey_file,
+    survey_log,
 };
 
 use crate::log::Position;
@@ -61,6 +62,8 @@ pub struct LogFound {
     pub head: Position,
     /// The keys it was written with.
     pub keys: Vec<KeyPrint>,
+    /// Rewards were issued, so the rail may have paid. Looked up where there is no rail.
+    pub issued: bool,
 }
 
 /// What a store is for, which decides what its absence means.
@@ -113,13 +116,10 @@ pub fn misfits(log_name: &str, log: &LogFound, stores: &[Found]) -> Vec<String> 
         return stores.iter().filter_map(|store| beside_no_log(log_name, store)).collect();
     }
     let mut misfits: Vec<String> = stores.iter().filter_map(|store| beside(log_name, log, store)).collect();
-    let holds = |kind| stores.iter().find(|s| s.kind == kind).and_then(|s| s.holds.as_ref());
-    let rail = stores.iter().find(|s| s.kind == Kind::Rail);
-    if let (Some(rail), Some(steps)) = (rail.filter(|rail| rail.holds.is_none()), holds(Kind::Steps))
-        && steps.position > Position(0)
-    {
+    let rail = stores.iter().find(|store| store.kind == Kind::Rail && store.holds.is_none());
+    if let Some(rail) = rail.filter(|_| log.issued) {
         misfits.push(format!(
-            "{} is missing or empty although rewards were paid: the rail would not know whom; restore it",
+            "{} is missing or empty although rewards were issued: the rail would not know whom it has paid; restore it",
             rail.name
         ));
     }

@@ -46,6 +46,7 @@ pub async fn survey_database(database: &Database) -> Result<(LogFound, Vec<Found
         ledger: ledger(&row),
         head: position(&row),
         keys: keys.iter().filter_map(key_print).collect(),
+        issued: false,
     };
     Ok((log, found))
 }

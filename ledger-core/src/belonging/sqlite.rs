@@ -68,6 +68,15 @@ pub fn survey_log(path: &Path) -> rusqlite::Result<LogFound> {
     Ok(found.unwrap_or(LogFound { absent: true, ..LogFound::default() }))
 }
 
+/// Whether any reward was issued. Reads as far as the first one.
+pub fn has_issued(log: &Path) -> rusqlite::Result<bool> {
+    const ISSUED: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE event_type = 'RewardIssued')";
+    let found = look(log, |connection, tables| {
+        Ok(tables.contains("events") && connection.query_row(ISSUED, [], |row| row.get(0))?)
+    })?;
+    Ok(found.unwrap_or(false))
+}
+
 /// Tells a file where it belongs, and that the log has come this far at least. For the one who may write it.
 pub fn belongs_to(path: &Path, ledger: &LedgerId, position: Position) -> rusqlite::Result<()> {
     const NOTE: &str = "INSERT INTO belongs (one, ledger, position) VALUES (1, ?1, ?2) \

@@ -1,54 +1,91 @@
 //! The customer's own bank account in one form, whichever way the bank spells it today.
 //!
 //! An IBAN is taken in ISO 13616's electronic form: no separators, upper case. A British one is its last 14 digits,
-//! so that sort code and account number match it. Anything else is folded: Unicode's compatibility forms (NFKC), case
-//! and white space. A masked account has no form: two different ones may look alike.
+//! so that sort code and account number match it. Anything else is trimmed and folded: Unicode's compatibility forms (NFKC),
+//! case, digits of any script; white space of any kind and length is one space. A masked account has no form: two
+//! different ones may look alike.
 
 use std::borrow::Cow;
 
 use iban::BaseIban;
 use unicode_normalization::UnicodeNormalization;
 
+use super::pan::digit;
+
 /// Digits of a British sort code and account number.
 const BRITISH_DIGITS: usize = 14;
 /// What people write before the two numbers, and before an IBAN.
-const LABELS: [&str; 9] = ["IBAN", "SORT", "CODE", "SC", "ACCOUNT", "ACC", "AC", "NUMBER", "NO"];
+const LABELS: [&str; 13] =
+    ["IBAN", "URN", "SORT", "CODE", "SC", "S", "ACCOUNT", "ACC", "AC", "A", "C", "NUMBER", "NO"];
 
 /// What an account is compared by. Equal for every spelling of one account, different for different accounts.
 pub(crate) fn canonical(text: &str) -> String {
-    let folded: String = text.nfkc().filter(|c| is_shown(*c)).collect::<String>().to_uppercase();
+    let folded = folded(text);
     let words = || folded.split(|c: char| !c.is_alphanumeric());
     // A country may look like a label: Norway's `NO`.
-    for plain in [words().collect::<String>(), words().filter(|word| !LABELS.contains(word)).collect()] {
-        if let Some(iban) = electronic(&plain) {
-            return match iban.strip_prefix("GB").and_then(|rest| rest.get(6..)) {
-                Some(digits) if is_british(digits) => format!("gb/{digits}"),
-                Some(_) | None => format!("iban/{iban}"),
-            };
-        }
-        if is_british(&plain) {
-            return format!("gb/{plain}");
-        }
+    let joined = words().collect::<String>();
+    let known = |plain: &str| known(plain).or_else(|| known(plain.strip_prefix("IBAN")?));
+    let unlabelled = || words().filter(|word| !LABELS.contains(word)).collect::<String>();
+    let form = known(&joined).or_else(|| known(&unlabelled()));
+    form.unwrap_or_else(|| {
+        let words: Vec<_> = folded.split_whitespace().collect();
+        format!("other/{}", words.join(" "))
+    })
+}
+
+/// The form of an IBAN, or of a British sort code and account number.
+fn known(plain: &str) -> Option<String> {
+    if is_british(plain) {
+        return Some(format!("gb/{plain}"));
     }
-    format!("other/{}", folded.chars().filter(|c| !c.is_whitespace()).collect::<String>())
+    use iban::IbanLike as _;
+    let iban = plain.parse::<BaseIban>().ok()?;
+    let iban = iban.electronic_str();
+    Some(match iban.strip_prefix("GB").and_then(|rest| rest.get(6..)) {
+        Some(digits) if is_british(digits) => format!("gb/{digits}"),
+        Some(_) | None => format!("iban/{iban}"),
+    })
 }
 
 /// Whether part of the account is hidden. A valid IBAN hides nothing, whatever its letters.
 pub(crate) fn is_masked(text: &str) -> bool {
-    const MASKS: &str = "*•●∙⋅·∗⁎✱✻＊◦○◯■□█▪▫×✕✖…⬤∘﹡░▒▓";
-    // As it is written: NFKC would make three dots of an ellipsis.
-    if text.chars().any(|c| MASKS.contains(c))
-        || text.contains("..")
-        || ["##", "??", "__"].iter().any(|signs| text.contains(signs))
-    {
+    const MASKS: &str = "•●∙⋅·∗⁎✱✻◦○◯■□█▪▫×✕✖⬤∘░▒▓";
+    const REPEATED: [&str; 5] = ["..", "##", "??", "__", "--"];
+    let folded = folded(text);
+    if folded.contains('*') || REPEATED.iter().any(|signs| folded.contains(signs)) {
         return true;
     }
-    let folded: String = text.nfkc().filter(|c| is_shown(*c)).collect::<String>().to_uppercase();
-    if electronic(&folded.chars().filter(|c| c.is_alphanumeric()).collect::<String>()).is_some() {
+    if !folded.is_ascii() && folded.chars().any(|c| MASKS.contains(c)) {
+        return true;
+    }
+    // What hides by letters has an X, or says which digits are left.
+    if !folded.contains('X') && !folded.contains("END") {
         return false;
     }
-    let hides = |word: &str| word.len() >= 2 && word.bytes().all(|letter| letter == b'X');
-    folded.split(|c: char| !c.is_alphabetic()).any(hides) || folded.contains("XXX")
+    if known(&folded.chars().filter(|c| c.is_alphanumeric()).collect::<String>()).is_some() {
+        return false;
+    }
+    let words = || folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    let letters = || folded.split(|c: char| !c.is_alphabetic());
+    let is_crossed_out = |word: &str| word.len() >= 2 && word.bytes().all(|letter| letter == b'X');
+    folded.contains("XXX")
+        || letters().any(is_crossed_out)
+        || words().zip(words().skip(1)).any(|pair| pair == ("X", "X"))
+        || words().any(|word| word == "ENDING")
+}
+
+/// Unicode's compatibility forms (NFKC), upper case, ASCII's digits, and the letters that are written like `X` as `X`.
+fn folded(text: &str) -> String {
+    if text.is_ascii() {
+        return text.chars().filter(|c| is_shown(*c)).map(|c| c.to_ascii_uppercase()).collect();
+    }
+    let plain = |c: char| match digit(c) {
+        Some(digit) => char::from(b'0' + digit),
+        None if "ХΧ".contains(c) => 'X',
+        None => c,
+    };
+    let shown: String = text.nfkc().filter(|c| is_shown(*c)).collect();
+    shown.to_uppercase().chars().map(plain).collect()
 }
 
 /// The spellings in which earlier releases may have met the account: they compared what the bank wrote.
@@ -65,12 +102,6 @@ pub(crate) fn older_spellings(text: &str) -> Vec<Cow<'_, str>> {
         }
     }
     spellings
-}
-
-/// A valid IBAN as machines write it.
-fn electronic(plain: &str) -> Option<String> {
-    use iban::IbanLike as _;
-    plain.parse::<BaseIban>().ok().map(|iban| iban.electronic_str().to_owned())
 }
 
 fn is_british(text: &str) -> bool {
@@ -114,9 +145,14 @@ mod tests {
                 "60-16-13/31926819",
                 "601613-31926819",
                 "Sort code: 60-16-13, account no. 31926819",
+                "S/C 60-16-13 A/C No. 31926819",
+                "urn:iban:GB29NWBK60161331926819",
+                "IBANGB29NWBK60161331926819",
+                "٦٠-١٦-١٣ ٣١٩٢٦٨١٩",
+                "GB２９NWBK६०१६१३३१९२६८१९",
             ][..],
             &["DE89370400440532013000", "de89 3704 0044 0532 0130 00", "DE89.3704.0044.0532.0130.00"],
-            &["Acc  77 12", "acc7712", "ＡＣＣ 7712", "ACC\u{200b}7712"],
+            &["Acc  7712", "acc 7712", "ＡＣＣ\u{a0}7712", " ACC\u{200b}\t7712 ", "Acc ٧٧١٢"],
         ] {
             for spelling in spellings {
                 assert_eq!(canonical(spelling), canonical(spellings[0]), "{spelling}");
@@ -139,6 +175,9 @@ mod tests {
             "1",
             "12-3456",
             "123-456",
+            "123 4567",
+            "1234 567",
+            "1234567",
         ];
         for (at, one) in accounts.iter().enumerate() {
             for other in &accounts[at + 1..] {
@@ -170,10 +209,32 @@ mod tests {
             "⬤⬤1234",
             "∘∘1234",
             "░░1234",
+            "﹡1234",
+            "？？1234",
+            "----1234",
+            "x x x x 1234",
+            "X-X-X-X-1234",
+            "ХХХХ1234",
+            "χχ1234",
+            "ending in 1234",
+            "Acc. ending 1234",
+            "GB29NWBKX X X X6819",
         ] {
             assert!(is_masked(masked), "{masked}");
         }
-        for whole in ["GB29NWBK60161331926819", "X1", "EXXON 12", "Max 7", "acc.7", "#7", "a/c-12"] {
+        for whole in [
+            "GB29NWBK60161331926819",
+            "X1",
+            "EXXON 12",
+            "Max 7",
+            "acc.7",
+            "#7",
+            "a/c-12",
+            "X 7",
+            "Bending 1",
+            "x-1-x",
+            "Friend 7",
+        ] {
             assert!(!is_masked(whole), "{whole}");
         }
         // An IBAN may have such letters, and is whole by its check digits.

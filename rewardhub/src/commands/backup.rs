@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backup::back_up;
-use crate::commands::{At, Ended, Usage};
+use crate::commands::{At, Ended, Usage, unless_interrupted};
 use crate::config::LogPlace;
 use crate::folder::Folder;
 
@@ -24,7 +24,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         return Err(Usage(why.into()).into());
     }
     let folder = Folder::existing(&config.data)?;
-    let manifest = back_up(&folder, &arguments.to).await?;
+    let manifest = unless_interrupted(back_up(&folder, &arguments.to)).await?;
     println!("{}", serde_json::to_string_pretty(&manifest)?);
     eprintln!(
         "{}/keys opens all personal details together with its root.key: keep it apart from the rest",

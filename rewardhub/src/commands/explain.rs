@@ -69,7 +69,8 @@ struct Decision {
 }
 
 impl Decision {
-    /// A linked name stands for the purchase that it was linked to.
+    /// A linked name stands for the purchase that it was linked to, one that the purchase had while pending for the
+    /// purchase.
     async fn find(
         log: &dyn EventLog,
         source: &Source,
@@ -79,7 +80,11 @@ impl Decision {
         loop {
             let id = asked.last().unwrap_or(transaction_id);
             let Some((decision, linked_to)) = Decision::of(log, source, id).await? else { return Ok(None) };
-            match linked_to {
+            let stands_as = match linked_to {
+                None if decision.word() == "removed" => decision.booked_as(log).await?,
+                linked_to => linked_to,
+            };
+            match stands_as {
                 Some(first) if !asked.contains(&first) => asked.push(first),
                 Some(_) | None => return Ok(Some(decision)),
             }
@@ -129,6 +134,27 @@ impl Decision {
                 .context("the account's events")?;
         }
         Ok(Some((decision, linked_to)))
+    }
+
+    /// The name under which the line was booked that had this one while pending.
+    async fn booked_as(&self, log: &dyn EventLog) -> anyhow::Result<Option<TransactionId>> {
+        let mut after = Position(0);
+        loop {
+            let page = log.read_stream_after(&self.account, after, 1_000).await?;
+            let Some(last) = page.last() else { return Ok(None) };
+            after = last.position;
+            for stored in &page {
+                if let LedgerEvent::Account(
+                    AccountEvent::TransactionEvaluated { line, .. }
+                    | AccountEvent::TransactionDeferred { line, .. },
+                ) = decode(stored)?
+                    && line.source == self.source
+                    && line.pending_transaction_id.as_ref() == Some(&self.transaction_id)
+                {
+                    return Ok(Some(line.transaction_id));
+                }
+            }
+        }
     }
 
     /// The name that this one is linked to, where the event says so.

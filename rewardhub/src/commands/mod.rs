@@ -160,6 +160,15 @@ fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
     ended
 }
 
+/// Does it until it is interrupted, and then not to its end.
+async fn unless_interrupted<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let interrupted = interrupted();
+    tokio::select! {
+        done = work => done,
+        () = interrupted => Err(Refused("stopped before it was done".into()).into()),
+    }
+}
+
 /// Ctrl-C, or the signal with which service managers stop a process. Either is caught from the call on, whether or not
 /// anybody waits yet.
 fn interrupted() -> impl Future<Output = ()> {

@@ -7,7 +7,7 @@ use projections::rebuild::{RebuildReport, Selection, rebuild};
 use projections::{ProjectionError, Runner};
 use serde_json::json;
 
-use crate::commands::{At, Ended, Usage};
+use crate::commands::{At, Ended, Usage, unless_interrupted};
 use crate::config::{Config, LogPlace};
 use crate::folder::Folder;
 use crate::identity::Survey;
@@ -27,13 +27,15 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let selection: Selection =
         arguments.name.parse().map_err(|error: ProjectionError| Usage(error.to_string()))?;
     // Beside a database: a running service waits while the rows are replaced.
-    let LogPlace::Embedded = config.log else { return rebuild_read_models(&config, selection).await };
+    let LogPlace::Embedded = config.log else {
+        return unless_interrupted(rebuild_read_models(&config, selection)).await;
+    };
     let folder = Folder::existing(&config.data)?;
     let _lock = folder.lock("rebuild")?;
     Survey::of_folder(&folder)?.check()?;
-    let ended = rebuild_read_models(&config, selection).await?;
+    let ended = unless_interrupted(rebuild_read_models(&config, selection)).await;
     folder.finish_all(READERS_PATIENCE)?;
-    Ok(ended)
+    ended
 }
 
 async fn rebuild_read_models(config: &Config, selection: Selection) -> anyhow::Result<Ended> {

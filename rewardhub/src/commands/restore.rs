@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use ledger_core::ids::Digest;
 use ledger_core::log::Position;
 use ledger_core::system::SystemCommandKind;
@@ -11,9 +11,9 @@ use serde_json::json;
 
 use crate::backup::Manifest;
 use crate::commands::operate::{check_by, context};
-use crate::commands::{At, Ended, Refused, Usage};
+use crate::commands::{At, Ended, Refused, Usage, unless_interrupted};
 use crate::config::{Config, LogPlace};
-use crate::folder::Folder;
+use crate::folder::{Folder, Lock};
 use crate::identity::Survey;
 use crate::node::Engine;
 use crate::stores::{self, READERS_PATIENCE};
@@ -45,7 +45,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         check_by(by)?;
     }
     match &arguments.from {
-        Some(from) if arguments.check => check(from),
+        Some(from) if arguments.check => check(from).await,
         Some(from) => {
             let config = arguments.at.config()?;
             if let LogPlace::Postgres(_) = config.log {
@@ -59,40 +59,60 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     }
 }
 
-fn check(from: &Path) -> anyhow::Result<Ended> {
-    let (manifest, wrong) = Manifest::verified(from)?;
+async fn check(from: &Path) -> anyhow::Result<Ended> {
+    let (manifest, wrong) = Manifest::verified(from).await?;
     let whole = json!({ "holds": wrong.is_empty(), "manifest": manifest, "wrong": wrong });
     println!("{}", serde_json::to_string_pretty(&whole)?);
     Ok(if wrong.is_empty() { Ended::Fine } else { Ended::Failed })
 }
 
 async fn restore(config: &Config, from: &Path, arguments: &Arguments) -> anyhow::Result<Ended> {
-    let (manifest, wrong) = Manifest::verified(from)?;
+    let (manifest, wrong) = Manifest::verified(from).await?;
     if !wrong.is_empty() {
         return Err(Refused(format!("{} is not laid out: {}", from.display(), wrong.join("; "))).into());
     }
-    if std::fs::read_dir(&config.data).is_ok_and(|mut entries| entries.next().is_some()) {
-        let full = format!("{} is not empty: a restore overwrites nothing", config.data.display());
-        return Err(Refused(full).into());
+    let is_full = |but: &str| {
+        let entries = std::fs::read_dir(&config.data).into_iter().flatten().filter_map(Result::ok);
+        entries.filter(|entry| entry.file_name() != but).count() > 0
+    };
+    let full = || Refused(format!("{} is not empty: a restore overwrites nothing", config.data.display()));
+    if is_full("") {
+        return Err(full().into());
     }
     let folder = Folder::create(&config.data)?;
-    {
-        let _lock = folder.lock("restore")?;
-        manifest.lay_out(from, &folder)?;
-    }
-    if !folder.root_key().is_file() {
-        println!("laid out up to {}; now put root.key beside keys.db", manifest.position);
-        return Ok(Ended::Fine);
+    let lock = folder.lock("restore")?;
+    // Another restore may have been quicker.
+    if is_full("lock") {
+        return Err(full().into());
     }
     let position = manifest.position.parse::<Position>().map(|position| position.0).ok();
     let reason = arguments.reason.clone().unwrap_or_else(|| "restored from a backup".into());
-    record(config, position, manifest.head_hash, reason, arguments.by.as_deref().unwrap_or("operator"))
-        .await?;
+    let by = arguments.by.as_deref().unwrap_or("operator");
+    if let Err(error) = manifest.lay_out(from, &folder) {
+        empty(&folder, &lock)?;
+        return Err(error);
+    }
+    drop(lock);
+    if let Err(error) = unless_interrupted(record(config, position, manifest.head_hash, reason, by)).await {
+        empty(&folder, &folder.lock("restore")?)?;
+        return Err(error);
+    }
     println!(
         "restored up to {} of ledger {}; the read models are made anew from it",
         manifest.position, manifest.ledger
     );
     Ok(Ended::Fine)
+}
+
+/// A restore that fails leaves the folder as empty as it was.
+fn empty(folder: &Folder, _held: &Lock) -> anyhow::Result<()> {
+    for entry in std::fs::read_dir(folder.path())? {
+        let path = entry?.path();
+        let removed =
+            if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
 }
 
 async fn declare(config: &Config, arguments: &Arguments) -> anyhow::Result<Ended> {

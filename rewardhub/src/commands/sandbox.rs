@@ -21,6 +21,7 @@ use ledger_core::time::{Clock, SystemClock};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::backup::write;
 use crate::campaign_file::parse_terms;
 use crate::commands::operate::command_campaign;
 use crate::commands::{Data, Ended, interrupted};
@@ -167,15 +168,15 @@ fn graphiql_token(issuer: Arc<SandboxIssuer>) -> Arc<dyn Fn() -> String + Send +
 fn generator(folder: &Folder, arguments: &Arguments) -> anyhow::Result<Generator> {
     let path = folder.runs();
     let runs = match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            text.trim().parse::<u64>().with_context(|| format!("{} holds no number", path.display()))?
-        }
+        Ok(text) => text.trim().parse::<u64>().unwrap_or_else(|_| {
+            tracing::warn!(path = %path.display(), "it holds no number of runs: they are counted on from the time");
+            u64::try_from(SystemClock.now().micros() / 1_000_000).unwrap_or(0)
+        }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let next = path.with_extension("new");
-    std::fs::write(&next, format!("{}\n", runs + 1))
-        .with_context(|| format!("cannot write {}", next.display()))?;
+    write(&next, format!("{}\n", runs + 1).as_bytes())?;
     std::fs::rename(&next, &path).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(Generator::new(GeneratorConfig {
         seed: arguments.seed,

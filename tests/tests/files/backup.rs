@@ -119,8 +119,66 @@ fn what_is_no_whole_backup_is_told_and_not_laid_out() {
             assert!(!fresh.data().exists(), "{file} {change}: something was laid out");
         }
     }
+    // What the manifest itself leaves out or says otherwise.
+    let refused = |change: &dyn Fn(&mut Value), words: &str| {
+        made();
+        let path = backup.join("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        change(&mut manifest);
+        for file in ["rail.db", "keys/root.key"] {
+            if manifest["files"].get(file).is_none() {
+                std::fs::remove_file(backup.join(file)).unwrap();
+            }
+        }
+        std::fs::write(&path, manifest.to_string()).unwrap();
+        let check = home.run(&["restore", "--from", text(&backup), "--check"]).expect_code(1).json();
+        assert!(check["wrong"].to_string().contains(words), "{words}: {check}");
+        let fresh = crate::world::home();
+        let ran = fresh.run(&["restore", "--from", text(&backup)]).expect_code(1);
+        assert!(ran.stderr.contains(words) && !fresh.data().exists(), "{words}: {ran:?}");
+    };
+    let without = |file: &'static str| {
+        move |manifest: &mut Value| drop(manifest["files"].as_object_mut().unwrap().remove(file))
+    };
+    refused(&without("rail.db"), "rail.db is missing or empty although rewards were issued");
+    refused(&without("keys/root.key"), "keys/root.key is not in the backup");
+    refused(&|manifest| manifest["head_hash"] = "00".repeat(32).into(), "another event");
+    refused(&|manifest| manifest["recorded_at"] = "2020-01-01T00:00:00Z".into(), "another event");
+    refused(&|manifest| manifest["account_keys"] = 7.into(), "the manifest says 7");
+    refused(&|manifest| manifest["position"] = "0:1".into(), "the manifest says 0:1");
+    for manifest in [&b""[..], b"{", b"[]", b"\xff"] {
+        std::fs::write(backup.join("manifest.json"), manifest).unwrap();
+        let ran = home.run(&["restore", "--from", text(&backup), "--check"]).expect_code(1);
+        assert!(ran.stderr.contains("manifest.json is no manifest"), "{ran:?}");
+    }
     std::fs::remove_file(backup.join("manifest.json")).unwrap();
-    assert!(home.run(&["restore", "--from", text(&backup), "--check"]).code != 0);
+    home.run(&["restore", "--from", text(&backup), "--check"]).expect_code(1);
+}
+
+#[test]
+fn a_restore_that_fails_leaves_nothing_behind_and_may_be_tried_again() {
+    let home = home_with_campaign();
+    with_wins(&home, "a", 3).stop();
+    let backup = home.file("backup");
+    home.run(&["backup", "--to", text(&backup)]).expect_code(0);
+    // The files are whole, and the key is not theirs.
+    let right = std::fs::read(backup.join("keys/root.key")).unwrap();
+    let mut wrong = right.clone();
+    wrong[3] ^= 1;
+    let path = backup.join("manifest.json");
+    let told = std::fs::read_to_string(&path).unwrap();
+    let sum = || ledger_core::files::sum_of(&backup.join("keys/root.key")).unwrap().1.to_string();
+    let sum_of_right = sum();
+    std::fs::write(backup.join("keys/root.key"), &wrong).unwrap();
+    std::fs::write(&path, told.replace(&sum_of_right, &sum())).unwrap();
+    let fresh = crate::world::home();
+    assert_ne!(fresh.run(&["restore", "--from", text(&backup)]).code, 0);
+    assert_eq!(std::fs::read_dir(fresh.data()).unwrap().count(), 0);
+
+    std::fs::write(backup.join("keys/root.key"), &right).unwrap();
+    std::fs::write(&path, told).unwrap();
+    fresh.run(&["restore", "--from", text(&backup)]).expect_code(0);
+    assert_eq!(fresh.replayed()["transactions"], 3);
 }
 
 #[test]

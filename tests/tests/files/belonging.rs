@@ -163,6 +163,10 @@ fn a_rail_that_lost_its_books_is_refused_and_lost_read_models_and_cursors_are_ma
     let moments = Moments::new();
     refused(moments.with(&[("rail.db", None)]), "deleted", &["rail.db is missing"]);
     refused(moments.with(&[("rail.db", Some(b""))]), "emptied", &["rail.db is missing or empty"]);
+    let without_cursors = [("rail.db", None), ("steps.db", None), ("read.db", None)];
+    refused(moments.with(&without_cursors), "deleted with the cursors", &["rail.db is missing"]);
+    let older = moments.older["rail.db"].as_slice();
+    refused(moments.with(&[("rail.db", Some(older))]), "older", &["rail.db lacks", "is older than log.db"]);
     for name in ["read.db", "steps.db"] {
         for bytes in [None, Some(b"".as_slice()), Some(moments.older[name].as_slice())] {
             let home = moments.with(&[(name, bytes)]);

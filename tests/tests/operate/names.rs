@@ -63,3 +63,26 @@ fn a_purchase_booked_under_two_names_wins_once_and_loses_it_when_either_is_taken
     home.assert_read_models_hold();
     home.run(&["audit", "draws"]).expect_code(0);
 }
+
+#[test]
+fn a_purchase_is_explained_by_the_name_it_had_while_pending_when_that_is_taken_back() {
+    let home = Home::new();
+    home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 1_000_000));
+    let service = home.listen(&[("REWARDHUB_ENROLMENT", "open"), ("REWARDHUB_TOKENS_JWKS", "sandbox")]);
+    service.ready(PATIENCE);
+    let feed = service.feed();
+    let mut rows = ["p", "b", "p"].map(|id| purchase(id, "cus_1"));
+    (rows[0]["status"], rows[2]["status"]) = (json!("pending"), json!("removed"));
+    rows[1]["pending_transaction_id"] = json!("p");
+    for row in rows {
+        // The day's draws may not have begun.
+        assert!(
+            ["accepted", "deferred"].contains(&service.send(&feed, &[row])[0]["result"].as_str().unwrap())
+        );
+        service.settle(PATIENCE);
+    }
+    let explain = |id: &str| home.run(&["explain", "acme-bank", id, "--json"]).expect_code(0).json();
+    assert_eq!(explain("b")["outcome"], "won");
+    assert_eq!(explain("p"), explain("b"));
+    service.stop();
+}

@@ -181,6 +181,20 @@ pub fn read_books(path: &Path) -> Result<Vec<Payment>, BooksError> {
     }
 }
 
+/// How many of these payments the books at `path` do not know as paid. Blocking.
+pub fn count_unpaid(path: &Path, keys: &HashSet<PayoutKey>) -> Result<usize, BooksError> {
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    let connection = books::open_read_only(path, files::is_still(path))?;
+    let mut unpaid = 0;
+    for key in keys {
+        let known = books::find(&connection, *key)?;
+        unpaid += usize::from(!known.is_some_and(|payment| matches!(payment.status, PayoutStatus::Paid(_))));
+    }
+    Ok(unpaid)
+}
+
 #[async_trait]
 impl PayoutRail for SandboxRail {
     async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayError> {

@@ -83,7 +83,7 @@ const ZEROS: [char; 76] = [
 ];
 
 /// The value of a decimal digit, of whatever script, circled or raised.
-pub(super) fn digit(c: char) -> Option<u8> {
+pub(in crate::transaction) fn digit(c: char) -> Option<u8> {
     if c.is_ascii() {
         return c.is_ascii_digit().then(|| c as u8 - b'0');
     }

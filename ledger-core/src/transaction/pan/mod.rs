@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use iban::Iban;
 
-use self::digits::digit;
+pub(super) use self::digits::digit;
 pub use self::networks::NETWORKS_VERSION;
 use self::networks::{DIGITS_MAX, DIGITS_MIN, is_issued};
 use crate::words::is_ignorable;

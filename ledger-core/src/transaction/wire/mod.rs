@@ -288,8 +288,11 @@ fn bank_account(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<P
         return Ok(None);
     };
     // White space of any kind tells no accounts apart.
-    let text: String = text.trim().chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
-    let slot = Slot::Given(Scalar::Text(Cow::Owned(text)));
+    let text: Cow<'_, str> = match text.trim() {
+        plain if plain.bytes().all(|b| b == b' ' || b.is_ascii_graphic()) => Cow::Borrowed(plain),
+        other => other.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).collect(),
+    };
+    let slot = Slot::Given(Scalar::Text(text));
     personal(field, &slot, |text| printable(field, text, BANK_ACCOUNT_CHARACTERS_MAX))
 }
 
