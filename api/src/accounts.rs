@@ -12,6 +12,7 @@ use ledger_core::account::event::{Exclusion, Verdict};
 use ledger_core::account::{Answer, CommandKind, Rejection};
 use ledger_core::engine::{Context, SubmitError};
 use ledger_core::ids::{AccountId, Source, TransactionId};
+use ledger_core::log::LogError;
 use ledger_core::steps::intake::Intake;
 use ledger_core::transaction::wire::parse_account_id;
 use serde::Deserialize;
@@ -145,7 +146,11 @@ pub(crate) async fn get(
     may_look(&caller)?;
     let unknown = || Problem::new(StatusCode::NOT_FOUND, Rejection::AccountUnknown.to_string());
     let account = AccountId::parse(&account).map_err(|_| unknown())?;
-    let shown = show(&*state.log, &account).await.map_err(|error| unreadable_log(&error))?;
+    let shown = show(&*state.log, &account).await.map_err(|error| {
+        let problem = unreadable_log(&error);
+        let damaged = matches!(error, LogError::Damaged(_));
+        if damaged { unwritable(&SubmitError::AccountUnavailable, "") } else { problem }
+    })?;
     Ok(Json(shown.ok_or_else(unknown)?).into_response())
 }
 

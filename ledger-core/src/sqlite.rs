@@ -1,8 +1,9 @@
 //! What every file of SQLite has in common: which of its faults pass by themselves.
 
 use std::error::Error;
+use std::time::Duration;
 
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode};
 
 /// Whether the same call may succeed later, though nobody does anything. A file that cannot be opened is among them: it is
 /// one that was open before, and what is missing is a descriptor.
@@ -26,6 +27,23 @@ pub fn cannot_open(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<rusqlite::Error>();
     error.is_some_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen))
 }
+
+/// Gives a file its write-ahead log. SQLite does not wait for others here, whatever its busy time-out: we do.
+pub fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
+    let mut tries = 0;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error) if tries < WAL_TRIES && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                tries += 1;
+                std::thread::sleep(WAL_PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
+const WAL_TRIES: u32 = 500;
+const WAL_PAUSE: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -60,5 +78,19 @@ mod tests {
             let keys = SealError::Keys { doing: "reading", path: "keys.db".into(), source: failed(code) };
             assert_eq!(keys.transient(), transient, "keys: {code}");
         }
+    }
+
+    #[test]
+    fn a_file_gets_its_write_ahead_log_once_others_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.db");
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("CREATE TABLE t (x); BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
+        let letting_go = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            other.execute_batch("COMMIT").unwrap();
+        });
+        use_wal(&Connection::open(&path).unwrap()).unwrap();
+        letting_go.join().unwrap();
     }
 }

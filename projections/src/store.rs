@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ledger_core::files::{self, Wal};
 use ledger_core::postgres::{self, Database};
+use ledger_core::sqlite::use_wal;
 use rusqlite::TransactionBehavior;
 use tokio::sync::Semaphore;
 
@@ -266,7 +267,7 @@ fn open_writer(path: &Path, cache_kib: usize) -> Result<rusqlite::Connection, Pr
     let mut conn = rusqlite::Connection::open(path)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
-    conn.pragma_update(None, "journal_mode", "WAL")?;
+    use_wal(&conn)?;
     conn.pragma_update(None, "synchronous", "NORMAL")?;
     conn.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX / 2)?;
     // The unique key of transactions is touched at random places.

@@ -1,7 +1,7 @@
 //! Where a ledger keeps what it must not lose: in the files of a data folder, or in a PostgreSQL database beside the
 //! folder's root key.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -236,14 +236,16 @@ fn accounts(events: &[StoredEvent]) -> Vec<AccountId> {
 }
 
 /// What these events say was paid. What cannot be read is no matter of the rail.
-fn payments(events: &[StoredEvent]) -> HashSet<PayoutKey> {
+fn payments(events: &[StoredEvent]) -> Vec<PayoutKey> {
     let paid = |event: &StoredEvent| match decode(event) {
         Ok(LedgerEvent::Account(AccountEvent::RewardCredited { entry_id, attempt, .. })) => {
             Some(PayoutKey { entry_id, attempt })
         }
         _ => None,
     };
-    events.iter().filter(|event| event.event_type == "RewardCredited").filter_map(paid).collect()
+    let credited = events.iter().filter(|event| event.event_type == "RewardCredited");
+    // The two pages overlap.
+    credited.filter_map(paid).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 impl Drop for Stores {

@@ -22,9 +22,10 @@ pub enum LedgerEvent {
 pub fn decode(stored: &StoredEvent) -> Result<LedgerEvent, LogError> {
     let damaged = |e: serde_json::Error| {
         LogError::Damaged(format!(
-            "payload of {} at {}: {}",
+            "payload of {} at {} of {}: {}",
             stored.event_type,
             stored.position,
+            stored.stream,
             without_values(&e)
         ))
     };

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::files;
 use crate::log::Position;
 use crate::postgres::{Database, Fault};
-use crate::sqlite::passes;
+use crate::sqlite::{passes, use_wal};
 
 /// Beyond it the write-ahead log is emptied at once.
 const WAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
@@ -47,9 +47,8 @@ impl Checkpoints {
     pub fn open(path: &Path) -> Result<Checkpoints, CheckpointError> {
         let connection = Connection::open(path)?;
         // NORMAL: after a power cut a checkpoint may be an older one, which is as good.
-        connection.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608;",
-        )?;
+        use_wal(&connection)?;
+        connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608;")?;
         connection.execute_batch(include_str!("../../../migrations/sqlite/steps.sql"))?;
         let connection = Arc::new(Mutex::new(connection));
         let kept: Weak<Mutex<Connection>> = Arc::downgrade(&connection);

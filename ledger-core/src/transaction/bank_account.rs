@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use iban::BaseIban;
+use iban::{BaseIban, IbanLike as _};
 use unicode_normalization::UnicodeNormalization;
 
 use super::pan::digit;
@@ -38,7 +38,6 @@ fn known(plain: &str) -> Option<String> {
     if is_british(plain) {
         return Some(format!("gb/{plain}"));
     }
-    use iban::IbanLike as _;
     let iban = plain.parse::<BaseIban>().ok()?;
     let iban = iban.electronic_str();
     Some(match iban.strip_prefix("GB").and_then(|rest| rest.get(6..)) {

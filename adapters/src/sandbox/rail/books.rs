@@ -6,6 +6,7 @@ use std::path::Path;
 use ledger_core::files;
 use ledger_core::ids::{AccountId, EntryId, PayoutReference};
 use ledger_core::money::{Currency, Money};
+use ledger_core::sqlite::use_wal;
 use ledger_core::steps::ports::{Payout, PayoutKey, PayoutStatus};
 use ledger_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params};
@@ -58,7 +59,7 @@ impl Payment {
 pub(super) fn open(path: &Path) -> Result<Connection, BooksError> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    use_wal(&connection)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_MAX)?;
     // A payment that was answered must survive a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -182,7 +182,7 @@ pub fn read_books(path: &Path) -> Result<Vec<Payment>, BooksError> {
 }
 
 /// How many of these payments the books at `path` do not know as paid. Blocking.
-pub fn count_unpaid(path: &Path, keys: &HashSet<PayoutKey>) -> Result<usize, BooksError> {
+pub fn count_unpaid(path: &Path, keys: &[PayoutKey]) -> Result<usize, BooksError> {
     if keys.is_empty() {
         return Ok(0);
     }

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::{SqliteOptions, store};
 use crate::files;
 use crate::log::LogError;
+use crate::sqlite::use_wal;
 
 /// Version 1 of the schema, and what each later one adds. Each sets `user_version`, the first `application_id`.
 const MIGRATIONS: [&str; 4] = [
@@ -53,9 +54,7 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
 
     let checkpoint_pages = options.checkpoint_bytes() / u64::from(PAGE_BYTES);
     let settings = format!(
-        "PRAGMA page_size = {PAGE_BYTES};
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
+        "PRAGMA synchronous = FULL;
          PRAGMA wal_autocheckpoint = {checkpoint_pages};
          PRAGMA journal_size_limit = {checkpoint_bytes};
          PRAGMA cache_size = -{cache_kib};
@@ -63,6 +62,9 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
         checkpoint_bytes = options.checkpoint_bytes(),
         cache_kib = u64::from(options.cache_mib) * 1024,
     );
+    // The size of pages is for ever what it was when the first one was written.
+    connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(store("open"))?;
+    use_wal(&connection).map_err(store("open"))?;
     connection.execute_batch(&settings).map_err(store("open"))?;
     connection.set_prepared_statement_cache_capacity(32);
     if version < VERSION {

@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{KeyStore, NewKey, SealError, TURN_WAIT};
 use crate::files;
 use crate::ids::AccountId;
+use crate::sqlite::use_wal;
 use crate::time::Timestamp;
 
 const SCHEMA: &str = include_str!("../../../../migrations/sqlite/keys.sql");
@@ -69,7 +70,8 @@ impl SqliteKeys {
         let fault = fault("preparing the schema", path);
         let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Destroyed keys are overwritten, not only unlinked.
-        let pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;";
+        use_wal(&writer).map_err(&fault)?;
+        let pragmas = "PRAGMA synchronous=FULL; PRAGMA secure_delete=ON;";
         writer.execute_batch(pragmas).map_err(&fault)?;
         let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fault)?;
         prepare(&transaction, path)?;
