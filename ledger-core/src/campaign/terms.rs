@@ -11,7 +11,7 @@ use crate::draw::{ODDS_WHOLE_PPB, PrizeTable, TableError};
 use crate::ids::{CampaignId, check_id};
 use crate::money::Money;
 use crate::time::{Epoch, Timestamp};
-use crate::transaction::pan::{contains_pan, is_pan};
+use crate::transaction::pan::{contains_pan, holds_pan};
 use crate::words::{WordsError, check_words, is_printable};
 use crate::zone::Zone;
 
@@ -175,7 +175,7 @@ impl Terms {
         let fault = |field: &str, message: String| TermsError { field: field.into(), message };
         let id = self.campaign_id.as_str();
         check_id(id).map_err(|error| fault("campaign_id", error.to_string()))?;
-        if is_pan(id) || contains_pan(id) {
+        if holds_pan(id) {
             return Err(fault("campaign_id", WordsError::CardNumber.to_string()));
         }
         // No path can hold them.

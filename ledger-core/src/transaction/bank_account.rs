@@ -20,6 +20,10 @@ const LABELS: [&str; 13] =
 
 /// What an account is compared by. Equal for every spelling of one account, different for different accounts.
 pub(crate) fn canonical(text: &str) -> String {
+    // As nearly every feed writes it.
+    if let Some(form) = known(text) {
+        return form;
+    }
     let folded = folded(text);
     let words = || folded.split(|c: char| !c.is_alphanumeric());
     // A country may look like a label: Norway's `NO`.
@@ -50,6 +54,12 @@ fn known(plain: &str) -> Option<String> {
 pub(crate) fn is_masked(text: &str) -> bool {
     const MASKS: &str = "•●∙⋅·∗⁎✱✻◦○◯■□█▪▫×✕✖⬤∘░▒▓";
     const REPEATED: [&str; 5] = ["..", "##", "??", "__", "--"];
+    // Most are plain letters and digits, and nothing that hides.
+    if text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase() && b != b'X' || b == b' ')
+        && !text.contains("ENDING")
+    {
+        return false;
+    }
     let folded = folded(text);
     if folded.contains('*') || REPEATED.iter().any(|signs| folded.contains(signs)) {
         return true;

@@ -34,6 +34,11 @@ pub fn contains_pan(text: &str) -> bool {
     !cards(text).is_empty()
 }
 
+/// Whether a text holds a card number or is one, whatever stands between its digits.
+pub(crate) fn holds_pan(text: &str) -> bool {
+    has_digits_enough(text) && (is_one_number(text) || contains_pan(text))
+}
+
 /// The text with an asterisk for each digit of a card number in it.
 pub fn mask(text: &str) -> Cow<'_, str> {
     let cards = cards(text);
@@ -50,7 +55,14 @@ pub fn is_pan(text: &str) -> bool {
     let is_part_of_a_word = |card: &Range<usize>| {
         text[..card.start].ends_with(char::is_alphabetic) || text[card.end..].starts_with(char::is_alphabetic)
     };
-    is_one_number(text) || cards(text).iter().any(|card| !is_part_of_a_word(card))
+    has_digits_enough(text)
+        && (is_one_number(text) || cards(text).iter().any(|card| !is_part_of_a_word(card)))
+}
+
+/// Most texts have few digits; one pass over the bytes settles them.
+fn has_digits_enough(text: &str) -> bool {
+    text.len() >= DIGITS_MIN
+        && text.bytes().filter(|byte| byte.is_ascii_digit() || *byte >= 0xC2).count() >= DIGITS_MIN
 }
 
 /// Whether the whole text is a card number with whatever signs between its digits.
@@ -108,7 +120,7 @@ struct Group<'t> {
 }
 
 fn groups(text: &str) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut groups: Vec<Group<'_>> = Vec::with_capacity(4);
     // Whether only what may stand inside a number has come since the last digit.
     let mut goes_on = false;
     for (at, c) in text.char_indices().filter(|(_, c)| !is_ignorable(*c)) {
@@ -119,7 +131,9 @@ fn groups(text: &str) -> Vec<Group<'_>> {
         let end = at + c.len_utf8();
         let between = groups.last().map(|group| &text[group.range.end..at]);
         match (groups.last_mut(), between) {
-            (Some(group), Some(between)) if goes_on && between.chars().all(is_ignorable) => {
+            (Some(group), Some(between))
+                if goes_on && (between.is_empty() || between.chars().all(is_ignorable)) =>
+            {
                 group.range.end = end;
                 group.digits += 1;
             }
@@ -138,8 +152,7 @@ fn groups(text: &str) -> Vec<Group<'_>> {
 
 /// Where card numbers are.
 fn cards(text: &str) -> Vec<Range<usize>> {
-    // Most texts have few digits; one pass over the bytes settles them.
-    if text.bytes().filter(|byte| byte.is_ascii_digit() || *byte >= 0xC2).count() < DIGITS_MIN {
+    if !has_digits_enough(text) {
         return vec![];
     }
     let groups = groups(text);
@@ -160,6 +173,11 @@ fn card_at(text: &str, groups: &[Group<'_>]) -> Option<Range<usize>> {
     // Groups of a card's length may be apart by anything, shorter ones by one and the same sign.
     let (mut all_long, mut joint) = (true, None);
     let mut all_alike = true;
+    // Digits that cannot be enough are not looked at.
+    let joined = 1 + groups.iter().take_while(|group| group.joint.is_some()).count();
+    if groups.iter().take(joined).map(|group| group.digits).sum::<usize>() < DIGITS_MIN {
+        return None;
+    }
     for group in groups {
         let range = group.range.clone();
         if !text[range].chars().filter_map(digit).all(|digit| number.push(digit)) {

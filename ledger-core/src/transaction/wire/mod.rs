@@ -323,7 +323,7 @@ fn personal(
         return Ok(None);
     };
     check(text)?;
-    if pan::is_pan(text) || pan::contains_pan(text) {
+    if pan::holds_pan(text) {
         return Err(pan_detected(field));
     }
     Ok(Some(Personal::new(text.to_owned())))
