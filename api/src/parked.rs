@@ -2,7 +2,7 @@
 //! becomes of one; what costs or saves money takes two people.
 
 use async_trait::async_trait;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use ledger_core::engine::{Context, Ledger};
@@ -19,7 +19,7 @@ use crate::action::{ActionError, GIVE_AGAIN, Reason, body, read, unreadable_log,
 use crate::auth::{Caller, Scope};
 use crate::intake::unwritable;
 use crate::observe::RequestId;
-use crate::problem::Problem;
+use crate::problem::{Path, Problem, Query};
 
 /// Everything that can be done with a parked item.
 pub const ACTIONS: [&str; 3] = ["retry", "drop", "fail"];

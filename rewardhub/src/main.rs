@@ -15,11 +15,16 @@ struct Arguments {
     command: Command,
 }
 
+/// What a shell says of a program that wrote to nobody: 128 and SIGPIPE.
+const NOBODY_READS: u8 = 141;
+
 fn main() -> ExitCode {
+    end_with_the_reader();
     let arguments = Arguments::parse();
     match arguments.command.run() {
         Ok(Ended::Fine) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::from(1),
+        Err(error) if error.chain().any(is_closed_pipe) => ExitCode::from(NOBODY_READS),
         Err(error) => {
             eprintln!("rewardhub: {error:#}");
             ExitCode::from(match () {
@@ -29,4 +34,20 @@ fn main() -> ExitCode {
             })
         }
     }
+}
+
+fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// `rewardhub … | head`: a reader who has seen enough is no panic.
+fn end_with_the_reader() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let is_closed = |said: &str| said.starts_with("failed printing to stdout: Broken pipe");
+        if panic.payload_as_str().is_some_and(is_closed) {
+            std::process::exit(NOBODY_READS.into());
+        }
+        tell(panic);
+    }));
 }

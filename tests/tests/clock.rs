@@ -122,6 +122,6 @@ fn a_running_ledger_waits_for_a_clock_that_leaps_until_it_is_back_or_accepted() 
 #[test]
 fn the_clock_of_no_service_is_nobodys_to_accept() {
     let home = Home::new();
-    let ran = home.run(&["clock", "accept", "--reason", "because"]).expect_code(1);
+    let ran = home.run(&["clock", "accept", "--reason", "because"]).expect_code(2);
     assert!(ran.stderr.contains("--url"), "{}", ran.stderr);
 }

@@ -1,6 +1,8 @@
 //! A sandbox's life: it starts from nothing, serves, stops when told, goes on where it was.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rewardhub_tests::rows::purchase;
@@ -134,6 +136,61 @@ fn a_kill_during_start_up_leaves_a_folder_that_starts() {
 }
 
 #[test]
+fn runs_that_cannot_be_read_begin_anew_and_bring_no_old_ids() {
+    let home = Home::new();
+    let run = || {
+        let mut sandbox = Sandbox::start_with(&home.data(), &["--rate", "100", "--for", "1s"], &[]);
+        sandbox.end().expect_code(0);
+    };
+    run();
+    let runs = home.data().join("runs");
+    for lost in ["", "many\n"] {
+        std::fs::write(&runs, lost).unwrap();
+        let before = home.replayed()["transactions"].as_u64().unwrap();
+        run();
+        assert!(home.replayed()["transactions"].as_u64().unwrap() > before, "{lost:?}");
+    }
+    assert_eq!(runs.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn settings_that_a_sandbox_does_not_have_are_refused_and_not_passed_over() {
+    let home = Home::new();
+    for (variable, value) in
+        [("REWARDHUB_LOG", "postgres://127.0.0.1:1/ledger"), ("REWARDHUB_CONFIG", "c.yaml")]
+    {
+        let mut running = sandbox::spawn(&home.data(), &[], &[(variable, value)]);
+        let code = running.wait();
+        assert_eq!((code, running.stderr.text().contains(variable)), (2, true), "{}", running.stderr.text());
+    }
+    assert!(!home.data().exists());
+}
+
+/// `rewardhub … | head` and the like.
+#[test]
+fn a_reader_that_has_seen_enough_makes_nobody_panic() {
+    let home = Home::new();
+    home.serve().stop();
+    for (arguments, code) in [
+        (&["campaign", "show", "everyday-surprise"][..], 141),
+        (&["audit", "replay"], 141),
+        (&["sandbox", "--rate", "0", "--for", "1s", "--listen", "127.0.0.1:0"], 0),
+    ] {
+        let mut command = process::command();
+        command.args(arguments).arg("--data").arg(home.data());
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = command.stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(
+            (ended.status.code(), said.contains("panicked")),
+            (Some(code), false),
+            "{arguments:?}: {said}"
+        );
+    }
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2() {
     for arguments in [
         &[][..],
@@ -147,6 +204,7 @@ fn wrong_usage_is_exit_code_2() {
         &["ingest", "-", "--data", "d", "--url", "http://127.0.0.1:1"],
         &["campaign", "start"],
         &["token", "--ttl", "-1h"],
+        &["clock", "show"],
     ] {
         let mut command = process::command();
         command.args(arguments);

@@ -46,6 +46,11 @@ impl Apart {
         expire(&mut self.keys);
     }
 
+    /// Nothing and nobody is, as nearly always.
+    pub(super) fn is_empty(&self) -> bool {
+        self.streams.is_empty() && self.keys.is_empty()
+    }
+
     pub(super) fn has(&self, stream: &StreamId) -> bool {
         self.streams.peek(stream).is_some()
     }
@@ -61,7 +66,7 @@ impl Apart {
     }
 
     pub(super) fn has_key(&self, key: &TransactionKey) -> bool {
-        self.keys.peek(key).is_some()
+        !self.keys.is_empty() && self.keys.peek(key).is_some()
     }
 }
 

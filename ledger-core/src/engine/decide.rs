@@ -197,6 +197,9 @@ impl Writer {
 
     /// Whether anybody whose line it may be has been set apart.
     fn is_apart(&self, row: &PreparedTransaction) -> bool {
+        if self.apart.is_empty() {
+            return false;
+        }
         if self.apart.has_account(&row.account_id) || self.apart.has_name_of(row) {
             return true;
         }

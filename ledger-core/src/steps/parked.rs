@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use crate::engine::{Context, Ledger, SubmitError};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StreamId};
@@ -21,6 +23,7 @@ const EVENTS: usize = 1_000;
 pub struct ParkedItems {
     checkpoints: Arc<Checkpoints>,
     log: Arc<dyn EventLog>,
+    resolving: Arc<Mutex<()>>,
 }
 
 /// Why nothing could be said or decided.
@@ -49,7 +52,7 @@ pub enum ParkedError {
 impl ParkedItems {
     /// Over these rows and this log.
     pub fn new(checkpoints: Arc<Checkpoints>, log: Arc<dyn EventLog>) -> ParkedItems {
-        ParkedItems { checkpoints, log }
+        ParkedItems { checkpoints, log, resolving: Arc::default() }
     }
 
     /// Up to `limit` parked items in the order of their ids, after one, and the id to go on after.
@@ -83,6 +86,8 @@ impl ParkedItems {
         reason: String,
         context: Context,
     ) -> Result<SystemAnswer, ParkedError> {
+        // Two people at once: the second is answered by what the first has made of it.
+        let _one_at_a_time = self.resolving.lock().await;
         let row = self.show(id).await?;
         if row.state != ItemState::Parked {
             let same = row.act.is_some_and(|act| act.action == action);

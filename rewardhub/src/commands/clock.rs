@@ -5,7 +5,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::commands::operate::Service;
-use crate::commands::{Ended, Refused};
+use crate::commands::{Ended, Usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -32,7 +32,7 @@ enum Action {
 pub(super) async fn run(Arguments { url, action }: Arguments) -> anyhow::Result<Ended> {
     let Some(url) = url else {
         let why = "only a running service waits for its clock: name it with --url (a start takes the clock as it is)";
-        return Err(Refused(why.into()).into());
+        return Err(Usage(why.into()).into());
     };
     let service = Service::new(&url, "ops")?;
     match action {

@@ -20,6 +20,7 @@ mod sandbox;
 mod serve;
 mod token;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -158,6 +159,11 @@ fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
     let ended = runtime.block_on(future);
     runtime.shutdown_timeout(LEFTOVERS);
     ended
+}
+
+/// One line for whoever started a service. Nobody reading it is no reason to stop.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Does it until it is interrupted, and then not to its end.

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::backup::write;
 use crate::campaign_file::parse_terms;
 use crate::commands::operate::command_campaign;
-use crate::commands::{Data, Ended, interrupted};
+use crate::commands::{Data, Ended, Usage, interrupted, say};
 use crate::config::Memory;
 use crate::descriptors;
 use crate::folder::Folder;
@@ -70,6 +70,12 @@ fn parse_rate(text: &str) -> Result<u32, String> {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
+    for variable in ["REWARDHUB_LOG", "REWARDHUB_CONFIG"] {
+        if std::env::var_os(variable).is_some_and(|value| !value.is_empty()) {
+            let why = "the sandbox keeps its ledger in the folder of --data and has no other settings: unset it, or `serve`";
+            return Err(Usage(format!("{variable}: {why}")).into());
+        }
+    }
     let folder = Folder::create(&arguments.data.path)?;
     let lock = folder.lock("sandbox")?;
     let render_metrics = telemetry::metrics()?;
@@ -270,12 +276,12 @@ async fn feed(
 
 fn print_where_to_look(folder: &Folder, address: SocketAddr) {
     let data = folder.path().display();
-    println!("RewardHub sandbox on http://{address}, data in {data}");
-    println!("  GraphiQL      http://{address}/graphql");
-    println!("  send          POST http://{address}/v1/transactions");
-    println!("  metrics       http://{address}/metrics");
-    println!("  a feed token  rewardhub token --data {data} --scope transactions:write --source '*'");
-    println!("  stop          Ctrl-C; the same --data goes on where it was");
+    say(&format!("RewardHub sandbox on http://{address}, data in {data}"));
+    say(&format!("  GraphiQL      http://{address}/graphql"));
+    say(&format!("  send          POST http://{address}/v1/transactions"));
+    say(&format!("  metrics       http://{address}/metrics"));
+    say(&format!("  a feed token  rewardhub token --data {data} --scope transactions:write --source '*'"));
+    say("  stop          Ctrl-C; the same --data goes on where it was");
 }
 
 async fn live_line(

@@ -12,7 +12,7 @@ use api::front::{Front, Waiting};
 use api::server::Server;
 use tokio::time::Instant;
 
-use crate::commands::{At, Ended, interrupted};
+use crate::commands::{At, Ended, interrupted, say};
 use crate::config::{Config, ConfigError, LogPlace, Tokens};
 use crate::descriptors;
 use crate::folder::Folder;
@@ -173,13 +173,13 @@ async fn listen(config: &Config, front: &Front, render_metrics: &RenderMetrics) 
 
 fn print_where(config: &Config, address: SocketAddr) {
     let data = config.data.display();
-    println!("RewardHub on http://{address}, data in {data}");
+    say(&format!("RewardHub on http://{address}, data in {data}"));
     match &config.log {
-        LogPlace::Embedded => println!("  log           in the data folder"),
-        LogPlace::Postgres(place) => println!("  log           {place} on PostgreSQL"),
+        LogPlace::Embedded => say("  log           in the data folder"),
+        LogPlace::Postgres(place) => say(&format!("  log           {place} on PostgreSQL")),
     }
-    println!("  payouts       the sandbox rail: nobody is paid");
+    say("  payouts       the sandbox rail: nobody is paid");
     if config.tokens == Some(Tokens::Sandbox) {
-        println!("  tokens        rewardhub token --data {data} --scope …");
+        say(&format!("  tokens        rewardhub token --data {data} --scope …"));
     }
 }

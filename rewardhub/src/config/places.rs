@@ -1,6 +1,6 @@
 //! Which ledger it is: two settings that name two are refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::parse::{self, folder, log};
 use super::{Arguments, ConfigError, Given, LogPlace, Sources, file};
@@ -20,7 +20,7 @@ impl Sources<'_> {
                     let source = format!("{}:{}", self.file, value.referenced.line());
                     let given = Given { setting: "data", source, text: value.value.into() };
                     let other = given.parse(folder)?;
-                    if other != *path {
+                    if !same_folder(&other, path) {
                         let why = format!(
                             "names the ledger in {}, but --data names the one in {}: leave one away",
                             other.display(),
@@ -59,7 +59,7 @@ impl Sources<'_> {
             parse::Log::Postgres(address) => Ok((default(), LogPlace::Postgres(address))),
             parse::Log::Sqlite(None) => Ok((default(), LogPlace::Embedded)),
             parse::Log::Sqlite(Some(path)) => match &data {
-                Some((other, source)) if *other != path => Err(given.refused(format!(
+                Some((other, source)) if !same_folder(other, &path) => Err(given.refused(format!(
                     "names the folder {}, but {source} says that the data are in {}",
                     path.display(),
                     other.display()
@@ -68,4 +68,10 @@ impl Sources<'_> {
             },
         }
     }
+}
+
+/// Whether two paths name one folder, however they are spelt.
+fn same_folder(one: &Path, other: &Path) -> bool {
+    let plain = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    one == other || plain(one).is_ok_and(|one| plain(other).is_ok_and(|other| one == other))
 }

@@ -181,6 +181,24 @@ fn a_bad_value_is_named_with_its_source() {
 }
 
 #[test]
+fn one_folder_may_be_spelt_in_two_ways() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("real")).unwrap();
+    std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
+    let at = |name: &str| format!("{}/{name}", folder.path().display());
+    for (data, log, same) in [
+        (at("real"), at("real/"), true),
+        (at("real/../link"), at("real"), true),
+        (at("new"), at("./new"), true),
+        ("here".into(), format!("{}/here", std::env::current_dir().unwrap().display()), true),
+        (at("real"), at("other"), false),
+    ] {
+        let read = from_file(&format!("data: {data}\nlog: sqlite:{log}\n"));
+        assert_eq!(read.is_ok(), same, "{data} {log}: {read:?}");
+    }
+}
+
+#[test]
 fn the_beacon_is_asked_at_public_servers_unless_others_are_named() {
     assert_eq!(from_file("").unwrap().beacon_urls, ["https://api.drand.sh", "https://drand.cloudflare.com"]);
     let ours = load(None, &[("REWARDHUB_BEACON_URLS", "http://10.0.0.7:8080/drand, https://b")]).unwrap();

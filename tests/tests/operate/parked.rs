@@ -54,6 +54,16 @@ fn a_payment_that_is_given_up_is_decided_by_two_people_and_paid_once() {
         metrics().contains("step_parked{step=\"credit\"} 1\n").then_some(())
     });
 
+    for query in ["first=abc", "first=-1", "first=%ff", "first=1&first=2", "first=99999999999999999999"] {
+        let refused = service.get_as(&olga, &format!("/v1/parked?{query}"));
+        assert_eq!(
+            (refused.status, &refused.body["status"]),
+            (400, &json!(400)),
+            "{query}: {:?}",
+            refused.body
+        );
+    }
+
     let fail = |token: &str| parked(token, &["fail", id, "--reason", "paid somebody else"]);
     assert_eq!(fail(&olga).expect_code(0).stdout, format!("{id}: proposed; somebody else has to agree\n"));
     assert_eq!(fail(&olga).expect_code(0).stdout, format!("{id}: it was so already\n"));

@@ -89,6 +89,7 @@ fn type_of(node: &IdedExpr) -> Typed {
                 let what = format!("`{name}`");
                 expect(text, &Type::Text, &what)?;
                 expect(argument, &Type::Text, &what)?;
+                has_part(text, argument)?;
                 Ok(Type::Truth)
             }
             (name, None, arguments) => operation(node, name, arguments),
@@ -123,7 +124,12 @@ fn operation(node: &IdedExpr, name: &str, arguments: &[IdedExpr]) -> Typed {
             operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS,
             [left, right],
         ) => match like(node, sign, left, right)? {
-            Type::Number | Type::Text => Ok(Type::Truth),
+            Type::Number => Ok(Type::Truth),
+            Type::Text => {
+                can_be(left, right)?;
+                can_be(right, left)?;
+                Ok(Type::Truth)
+            }
             found => fault(node, format!("{sign} compares numbers or texts, this is {found}")),
         },
         (operators::IN, [element, list]) => {
@@ -135,20 +141,13 @@ fn operation(node: &IdedExpr, name: &str, arguments: &[IdedExpr]) -> Typed {
             {
                 return fault(node, format!("`in` compares {found} with elements that are each {of}"));
             }
-            if let Expr::List(list) = &list.expr {
-                for other in &list.elements {
-                    can_be(element, other)?;
-                    can_be(other, element)?;
-                }
-            }
+            is_in(element, list)?;
             Ok(Type::Truth)
         }
-        (operators::ADD, [left, right]) => match like(node, sign, left, right)? {
-            found @ (Type::Number | Type::Text) => Ok(found),
-            found => fault(node, format!("{sign} adds numbers or texts, this is {found}")),
-        },
+        // Texts that are put together are none whose form is known.
         (
-            operators::SUBSTRACT
+            operators::ADD
+            | operators::SUBSTRACT
             | operators::MULTIPLY
             | operators::DIVIDE
             | operators::MODULO
@@ -175,6 +174,15 @@ fn like(node: &IdedExpr, sign: &str, left: &IdedExpr, right: &IdedExpr) -> Typed
 
 /// Refuses a value that the fact it is compared with never has: the comparison would always say the same.
 fn can_be(fact: &IdedExpr, value: &IdedExpr) -> Result<(), Fault> {
+    if let Some(branches) = branches(fact) {
+        return branches.iter().try_for_each(|branch| can_be(branch, value));
+    }
+    if let Some(branches) = branches(value) {
+        return branches.iter().try_for_each(|branch| can_be(fact, branch));
+    }
+    if let (Expr::List(facts), Expr::List(values)) = (&fact.expr, &value.expr) {
+        return facts.elements.iter().zip(&values.elements).try_for_each(|(fact, value)| can_be(fact, value));
+    }
     let Expr::Ident(name) = &fact.expr else { return Ok(()) };
     let expected = match (name.as_str(), &value.expr) {
         ("mcc", Expr::Literal(LiteralValue::String(text))) => {
@@ -205,6 +213,51 @@ fn can_be(fact: &IdedExpr, value: &IdedExpr) -> Result<(), Fault> {
     match expected {
         Some(expected) => fault(value, format!("`{name}` is never this: expected {expected}")),
         None => Ok(()),
+    }
+}
+
+/// The same for each element of a list.
+fn is_in(element: &IdedExpr, list: &IdedExpr) -> Result<(), Fault> {
+    if let Some(branches) = branches(list) {
+        return branches.iter().try_for_each(|branch| is_in(element, branch));
+    }
+    let Expr::List(list) = &list.expr else { return Ok(()) };
+    list.elements.iter().try_for_each(|other| {
+        can_be(element, other)?;
+        can_be(other, element)
+    })
+}
+
+/// The same for a part of a text.
+fn has_part(fact: &IdedExpr, part: &IdedExpr) -> Result<(), Fault> {
+    if let Some(branches) = branches(fact) {
+        return branches.iter().try_for_each(|branch| has_part(branch, part));
+    }
+    if let Some(branches) = branches(part) {
+        return branches.iter().try_for_each(|branch| has_part(fact, branch));
+    }
+    let (Expr::Ident(name), Expr::Literal(LiteralValue::String(text))) = (&fact.expr, &part.expr) else {
+        return Ok(());
+    };
+    let consists_of =
+        |longest: usize, of: fn(u8) -> bool| text.inner().len() <= longest && text.inner().bytes().all(of);
+    let (fits, expected) = match name.as_str() {
+        "mcc" => (consists_of(4, |b| b.is_ascii_digit()), "at most four digits"),
+        "country" => (consists_of(2, |b| b.is_ascii_uppercase()), "at most two capital letters"),
+        "currency" => (consists_of(3, |b| b.is_ascii_uppercase()), "at most three capital letters"),
+        "day" => {
+            (consists_of(10, |b| b.is_ascii_digit() || b == b'-'), "a part of a day such as '2026-11-22'")
+        }
+        _ => (true, ""),
+    };
+    if fits { Ok(()) } else { fault(part, format!("`{name}` never has this in it: expected {expected}")) }
+}
+
+/// The two values that `condition ? one : other` may have.
+fn branches(node: &IdedExpr) -> Option<&[IdedExpr]> {
+    match &node.expr {
+        Expr::Call(call) if call.func_name == operators::CONDITIONAL => call.args.get(1..3),
+        _ => None,
     }
 }
 

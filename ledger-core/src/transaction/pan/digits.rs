@@ -82,7 +82,10 @@ const ZEROS: [char; 76] = [
     '\u{1FBF0}',
 ];
 
-/// The value of a decimal digit, of whatever script, circled or raised.
+/// Chinese numerals, by value; zero is written in two ways.
+const IDEOGRAPHS: &str = "零一二三四五六七八九";
+
+/// The value of a decimal digit, of whatever script, raised, circled, in brackets or with a full stop.
 pub(in crate::transaction) fn digit(c: char) -> Option<u8> {
     if c.is_ascii() {
         return c.is_ascii_digit().then(|| c as u8 - b'0');
@@ -92,11 +95,18 @@ pub(in crate::transaction) fn digit(c: char) -> Option<u8> {
     if let Some(value @ 0..=9) = value {
         return u8::try_from(value).ok();
     }
-    let mut same = (None, false);
-    decompose_compatible(c, |part| {
-        same = if same.0.is_none() && !same.1 { (part.to_digit(10), true) } else { (None, true) };
+    if let Some(value) = IDEOGRAPHS.chars().position(|numeral| numeral == c || c == '〇') {
+        return u8::try_from(value).ok();
+    }
+    // One digit and no more: ten in a circle is none, and neither is a half.
+    let (mut digits, mut others) = (0_u8, 0_u8);
+    let mut value = None;
+    decompose_compatible(c, |part| match part.to_digit(10) {
+        Some(digit) => (digits, value) = (digits.saturating_add(1), u8::try_from(digit).ok()),
+        None if part.is_alphanumeric() => others = others.saturating_add(1),
+        None => {}
     });
-    same.0.and_then(|value| u8::try_from(value).ok())
+    value.filter(|_| digits == 1 && others == 0)
 }
 
 #[cfg(test)]
@@ -115,9 +125,21 @@ mod tests {
         for (at, c) in digits.iter().enumerate() {
             assert_eq!(digit(*c).map(usize::from), Some(at % 10), "{c:?}");
         }
-        for (c, value) in
-            [('①', Some(1)), ('²', Some(2)), ('㋀', None), ('½', None), ('a', None), ('⑽', None)]
-        {
+        for (c, value) in [
+            ('①', Some(1)),
+            ('²', Some(2)),
+            ('⑷', Some(4)),
+            ('⒋', Some(4)),
+            ('四', Some(4)),
+            ('〇', Some(0)),
+            ('零', Some(0)),
+            ('㋀', None),
+            ('½', None),
+            ('a', None),
+            ('⑽', None),
+            ('🄂', Some(1)),
+            ('十', None),
+        ] {
             assert_eq!(digit(c), value, "{c}");
         }
     }

@@ -22,10 +22,10 @@ use self::networks::{DIGITS_MAX, DIGITS_MIN, is_issued};
 use crate::words::is_ignorable;
 
 /// Shortest group in which cards print their number (4-6-5, 4-3-3-3, 4-4-4-4-3). Shorter groups are dates and sort
-/// codes (`30-96-26 12345678`), unless one and the same sign stands between all of them.
+/// codes (`30-96-26 12345678`), unless one and the same sign stands between all of them or all are as short.
 const GROUP_DIGITS_MIN: usize = 3;
 /// The most characters between two groups of one number.
-const GAP_CHARACTERS_MAX: usize = 4;
+const GAP_CHARACTERS_MAX: usize = 16;
 
 /// Whether free text holds a card number. Letters end a run like any other character, so `CARD4111…` is found.
 ///
@@ -170,9 +170,9 @@ fn cards(text: &str) -> Vec<Range<usize>> {
 /// Where the card number is that begins with the first of these groups.
 fn card_at(text: &str, groups: &[Group<'_>]) -> Option<Range<usize>> {
     let mut number = Number::default();
-    // Groups of a card's length may be apart by anything, shorter ones by one and the same sign.
+    // Groups as long as a card's, or all shorter, may be apart by anything, others by one and the same sign.
     let (mut all_long, mut joint) = (true, None);
-    let mut all_alike = true;
+    let (mut all_alike, mut all_short) = (true, true);
     // Digits that cannot be enough are not looked at.
     let joined = 1 + groups.iter().take_while(|group| group.joint.is_some()).count();
     if groups.iter().take(joined).map(|group| group.digits).sum::<usize>() < DIGITS_MIN {
@@ -184,7 +184,8 @@ fn card_at(text: &str, groups: &[Group<'_>]) -> Option<Range<usize>> {
             return None;
         }
         all_long &= group.digits >= GROUP_DIGITS_MIN;
-        if !all_long && !all_alike {
+        all_short &= group.digits < GROUP_DIGITS_MIN;
+        if !all_long && !all_alike && !all_short {
             return None;
         }
         if number.is_a_card() {

@@ -126,6 +126,10 @@ fn a_card_in_disguise_is_masked_in_a_text_and_refused_as_an_id() {
     disguises.push(card.chars().flat_map(|c| [c, '\u{200b}']).collect());
     disguises.push(card.chars().flat_map(|c| [c, '\u{fe0f}', '\u{20e3}']).collect());
     disguises.push("④①①①①①①①①①①①①①①①".into());
+    disguises.push("⑷⑴⑴⑴⑴⑴⑴⑴⑴⑴⑴⑴⑴⑴⑴⑴".into());
+    disguises.push("四一一一 一一一一 一一一一 一一一一".into());
+    disguises.push(grouped(" ------- "));
+    disguises.push("41-11 11.11/11-11 11_11".into());
     for disguise in disguises {
         assert!(is_pan(&disguise), "{disguise:?}");
         let text = format!("COFFEE {disguise} LONDON");
@@ -146,6 +150,7 @@ fn a_text_without_a_card_is_left_as_it_is() {
         "FROM GB29 NWBK 6016 1331 9268 19",
         "30-96-26 12345678",
         "2026-11-22 10:15:00.123456",
+        "30.11.26 10:15:22, 2 x 12.50",
     ] {
         assert!(matches!(mask(text), Cow::Borrowed(same) if same == text), "{text}");
     }
