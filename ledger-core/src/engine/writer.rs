@@ -94,7 +94,8 @@ impl Writer {
             campaigns: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
             system: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
             shared,
-            filter: Filter::new(settings.filter_bits),
+            // Who waits for another's lease asks often, and needs none.
+            filter: Filter::new(64),
             settings,
             campaigns_loaded: false,
             offers: Offers::default(),
@@ -121,6 +122,7 @@ impl Writer {
             self.clock.compare(asked, server);
         }
         self.tell_gap(head.recorded_at);
+        self.filter = Filter::new(self.settings.filter_bits);
         self.filter.fill(Arc::clone(&self.log));
         self.hydrate_campaigns().await
     }
