@@ -3,7 +3,7 @@
 //!
 //! Read it in the order money moves: a [`transaction`] is parsed, its details [`seal`]ed, the
 //! [`engine`] lets the [`account`] decide under a [`campaign`]'s terms with a [`draw`], the [`log`]
-//! makes the decision durable, [`steps`] issue, tell and pay, [`audit`] checks all of it again.
+//! makes the decision durable, [`steps`] issue, tell and pay. The crate `audit` checks all of it again.
 //! Nothing here knows HTTP, GraphQL or a vendor.
 
 pub mod ids;
@@ -43,11 +43,9 @@ pub mod belonging;
 
 pub mod engine;
 
+pub mod stated;
+
 pub mod steps;
-
-pub mod audit;
-
-pub mod backtest;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use ledger_core::account::RewardAccount;
 use ledger_core::account::line::LineStanding;
 use ledger_core::account::state::Reward;
-use ledger_core::audit::replay::{FINDINGS_MAX, Replay, Shown};
 use ledger_core::ids::{EntryId, Source, TransactionId, TransactionKey};
 use ledger_core::log::EventLog;
+use ledger_core::stated::{Shown, Stated};
 
 use crate::connection::{Access, Connection, Value};
 use crate::error::ProjectionError;
@@ -19,10 +19,13 @@ use crate::projection::{self, Projection, Table};
 use crate::rebuild::Walk;
 use crate::store::ReadStore;
 
+/// Findings kept in words; more are only counted.
+const FINDINGS_MAX: usize = 100;
+
 /// What the read models say that the log does not, or the other way round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Disagreements {
-    /// At most [`FINDINGS_MAX`], in words.
+    /// At most a hundred, in words.
     pub findings: Vec<String>,
     /// How many there are.
     pub findings_total: u64,
@@ -39,22 +42,25 @@ impl Disagreements {
 
 /// Compares each read model, as of the position that it has reached, with the state that the log has there. Blocks
 /// between awaits.
-pub async fn disagreements(log: &dyn EventLog, store: &ReadStore) -> Result<Disagreements, ProjectionError> {
+pub async fn disagreements<S: Stated>(
+    log: &dyn EventLog,
+    store: &ReadStore,
+) -> Result<Disagreements, ProjectionError> {
     let running = store.connect(Access::Read)?;
     // The first read, of the checkpoints, fixes the snapshot.
     let running = running.begin(Access::Read)?;
     let mut targets = projection::checkpoints(&running)?;
     targets.sort_by_key(|(_, target)| *target);
-    let (mut replay, mut found) = (Replay::default(), Disagreements::default());
+    let (mut state, mut found) = (S::default(), Disagreements::default());
     for (projection, target) in targets {
-        replay.go_on(log, Some(target), |_| {}).await?;
+        state.go_on_to(log, target).await?;
         let mut find = |finding: &str| found.find(projection, finding);
         match projection {
-            Projection::Account => accounts(&running, &replay, &mut find)?,
-            Projection::Rewards => rewards(&running, &replay, &mut find)?,
-            Projection::Transactions => lines(&running, &replay, &mut find)?,
-            Projection::Campaigns => campaigns(&running, &replay, &mut find)?,
-            Projection::TrialBalance => books(&running, &replay, &mut find)?,
+            Projection::Account => accounts(&running, &state, &mut find)?,
+            Projection::Rewards => rewards(&running, &state, &mut find)?,
+            Projection::Transactions => lines(&running, &state, &mut find)?,
+            Projection::Campaigns => campaigns(&running, &state, &mut find)?,
+            Projection::TrialBalance => books(&running, &state, &mut find)?,
         }
     }
     Ok(found)
@@ -87,12 +93,12 @@ fn number(value: &Value<'_>) -> i128 {
     value.integer().unwrap_or(-1).into()
 }
 
-fn stated(replay: &Replay) -> impl Iterator<Item = (&str, &RewardAccount)> {
-    replay.accounts().iter().map(|(stream, account)| (stream.id.as_str(), account))
+fn stated(state: &impl Stated) -> impl Iterator<Item = (&str, &RewardAccount)> {
+    state.accounts().iter().map(|(stream, account)| (stream.id.as_str(), account))
 }
 
-fn accounts(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), ProjectionError> {
-    let mut expected: HashMap<&str, _> = stated(replay)
+fn accounts(conn: &Connection, state: &impl Stated, find: Find<'_>) -> Result<(), ProjectionError> {
+    let mut expected: HashMap<&str, _> = stated(state)
         .map(|(id, account)| (id, account.participation()))
         .filter(|(_, takes_part)| *takes_part != (false, false, false, false))
         .collect();
@@ -108,7 +114,7 @@ fn accounts(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Pr
     }
 
     let mut expected: BTreeMap<(String, String), [i128; 4]> = BTreeMap::new();
-    for (id, account) in stated(replay) {
+    for (id, account) in stated(state) {
         for (_, reward) in account.rewards() {
             let balance = (id.to_owned(), reward.amount.currency().code().to_owned());
             let sums = expected.entry(balance).or_default();
@@ -136,9 +142,9 @@ fn accounts(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Pr
     Ok(())
 }
 
-fn rewards(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), ProjectionError> {
+fn rewards(conn: &Connection, state: &impl Stated, find: Find<'_>) -> Result<(), ProjectionError> {
     let mut expected: HashMap<EntryId, (&str, &Reward)> = HashMap::new();
-    for (id, account) in stated(replay) {
+    for (id, account) in stated(state) {
         expected.extend(account.rewards().map(|(entry, reward)| (*entry, (id, reward))));
     }
     let columns = [
@@ -179,8 +185,8 @@ fn rewards(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Pro
     Ok(())
 }
 
-fn lines(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), ProjectionError> {
-    let states: HashMap<&str, &RewardAccount> = stated(replay).collect();
+fn lines(conn: &Connection, state: &impl Stated, find: Find<'_>) -> Result<(), ProjectionError> {
+    let states: HashMap<&str, &RewardAccount> = stated(state).collect();
     let (mut won, mut missing) = (HashSet::new(), HashSet::new());
     for account in states.values() {
         won.extend(account.rewards().map(|(_, reward)| reward.transaction_key));
@@ -189,7 +195,7 @@ fn lines(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Proje
     let stays = |(key, shown): (&TransactionKey, &Shown)| {
         (shown.decided || (shown.recorded && !shown.given_way)).then_some(*key)
     };
-    missing.extend(replay.shown().iter().filter_map(stays));
+    missing.extend(state.shown().iter().filter_map(stays));
     let columns = ["position", "source", "transaction_id", "account_id", "status", "outcome"];
     each_row(conn, "transactions", 1, &columns, |row| {
         let (source, id, account) = (text(&row[1]), text(&row[2]), text(&row[3]));
@@ -198,7 +204,7 @@ fn lines(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), Proje
         };
         let key = TransactionKey::of(&feed, &transaction);
         missing.remove(&key);
-        let shown = replay.shown().get(&key).copied().unwrap_or_default();
+        let shown = state.shown().get(&key).copied().unwrap_or_default();
         let standing = states.get(account).and_then(|account| account.line_standing(key));
         let (is, should) = (text(&row[4]), status(standing, shown));
         if is != should {
@@ -228,8 +234,8 @@ fn status(standing: Option<LineStanding>, shown: Shown) -> &'static str {
     }
 }
 
-fn campaigns(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), ProjectionError> {
-    let mut expected: HashMap<&str, i64> = replay
+fn campaigns(conn: &Connection, state: &impl Stated, find: Find<'_>) -> Result<(), ProjectionError> {
+    let mut expected: HashMap<&str, i64> = state
         .campaigns()
         .iter()
         .map(|(stream, campaign)| (stream.id.as_str(), campaign.spent_minor()))
@@ -245,8 +251,8 @@ fn campaigns(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), P
     Ok(())
 }
 
-fn books(conn: &Connection, replay: &Replay, find: Find<'_>) -> Result<(), ProjectionError> {
-    let mut expected = replay.balances().clone();
+fn books(conn: &Connection, state: &impl Stated, find: Find<'_>) -> Result<(), ProjectionError> {
+    let mut expected = state.balances().clone();
     let columns = ["ledger_account", "currency", "debits_minor", "credits_minor"];
     each_row(conn, "ledger_totals", 2, &columns, |row| {
         let (account, currency) = (text(&row[0]), text(&row[1]));
@@ -321,7 +327,7 @@ mod tests {
     }
 
     fn found(log: &TestLog, store: &TestStore) -> Disagreements {
-        block_on(disagreements(log, &store.store)).unwrap()
+        block_on(disagreements::<audit::replay::Replay>(log, &store.store)).unwrap()
     }
 
     #[test]

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledger_core::audit::chain::event_hash;
-use ledger_core::audit::draws::{DrawAudit, Seeds};
-use ledger_core::audit::replay::Replay;
+use audit::draws::{DrawAudit, Seeds};
+use audit::replay::Replay;
 use ledger_core::ids::{AccountId, Digest, TransactionKey};
+use ledger_core::log::chain::event_hash;
 use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{Batch, EventLog, Position, StoredEvent, StreamId, StreamType};
@@ -84,7 +84,7 @@ async fn summary(log: Arc<dyn EventLog>, read: ReadStore) -> Value {
     while runner.step().await.unwrap() > 0 {}
     let same = compare(&*log, &read, Selection::All, |_, _| {}).await.unwrap();
     assert!(same.iter().all(|report| report.rows_changed == 0), "{same:?}");
-    let disagreements = disagreements(&*log, &read).await.unwrap();
+    let disagreements = disagreements::<Replay>(&*log, &read).await.unwrap();
     let shown = read.read(move |conn| {
         let mut shown = serde_json::Map::new();
         for id in accounts {

@@ -108,7 +108,7 @@ impl Memory {
 }
 
 /// What an account's purchases cost, opened as rules ask for it: each amount once, whatever asks how often.
-pub(crate) struct Opened<'a> {
+pub struct Opened<'a> {
     memory: &'a Memory,
     key: &'a AmountKey,
     amounts: OnceLock<Vec<OnceLock<Option<Money>>>>,

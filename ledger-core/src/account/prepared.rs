@@ -60,7 +60,7 @@ pub struct Facts {
 
 impl Facts {
     /// Whether money was spent.
-    pub(crate) fn is_purchase(&self) -> bool {
+    pub fn is_purchase(&self) -> bool {
         self.direction.is_purchase(self.refund)
     }
 }

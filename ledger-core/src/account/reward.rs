@@ -144,7 +144,7 @@ impl RewardAccount {
 
     /// What an event about a reward has to put into the books, by the reward as it stands before it. `None` where it
     /// puts nothing there, or is about no reward of this account.
-    pub(crate) fn posting_for(&self, event: &AccountEvent) -> Option<Posting> {
+    pub fn posting_for(&self, event: &AccountEvent) -> Option<Posting> {
         let posting = match event {
             AccountEvent::RewardIssued { entry_id, .. } => self.rewards.get(entry_id)?.issue_posting(),
             AccountEvent::RewardCredited { entry_id, .. } => self.rewards.get(entry_id)?.credit_posting(),

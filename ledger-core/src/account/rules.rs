@@ -81,7 +81,7 @@ impl RewardAccount {
     }
 
     /// What rules may ask of the past when this line comes.
-    pub(crate) fn past<'a>(
+    pub fn past<'a>(
         &'a self,
         campaign_id: &'a CampaignId,
         line: &'a Line,
@@ -91,22 +91,24 @@ impl RewardAccount {
     }
 
     /// What this account's purchases cost, for as long as a decision takes.
-    pub(crate) fn opened<'a>(&'a self, transaction: &'a PreparedTransaction) -> Opened<'a> {
+    pub fn opened<'a>(&'a self, transaction: &'a PreparedTransaction) -> Opened<'a> {
         Opened::new(&self.memory, &transaction.amounts)
     }
 
-    pub(crate) fn is_excluded(&self) -> bool {
+    /// Whether somebody has kept it out of draws.
+    pub fn is_excluded(&self) -> bool {
         self.excluded.is_some()
     }
 
-    pub(crate) fn enrolled_at(&self) -> Option<Timestamp> {
+    /// Since when it takes part.
+    pub fn enrolled_at(&self) -> Option<Timestamp> {
         self.enrolled_at
     }
 }
 
 impl Facts {
     /// Who was paid.
-    pub(crate) fn merchant(&self) -> Option<MerchantFacts<'_>> {
+    pub fn merchant(&self) -> Option<MerchantFacts<'_>> {
         self.has_merchant.then(|| MerchantFacts {
             id: text(self.merchant_id.as_ref()),
             mcc: self.mcc.as_ref().map(|mcc| *mcc.expose()),
@@ -114,7 +116,8 @@ impl Facts {
         })
     }
 
-    pub(crate) fn in_currency_of(&self, terms: &Terms) -> bool {
+    /// Whether the line is in the currency of these terms.
+    pub fn in_currency_of(&self, terms: &Terms) -> bool {
         self.amount.expose().currency() == terms.prize_table.currency
     }
 }

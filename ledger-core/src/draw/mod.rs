@@ -8,7 +8,7 @@ pub mod beacon;
 mod odds;
 mod table;
 
-pub(crate) use table::is_masked;
+pub use table::is_masked;
 pub use table::{ODDS_WHOLE_PPB, Prize, PrizeTable, TIERS_MAX, TableError, Tier};
 
 use std::fmt;

@@ -222,7 +222,8 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> R
 const JSON_EXACT_MAX: i64 = 1 << 53;
 const NAME_CHARACTERS_MAX: usize = 100;
 
-pub(crate) fn is_masked(tier_mask: u32, index: usize) -> bool {
+/// Whether a tier cannot be won under this mask.
+pub fn is_masked(tier_mask: u32, index: usize) -> bool {
     index < TIERS_MAX && tier_mask >> index & 1 == 1
 }
 

@@ -3,7 +3,9 @@
 //! [`EventLog`] deals in bytes and is the contract every store keeps; `testing::contract` holds each of
 //! them to it. [`decode`] turns stored bytes into domain events.
 
+pub mod chain;
 pub mod decode;
+pub mod merkle;
 pub mod postgres;
 pub mod sqlite;
 
@@ -125,7 +127,7 @@ pub struct StoredEvent {
     pub recorded_at: Timestamp,
     /// On the event that first decides or defers a booked line; unique in the whole log.
     pub transaction_key: Option<TransactionKey>,
-    /// The stream's chain and the Merkle leaf; see [`crate::audit::chain`].
+    /// The stream's chain and the Merkle leaf; see [`crate::log::chain`].
     pub hash: Digest,
 }
 

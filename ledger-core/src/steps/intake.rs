@@ -274,7 +274,7 @@ fn parse(row: &[u8], sources: &Sources, now: Timestamp) -> Parsed {
 }
 
 /// What the rules look at, out of what was or will be sealed.
-pub(crate) fn facts(details: &Details) -> Facts {
+pub fn facts(details: &Details) -> Facts {
     let merchant = details.merchant.as_ref();
     Facts {
         amount: details.amount.clone(),

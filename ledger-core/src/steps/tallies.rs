@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::account::AccountEvent;
-use crate::audit::merkle::Tree;
 use crate::campaign::CampaignEvent;
 use crate::campaign::command::EpochTally;
 use crate::ids::{CampaignId, EntryId};
 use crate::log::decode::{LedgerEvent, decode};
+use crate::log::merkle::Tree;
 use crate::log::{EventLog, LogError, Position, StoredEvent};
 use crate::time::Epoch;
 

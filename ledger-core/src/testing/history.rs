@@ -1,7 +1,7 @@
 //! Stored events that fit together: contiguous positions and versions, right hashes.
 
-use crate::audit::chain::{Links, Tip, event_hash};
 use crate::ids::{Digest, TransactionKey};
+use crate::log::chain::{Links, Tip, event_hash};
 use crate::log::{Batch, Head, Position, StoredEvent, StreamId, StreamType};
 use crate::time::Timestamp;
 

@@ -19,7 +19,7 @@ const LABELS: [&str; 13] =
     ["IBAN", "URN", "SORT", "CODE", "SC", "S", "ACCOUNT", "ACC", "AC", "A", "C", "NUMBER", "NO"];
 
 /// What an account is compared by. Equal for every spelling of one account, different for different accounts.
-pub(crate) fn canonical(text: &str) -> String {
+pub fn canonical(text: &str) -> String {
     // As nearly every feed writes it.
     if let Some(form) = known(text) {
         return form;
@@ -51,7 +51,7 @@ fn known(plain: &str) -> Option<String> {
 }
 
 /// Whether part of the account is hidden. A valid IBAN hides nothing, whatever its letters.
-pub(crate) fn is_masked(text: &str) -> bool {
+pub fn is_masked(text: &str) -> bool {
     const MASKS: &str = "•●∙⋅·∗⁎✱✻◦○◯■□█▪▫×✕✖⬤∘░▒▓";
     const REPEATED: [&str; 5] = ["..", "##", "??", "__", "--"];
     // Most are plain letters and digits, and nothing that hides.

@@ -3,7 +3,7 @@
 //! [`wire`] parses the JSON of `interfaces.md` and names the field of every fault; [`pan`] refuses card
 //! numbers. What is personal about a line is [`Personal`]: it shows itself to nobody by accident.
 
-pub(crate) mod bank_account;
+pub mod bank_account;
 pub mod pan;
 pub mod wire;
 
@@ -142,7 +142,7 @@ pub struct Transaction {
 
 impl Transaction {
     /// The customer's bank account: the one that money left, or reached.
-    pub(crate) fn own_account(&self) -> Option<&Personal<String>> {
+    pub fn own_account(&self) -> Option<&Personal<String>> {
         match self.direction {
             Direction::Debit => Some(&self.from_account),
             Direction::Credit => self.to_account.as_ref(),

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use audit::draws::Report;
 use ledger_core::account::CommandKind;
 use ledger_core::account::event::Exclusion;
-use ledger_core::audit::draws::Report;
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;

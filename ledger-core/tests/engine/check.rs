@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use audit::draws::{self, DrawAudit, Seeds};
+use audit::replay::{Decoded, Replay, Summary};
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{DeferReason, Line, Outcome};
-use ledger_core::audit::draws::{self as audit, DrawAudit, Seeds};
-use ledger_core::audit::replay::{Decoded, Replay, Summary};
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::draw::{self, Draw, EpochKey, PrizeTable, Seed, beacon};
 use ledger_core::engine::{Receipt, RowResult, SeedVault};
@@ -82,7 +82,7 @@ pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
 }
 
 /// Derives every draw again, with the seeds not yet revealed where they are opened.
-pub(crate) fn audited(events: &[StoredEvent], open: Option<&dyn SeedVault>) -> audit::Report {
+pub(crate) fn audited(events: &[StoredEvent], open: Option<&dyn SeedVault>) -> draws::Report {
     let mut seeds = Seeds::default();
     for stored in events {
         seeds.take(stored);

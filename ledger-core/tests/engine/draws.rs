@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use audit::draws::{DrawAudit, Finding, OpenedLine, Report, Seeds};
 use ledger_core::account::AccountEvent;
-use ledger_core::audit::draws::{DrawAudit, Finding, OpenedLine, Report, Seeds};
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::draw::{Draw, PrizeTable};
 use ledger_core::log::StoredEvent;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Outcome;
-use ledger_core::audit::merkle;
 use ledger_core::campaign::terms::RuleCode;
 use ledger_core::campaign::{CampaignCommandKind, CampaignEvent};
 use ledger_core::draw::{self, Seed};
 use ledger_core::engine::RowResult;
 use ledger_core::ids::Digest;
 use ledger_core::log::StoredEvent;
+use ledger_core::log::merkle;
 use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;

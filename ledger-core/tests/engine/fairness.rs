@@ -1,10 +1,10 @@
 //! The fairness report claims what was derived and no more, of the campaigns it is about, and lists what people did.
 
+use audit::draws::{DrawAudit, Seeds};
+use audit::fairness::page::page;
+use audit::fairness::{Fairness, Incident, Report};
 use ledger_core::account::CommandKind;
 use ledger_core::account::event::{Exclusion, Verdict};
-use ledger_core::audit::draws::{DrawAudit, Seeds};
-use ledger_core::audit::fairness::page::page;
-use ledger_core::audit::fairness::{Fairness, Incident, Report};
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::engine::SeedVault;
 use ledger_core::log::StoredEvent;

@@ -1,7 +1,7 @@
 //! Under a chain made to fit: an event names who did it, the second person agrees with the first, and the books get
 //! what the event says.
 
-use ledger_core::audit::draws::Report;
+use audit::draws::Report;
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::log::StoredEvent;
 use serde_json::{Value, json};

@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audit::replay::{Decoded, Replay};
 use ledger_core::account::{AccountEvent, CommandKind, RewardAccount};
-use ledger_core::audit::replay::{Decoded, Replay};
 use ledger_core::ids::{AccountId, EntryId};
 use ledger_core::log::{Position, StoredEvent};
+use ledger_core::stated::Stated as _;
 use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::credit::Credit;
 use ledger_core::steps::issue::Issue;

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-use ledger_core::audit::bundle::{EventLine, FORMAT, Lines, Manifest};
-use ledger_core::audit::chain::event_hash;
+use audit::bundle::{EventLine, FORMAT, Lines, Manifest};
+use ledger_core::log::chain::event_hash;
 use ledger_core::log::sqlite::SqliteLog;
 use ledger_core::log::{EventLog as _, Position, StoredEvent};
 use rewardhub_tests::{Home, text};

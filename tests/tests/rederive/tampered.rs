@@ -1,7 +1,7 @@
 //! One thing changed in a log whose chain is made to fit: both audits name it.
 
-use ledger_core::audit::chain::event_hash;
 use ledger_core::draw::PrizeTable;
+use ledger_core::log::chain::event_hash;
 use ledger_core::log::sqlite::SqliteLog;
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use rewardhub_tests::Home;

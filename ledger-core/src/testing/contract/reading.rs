@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Place, all, lease, write};
-use crate::audit::chain::{Links, verify_links};
 use crate::ids::{CampaignId, TransactionKey};
+use crate::log::chain::{Links, verify_links};
 use crate::log::{Head, Hydration, Position, Snapshot, StoredEvent, StreamId, StreamType};
 use crate::testing::{History, stream};
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ledger_core::audit::draws::DrawAudit;
+use ::audit::draws::DrawAudit;
 use serde_json::json;
 
 use super::{Opening, keys, report, unreadable};

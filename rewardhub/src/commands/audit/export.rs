@@ -6,11 +6,11 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use ::audit::bundle::{DetailsLine, EventLine, FORMAT, Lines, Manifest, SeedLine};
+use ::audit::draws::OpenedLine;
+use ::audit::draws::Seeds;
 use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
-use ledger_core::audit::bundle::{DetailsLine, EventLine, FORMAT, Lines, Manifest, SeedLine};
-use ledger_core::audit::draws::OpenedLine;
-use ledger_core::audit::draws::Seeds;
 use ledger_core::ids::{AccountId, CampaignId, Digest};
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, Position, StoredEvent};

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use ::audit::draws::DrawAudit;
+use ::audit::fairness::{Fairness, page};
 use anyhow::Context as _;
-use ledger_core::audit::draws::DrawAudit;
-use ledger_core::audit::fairness::{Fairness, page};
 use ledger_core::ids::CampaignId;
 
 use super::{Opening, keys, report, unreadable};

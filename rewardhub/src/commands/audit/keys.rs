@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use ::audit::draws::Seeds;
 use anyhow::{Context as _, bail};
 use api::campaigns::opening_purpose;
-use ledger_core::audit::draws::Seeds;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::engine::KeyringSeeds;
 use ledger_core::ids::CampaignId;

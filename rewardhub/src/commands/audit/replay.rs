@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use ::audit::replay::{FINDINGS_MAX, Replay};
 use adapters::sandbox::rail::{Payment, read_books};
-use ledger_core::audit::replay::{FINDINGS_MAX, Replay};
 use ledger_core::engine::check_snapshots;
 use ledger_core::log::{EventLog, LogError};
 use ledger_core::steps::ports::{PayoutKey, PayoutStatus};
@@ -48,7 +48,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
         .collect();
     // By other code than the read models' own.
     let disagreements = match &read {
-        Some(read) => disagreements(&*log, read).await?,
+        Some(read) => disagreements::<Replay>(&*log, read).await?,
         None => Disagreements::default(),
     };
     let (checked, findings) = check_snapshots(&*log).await?;

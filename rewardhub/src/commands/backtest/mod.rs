@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use ::audit::backtest::{Plan, Run, Scratch, Summary};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use ledger_core::backtest::{Plan, Run, Scratch, Summary};
 use ledger_core::campaign::terms::RuleCode;
 use serde::Serialize;
 

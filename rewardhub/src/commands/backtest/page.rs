@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use ledger_core::backtest::Summary;
+use ::audit::backtest::Summary;
 
 use super::Report;
 
@@ -134,7 +134,7 @@ fn fan(summary: &Summary, amount: impl Fn(i64) -> String) -> String {
         let x = place as f64 * WIDTH / (days.len().max(2) - 1) as f64;
         format!("{x:.1},{:.1}", HEIGHT - HEIGHT * minor as f64 / most as f64)
     };
-    let line = |value: fn(&ledger_core::backtest::Quantiles<i64>) -> i64| -> Vec<String> {
+    let line = |value: fn(&::audit::backtest::Quantiles<i64>) -> i64| -> Vec<String> {
         days.iter().map(|day| value(&day.spent_minor)).enumerate().map(point).collect()
     };
     let (low, middle, high) = (line(|q| q.p5), line(|q| q.p50), line(|q| q.p95));
@@ -149,7 +149,7 @@ fn fan(summary: &Summary, amount: impl Fn(i64) -> String) -> String {
         ),
     );
     let day =
-        |day: Option<&ledger_core::backtest::DaySummary>| day.map(|d| d.day.to_string()).unwrap_or_default();
+        |day: Option<&::audit::backtest::DaySummary>| day.map(|d| d.day.to_string()).unwrap_or_default();
     scale(&mut svg, &day(days.first()), &format!("{}, {}", day(days.last()), amount(most)));
     svg
 }

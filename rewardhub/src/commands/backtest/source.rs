@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use ::audit::backtest::PastLine;
+use ::audit::draws::OpenedLine;
 use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
-use ledger_core::audit::draws::OpenedLine;
-use ledger_core::backtest::PastLine;
 use ledger_core::ids::AccountId;
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{Position, StreamType};

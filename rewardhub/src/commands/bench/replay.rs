@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ::audit::replay::Replay;
 use anyhow::ensure;
 use cqrs_es::Aggregate as _;
 use ledger_core::account::RewardAccount;
-use ledger_core::audit::replay::Replay;
 use ledger_core::campaign::Campaign;
 use ledger_core::ids::Digest;
 use ledger_core::log::decode::{LedgerEvent, decode};

@@ -10,9 +10,9 @@ use ledger_core::account::command::{
 };
 use ledger_core::account::event::Line;
 use ledger_core::account::{AccountEvent, RewardAccount};
-use ledger_core::audit::chain::event_hash;
 use ledger_core::draw::{self, Seed};
 use ledger_core::ids::{Digest, TransactionKey};
+use ledger_core::log::chain::event_hash;
 use ledger_core::log::{Batch, Head, Position, StoredEvent};
 use ledger_core::seal::{Details, FINGERPRINT_VERSION, SealError};
 use ledger_core::time::{Epoch, Timestamp};

@@ -1,0 +1,139 @@
+//! One draw compared with what draw-1 gives. Each field against what the rest implies, so that a changed one is named
+//! and not its neighbours.
+
+use super::book::Book;
+use super::findings::{Findings, Place};
+use ledger_core::account::event::{Considered, Line, Outcome};
+use ledger_core::draw::{self, Draw, Prize};
+use ledger_core::log::StoredEvent;
+use ledger_core::money::Money;
+use ledger_core::time::Epoch;
+
+/// One draw and where it stands.
+pub(super) struct Drawn<'e> {
+    pub(super) stored: &'e StoredEvent,
+    pub(super) line: &'e Line,
+    pub(super) draw: &'e Draw,
+}
+
+/// One decided line.
+pub(super) struct Evaluated<'e> {
+    pub(super) stored: &'e StoredEvent,
+    pub(super) line: &'e Line,
+    pub(super) considered: &'e [Considered],
+    pub(super) draws: &'e [Draw],
+}
+
+impl Evaluated<'_> {
+    /// The outcome is what the draws say, and whoever is admitted is drawn: a draw left out is a rule made up.
+    pub(super) fn outcome(&self, outcome: Outcome, findings: &mut Findings) {
+        let place = Place::of(self.stored, self.draws.first().map(|draw| draw.entry_id));
+        let expected = match self.draws {
+            [] => Outcome::Declined,
+            draws if draws.iter().any(|draw| draw.amount.is_some()) => Outcome::Won,
+            _ => Outcome::Lost,
+        };
+        findings.compare(&place, "outcome", format!("{expected:?}"), format!("{outcome:?}"));
+        for considered in self.considered.iter().filter(|considered| considered.failed.is_empty()) {
+            let campaign = &considered.campaign_id;
+            if !self.draws.iter().any(|draw| draw.campaign_id == *campaign) {
+                let place = self.place_in(campaign);
+                findings.add(&place, "drawn", format!("a draw in {campaign}, which admits the line"), "none");
+            }
+        }
+        for draw in self.draws {
+            let admits = |c: &Considered| c.campaign_id == draw.campaign_id && c.failed.is_empty();
+            if !self.considered.iter().any(admits) {
+                let place = Place::of(self.stored, Some(draw.entry_id));
+                findings.add(&place, "drawn", "a campaign that admits the line", &draw.campaign_id);
+            }
+        }
+    }
+}
+
+impl Drawn<'_> {
+    pub(super) fn place(&self) -> Place {
+        Place::of(self.stored, Some(self.draw.entry_id))
+    }
+}
+
+impl Book {
+    /// Compares one draw with the books before it.
+    pub(super) fn check(&mut self, drawn: &Drawn<'_>, amount: Option<Money>, findings: &mut Findings) {
+        let (place, draw) = (drawn.place(), drawn.draw);
+        self.names(drawn, &place, findings);
+        let Some(epoch) = self.epochs.get(&draw.epoch) else {
+            findings.add(&place, "epoch", "an epoch that was scheduled", draw.epoch);
+            return;
+        };
+        epoch.standing(drawn, &place, findings);
+        findings.compare(&place, "table_hash", epoch.table_hash, draw.table_hash);
+
+        // The number, what the budget still had, what that masked, what the number wins, what that pays.
+        let r = epoch.number(draw, &place, &mut self.counts, findings);
+        let cap_minor = epoch.cap_minor.unwrap_or(0);
+        let left_minor = (cap_minor - self.spent_minor - self.drift_minor).max(0);
+        let mask = self.mask(epoch, left_minor);
+        findings.compare(&place, "tier_mask", mask, draw.tier_mask);
+        if epoch.mask & !draw.tier_mask != 0 {
+            findings.add(&place, "tier_mask", format!("at least {}, as before", epoch.mask), draw.tier_mask);
+        }
+        let table = &*epoch.table;
+        let tier = table.tier(r, mask).and_then(|tier| u32::try_from(tier).ok());
+        findings.compare(&place, "tier", shown(tier), shown(draw.tier));
+        let prize = draw.tier.and_then(|tier| table.tiers.get(tier as usize)).map(|tier| &tier.prize);
+        let expected = match prize {
+            None => Ok(None),
+            Some(Prize::Fixed { fixed }) => Ok(Money::new(*fixed, table.currency).ok()),
+            Some(share @ Prize::Share { max, .. }) => {
+                if let Some(amount) = amount {
+                    self.counts.shares_checked += 1;
+                    Ok(Some(share.amount(amount)).filter(|amount| !amount.is_zero()))
+                } else {
+                    self.counts.shares_bounded += 1;
+                    Err(*max)
+                }
+            }
+        };
+        match expected {
+            Ok(expected) => findings.compare(&place, "amount", money(expected), money(draw.amount)),
+            Err(max) => {
+                let within = |amount: Money| {
+                    amount.currency() == table.currency && (1..=max).contains(&amount.minor())
+                };
+                if !draw.amount.is_none_or(within) {
+                    findings.add(&place, "amount", format!("at most {max}"), money(draw.amount));
+                }
+            }
+        }
+        let found_left_minor = i128::from(draw.budget_left_minor);
+        if left_minor != found_left_minor {
+            findings.add(&place, "budget_left_minor", left_minor, found_left_minor);
+            self.drift_minor = cap_minor - found_left_minor - self.spent_minor;
+        }
+    }
+
+    /// What the draw is called and counted by.
+    fn names(&self, drawn: &Drawn<'_>, place: &Place, findings: &mut Findings) {
+        let Drawn { line, draw, .. } = drawn;
+        let entry = draw::entry_id(&draw.campaign_id, &line.source, &line.transaction_id);
+        findings.compare(place, "entry_id", entry, draw.entry_id);
+        findings.compare(place, "epoch", Epoch::of(line.booked_at), draw.epoch);
+        match self.versions.in_force() {
+            None => findings.add(place, "campaign_version", "a version of the terms", draw.campaign_version),
+            Some((version, terms)) => {
+                findings.compare(place, "campaign_version", version, draw.campaign_version);
+                let day = line.booked_at.to_utc().with_timezone(&terms.time_zone.or_utc()).date_naive();
+                findings.compare(place, "day", day, draw.day);
+            }
+        }
+    }
+}
+
+fn shown(tier: Option<u32>) -> String {
+    tier.map_or("none".into(), |tier| tier.to_string())
+}
+
+fn money(amount: Option<Money>) -> String {
+    amount.map_or("none".into(), |amount| format!("{amount:?}"))
+}

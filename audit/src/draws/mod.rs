@@ -1,0 +1,386 @@
+//! Every draw derived again from the log alone, and each that does not fit named.
+//!
+//! [`Seeds`] are gathered first, from the campaigns' streams: a draw stands in the log long before its seed. Then
+//! [`DrawAudit::take`] follows the log event by event: [`versions`] derives which terms were in force at that place,
+//! [`book`] what each campaign's budget was, [`funding`] who put it in, [`epoch`] what its days were; [`asked`] compares the campaigns that a line
+//! was asked of with them, [`check`] one draw. Money is minor units, odds parts per 10^9.
+//!
+//! Memory: 32 bytes for every entry ever drawn (each once), the same again until its epoch is closed, and a small
+//! record per account and per win. The hash chain is [`crate::replay`]'s business, not repeated here.
+
+mod asked;
+mod book;
+mod check;
+mod epoch;
+mod findings;
+mod funding;
+mod seeds;
+mod versions;
+
+pub use book::Summary;
+pub use findings::{FINDINGS_MAX, Finding};
+pub use seeds::{Seeds, SeedsError};
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use compact_str::CompactString;
+
+use asked::Customer;
+use book::Book;
+use check::{Drawn, Evaluated};
+use findings::{Findings, Place};
+use ledger_core::account::AccountEvent;
+use ledger_core::account::event::Line;
+use ledger_core::campaign::CampaignEvent;
+use ledger_core::campaign::rules::{Condition, Rule};
+use ledger_core::ids::{AccountId, CampaignId, EntryId};
+use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType};
+use ledger_core::money::Money;
+use ledger_core::seal::{Details, Keyring, Keys, SealError, SealedAmount};
+use ledger_core::time::Timestamp;
+
+const PAGE: usize = 10_000;
+
+/// What the auditor sees of a line.
+pub struct OpenedLine {
+    /// Its details.
+    pub details: Details,
+    /// What the line has to keep of them besides, where its release did.
+    pub spent: Option<SealedAmount>,
+}
+
+impl OpenedLine {
+    /// Opens a line for an auditor to whom it is disclosed; `None` once its details have been erased, and where the line has
+    /// none of its own.
+    pub fn open(keys: &Keys, account: &AccountId, line: &Line) -> Result<Option<OpenedLine>, SealError> {
+        let Some(sealed) = &line.details else { return Ok(None) };
+        let Some(key) = keys.opening(account)? else { return Ok(None) };
+        let details = key.open_details(&line.source, &line.transaction_id, sealed)?;
+        let spent = details.spent(&key.amounts());
+        Ok(Some(OpenedLine { details, spent }))
+    }
+
+    /// What it takes to open the lines of a page of the log, in one round trip.
+    pub async fn keys(keyring: &Keyring, page: &[StoredEvent]) -> Result<Keys, SealError> {
+        let has_line = |stored: &&StoredEvent| stored.event_type == "TransactionEvaluated";
+        let account = |stored: &StoredEvent| AccountId::parse(&stored.stream.id).ok();
+        keyring.opening_keys(page.iter().filter(has_line).filter_map(account).collect()).await
+    }
+}
+
+/// All that the log says of draws, derived again.
+pub struct DrawAudit {
+    seeds: Seeds,
+    /// What opens the details of the events at hand, where they are disclosed.
+    keys: Option<Keys>,
+    campaigns: BTreeMap<CampaignId, Book>,
+    /// In which order lines are asked of them; empty after a campaign's event, until it is needed again.
+    order: Vec<CampaignId>,
+    customers: HashMap<CompactString, Customer>,
+    /// Every entry ever drawn: none is drawn twice, in whatever epoch.
+    drawn: HashSet<EntryId>,
+    wins: HashMap<EntryId, Win>,
+    /// Whether purchases keep their amount by now: lines of earlier releases do not.
+    keeps_amounts: bool,
+    /// Draws of campaigns that are not in the log.
+    stray_draws: u64,
+    events: u64,
+    position: Position,
+    recorded_at: Timestamp,
+    findings: Findings,
+}
+
+/// One win and what became of it.
+struct Win {
+    campaign: CampaignId,
+    amount: Money,
+    issued: bool,
+    credited: bool,
+    reversed: bool,
+}
+
+/// How far draws could be derived again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Wins and losses.
+    pub draws: u64,
+    /// Of these, with the seed: the number itself.
+    pub rederived: u64,
+    /// Without a seed: everything but the number.
+    pub waiting_for_reveal: u64,
+    /// Share prizes computed from disclosed details.
+    pub shares_checked: u64,
+    /// Share prizes of which only the bounds could be checked.
+    pub shares_bounded: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.draws += other.draws;
+        self.rederived += other.rederived;
+        self.waiting_for_reveal += other.waiting_for_reveal;
+        self.shares_checked += other.shares_checked;
+        self.shares_bounded += other.shares_bounded;
+    }
+}
+
+/// What the audit came to.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Report {
+    /// No finding: nothing in the log contradicts another thing in it. Draws may still wait for their seed.
+    pub holds: bool,
+    /// Every draw was derived again with its seed.
+    pub complete: bool,
+    /// Events read.
+    pub events: u64,
+    /// The last one's place.
+    pub position: String,
+    /// How far draws could be derived again.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// By campaign.
+    pub campaigns: BTreeMap<CampaignId, Summary>,
+    /// What does not fit, at most [`FINDINGS_MAX`] in full.
+    pub findings: Vec<Finding>,
+    /// How many there were.
+    pub findings_total: u64,
+}
+
+impl DrawAudit {
+    /// An audit with these seeds.
+    pub fn new(seeds: Seeds) -> DrawAudit {
+        DrawAudit {
+            seeds,
+            keys: None,
+            campaigns: BTreeMap::new(),
+            order: Vec::new(),
+            customers: HashMap::new(),
+            drawn: HashSet::new(),
+            wins: HashMap::new(),
+            keeps_amounts: false,
+            stray_draws: 0,
+            events: 0,
+            position: Position(0),
+            recorded_at: Timestamp::default(),
+            findings: Findings::default(),
+        }
+    }
+
+    /// Follows the log to its end, with details where they are disclosed; `also` reads along (without what does not
+    /// decode).
+    pub async fn run(
+        &mut self,
+        log: &dyn EventLog,
+        disclose: Option<&Keyring>,
+        mut also: impl FnMut(&StoredEvent, Option<&LedgerEvent>),
+    ) -> Result<(), LogError> {
+        loop {
+            let page = log.read_after(self.position, PAGE).await?;
+            if let Some(keyring) = disclose {
+                let keys = OpenedLine::keys(keyring, &page).await;
+                self.disclose(keys.map_err(|error| LogError::Store {
+                    doing: "open what is disclosed",
+                    transient: error.transient(),
+                    source: Box::new(error),
+                })?);
+            }
+            for stored in &page {
+                let event = self.take(stored);
+                also(stored, event.as_ref());
+            }
+            if page.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Discloses the details of the next events: these keys open them.
+    pub fn disclose(&mut self, keys: Keys) {
+        self.keys = Some(keys);
+    }
+
+    /// Checks the next event of the log, and gives it to whoever reads along.
+    pub fn take(&mut self, stored: &StoredEvent) -> Option<LedgerEvent> {
+        self.events += 1;
+        (self.position, self.recorded_at) = (stored.position, stored.recorded_at);
+        // Switches and operators' actions draw nothing.
+        if stored.stream.stream_type == StreamType::System {
+            return decode(stored).ok();
+        }
+        let event = match decode(stored) {
+            Ok(event) => event,
+            Err(error) => {
+                let place = Place::of(stored, None);
+                self.findings.add(&place, "payload", "an event of this ledger", error);
+                return None;
+            }
+        };
+        if let LedgerEvent::Campaign(event) = &event {
+            self.campaign(stored, event);
+        } else if let LedgerEvent::Account(event) = &event {
+            self.account(stored, event);
+        }
+        Some(event)
+    }
+
+    /// The end: what only the whole can show is checked now.
+    pub fn finish(mut self) -> Report {
+        let mut summaries = BTreeMap::new();
+        let mut counts = Counts { draws: self.stray_draws, ..Counts::default() };
+        for (id, book) in &self.campaigns {
+            book.finish(id, self.position, &mut self.findings);
+            let summary =
+                book.summary(self.recorded_at, self.wins.values().filter(|win| win.campaign == *id));
+            counts.add(summary.counts);
+            summaries.insert(id.clone(), summary);
+        }
+        Report {
+            holds: self.findings.total == 0,
+            complete: counts.rederived == counts.draws,
+            events: self.events,
+            position: self.position.to_string(),
+            counts,
+            campaigns: summaries,
+            findings: self.findings.kept,
+            findings_total: self.findings.total,
+        }
+    }
+
+    fn campaign(&mut self, stored: &StoredEvent, event: &CampaignEvent) {
+        let Ok(id) = CampaignId::parse(&stored.stream.id) else {
+            return; // Replay names a stream that no campaign can have.
+        };
+        self.order.clear();
+        if let CampaignEvent::CampaignDrafted { terms, .. } | CampaignEvent::CampaignRevised { terms, .. } =
+            event
+        {
+            let is_about_amounts = |rule: &Rule| matches!(rule.condition, Condition::SpentMax(_));
+            self.keeps_amounts |= terms.rules.named().iter().any(is_about_amounts);
+        }
+        let book = self.campaigns.entry(id.clone()).or_default();
+        book.take(stored, &id, event, &self.seeds, &mut self.findings);
+    }
+
+    fn account(&mut self, stored: &StoredEvent, event: &AccountEvent) {
+        match event {
+            AccountEvent::TransactionEvaluated { line, outcome, considered, draws } => {
+                let evaluated = Evaluated { stored, line, considered, draws };
+                evaluated.outcome(*outcome, &mut self.findings);
+                self.asked(&evaluated);
+                let amount = self.disclosed(&evaluated);
+                for draw in draws {
+                    let drawn = Drawn { stored, line, draw };
+                    let place = drawn.place();
+                    let Some(book) = self.campaigns.get_mut(&draw.campaign_id) else {
+                        self.findings.add(&place, "campaign", "a campaign of this log", &draw.campaign_id);
+                        self.stray_draws += 1;
+                        continue;
+                    };
+                    if !self.drawn.insert(draw.entry_id) {
+                        self.findings.add(&place, "drawn_once", "an entry not drawn before", "drawn again");
+                    }
+                    book.draw(&drawn, amount, &mut self.findings);
+                    if let Some(amount) = draw.amount {
+                        let campaign = draw.campaign_id.clone();
+                        let win = Win { campaign, amount, issued: false, credited: false, reversed: false };
+                        self.wins.insert(draw.entry_id, win);
+                    }
+                }
+            }
+            AccountEvent::RewardIssued { entry_id, amount, .. } => {
+                self.follow(stored, *entry_id, *amount, "issued_once", |win| &mut win.issued);
+            }
+            AccountEvent::RewardCredited { entry_id, amount, .. } => {
+                self.follow(stored, *entry_id, *amount, "credited_once", |win| &mut win.credited);
+            }
+            AccountEvent::RewardReversed { entry_id, campaign_id, amount, budget_returned, .. } => {
+                self.follow(stored, *entry_id, *amount, "reversed_once", |win| &mut win.reversed);
+                if *budget_returned && let Some(book) = self.campaigns.get_mut(campaign_id) {
+                    book.returned(*amount);
+                }
+            }
+            AccountEvent::AccountOpened { enrolled_at } => {
+                // Backdated, it would let lines in that were booked before; postdated, keep some out.
+                let place = Place::of(stored, None);
+                self.findings.compare(&place, "enrolled_at", stored.recorded_at, *enrolled_at);
+                self.customer(stored).enrolled_at = Some(*enrolled_at);
+            }
+            AccountEvent::AccountExcluded { .. } => self.customer(stored).excluded = true,
+            AccountEvent::AccountReinstated { .. } => self.customer(stored).excluded = false,
+            AccountEvent::AccountClosed { .. }
+            | AccountEvent::TransactionNoted { .. }
+            | AccountEvent::TransactionDeferred { .. }
+            | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::ReviewProposed { .. }
+            | AccountEvent::TransactionReviewed { .. }
+            | AccountEvent::CustomerNotified { .. }
+            | AccountEvent::CreditRequested { .. }
+            | AccountEvent::CreditFailed { .. }
+            | AccountEvent::PersonalDataErased { .. } => {}
+        }
+    }
+
+    /// The line's amount, where it is disclosed. A purchase keeps it sealed besides, and nothing else does: with a smaller
+    /// one, or none, a customer could spend more than a rule allows.
+    fn disclosed(&mut self, evaluated: &Evaluated<'_>) -> Option<Money> {
+        let Evaluated { stored, line, .. } = evaluated;
+        self.keeps_amounts |= line.spent.is_some();
+        let place = Place::of(stored, evaluated.draws.first().map(|draw| draw.entry_id));
+        let keys = self.keys.as_ref()?;
+        let OpenedLine { details, spent } =
+            match OpenedLine::open(keys, &AccountId::parse(&stored.stream.id).ok()?, line) {
+                Ok(opened) => opened?,
+                Err(error) => {
+                    self.findings.add(
+                        &place,
+                        "details",
+                        "details that open under their account's key",
+                        error,
+                    );
+                    return None;
+                }
+            };
+        if self.keeps_amounts && line.spent != spent {
+            let said = |spent: Option<SealedAmount>| if spent.is_some() { "another" } else { "none" };
+            let expected = if spent.is_some() { "the amount of the details" } else { "none" };
+            self.findings.add(&place, "spent", expected, said(line.spent));
+        }
+        Some(*details.amount.expose())
+    }
+
+    fn customer(&mut self, stored: &StoredEvent) -> &mut Customer {
+        self.customers.entry(stored.stream.id.clone()).or_default()
+    }
+
+    fn asked(&mut self, evaluated: &Evaluated<'_>) {
+        if self.order.is_empty() {
+            self.order = asked::order(&self.campaigns);
+        }
+        let customer = self.customers.get(&evaluated.stored.stream.id).copied().unwrap_or_default();
+        asked::check(evaluated, &self.order, &self.campaigns, customer, &mut self.findings);
+    }
+
+    /// Credits are wins: what is issued, paid or taken back was won, is what was won, and happens once.
+    fn follow(
+        &mut self,
+        stored: &StoredEvent,
+        entry: EntryId,
+        amount: Money,
+        check: &'static str,
+        mark: fn(&mut Win) -> &mut bool,
+    ) {
+        let place = Place::of(stored, Some(entry));
+        let Some(win) = self.wins.get_mut(&entry) else {
+            self.findings.add(&place, "won", "an entry that won", stored.event_type.as_str());
+            return;
+        };
+        if win.amount != amount {
+            self.findings.add(&place, "amount", format!("{:?}", win.amount), format!("{amount:?}"));
+        }
+        if std::mem::replace(mark(win), true) {
+            self.findings.add(&place, check, "once", "again");
+        }
+    }
+}
