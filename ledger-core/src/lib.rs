@@ -23,8 +23,6 @@ pub mod posting;
 
 pub mod draw;
 
-pub mod files;
-
 pub mod seal;
 
 pub mod campaign;
@@ -33,13 +31,7 @@ pub mod account;
 
 pub mod system;
 
-pub mod postgres;
-
-pub mod sqlite;
-
 pub mod log;
-
-pub mod belonging;
 
 pub mod engine;
 

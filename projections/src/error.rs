@@ -1,8 +1,8 @@
 //! What can go wrong with read models. Nothing here is a customer's doing, and no text repeats a row.
 
 use ledger_core::log::{LogError, Position};
-use ledger_core::postgres::{Fault, SchemaError};
-use ledger_core::sqlite::passes;
+use stores::postgres::{Fault, SchemaError};
+use stores::sqlite::passes;
 
 use crate::projection::Projection;
 

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use ledger_core::files::{self, Wal};
-use ledger_core::postgres::{self, Database};
-use ledger_core::sqlite::use_wal;
 use rusqlite::TransactionBehavior;
+use stores::files::{self, Wal};
+use stores::postgres::{self, Database};
+use stores::sqlite::use_wal;
 use tokio::sync::Semaphore;
 
 use crate::connection::{Access, Connection};
@@ -304,8 +304,8 @@ fn check_version(found: i64) -> Result<(), ProjectionError> {
 
 #[cfg(test)]
 mod tests {
-    use ledger_core::postgres::SchemaError;
-    use ledger_core::testing::Cluster;
+    use stores::postgres::SchemaError;
+    use stores::testing::Cluster;
 
     use super::*;
     use crate::fixtures::*;

@@ -7,11 +7,11 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use ::stores::belonging::{self, Kind, survey_file, survey_log};
+use ::stores::files::{copy_database, sum_of};
+use ::stores::sqlite::log::SqliteLog;
 use anyhow::{Context as _, bail};
-use ledger_core::belonging::{self, Kind, survey_file, survey_log};
-use ledger_core::files::{copy_database, sum_of};
 use ledger_core::ids::Digest;
-use ledger_core::log::sqlite::SqliteLog;
 use ledger_core::log::{EventLog as _, Position, StoredEvent};
 use ledger_core::time::{Clock as _, SystemClock, Timestamp};
 use serde::{Deserialize, Serialize};

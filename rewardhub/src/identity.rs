@@ -1,13 +1,13 @@
 //! Whether all that a ledger keeps belongs together, asked before anything is opened for writing: see
-//! [`ledger_core::belonging`].
+//! [`::stores::belonging`].
 
-use anyhow::{Context as _, bail};
-use ledger_core::belonging::{
+use ::stores::belonging::{
     self, Found, KeyPrint, Kind, LogFound, Misfits, has_issued, misfits, survey_database, survey_file,
     survey_log, wrong_keys,
 };
+use ::stores::postgres::Database;
+use anyhow::{Context as _, bail};
 use ledger_core::log::Position;
-use ledger_core::postgres::Database;
 use ledger_core::seal::Keyring;
 
 use crate::commands::Refused;

@@ -13,7 +13,6 @@ use ledger_core::engine::{
 use ledger_core::log::{EventLog, Position};
 use ledger_core::seal::Keyring;
 use ledger_core::steps::beacon::Beacon;
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::confirm::Confirm;
 use ledger_core::steps::credit::Credit;
 use ledger_core::steps::intake::Intake;
@@ -23,6 +22,7 @@ use ledger_core::steps::parked::ParkedItems;
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::steps::runner::StepError;
+use ledger_core::steps::store::StepStore;
 use ledger_core::steps::{self};
 use ledger_core::time::{Clock, SystemClock};
 use projections::{Progress, ReadStore, Runner};
@@ -174,7 +174,7 @@ pub struct Node {
 /// What reads an engine's log, opened and not running yet.
 pub struct Readers {
     rail: Arc<SandboxRail>,
-    checkpoints: Arc<Checkpoints>,
+    checkpoints: Arc<dyn StepStore>,
     read: ReadStore,
     runner: Runner,
     progress: Progress,

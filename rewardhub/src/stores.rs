@@ -7,22 +7,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ::stores::belonging::{
+    LedgerId, accounts_without_key, accounts_without_key_in, belongs_in_database, belongs_to, note_keys,
+};
+use ::stores::files;
+use ::stores::postgres::log::{PostgresLog, PostgresOptions};
+use ::stores::postgres::{Database, Fault, check_durability};
+use ::stores::sqlite::cannot_open;
+use ::stores::sqlite::log::{SqliteLog, SqliteOptions};
+use ::stores::steps::StepTables;
 use adapters::sandbox::rail::count_unpaid;
 use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
-use ledger_core::belonging::{
-    LedgerId, accounts_without_key, accounts_without_key_in, belongs_in_database, belongs_to, note_keys,
-};
-use ledger_core::files;
 use ledger_core::ids::AccountId;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
-use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType};
-use ledger_core::postgres::{Database, Fault, check_durability};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError};
-use ledger_core::sqlite::cannot_open;
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::ports::PayoutKey;
 use projections::{ProjectionError, ReadStore};
 
@@ -87,7 +87,8 @@ impl Stores {
         }
         // Keys first: a log never has an event whose key is not there.
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
-        let keyring = Arc::new(within(Keyring::open(&folder.keys(), Arc::new(provider)).await?, memory));
+        let keyring =
+            Arc::new(within(::stores::keys::open(&folder.keys(), Arc::new(provider)).await?, memory));
         survey.check_keys(&keyring)?;
         folder.make(&folder.log())?;
         let log = Arc::new(SqliteLog::open(&folder.log(), &sqlite_options(memory))?);
@@ -159,15 +160,15 @@ impl Stores {
     }
 
     /// How far the steps have come.
-    pub fn checkpoints(&self) -> anyhow::Result<Checkpoints> {
+    pub fn checkpoints(&self) -> anyhow::Result<StepTables> {
         Ok(match &self.place {
             Place::Embedded { folder, .. } => {
                 folder.make(&folder.steps())?;
-                let checkpoints = Checkpoints::open(&folder.steps())?;
+                let checkpoints = StepTables::open(&folder.steps())?;
                 belongs_to(&folder.steps(), &self.ledger, Position(0))?;
                 checkpoints
             }
-            Place::Postgres { database, .. } => Checkpoints::in_postgres((**database).clone()),
+            Place::Postgres { database, .. } => StepTables::in_postgres((**database).clone()),
         })
     }
 
@@ -300,10 +301,10 @@ pub async fn existing_read_models(config: &Config) -> anyhow::Result<Option<Read
 }
 
 /// The steps' cursors and items that the configuration names, beside whoever runs the steps.
-pub fn existing_checkpoints(config: &Config) -> anyhow::Result<Checkpoints> {
+pub fn existing_checkpoints(config: &Config) -> anyhow::Result<StepTables> {
     Ok(match config.log {
-        LogPlace::Embedded => Checkpoints::open_read_only(&Folder::existing(&config.data)?.steps())?,
-        LogPlace::Postgres(_) => Checkpoints::in_postgres(database(config)?),
+        LogPlace::Embedded => StepTables::open_read_only(&Folder::existing(&config.data)?.steps())?,
+        LogPlace::Postgres(_) => StepTables::in_postgres(database(config)?),
     })
 }
 
@@ -325,11 +326,11 @@ pub async fn existing_keyring(config: &Config) -> anyhow::Result<Keyring> {
         LogPlace::Embedded => {
             let folder = Folder::existing(&config.data)?;
             let provider = Arc::new(FileKeyProvider::open(&folder.root_key())?);
-            Ok(Keyring::open_read_only(&folder.keys(), provider).await?)
+            Ok(::stores::keys::open_read_only(&folder.keys(), provider).await?)
         }
         LogPlace::Postgres(_) => {
             let database = database(config)?;
-            if !Keyring::is_in(&database).await? {
+            if !::stores::keys::are_in(&database).await? {
                 bail!("{} has no keys", database.address());
             }
             let folder = Folder::create(&config.data)?;
@@ -349,7 +350,7 @@ pub fn database(config: &Config) -> anyhow::Result<Database> {
 /// The keys of a database under the folder's root key.
 async fn keyring(folder: &Folder, database: &Database) -> anyhow::Result<Keyring> {
     let provider = Arc::new(root_key(folder, database).await?);
-    match Keyring::open_postgres(database.clone(), Arc::clone(&provider) as _).await {
+    match ::stores::keys::open_postgres(database.clone(), Arc::clone(&provider) as _).await {
         Err(SealError::WrongRootKey { place }) if provider.was_made() => {
             // Nothing was ever wrapped under it, and left here it would be taken for the right one.
             let path = folder.root_key();
@@ -367,7 +368,7 @@ async fn keyring(folder: &Folder, database: &Database) -> anyhow::Result<Keyring
 /// The folder's root key; made only for a database that has no keys yet.
 async fn root_key(folder: &Folder, database: &Database) -> anyhow::Result<FileKeyProvider> {
     let path = folder.root_key();
-    if Keyring::is_in(database).await? {
+    if ::stores::keys::are_in(database).await? {
         let missing = || {
             format!("the keys in {} need their root key: copy it to {}", database.address(), path.display())
         };

@@ -14,16 +14,16 @@ use audit::draws::{DrawAudit, Seeds};
 use audit::replay::Replay;
 use ledger_core::ids::{AccountId, Digest, TransactionKey};
 use ledger_core::log::chain::event_hash;
-use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
-use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{Batch, EventLog, Position, StoredEvent, StreamId, StreamType};
-use ledger_core::postgres::{Database, Options};
-use ledger_core::testing::Cluster;
 use ledger_core::time::Timestamp;
 use projections::agree::disagreements;
 use projections::rebuild::{Selection, compare};
 use projections::{ReadStore, Runner, account, rewards, transactions, trial_balance};
 use serde_json::{Value, json};
+use stores::postgres::log::{PostgresLog, PostgresOptions};
+use stores::postgres::{Database, Options};
+use stores::sqlite::log::{SqliteLog, SqliteOptions};
+use stores::testing::Cluster;
 
 fn folders() -> Vec<PathBuf> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/golden");

@@ -5,9 +5,9 @@
 use std::fmt::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use ledger_core::testing::Cluster;
 use rewardhub_tests::rows::{campaign, purchase};
 use rewardhub_tests::{Home, Running, Sandbox, eventually, text};
+use stores::testing::Cluster;
 
 /// Lines of one file; an `ingest` for each.
 const FILE_LINES: usize = 100_000;

@@ -16,12 +16,10 @@ use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::{self, Seed};
 use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, Settings};
 use ledger_core::ids::{AccountId, Digest, EntryId, Fingerprint, MerchantTag, TransactionKey};
-use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::{EventLog, Position, StreamId};
 use ledger_core::money::{Currency, Money};
-use ledger_core::postgres::{Database, Options};
-use ledger_core::seal::{AmountKey, FileKeyProvider, Keyring, Sealed};
-use ledger_core::testing::{Cluster, ManualClock};
+use ledger_core::seal::{AmountKey, FileKeyProvider, Sealed};
+use ledger_core::testing::ManualClock;
 use ledger_core::time::{Clock as _, Epoch, Timestamp};
 use ledger_core::transaction::{Direction, Mcc, Personal, Status};
 use postgres_es::{PostgresEventRepository, postgres_cqrs};
@@ -29,6 +27,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
+use stores::postgres::log::{PostgresLog, PostgresOptions};
+use stores::postgres::{Database, Options};
+use stores::testing::Cluster;
 
 /// The event table of postgres-es's own documentation.
 const PLAIN: &str = "CREATE TABLE events (
@@ -163,7 +164,8 @@ async fn the_same_commands_give_the_same_events_and_postgres_es_reads_ours() {
     let (ours_url, plain_url) = (cluster.database().await.unwrap(), cluster.empty_database().await.unwrap());
     let folder = tempfile::tempdir().unwrap();
     let provider = FileKeyProvider::open_or_create(&folder.path().join("root.key")).unwrap();
-    let keyring = Arc::new(Keyring::open(&folder.path().join("keys.db"), Arc::new(provider)).await.unwrap());
+    let keyring =
+        Arc::new(stores::keys::open(&folder.path().join("keys.db"), Arc::new(provider)).await.unwrap());
     let clock = Arc::new(ManualClock::at(at("2026-11-22T12:00:00Z")));
     let database = Database::new(ours_url.parse().unwrap(), &Options::default());
     let log: Arc<dyn EventLog> =

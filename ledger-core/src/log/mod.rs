@@ -6,8 +6,6 @@
 pub mod chain;
 pub mod decode;
 pub mod merkle;
-pub mod postgres;
-pub mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
@@ -276,7 +274,7 @@ pub struct Hydration {
 }
 
 /// Readers assert that positions follow one another: a hole is an alarm, never a skip.
-pub(crate) fn no_hole(after: Position, events: &[StoredEvent]) -> Result<(), LogError> {
+pub fn no_hole(after: Position, events: &[StoredEvent]) -> Result<(), LogError> {
     for (event, last) in events.iter().zip((after.0..).map(Position)) {
         if event.position != last.next() {
             return Err(LogError::Damaged(format!("position {} follows {last}", event.position)));

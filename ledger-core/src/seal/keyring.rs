@@ -3,7 +3,6 @@
 //! A key is durable before anything sealed under it is handed out; a destroyed one leaves a tombstone.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::{digest, hmac};
@@ -13,14 +12,13 @@ use zeroize::Zeroizing;
 
 use super::cipher::{Cipher, random_key};
 use super::keys::Slot;
-use super::store::{KeyStore, PostgresKeys, SqliteKeys};
+use super::store::KeyStore;
 use super::{
     AccountKey, Details, KeyProvider, KeyProviderError, KeyState, Keys, LineTerms, SealError, Sealed,
 };
 use crate::draw::Seed;
 use crate::ids::{AccountId, CampaignId, Source, TransactionId};
 use crate::log::{EventLog, StreamId};
-use crate::postgres::Database;
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Transaction;
 
@@ -28,7 +26,8 @@ use crate::transaction::Transaction;
 const CACHE_KEYS: usize = 200_000;
 /// Keys that the provider wraps or unwraps at once.
 const PROVIDER_CALLS: usize = 32;
-const INDEX_KEY: &str = "index";
+/// Names the key behind fingerprints in a store.
+pub const INDEX_KEY: &str = "index";
 const DRAW_KEY: &str = "draw";
 
 /// What our own named keys are recognised by. Shows nothing of them: 16 bytes of a hash of 32 random ones.
@@ -66,29 +65,6 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Opens the file of keys, or makes it together with our own keys.
-    pub async fn open(path: &Path, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
-        Keyring::with_own_keys(Arc::new(SqliteKeys::open(path)?), provider).await
-    }
-
-    /// Opens an existing file of keys beside the process that writes it. Makes no keys.
-    pub async fn open_read_only(path: &Path, provider: Arc<dyn KeyProvider>) -> Result<Keyring, SealError> {
-        Keyring::assemble(Arc::new(SqliteKeys::open_read_only(path)?), provider).await
-    }
-
-    /// Opens the keys of this database, and makes our own where it has none.
-    pub async fn open_postgres(
-        database: Database,
-        provider: Arc<dyn KeyProvider>,
-    ) -> Result<Keyring, SealError> {
-        Keyring::with_own_keys(Arc::new(PostgresKeys::new(database)), provider).await
-    }
-
-    /// Whether this database has keys, wrapped under a root key that must then be there.
-    pub async fn is_in(database: &Database) -> Result<bool, SealError> {
-        Ok(PostgresKeys::new(database.clone()).named(INDEX_KEY).await?.is_some())
-    }
-
     /// Keeps at most this many account keys ready.
     #[must_use]
     pub fn with_cache(self, keys: usize) -> Keyring {
@@ -240,7 +216,8 @@ impl Keyring {
         bytes.as_slice().try_into().map(Seed::new).map_err(|_| SealError::Damaged)
     }
 
-    pub(super) async fn with_own_keys(
+    /// Over this store; makes our own keys where it has none.
+    pub async fn open(
         store: Arc<dyn KeyStore>,
         provider: Arc<dyn KeyProvider>,
     ) -> Result<Keyring, SealError> {
@@ -255,10 +232,11 @@ impl Keyring {
         if !missing.is_empty() {
             store.create_named(missing).await?;
         }
-        Keyring::assemble(store, provider).await
+        Keyring::open_existing(store, provider).await
     }
 
-    async fn assemble(
+    /// Over a store that has our own keys. Makes none.
+    pub async fn open_existing(
         store: Arc<dyn KeyStore>,
         provider: Arc<dyn KeyProvider>,
     ) -> Result<Keyring, SealError> {

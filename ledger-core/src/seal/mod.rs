@@ -19,10 +19,11 @@ mod terms;
 
 pub use account::{AccountKey, AmountKey, SealedAmount};
 pub use details::Details;
-pub use keyring::{Fingerprints, Keyring};
+pub use keyring::{Fingerprints, INDEX_KEY, Keyring};
 pub use keys::{KeyState, Keys};
 pub use open::open_part;
 pub use provider::{FileKeyProvider, KeyProvider, KeyProviderError};
+pub use store::{KeyStore, NewKey};
 pub use terms::{FINGERPRINT_VERSION, FINGERPRINT_VERSION_FIRST, LineTerms};
 
 use std::fmt;
@@ -34,7 +35,6 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::ids::{AccountId, push_lp};
-use crate::postgres::Fault;
 use cipher::Cipher;
 
 /// An encrypted value in base64, as events and read models keep it.
@@ -93,16 +93,18 @@ fn associated_data(bound_to: [&str; 3]) -> Vec<u8> {
 /// Why something cannot be sealed or opened. Never says what is inside.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// The file of keys failed.
-    #[error("{doing} in the file of keys {}", path.display())]
-    Keys {
-        /// Such as `reading an account's key`.
+    /// The store of keys failed.
+    #[error("{doing} in {place}")]
+    Store {
+        /// Such as `reading account keys`.
         doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What SQLite said.
+        /// The file or database.
+        place: String,
+        /// Whether the same call may succeed later.
+        transient: bool,
+        /// What it said.
         #[source]
-        source: rusqlite::Error,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file of keys could not be made.
     #[error("creating the file of keys {}", path.display())]
@@ -122,15 +124,6 @@ pub enum SealError {
         found: i64,
         /// Ours.
         expected: i64,
-    },
-    /// The database's keys failed.
-    #[error("{doing} in the database")]
-    Database {
-        /// Such as `reading account keys`.
-        doing: &'static str,
-        /// What the database said.
-        #[source]
-        source: Fault,
     },
     /// The root key is not the one these keys were wrapped under.
     #[error("the keys in {place} were wrapped under another root key")]
@@ -182,8 +175,7 @@ impl SealError {
     /// Whether the same call may succeed later.
     pub fn transient(&self) -> bool {
         match self {
-            SealError::Keys { source, .. } => crate::sqlite::passes(source),
-            SealError::Database { source, .. } => source.transient(),
+            SealError::Store { transient, .. } => *transient,
             SealError::Provider(error) => error.transient(),
             SealError::Log(error) => error.transient(),
             SealError::Busy => true,
@@ -201,6 +193,3 @@ impl SealError {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,16 +3,10 @@
 //!
 //! What a person decided about an item is an event of the log; here it is a copy that the step has followed.
 
-mod columns;
-mod commit;
+pub mod as_text;
 
-use columns::{as_text, of_postgres, of_sqlite};
-use commit::{commit_postgres, commit_sqlite};
 use serde::{Deserialize, Serialize};
 
-use super::checkpoints::{CheckpointError, Checkpoints, Store, lock};
-use crate::log::Position;
-use crate::postgres::Fault;
 use crate::system::ParkedAction;
 use crate::time::Timestamp;
 
@@ -136,80 +130,6 @@ pub struct ItemCounts {
     pub parked: u64,
 }
 
-const COLUMNS: &str = "id, step, position, account, key, state, attempts, next_at, reason, since, wakes, about, \
-                       act, proposed, decided";
-
-impl Checkpoints {
-    /// Changes rows and moves the cursor, all or nothing: rows first, then what is done to all of them in order.
-    pub async fn commit(&self, step: &str, to: Position, changes: &[Change]) -> Result<(), CheckpointError> {
-        match &self.0 {
-            Store::Sqlite(connection) => commit_sqlite(&mut lock(connection), step, to, changes),
-            Store::Postgres(database) => {
-                let mut client = database.pooled().await?;
-                commit_postgres(&mut client, step, to, changes).await
-            }
-        }
-    }
-
-    /// Up to `limit` waiting items of a step, the one that is due first first.
-    pub async fn waiting(&self, step: &str, limit: usize) -> Result<Vec<ItemRow>, CheckpointError> {
-        let sql = "WHERE step = $1 AND state = 'waiting' ORDER BY next_at, position LIMIT $2";
-        self.select(sql, step, limit).await
-    }
-
-    /// Up to `limit` parked items of all steps in the order of their ids, after this one.
-    pub async fn parked(&self, after: &str, limit: usize) -> Result<Vec<ItemRow>, CheckpointError> {
-        let sql = "WHERE state = 'parked' AND id > $1 ORDER BY id LIMIT $2";
-        self.select(sql, after, limit).await
-    }
-
-    /// One item that is not done.
-    pub async fn item(&self, id: &str) -> Result<Option<ItemRow>, CheckpointError> {
-        Ok(self.select("WHERE id = $1 LIMIT $2", id, 1).await?.pop())
-    }
-
-    /// How many items of a step are not done.
-    pub async fn count_items(&self, step: &str) -> Result<ItemCounts, CheckpointError> {
-        let sql =
-            "SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'parked')";
-        let (waiting, parked): (i64, i64) = match &self.0 {
-            Store::Sqlite(connection) => {
-                lock(connection).query_row(&format!("{sql} FROM items WHERE step = ?1"), [step], |row| {
-                    Ok((row.get(0)?, row.get(1)?))
-                })?
-            }
-            Store::Postgres(database) => {
-                let sql = format!("{sql} FROM steps.items WHERE step = $1");
-                let row = database.pooled().await?.query_one(&sql, &[&step]).await.map_err(Fault::from)?;
-                (row.get(0), row.get(1))
-            }
-        };
-        Ok(ItemCounts {
-            waiting: u64::try_from(waiting).unwrap_or(0),
-            parked: u64::try_from(parked).unwrap_or(0),
-        })
-    }
-
-    async fn select(&self, rest: &str, text: &str, limit: usize) -> Result<Vec<ItemRow>, CheckpointError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        match &self.0 {
-            Store::Sqlite(connection) => {
-                let connection = lock(connection);
-                let sql = format!("SELECT {COLUMNS} FROM items {}", rest.replace('$', "?"));
-                let mut statement = connection.prepare_cached(&sql)?;
-                let rows = statement.query_map((text, limit), of_sqlite)?;
-                Ok(rows.collect::<Result<_, _>>()?)
-            }
-            Store::Postgres(database) => {
-                let sql = format!("SELECT {COLUMNS} FROM steps.items {rest}");
-                let client = database.pooled().await?;
-                let rows = client.query(&sql, &[&text, &limit]).await.map_err(Fault::from)?;
-                rows.iter().map(of_postgres).collect()
-            }
-        }
-    }
-}
-
 impl ItemRow {
     /// When it is tried again.
     pub fn next_at(&self) -> Timestamp {
@@ -221,6 +141,3 @@ impl ItemRow {
         Timestamp::from_micros(self.since)
     }
 }
-
-#[cfg(test)]
-mod tests;

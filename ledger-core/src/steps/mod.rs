@@ -8,7 +8,6 @@
 
 pub mod backoff;
 pub mod beacon;
-pub mod checkpoints;
 pub mod confirm;
 pub mod credit;
 pub mod intake;
@@ -21,7 +20,8 @@ pub mod resume;
 pub mod reveal;
 pub mod runner;
 pub mod step;
-mod tallies;
+pub mod store;
+pub mod tallies;
 
 pub use runner::run;
 pub use step::Step;

@@ -10,8 +10,8 @@ use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StreamId};
 use crate::system::{ParkedAction, SystemAnswer, SystemCommandKind, SystemEvent, SystemRejection};
 
-use super::checkpoints::{CheckpointError, Checkpoints};
 use super::items::{Act, ItemRow, ItemState, Proposed};
+use super::store::{StepStore, StepStoreError};
 
 /// Items in one page, at most.
 pub const PAGE_MAX: usize = 500;
@@ -21,7 +21,7 @@ const EVENTS: usize = 1_000;
 /// The items of all steps.
 #[derive(Clone)]
 pub struct ParkedItems {
-    checkpoints: Arc<Checkpoints>,
+    checkpoints: Arc<dyn StepStore>,
     log: Arc<dyn EventLog>,
     resolving: Arc<Mutex<()>>,
 }
@@ -40,7 +40,7 @@ pub enum ParkedError {
     Rejected(#[from] SystemRejection),
     /// The rows failed.
     #[error("the steps' items cannot be read")]
-    Rows(#[from] CheckpointError),
+    Rows(#[from] StepStoreError),
     /// The log failed.
     #[error("the log cannot be read")]
     Log(#[from] LogError),
@@ -51,7 +51,7 @@ pub enum ParkedError {
 
 impl ParkedItems {
     /// Over these rows and this log.
-    pub fn new(checkpoints: Arc<Checkpoints>, log: Arc<dyn EventLog>) -> ParkedItems {
+    pub fn new(checkpoints: Arc<dyn StepStore>, log: Arc<dyn EventLog>) -> ParkedItems {
         ParkedItems { checkpoints, log, resolving: Arc::default() }
     }
 

@@ -17,7 +17,7 @@ use crate::ids::{CampaignId, Digest};
 use crate::log::EventLog;
 use crate::time::{Epoch, Timestamp};
 
-use super::checkpoints::{CheckpointError, Checkpoints};
+use super::store::{StepStore, StepStoreError};
 use super::tallies::{Tallies, TallyError};
 
 /// How often due epochs are looked for.
@@ -40,7 +40,7 @@ pub enum RevealError {
     Tally(#[from] TallyError),
     /// Rows in memory cannot be laid out.
     #[error("the tallies cannot be kept")]
-    Rows(#[from] CheckpointError),
+    Rows(#[from] StepStoreError),
     /// The ledger did not take the command.
     #[error("the ledger did not answer")]
     Ledger(#[from] SubmitError),
@@ -58,7 +58,7 @@ impl Reveal {
         ledger: Ledger,
         log: Arc<dyn EventLog>,
         seeds: Arc<dyn SeedVault>,
-        checkpoints: Arc<Checkpoints>,
+        checkpoints: Arc<dyn StepStore>,
     ) -> Reveal {
         Reveal { ledger, seeds, tallies: Tallies::new(log, checkpoints), announced: Mutex::default() }
     }

@@ -21,9 +21,9 @@ use crate::log::{EventLog, LogError, Position, StoredEvent, StreamType};
 use crate::system::SystemEvent;
 
 use super::backoff::Backoff;
-use super::checkpoints::{CheckpointError, Checkpoints};
 use super::items::Act;
 use super::step::Step;
+use super::store::{StepStore, StepStoreError};
 use desk::Desk;
 use tasks::Tasks;
 
@@ -46,7 +46,7 @@ pub enum StepError {
         step: &'static str,
         /// The cause.
         #[source]
-        source: CheckpointError,
+        source: StepStoreError,
     },
     /// It has seen events that are not in the log.
     #[error("step {step} has seen events up to {cursor}, the log ends at {head}")]
@@ -76,13 +76,13 @@ const COUNT_EVERY: u32 = 20;
 pub async fn run<S: Step>(
     step: Arc<S>,
     log: Arc<dyn EventLog>,
-    checkpoints: Arc<Checkpoints>,
+    checkpoints: Arc<dyn StepStore>,
     mut head: watch::Receiver<Position>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
     let name = step.name();
     let saved = tokio::select! {
-        saved = read_checkpoint(&checkpoints, name) => saved?,
+        saved = read_checkpoint(&*checkpoints, name) => saved?,
         () = told(stop.clone()) => return Ok(()),
     };
     tokio::select! {
@@ -108,7 +108,7 @@ pub async fn run<S: Step>(
         }
         if desk.wants_due() {
             tokio::select! {
-                loaded = desk.load_due(&*step, &*log, &checkpoints) => loaded?,
+                loaded = desk.load_due(&*step, &*log, &*checkpoints) => loaded?,
                 () = told(stop.clone()) => {}
             }
         }
@@ -131,11 +131,11 @@ pub async fn run<S: Step>(
         }
         running &= !*stop.borrow();
         if desk.is_flush_due() || !running {
-            desk.flush(&checkpoints).await;
+            desk.flush(&*checkpoints).await;
         }
         if ticks % COUNT_EVERY == 1 {
             ticks += 1;
-            desk.count(&checkpoints).await;
+            desk.count(&*checkpoints).await;
         }
         gauge("step_under_way", name, tasks.len() as u64);
     }
@@ -206,7 +206,7 @@ fn gauge(metric: &'static str, step: &'static str, value: u64) {
     metrics::gauge!(metric, "step" => step).set(figure(value));
 }
 
-async fn read_checkpoint(checkpoints: &Checkpoints, step: &'static str) -> Result<Position, StepError> {
+async fn read_checkpoint(checkpoints: &dyn StepStore, step: &'static str) -> Result<Position, StepError> {
     for tries in 1.. {
         match checkpoints.get(step).await {
             Ok(position) => return Ok(position),

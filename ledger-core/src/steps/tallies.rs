@@ -15,11 +15,33 @@ use crate::log::merkle::Tree;
 use crate::log::{EventLog, LogError, Position, StoredEvent};
 use crate::time::Epoch;
 
-use super::checkpoints::{CheckpointError, Checkpoints};
+use super::store::{StepStore, StepStoreError};
 
-mod rows;
+/// Names the cursor.
+pub const NAME: &str = "tally";
 
-pub(super) use rows::Chunk;
+/// What one page of the log says of one day's draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Of which campaign.
+    pub campaign: String,
+    /// Of which day.
+    pub epoch: String,
+    /// Where the page ended.
+    pub position: u64,
+    /// Ids of 32 bytes, sorted.
+    pub entries: Vec<u8>,
+    /// By tier, as far as there were any.
+    pub wins: Vec<u64>,
+    /// All that was won.
+    pub paid_minor: i64,
+}
+
+impl Chunk {
+    pub(super) fn entries(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.entries.as_chunks::<32>().0.iter().copied()
+    }
+}
 
 /// Events in a page.
 const PAGE: usize = 2_000;
@@ -31,7 +53,7 @@ const SORTED_MAX: u64 = 1_000_000;
 /// Counts draws.
 pub(super) struct Tallies {
     log: Arc<dyn EventLog>,
-    rows: Arc<Checkpoints>,
+    rows: Arc<dyn StepStore>,
 }
 
 /// Why draws cannot be counted.
@@ -42,7 +64,7 @@ pub enum TallyError {
     Log(#[from] LogError),
     /// The rows failed.
     #[error("the tallies cannot be kept")]
-    Rows(#[from] CheckpointError),
+    Rows(#[from] StepStoreError),
     /// The tally does not fit its numbers.
     #[error("the tally of epoch {0} overflows")]
     Overflow(Epoch),
@@ -59,14 +81,14 @@ struct Sums {
 }
 
 impl Tallies {
-    pub(super) fn new(log: Arc<dyn EventLog>, rows: Arc<Checkpoints>) -> Tallies {
+    pub(super) fn new(log: Arc<dyn EventLog>, rows: Arc<dyn StepStore>) -> Tallies {
         Tallies { log, rows }
     }
 
     /// Reads the log up to this place at least.
     pub(super) async fn follow(&self, to: Position) -> Result<(), TallyError> {
         loop {
-            let from = self.rows.get(rows::NAME).await?;
+            let from = self.rows.get(NAME).await?;
             if from >= to {
                 return Ok(());
             }
@@ -124,7 +146,7 @@ impl Tallies {
         campaign: &CampaignId,
         epoch: Epoch,
         after: &mut u64,
-    ) -> Result<Option<Vec<Chunk>>, CheckpointError> {
+    ) -> Result<Option<Vec<Chunk>>, StepStoreError> {
         let chunks = self.rows.tallies(campaign.as_str(), &epoch.to_string(), *after, ROWS).await?;
         let Some(last) = chunks.last() else { return Ok(None) };
         *after = last.position;

@@ -1,9 +1,8 @@
-//! For tests: a clock that is set, a log that fails on demand, the contract every log keeps, a private PostgreSQL.
+//! For tests: a clock that is set, a log that fails on demand, the contract every log keeps.
 
 pub mod contract;
 
 mod clock;
-mod cluster;
 mod faults;
 #[cfg(test)]
 pub(crate) mod given;
@@ -11,7 +10,6 @@ mod history;
 mod simulated;
 
 pub use clock::ManualClock;
-pub use cluster::{Cluster, ClusterError};
 pub use faults::{Fault, Faults};
 pub use history::{History, stream};
 pub use simulated::SimulatedLog;

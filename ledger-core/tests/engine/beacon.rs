@@ -16,12 +16,12 @@ use ledger_core::engine::RowResult;
 use ledger_core::ids::{BeaconSignature, Digest};
 use ledger_core::log::StoredEvent;
 use ledger_core::steps::beacon::Beacon;
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::ports::{BeaconSource, BeaconSourceError};
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::testing::SimulatedLog;
 use ledger_core::time::{Epoch, SECOND_MICROS, Timestamp};
 use serde_json::Value;
+use stores::steps::StepTables;
 
 use crate::check::{account_events, campaign_events, draws, sound};
 use crate::epochs::run_resume;
@@ -160,7 +160,7 @@ async fn a_late_beacon_defers_draws_which_then_follow_from_it() {
         node.ledger.clone(),
         Arc::clone(&node.log),
         Arc::clone(&world.seeds),
-        Arc::new(Checkpoints::in_memory().unwrap()),
+        Arc::new(StepTables::in_memory().unwrap()),
     );
     assert_eq!(reveal.settle().await.unwrap(), 1);
     let events = log.events();

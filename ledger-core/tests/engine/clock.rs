@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger_core::engine::{ClockAhead, RowResult, Settings, SubmitError};
-use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
 use ledger_core::log::{EventLog, StreamType};
-use ledger_core::postgres::{Database, Options};
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::reveal::{Reveal, RevealError};
-use ledger_core::testing::{Cluster, Fault, ManualClock, SimulatedLog};
+use ledger_core::testing::{Fault, ManualClock, SimulatedLog};
 use ledger_core::time::{Clock as _, DAY_MICROS, SECOND_MICROS, SystemClock};
+use stores::postgres::log::{PostgresLog, PostgresOptions};
+use stores::postgres::{Database, Options};
+use stores::steps::StepTables;
+use stores::testing::Cluster;
 
 use crate::check::{draws, sound};
 use crate::tap::TapLog;
@@ -53,7 +54,7 @@ async fn a_clock_that_is_forty_days_ahead_for_ten_seconds_costs_no_draw() {
         node.ledger.clone(),
         Arc::clone(&node.log),
         Arc::clone(&world.seeds),
-        Arc::new(Checkpoints::in_memory().unwrap()),
+        Arc::new(StepTables::in_memory().unwrap()),
     );
     let settled = reveal.settle().await;
     assert!(matches!(settled, Err(RevealError::Ledger(SubmitError::Clock(_)))), "{settled:?}");

@@ -9,10 +9,10 @@ use ledger_core::draw::{Draw, PrizeTable};
 use ledger_core::log::StoredEvent;
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::seal::Keys;
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::testing::SimulatedLog;
 use serde_json::{Value, json};
+use stores::steps::StepTables;
 
 use crate::check::sound;
 use crate::tampering::{first, rehash};
@@ -45,7 +45,7 @@ pub(crate) async fn history() -> History {
         node.ledger.clone(),
         Arc::clone(&log),
         Arc::clone(&world.seeds),
-        Arc::new(Checkpoints::in_memory().unwrap()),
+        Arc::new(StepTables::in_memory().unwrap()),
     );
     assert_eq!(reveal.settle().await.unwrap(), 1);
     let events = log.read_after(ledger_core::log::Position(0), 10_000).await.unwrap();

@@ -11,11 +11,12 @@ use ledger_core::engine::RowResult;
 use ledger_core::ids::Digest;
 use ledger_core::log::StoredEvent;
 use ledger_core::log::merkle;
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
+use ledger_core::steps::store::StepStore;
 use ledger_core::testing::SimulatedLog;
 use ledger_core::time::Epoch;
+use stores::steps::StepTables;
 use tokio::sync::watch;
 
 use crate::check::{account_events, campaign_events, draws, sound};
@@ -64,7 +65,8 @@ pub(crate) async fn run_resume(
     done: impl Fn(&[StoredEvent]) -> bool,
 ) {
     let resume = Resume::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.keyring));
-    let checkpoints = Arc::new(Checkpoints::open(&world.folder.path().join("steps.db")).unwrap());
+    let checkpoints: Arc<dyn StepStore> =
+        Arc::new(StepTables::open(&world.folder.path().join("steps.db")).unwrap());
     let (stop, stopped) = watch::channel(false);
     let head = node.ledger.head();
     let running = tokio::spawn(ledger_core::steps::run(
@@ -155,7 +157,7 @@ async fn a_settled_day_reveals_the_seed_it_was_committed_to_and_counts_its_draws
         node.ledger.clone(),
         Arc::clone(&node.log),
         Arc::clone(&world.seeds),
-        Arc::new(Checkpoints::in_memory().unwrap()),
+        Arc::new(StepTables::in_memory().unwrap()),
     );
     assert_eq!(reveal.settle().await.unwrap(), 0, "within the grace");
     world.clock.set(at("2026-11-23T10:00:00Z"));
@@ -218,7 +220,7 @@ async fn a_halted_day_draws_nothing_more_and_is_still_revealed() {
         node.ledger.clone(),
         Arc::clone(&node.log),
         Arc::clone(&world.seeds),
-        Arc::new(Checkpoints::in_memory().unwrap()),
+        Arc::new(StepTables::in_memory().unwrap()),
     );
     assert_eq!(reveal.settle().await.unwrap(), 1);
     let closed = campaign_events(&log.events()).into_iter().find_map(|event| match event {

@@ -11,13 +11,13 @@ use ledger_core::account::event::{Exclusion, Verdict};
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::engine::{Context, Settings};
 use ledger_core::ids::{AccountId, CampaignId};
-use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use ledger_core::money::{Currency, Money};
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::system::{ParkedAction, SystemCommandKind};
 use serde_json::{Value, json};
+use stores::sqlite::log::{SqliteLog, SqliteOptions};
+use stores::steps::StepTables;
 
 use crate::check::wins;
 use crate::world::{Node, World, at, context, row, terms, with};
@@ -218,7 +218,7 @@ async fn days(world: &World, node: &Node, log: &Arc<dyn EventLog>) {
         node.ledger.clone(),
         Arc::clone(log),
         Arc::clone(&world.seeds),
-        Arc::new(Checkpoints::in_memory().unwrap()),
+        Arc::new(StepTables::in_memory().unwrap()),
     );
     for day in ["2026-11-22T12:00:00Z", "2026-11-23T12:00:00Z", "2026-11-25T12:00:00Z"] {
         world.clock.set(at(day));

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use ledger_core::account::{AccountEvent, CommandKind};
 use ledger_core::engine::Context;
 use ledger_core::log::StoredEvent;
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::items::{ItemRow, ItemState};
 use ledger_core::steps::parked::{ParkedError, ParkedItems};
 use ledger_core::system::{ParkedAction, SystemAnswer};
 use ledger_core::testing::SimulatedLog;
+use stores::steps::StepTables;
 
 use crate::check::{account_events, sound};
 use crate::rail::{Mood, Rail};
@@ -85,7 +85,7 @@ impl House {
 }
 
 fn items(file: &Path, node: &Node) -> ParkedItems {
-    ParkedItems::new(Arc::new(Checkpoints::open(file).unwrap()), Arc::clone(&node.log))
+    ParkedItems::new(Arc::new(StepTables::open(file).unwrap()), Arc::clone(&node.log))
 }
 
 fn decided(events: &[StoredEvent]) -> Vec<&str> {

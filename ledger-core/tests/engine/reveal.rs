@@ -9,11 +9,12 @@ use ledger_core::engine::{SeedVault, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::log::StoredEvent;
 use ledger_core::seal::{KeyProviderError, SealError, Sealed};
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::reveal::{Reveal, RevealError};
+use ledger_core::steps::store::StepStore;
 use ledger_core::testing::{Fault, SimulatedLog};
 use ledger_core::time::Epoch;
 use serde_json::json;
+use stores::steps::StepTables;
 
 use crate::check::{campaign_events, sound};
 use crate::tap::TapLog;
@@ -70,7 +71,7 @@ async fn one_damaged_seed_keeps_no_other_campaign_from_its_reveal() {
         node.ledger.clone(),
         Arc::clone(&node.log),
         Arc::clone(&watched) as _,
-        Arc::new(Checkpoints::in_memory().unwrap()),
+        Arc::new(StepTables::in_memory().unwrap()),
     );
     assert_eq!(reveal.settle().await.unwrap(), 0, "within the grace");
     assert_eq!(watched.opened.load(Ordering::SeqCst), 0);
@@ -94,7 +95,7 @@ async fn a_process_that_is_no_longer_the_writer_stops_revealing() {
         node.ledger.clone(),
         Arc::clone(&node.log),
         Arc::clone(&world.seeds),
-        Arc::new(Checkpoints::in_memory().unwrap()),
+        Arc::new(StepTables::in_memory().unwrap()),
     );
     world.clock.set(at("2026-11-25T00:00:00Z"));
     node.ledger.tick().await.unwrap();
@@ -115,7 +116,7 @@ async fn no_campaigns_history_is_read_and_the_log_once_whatever_is_restarted() {
     node.take(&rows(0..40)).await;
     let file = world.folder.path().join("steps.db");
     let reveal = || {
-        let checkpoints = Arc::new(Checkpoints::open(&file).unwrap());
+        let checkpoints: Arc<dyn StepStore> = Arc::new(StepTables::open(&file).unwrap());
         Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds), checkpoints)
     };
     // Each day's draws, some of them after a restart.

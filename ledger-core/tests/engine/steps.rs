@@ -11,12 +11,13 @@ use ledger_core::account::{AccountEvent, CommandKind, RewardAccount};
 use ledger_core::ids::{AccountId, EntryId};
 use ledger_core::log::{Position, StoredEvent};
 use ledger_core::stated::Stated as _;
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::credit::Credit;
 use ledger_core::steps::issue::Issue;
 use ledger_core::steps::notify::Notify;
 use ledger_core::steps::runner::StepError;
+use ledger_core::steps::store::StepStore;
 use ledger_core::testing::Fault;
+use stores::steps::StepTables;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -32,7 +33,7 @@ pub(crate) struct Steps {
 
 impl Steps {
     pub(crate) fn start(node: &Node, rail: &Arc<Rail>, checkpoints: &Path) -> Steps {
-        let checkpoints = Arc::new(Checkpoints::open(checkpoints).unwrap());
+        let checkpoints: Arc<dyn StepStore> = Arc::new(StepTables::open(checkpoints).unwrap());
         let (stop, stopped) = watch::channel(false);
         let (ledger, log, head) = (&node.ledger, &node.log, || node.ledger.head());
         let issue = Arc::new(Issue::new(ledger.clone()));
@@ -149,7 +150,7 @@ async fn history(world: &World, seed: u64) {
         match dice.below(3) {
             0 => at += 1,
             1 => {
-                let checkpoints = Checkpoints::open(&file(at)).unwrap();
+                let checkpoints = StepTables::open(&file(at)).unwrap();
                 for step in ["issue", "notify", "credit"] {
                     let reached = usize::try_from(checkpoints.get(step).await.unwrap().0).unwrap();
                     checkpoints.set(step, Position(dice.below(reached + 1) as u64)).await.unwrap();
@@ -309,7 +310,7 @@ async fn a_step_that_has_seen_more_than_the_log_has_stops_with_an_error() {
     let rail = Arc::new(Rail::new(Mood::Good, 1));
     let head = log.events().len() as u64;
     for (cursor, goes_on) in [(head, true), (head + 100, false)] {
-        let checkpoints = Checkpoints::open(&file).unwrap();
+        let checkpoints = StepTables::open(&file).unwrap();
         for step in ["issue", "notify", "credit"] {
             checkpoints.set(step, Position(cursor)).await.unwrap();
         }

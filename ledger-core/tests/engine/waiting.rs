@@ -11,11 +11,12 @@ use ledger_core::log::decode::LedgerEvent;
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use ledger_core::steps::Step;
 use ledger_core::steps::backoff::Backoff;
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::items::{ItemCounts, ItemState};
 use ledger_core::steps::runner::StepError;
 use ledger_core::steps::step::{Ended, Limits, Try};
+use ledger_core::steps::store::StepStore;
 use ledger_core::testing::{History, SimulatedLog, stream};
+use stores::steps::StepTables;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -139,7 +140,7 @@ struct Runs {
 }
 
 fn run(step: &Arc<Planned>, log: &Arc<SimulatedLog>, file: &Path) -> Runs {
-    let checkpoints = Arc::new(Checkpoints::open(file).unwrap());
+    let checkpoints: Arc<dyn StepStore> = Arc::new(StepTables::open(file).unwrap());
     let (head, moved) = watch::channel(Position(0));
     let (stop, stopped) = watch::channel(false);
     let log = Arc::clone(log) as Arc<dyn EventLog>;
@@ -176,7 +177,7 @@ async fn six_hundred_items_that_never_end_keep_six_hundred_others_no_longer_than
     let step = Planned::new(|item, _| if item % 2 == 0 { Plan::Never } else { Plan::Done });
     let runs = run(&step, &log, &file);
     soon("the end of those that end", async || step.done() == 600).await;
-    let checkpoints = Checkpoints::open(&file).unwrap();
+    let checkpoints = StepTables::open(&file).unwrap();
     soon("the cursor at the end of the log", async || {
         checkpoints.get("planned").await.unwrap() == Position(1_200)
     })
@@ -196,7 +197,7 @@ async fn a_hundred_thousand_that_wait_for_a_day_neither_keep_a_later_one_nor_tak
     let step = Planned::new(|item, _| if item <= WAITING { Plan::Wait } else { Plan::Done });
     let runs = run(&step, &log, &file);
     soon("the later one", async || step.done() == 1).await;
-    let checkpoints = Checkpoints::open(&file).unwrap();
+    let checkpoints = StepTables::open(&file).unwrap();
     soon("all rows", async || checkpoints.get("planned").await.unwrap() == Position(WAITING + 1)).await;
     assert_eq!(checkpoints.count_items("planned").await.unwrap().waiting, WAITING);
     assert!(step.running_max.load(Ordering::SeqCst) <= 128);
@@ -216,7 +217,7 @@ async fn what_is_killed_at_any_moment_forgets_nothing() {
         runs.kill().await;
     }
     let runs = run(&step, &log, &file);
-    let checkpoints = Checkpoints::open(&file).unwrap();
+    let checkpoints = StepTables::open(&file).unwrap();
     soon("the end of all", async || {
         checkpoints.get("planned").await.unwrap() == Position(400)
             && checkpoints.count_items("planned").await.unwrap() == ItemCounts::default()
@@ -237,7 +238,7 @@ async fn a_parked_item_and_one_that_panics_stay_for_a_person_across_restarts() {
         _ => Plan::Done,
     };
     let step = Planned::new(plan);
-    let checkpoints = Checkpoints::open(&file).unwrap();
+    let checkpoints = StepTables::open(&file).unwrap();
     for _ in 0..3 {
         let runs = run(&step, &log, &file);
         soon("both", async || checkpoints.count_items("planned").await.unwrap().parked == 2).await;
@@ -269,7 +270,7 @@ async fn a_damaged_event_is_parked_and_the_next_ones_are_worked_on() {
     let step = Planned::new(|_, _| Plan::Done);
     let runs = run(&step, &log, &file);
     soon("the whole one", async || step.done() == 1).await;
-    let checkpoints = Checkpoints::open(&file).unwrap();
+    let checkpoints = StepTables::open(&file).unwrap();
     soon("the row", async || checkpoints.count_items("planned").await.unwrap().parked == 1).await;
     runs.finish().await;
     let parked = checkpoints.parked("", 10).await.unwrap();

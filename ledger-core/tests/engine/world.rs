@@ -80,7 +80,7 @@ pub(crate) fn keyring(folder: &Path) -> Keyring {
     let provider = FileKeyProvider::open_or_create(&folder.join("root.key")).unwrap();
     let keys = folder.join("keys.db");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let open = move || runtime.block_on(Keyring::open(&keys, Arc::new(provider))).unwrap();
+    let open = move || runtime.block_on(stores::keys::open(&keys, Arc::new(provider))).unwrap();
     std::thread::spawn(open).join().unwrap()
 }
 

@@ -10,7 +10,7 @@ mod rows;
 mod sqlite;
 mod value;
 
-use ledger_core::postgres::Database;
+use stores::postgres::Database;
 
 pub(crate) use self::value::{Row, Value, values};
 use crate::error::{Contradiction, ProjectionError};

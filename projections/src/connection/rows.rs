@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
-use ledger_core::postgres::Fault;
+use stores::postgres::Fault;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Statement};
 

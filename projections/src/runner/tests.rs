@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
-use ledger_core::postgres::{self, Database};
-use ledger_core::testing::Cluster;
+use stores::postgres::{self, Database};
+use stores::testing::Cluster;
 
 use super::*;
 use crate::error::Contradiction;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use ::stores::postgres::{self, Database, Options};
 use anyhow::Context as _;
-use ledger_core::postgres::{self, Database, Options};
 
 use crate::commands::{At, Ended};
 use crate::config::LogPlace;

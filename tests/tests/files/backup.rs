@@ -167,7 +167,7 @@ fn a_restore_that_fails_leaves_nothing_behind_and_may_be_tried_again() {
     wrong[3] ^= 1;
     let path = backup.join("manifest.json");
     let told = std::fs::read_to_string(&path).unwrap();
-    let sum = || ledger_core::files::sum_of(&backup.join("keys/root.key")).unwrap().1.to_string();
+    let sum = || stores::files::sum_of(&backup.join("keys/root.key")).unwrap().1.to_string();
     let sum_of_right = sum();
     std::fs::write(backup.join("keys/root.key"), &wrong).unwrap();
     std::fs::write(&path, told.replace(&sum_of_right, &sum())).unwrap();

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger_core::postgres::{Database, Options};
-use ledger_core::testing::Cluster;
+use stores::postgres::{Database, Options};
+use stores::testing::Cluster;
 use tokio::runtime::Runtime;
 
 use rewardhub_tests::rows::{CERTAIN, campaign, purchase};

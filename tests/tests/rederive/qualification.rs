@@ -7,10 +7,10 @@ use std::path::Path;
 
 use audit::bundle::{EventLine, FORMAT, Lines, Manifest};
 use ledger_core::log::chain::event_hash;
-use ledger_core::log::sqlite::SqliteLog;
 use ledger_core::log::{EventLog as _, Position, StoredEvent};
 use rewardhub_tests::{Home, text};
 use serde_json::{Value, json};
+use stores::sqlite::log::SqliteLog;
 
 use crate::histories::two_campaigns;
 use crate::tampered::{edit, is_named, payload};

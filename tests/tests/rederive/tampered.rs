@@ -2,11 +2,11 @@
 
 use ledger_core::draw::PrizeTable;
 use ledger_core::log::chain::event_hash;
-use ledger_core::log::sqlite::SqliteLog;
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use rewardhub_tests::Home;
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use stores::sqlite::log::SqliteLog;
 
 use crate::histories::three_days;
 use crate::{export, rederive};

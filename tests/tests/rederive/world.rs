@@ -10,11 +10,9 @@ use ledger_core::draw::Seed;
 use ledger_core::engine::{Context, Ledger, Parts, SeedVault, Settings, Stopped, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::log::decode::decode;
-use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use ledger_core::log::{EventLog, Position};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError, Sealed};
 use ledger_core::steps::Step as _;
-use ledger_core::steps::checkpoints::Checkpoints;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
@@ -23,6 +21,8 @@ use ledger_core::testing::ManualClock;
 use ledger_core::time::{DAY_MICROS, Epoch, SECOND_MICROS, Timestamp};
 use rewardhub_tests::Home;
 use serde_json::Value;
+use stores::sqlite::log::{SqliteLog, SqliteOptions};
+use stores::steps::StepTables;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -63,7 +63,7 @@ impl World {
         std::fs::create_dir_all(home.data()).unwrap();
         let provider = FileKeyProvider::open_or_create(&home.data().join("root.key")).unwrap();
         let keyring =
-            Arc::new(Keyring::open(&home.data().join("keys.db"), Arc::new(provider)).await.unwrap());
+            Arc::new(stores::keys::open(&home.data().join("keys.db"), Arc::new(provider)).await.unwrap());
         let log: Arc<dyn EventLog> =
             Arc::new(SqliteLog::open(&home.data().join("log.db"), &SqliteOptions::default()).unwrap());
         let clock = Arc::new(ManualClock::at(now));
@@ -159,7 +159,7 @@ impl World {
             self.ledger.clone(),
             Arc::clone(&self.log),
             Arc::clone(&self.seeds) as _,
-            Arc::new(Checkpoints::in_memory().unwrap()),
+            Arc::new(StepTables::in_memory().unwrap()),
         );
         reveal.settle().await.unwrap()
     }

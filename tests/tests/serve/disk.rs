@@ -8,10 +8,10 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger_core::testing::Cluster;
 use rewardhub_tests::rows::{CERTAIN, campaign, purchase};
 use rewardhub_tests::{Home, Sandbox, eventually};
 use serde_json::Value;
+use stores::testing::Cluster;
 
 use crate::world::{SOON, World, all_known_once};
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ledger_core::testing::Cluster;
 use rewardhub_tests::eventually;
 use rewardhub_tests::rows::purchase;
+use stores::testing::Cluster;
 
 use crate::world::{SOON, World};
 

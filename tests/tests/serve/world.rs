@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ledger_core::postgres::{Database, Options};
-use ledger_core::testing::Cluster;
 use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, purchase};
 use rewardhub_tests::{Home, Sandbox, eventually};
 use serde_json::Value;
+use stores::postgres::{Database, Options};
+use stores::testing::Cluster;
 use tokio::runtime::Runtime;
 
 /// How long a lease lasts here, and with it a failover after a kill.

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use ledger_core::files;
 use ledger_core::ids::{AccountId, EntryId, PayoutReference};
 use ledger_core::money::{Currency, Money};
-use ledger_core::sqlite::use_wal;
 use ledger_core::steps::ports::{Payout, PayoutKey, PayoutStatus};
 use ledger_core::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, named_params, params};
+use stores::files;
+use stores::sqlite::use_wal;
 
 const SCHEMA: &str = include_str!("../../../../migrations/sqlite/rail.sql");
 const SCHEMA_VERSION: i64 = 1;

@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ledger_core::files;
 use ledger_core::money::Currency;
 use ledger_core::steps::ports::{self, Confirmations, PayError, Payout, PayoutKey, PayoutRail, PayoutStatus};
 use ledger_core::time::Clock;
 use rusqlite::Connection;
+use stores::files;
 use tokio::sync::{mpsc, oneshot};
 
 pub use books::{BooksError, Payment};

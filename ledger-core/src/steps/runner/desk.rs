@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use super::gauge;
 use crate::faults;
 use crate::log::{LogError, Position, StoredEvent};
-use crate::steps::checkpoints::Checkpoints;
 use crate::steps::items::{Act, Change, ItemRow, ItemState, Proposed};
 use crate::steps::step::{Ended, Limits};
+use crate::steps::store::StepStore;
 use crate::system::ParkedAction;
 use monotonic::Monotonic;
 
@@ -292,7 +292,7 @@ impl<Item> Desk<Item> {
     }
 
     /// Writes rows and cursor. What cannot be written is tried again; until then nothing new is begun beyond a bound.
-    pub(super) async fn flush(&mut self, checkpoints: &Checkpoints) {
+    pub(super) async fn flush(&mut self, checkpoints: &dyn StepStore) {
         self.flush_due = false;
         let settling = std::mem::take(&mut self.settling);
         for position in &settling {
@@ -328,7 +328,7 @@ impl<Item> Desk<Item> {
     }
 
     /// Tells how many items are not done.
-    pub(super) async fn count(&self, checkpoints: &Checkpoints) {
+    pub(super) async fn count(&self, checkpoints: &dyn StepStore) {
         if let Ok(counts) = checkpoints.count_items(self.step).await {
             gauge("step_waiting", self.step, counts.waiting);
             gauge("step_parked", self.step, counts.parked);

@@ -11,8 +11,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use ::stores::files;
 use clap::Subcommand;
-use ledger_core::files;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::LogError;
 use serde::Serialize;

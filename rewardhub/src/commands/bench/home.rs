@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use ::stores::postgres::log::{PostgresLog, PostgresOptions};
+use ::stores::postgres::{Database, Options};
+use ::stores::sqlite::log::{SqliteLog, SqliteOptions};
 use ledger_core::log::EventLog;
-use ledger_core::log::postgres::{PostgresLog, PostgresOptions};
-use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
-use ledger_core::postgres::{Database, Options};
 use serde::Serialize;
 
 use super::server::Server;
@@ -63,7 +63,7 @@ impl Place {
             // The size of the log once all of it is in one file.
             Place::Sqlite => {
                 let connection = rusqlite::Connection::open(folder.log())?;
-                ledger_core::files::empty_wal(&connection, std::time::Duration::from_secs(5))?;
+                ::stores::files::empty_wal(&connection, std::time::Duration::from_secs(5))?;
                 Ok(Bytes { table: std::fs::metadata(folder.log())?.len(), indexes: 0 })
             }
             Place::Postgres(database) => Bytes::in_postgres(database, "ledger.events").await,

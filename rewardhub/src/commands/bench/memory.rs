@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use ::stores::sqlite::log::{SqliteLog, SqliteOptions};
 use ledger_core::engine::Settings;
 use ledger_core::ids::AccountId;
-use ledger_core::log::sqlite::{SqliteLog, SqliteOptions};
 use serde_json::{Value, json};
 
 use super::machine::resident_bytes;

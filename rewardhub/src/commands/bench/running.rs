@@ -30,7 +30,7 @@ impl Running {
     ) -> anyhow::Result<Running> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
-        let keyring = Arc::new(Keyring::open(&folder.keys(), Arc::new(provider)).await?);
+        let keyring = Arc::new(::stores::keys::open(&folder.keys(), Arc::new(provider)).await?);
         let seeds = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
         let parts = Parts { log: Arc::clone(&log), clock: Arc::clone(&clock), seeds };
         let (ledger, stopped) = Ledger::start(parts, settings).await?;

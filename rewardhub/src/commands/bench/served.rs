@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use ::stores::postgres::Database;
 use adapters::sandbox::Misbehaviour;
 use ledger_core::engine::Settings;
-use ledger_core::postgres::Database;
 use tempfile::TempDir;
 
 use super::bank::Bank;

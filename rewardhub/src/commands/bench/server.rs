@@ -3,9 +3,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use ::stores::postgres::{self, Database, Options};
+use ::stores::testing::Cluster;
 use anyhow::Context as _;
-use ledger_core::postgres::{self, Database, Options};
-use ledger_core::testing::Cluster;
 use serde_json::{Map, Value, json};
 use tokio_postgres::Client;
 

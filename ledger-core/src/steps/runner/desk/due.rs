@@ -6,10 +6,10 @@ use super::{CHANGES_MAX, Desk, Job, Lane, Meta, UNREADABLE};
 use crate::faults;
 use crate::log::decode::decode;
 use crate::log::{EventLog, LogError, Position, StoredEvent};
-use crate::steps::checkpoints::Checkpoints;
 use crate::steps::items::ItemRow;
 use crate::steps::runner::StepError;
 use crate::steps::step::{Ended, Step};
+use crate::steps::store::StepStore;
 
 /// Events read at once to find those of rows that are due: rows of one day stand together.
 const NEAR: u64 = 256;
@@ -27,7 +27,7 @@ impl<Item> Desk<Item> {
         &mut self,
         step: &S,
         log: &dyn EventLog,
-        checkpoints: &Checkpoints,
+        checkpoints: &dyn StepStore,
     ) -> Result<(), StepError> {
         let wanted = self.limits.again * self.limits.batch;
         let limit = wanted + self.live.len() + self.unsaved.len();

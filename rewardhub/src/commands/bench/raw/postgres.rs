@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use ::stores::postgres::Json;
 use ledger_core::log::StoredEvent;
-use ledger_core::postgres::Json;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 

@@ -1,0 +1,5 @@
+//! For tests: a private PostgreSQL.
+
+mod cluster;
+
+pub use cluster::{Cluster, ClusterError};
