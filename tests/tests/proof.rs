@@ -127,7 +127,7 @@ fn line(n: usize) -> Value {
 #[test]
 fn the_page_computes_the_vectors_of_draw_1() {
     let paths =
-        ["tests/data/proof/vectors.js", "api/src/proof/proof.js", "ledger-core/testdata/draw-1.vectors.json"];
+        ["tests/data/proof/vectors.js", "api/src/proof/proof.js", "docs/concepts/draw-1.vectors.json"];
     let paths = paths.map(|path| root().join(path));
     let (code, said) = node(&paths.each_ref().map(PathBuf::as_path), "");
     assert_eq!((code, said.as_str()), (0, "checked 24 12\n"));

@@ -1,5 +1,5 @@
-//! draw-1: how a winner is chosen so that anyone can check it. The specification is `draw-1.md`; its
-//! vectors are this module's tests.
+//! draw-1: how a winner is chosen so that anyone can check it. The specification is
+//! `docs/concepts/draw-1.md`; its vectors are this module's tests.
 //!
 //! All of it is pure: a seed committed to beforehand and ids that only the bank assigns go in, a number
 //! below 10^9 comes out. Odds are parts per 10^9, amounts minor units.

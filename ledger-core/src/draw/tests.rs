@@ -44,7 +44,7 @@ struct RejectionVector {
 }
 
 fn vectors() -> Vectors {
-    serde_json::from_str(include_str!("../../testdata/draw-1.vectors.json")).unwrap()
+    serde_json::from_str(include_str!("../../../docs/concepts/draw-1.vectors.json")).unwrap()
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn export(home: &Home, name: &str, options: &[&str]) -> String {
 
 #[test]
 fn the_published_vectors_hold_in_another_language() {
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ledger-core/testdata/draw-1.vectors.json");
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/concepts/draw-1.vectors.json");
     let report = last(&rederive(&["vectors", text(&vectors)]).expect_code(0));
     assert!(report["draws"].as_u64().unwrap() > 20, "{report}");
     rederive(&["vectors"]).expect_code(2);

@@ -59,7 +59,7 @@ pub enum Kind {
 pub struct Generated {
     /// What it is.
     pub kind: Kind,
-    /// The row of `interfaces.md`, one line of JSON (unless malformed).
+    /// The row of `docs/concepts/wire-format.md`, one line of JSON (unless malformed).
     pub json: String,
 }
 

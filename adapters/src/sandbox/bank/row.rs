@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::sandbox::dice::Dice;
 
-/// The JSON of `interfaces.md`.
+/// The JSON of `docs/concepts/wire-format.md`.
 #[derive(Clone, Serialize)]
 pub(super) struct Row<'a> {
     pub(super) source: &'a str,

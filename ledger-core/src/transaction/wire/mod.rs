@@ -1,4 +1,4 @@
-//! The JSON of `interfaces.md`: parsed in one pass, every fault named by its field.
+//! The JSON of `docs/concepts/wire-format.md`: parsed in one pass, every fault named by its field.
 //!
 //! [`split_body`] cuts a request into raw rows, [`parse_row`] makes a [`Transaction`] of one of them or
 //! says what is wrong: a code, a dotted field, and a sentence that never repeats the value. Amounts are
@@ -43,7 +43,7 @@ pub struct RejectedRow {
 /// Reads one transaction from one JSON object of at most [`ROW_BYTES_MAX`] bytes.
 ///
 /// `now` bounds the booking time: at most 24 hours ahead. Of several faults the first is reported:
-/// length, JSON, then the fields in the order of `interfaces.md`.
+/// length, JSON, then the fields in the order of `docs/concepts/wire-format.md`.
 pub fn parse_row(bytes: &[u8], now: Timestamp) -> Result<Transaction, RejectedRow> {
     let mut row = RawRow::default();
     let read = raw::read(bytes, &mut row);

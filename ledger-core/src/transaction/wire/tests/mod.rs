@@ -15,7 +15,7 @@ fn now() -> Timestamp {
     at("2026-11-22T12:00:00Z")
 }
 
-/// The example of `interfaces.md`.
+/// The example of `docs/concepts/wire-format.md`.
 fn example() -> Value {
     json!({
         "source": "acme-bank", "transaction_id": "7f3c…", "account_id": "cus_0001",
