@@ -14,7 +14,6 @@ pub fn read<T: DeserializeOwned>(text: Option<String>) -> Option<T> {
 }
 
 /// For serde.
-#[expect(clippy::ref_option, reason = "what serde's `with` calls")]
 pub fn serialize<T: Serialize, S: Serializer>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
     of(value.as_ref()).serialize(to)
 }
