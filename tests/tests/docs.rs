@@ -117,12 +117,16 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
+fn is_markdown(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "md")
+}
+
 fn markdown_below(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
         .flat_map(|path| match path {
             path if path.is_dir() => markdown_below(&path),
-            path if path.extension().is_some_and(|extension| extension == "md") => vec![path],
+            path if is_markdown(&path) => vec![path],
             _ => vec![],
         })
         .collect()
@@ -148,7 +152,7 @@ fn dead_links(page: &Path, text: &str) -> Vec<String> {
         let is_inside = file.canonicalize().is_ok_and(|file| file.starts_with(root()));
         let has = |anchor: &str| {
             let target = if path.is_empty() { text.to_owned() } else { read(&file) };
-            (path.is_empty() || path.ends_with(".md")) && anchors(&target).contains(anchor)
+            (path.is_empty() || is_markdown(&file)) && anchors(&target).contains(anchor)
         };
         !is_inside || anchor.is_some_and(|anchor| !has(anchor))
     };
