@@ -6,11 +6,12 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::commands::Usage;
 
 pub use lines::LastWords;
 
@@ -23,9 +24,14 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 /// Sends log lines of `REWARDHUB_LOG_LEVEL` (such as `info,ledger_core=debug`) to stderr.
 /// What the answer stands for is waited for, briefly, when it is dropped.
 pub fn logs(default: &str) -> anyhow::Result<LastWords> {
-    let wanted = std::env::var("REWARDHUB_LOG_LEVEL").unwrap_or_else(|_| default.into());
-    let targets = Targets::from_str(&wanted)
-        .with_context(|| format!("REWARDHUB_LOG_LEVEL={wanted} is no list of levels"))?;
+    let wanted = std::env::var("REWARDHUB_LOG_LEVEL").unwrap_or_default();
+    let wanted = if wanted.trim().is_empty() { default.to_owned() } else { wanted };
+    let no_levels =
+        || Usage(format!("REWARDHUB_LOG_LEVEL={wanted} is no list of levels such as info,ledger_core=debug"));
+    // A word alone that is no level would be taken for the one part of the program that is heard.
+    let is_level = |part: &str| part.contains('=') || LevelFilter::from_str(part.trim()).is_ok();
+    let targets = Targets::from_str(&wanted).ok().filter(|_| wanted.split(',').all(is_level));
+    let targets = targets.ok_or_else(no_levels)?;
     let format = tracing_subscriber::fmt::layer().with_writer(|| lines::Lines);
     // A second command in the same process (tests) keeps the first one's logs.
     let _ = tracing_subscriber::registry().with(targets).with(format).try_init();

@@ -166,6 +166,18 @@ fn settings_that_a_sandbox_does_not_have_are_refused_and_not_passed_over() {
     assert!(!home.data().exists());
 }
 
+#[test]
+fn a_misspelt_level_is_refused_and_does_not_silence_everything() {
+    let home = Home::new();
+    for (level, code) in
+        [("information", 2), ("info,ledger_core", 2), ("info,ledger_core=debug", 0), ("off", 0), ("WARN", 0)]
+    {
+        let arguments = ["--rate", "0", "--for", "1s"];
+        let mut running = sandbox::spawn(&home.data(), &arguments, &[("REWARDHUB_LOG_LEVEL", level)]);
+        assert_eq!(running.wait(), code, "{level}: {}", running.stderr.text());
+    }
+}
+
 /// `rewardhub … | head` and the like.
 #[test]
 fn a_reader_that_has_seen_enough_makes_nobody_panic() {
