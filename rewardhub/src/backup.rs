@@ -162,7 +162,7 @@ impl Manifest {
     /// What the files say, beside what the manifest says of them.
     async fn contradictions(&self, from: &Path) -> anyhow::Result<Vec<String>> {
         let mut log = survey_log(&from.join("log.db"))?;
-        log.issued = belonging::has_issued(&from.join("log.db"))?;
+        log.rail_asked = belonging::has_asked_rail(&from.join("log.db"))?;
         let mut wrong = Vec::new();
         if log.ledger.as_ref().map(belonging::LedgerId::as_str) != Some(self.ledger.as_str()) {
             wrong.push("log.db is of another ledger than the manifest".to_owned());

@@ -2,7 +2,7 @@
 //! [`::stores::belonging`].
 
 use ::stores::belonging::{
-    self, Found, KeyPrint, Kind, LogFound, Misfits, has_issued, misfits, survey_database, survey_file,
+    self, Found, KeyPrint, Kind, LogFound, Misfits, has_asked_rail, misfits, survey_database, survey_file,
     survey_log, wrong_keys,
 };
 use ::stores::postgres::Database;
@@ -49,7 +49,7 @@ impl Survey {
         };
         let stores = files.iter().map(look).collect::<anyhow::Result<Vec<_>>>()?;
         if stores.iter().any(|store| store.kind == Kind::Rail && store.holds.is_none()) {
-            log.issued = has_issued(&folder.log()).with_context(|| unreadable(&folder.log()))?;
+            log.rail_asked = has_asked_rail(&folder.log()).with_context(|| unreadable(&folder.log()))?;
         }
         Ok(Survey { log, stores, log_name: LOG_FILE })
     }

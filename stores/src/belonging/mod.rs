@@ -13,7 +13,7 @@ pub use postgres::{
     KEYS, LOG, accounts_without_key_in, belongs_in_database, no_further_than_in, note_keys, survey_database,
 };
 pub use sqlite::{
-    accounts_without_key, belongs_to, count_account_keys, has_issued, no_further_than, survey_file,
+    accounts_without_key, belongs_to, count_account_keys, has_asked_rail, no_further_than, survey_file,
     survey_log,
 };
 
@@ -62,8 +62,8 @@ pub struct LogFound {
     pub head: Position,
     /// The keys it was written with.
     pub keys: Vec<KeyPrint>,
-    /// Rewards were issued, so the rail may have paid. Looked up where there is no rail.
-    pub issued: bool,
+    /// The rail was asked, so it may have paid. Looked up where there is no rail.
+    pub rail_asked: bool,
 }
 
 /// What a store is for, which decides what its absence means.
@@ -117,9 +117,9 @@ pub fn misfits(log_name: &str, log: &LogFound, stores: &[Found]) -> Vec<String> 
     }
     let mut misfits: Vec<String> = stores.iter().filter_map(|store| beside(log_name, log, store)).collect();
     let rail = stores.iter().find(|store| store.kind == Kind::Rail && store.holds.is_none());
-    if let Some(rail) = rail.filter(|_| log.issued) {
+    if let Some(rail) = rail.filter(|_| log.rail_asked) {
         misfits.push(format!(
-            "{} is missing or empty although rewards were issued: the rail would not know whom it has paid; restore it",
+            "{} is missing or empty although it was asked to pay: the rail would not know whom it has paid; restore it",
             rail.name
         ));
     }

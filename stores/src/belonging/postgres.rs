@@ -46,7 +46,7 @@ pub async fn survey_database(database: &Database) -> Result<(LogFound, Vec<Found
         ledger: ledger(&row),
         head: position(&row),
         keys: keys.iter().filter_map(key_print).collect(),
-        issued: false,
+        rail_asked: false,
     };
     Ok((log, found))
 }

@@ -68,11 +68,11 @@ pub fn survey_log(path: &Path) -> rusqlite::Result<LogFound> {
     Ok(found.unwrap_or(LogFound { absent: true, ..LogFound::default() }))
 }
 
-/// Whether any reward was issued. Reads as far as the first one.
-pub fn has_issued(log: &Path) -> rusqlite::Result<bool> {
-    const ISSUED: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE event_type = 'RewardIssued')";
+/// Whether the rail was ever asked to pay, which is recorded before it is. Reads as far as the first time.
+pub fn has_asked_rail(log: &Path) -> rusqlite::Result<bool> {
+    const ASKED: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE event_type = 'CreditRequested')";
     let found = look(log, |connection, tables| {
-        Ok(tables.contains("events") && connection.query_row(ISSUED, [], |row| row.get(0))?)
+        Ok(tables.contains("events") && connection.query_row(ASKED, [], |row| row.get(0))?)
     })?;
     Ok(found.unwrap_or(false))
 }

@@ -10,7 +10,7 @@ fn id(text: &str) -> Option<LedgerId> {
 }
 
 fn log(head: u64) -> LogFound {
-    LogFound { absent: false, ledger: id(OURS), head: Position(head), keys: vec![], issued: false }
+    LogFound { absent: false, ledger: id(OURS), head: Position(head), keys: vec![], rail_asked: false }
 }
 
 fn store(kind: Kind, ledger: Option<LedgerId>, position: u64) -> Found {
@@ -78,5 +78,5 @@ fn keys_must_be_there_once_something_was_written_under_them() {
 fn read_models_and_cursors_may_be_missing_and_a_rail_that_has_paid_may_not() {
     let rest = [missing(Kind::ReadModels), missing(Kind::Steps), missing(Kind::Rail)];
     assert!(misfits("log.db", &log(7), &rest).is_empty());
-    assert_eq!(misfits("log.db", &LogFound { issued: true, ..log(7) }, &rest).len(), 1);
+    assert_eq!(misfits("log.db", &LogFound { rail_asked: true, ..log(7) }, &rest).len(), 1);
 }

@@ -140,7 +140,7 @@ fn what_is_no_whole_backup_is_told_and_not_laid_out() {
     let without = |file: &'static str| {
         move |manifest: &mut Value| drop(manifest["files"].as_object_mut().unwrap().remove(file))
     };
-    refused(&without("rail.db"), "rail.db is missing or empty although rewards were issued");
+    refused(&without("rail.db"), "rail.db is missing or empty although it was asked to pay");
     refused(&without("keys/root.key"), "keys/root.key is not in the backup");
     refused(&|manifest| manifest["head_hash"] = "00".repeat(32).into(), "another event");
     refused(&|manifest| manifest["recorded_at"] = "2020-01-01T00:00:00Z".into(), "another event");
