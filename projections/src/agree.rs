@@ -368,15 +368,13 @@ mod tests {
                     "account a has other balances in GBP",
                 ),
                 ("DELETE FROM balances WHERE account_id = 'b'", "account b has no balances"),
-                (
-                    "UPDATE rewards SET status = 'issued' WHERE transaction_id = 'won'",
-                    "stands otherwise by its account",
-                ),
+                ("UPDATE rewards SET status = 'issued'", "stands otherwise by its account"),
+                ("UPDATE rewards SET attempt = attempt + 1", "stands otherwise by its account"),
+                ("UPDATE rewards SET notified_at = 1", "stands otherwise by its account"),
+                ("UPDATE rewards SET amount_minor = amount_minor + 1", "stands otherwise by its account"),
+                ("UPDATE rewards SET account_id = 'b'", "stands otherwise by its account"),
                 ("DELETE FROM rewards WHERE transaction_id = 'won'", "is not there"),
-                (
-                    "UPDATE accounts SET closed_at = 1 WHERE account_id = 'a'",
-                    "account a takes part otherwise",
-                ),
+                ("UPDATE accounts SET closed_at = 1", "account a takes part otherwise"),
                 ("UPDATE ledger_totals SET debits_minor = debits_minor + 1", "the books of"),
                 ("DELETE FROM ledger_totals", "there are no books of"),
             ] {
@@ -389,6 +387,19 @@ mod tests {
                     "{expected}: {found:?}"
                 );
             }
+        });
+    }
+
+    #[test]
+    fn what_a_campaign_has_spent_otherwise_than_by_its_own_state_is_named() {
+        on_both(|place| {
+            // Without a win, so that honest ones agree.
+            let (log, store) = (Arc::new(TestLog::with_campaign()), place.store());
+            store.follow(&log, 3).unwrap();
+            assert_eq!(found(&log, &store).findings, Vec::<String>::new());
+            store.tamper("UPDATE campaigns SET spent_minor = spent_minor + 1");
+            let found = found(&log, &store).findings;
+            assert!(found.len() == 1 && found[0].contains("has spent something else"), "{found:?}");
         });
     }
 }

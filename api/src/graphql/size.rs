@@ -271,6 +271,13 @@ mod tests {
         };
         assert_eq!(unused(FRAGMENTS_MAX), Ok(()));
         assert_eq!(unused(FRAGMENTS_MAX + 1), Err(SizeError::TooManyFragments));
+        // Each is small by itself.
+        let together = |count: usize| {
+            let fields = "a ".repeat(SELECTIONS_MAX / 100);
+            let fragments = (0..count).map(|n| format!(" fragment F{n} on Query {{ {fields} }}"));
+            measured(&("{ a }".to_owned() + &fragments.collect::<String>()))
+        };
+        assert_eq!((together(99), together(100)), (Ok(()), Err(SizeError::TooLarge)));
     }
 
     #[test]

@@ -77,3 +77,56 @@ impl Owed {
         all.into_iter().map(|(position, what)| format!("a reward of {position} {what}")).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::{Currency, Money};
+    use crate::posting::Posting;
+    use crate::testing::{History, stream};
+
+    /// What is overdue when the log ends so long after these events.
+    fn overdue(events: &[AccountEvent], after_micros: i64) -> Vec<String> {
+        let (mut owed, mut history) = (Owed::default(), History::default());
+        for event in events {
+            owed.take(&history.event(&stream("anna")), event);
+        }
+        history.recorded_at = history.recorded_at.plus_micros(after_micros);
+        owed.seen(&history.event(&stream("anna")));
+        owed.overdue()
+    }
+
+    #[test]
+    fn a_reward_that_is_issued_and_never_paid_is_overdue_after_a_while_and_a_settled_one_never() {
+        let (entry_id, at) = (EntryId([1; 32]), Timestamp::from_micros(0));
+        let amount = Money::new(5, Currency::from_code("GBP").unwrap()).unwrap();
+        let campaign_id = || "sure".parse().unwrap();
+        let issued = || AccountEvent::RewardIssued {
+            entry_id,
+            campaign_id: campaign_id(),
+            amount,
+            issued_at: at,
+            posting: Posting::issue(&campaign_id(), amount),
+        };
+        let requested =
+            |attempt| AccountEvent::CreditRequested { entry_id, attempt, amount, requested_at: at };
+        let failed =
+            || AccountEvent::CreditFailed { entry_id, attempt: 1, reason: "closed".into(), failed_at: at };
+        let credited = AccountEvent::RewardCredited {
+            entry_id,
+            attempt: 1,
+            amount,
+            payout_reference: "pay_1".parse().unwrap(),
+            credited_at: at,
+            posting: Posting::credit(amount),
+        };
+        let late = ["a reward of 0:1 was issued and never paid, refused or taken back"];
+        assert_eq!(overdue(&[issued()], PATIENCE_MICROS), [""; 0]);
+        assert_eq!(overdue(&[issued()], PATIENCE_MICROS + 1), late);
+        assert_eq!(overdue(&[issued(), requested(1)], PATIENCE_MICROS + 1), late);
+        assert_eq!(overdue(&[issued(), requested(1), credited], PATIENCE_MICROS + 1), [""; 0]);
+        assert_eq!(overdue(&[issued(), requested(1), failed()], PATIENCE_MICROS + 1), [""; 0]);
+        let again = overdue(&[issued(), requested(1), failed(), requested(2)], PATIENCE_MICROS + 1);
+        assert_eq!(again, [late[0].replace("0:1", "0:4")]);
+    }
+}

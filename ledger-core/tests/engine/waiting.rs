@@ -256,6 +256,24 @@ async fn a_parked_item_and_one_that_panics_stay_for_a_person_across_restarts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_parked_items_than_may_be_under_way_keep_nobody_else_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("steps.db");
+    let log = log_of(600).await;
+    let step = Planned::new(|item, _| if item % 2 == 0 { Plan::Park } else { Plan::Done });
+    let runs = run(&step, &log, &file);
+    soon("the end of those that end", async || step.done() == 300).await;
+    let checkpoints = Checkpoints::open(&file).unwrap();
+    soon("the cursor at the end of the log", async || {
+        checkpoints.get("planned").await.unwrap() == Position(600)
+    })
+    .await;
+    let counts = checkpoints.count_items("planned").await.unwrap();
+    assert_eq!(counts, ItemCounts { waiting: 0, parked: 300 });
+    runs.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_event_is_parked_and_the_next_ones_are_worked_on() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("steps.db");

@@ -139,6 +139,7 @@ fn a_line_taken_back_is_removed_under_both_names_and_its_pending_name_alone_take
             log.account("a", [noted(&pending), booked_from(&pending, &id), removed(&pending), removed(&id)]);
         }
         log.account("a", [noted("p1"), noted("p3"), lost("t4"), removed("p3"), noted("p3")]);
+        log.account("a", [noted("p5"), booked_from("p5", "t5"), removed("p5")]);
         let log = Arc::new(log);
         for page in PAGES {
             let store = place.store();
@@ -151,7 +152,10 @@ fn a_line_taken_back_is_removed_under_both_names_and_its_pending_name_alone_take
             }
             let again = find(&store, "p3").unwrap();
             assert_eq!((again.status, again.removed_at), (TransactionStatus::Pending, None));
-            assert_eq!(listed(&store), ["t4", "p3", "t2", "t1", "t0"]);
+            let settled = find(&store, "p5").unwrap();
+            assert_eq!(settled, find(&store, "t5").unwrap());
+            assert_eq!((settled.status, settled.removed_at), (TransactionStatus::Booked, None));
+            assert_eq!(listed(&store), ["t5", "t4", "p3", "t2", "t1", "t0"]);
         }
     });
 }

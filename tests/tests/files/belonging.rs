@@ -156,6 +156,15 @@ fn keys_that_are_emptied_missing_made_anew_or_older_are_refused() {
         drop(keys);
         refused(home, table, &[words]);
     }
+    // All that comes of events is there, and our own keys are another ledger's.
+    let home = moments.with(&[("root.key", Some(moments.foreign["root.key"].as_slice()))]);
+    let other = home.write("other.db", &moments.foreign["keys.db"]);
+    let keys = rusqlite::Connection::open(home.data().join("keys.db")).unwrap();
+    let sql = "DELETE FROM named_keys; INSERT INTO named_keys SELECT * FROM other.named_keys; DETACH other";
+    keys.execute("ATTACH ?1 AS other", [rewardhub_tests::text(&other)]).unwrap();
+    keys.execute_batch(sql).unwrap();
+    drop(keys);
+    refused(home, "of another ledger", &["keys.db has another `"]);
 }
 
 #[test]
