@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     match arguments.command.run() {
         Ok(Ended::Fine) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::from(1),
-        Err(error) if error.chain().any(is_closed_pipe) => ExitCode::from(NOBODY_READS),
+        Err(error) if is_closed_pipe(&error) => ExitCode::from(NOBODY_READS),
         Err(error) => {
             eprintln!("rewardhub: {error:#}");
             ExitCode::from(match () {
@@ -36,7 +36,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn is_closed_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Not one that a service closed: that is a cause of something else.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 

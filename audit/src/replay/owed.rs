@@ -81,9 +81,9 @@ impl Owed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::money::{Currency, Money};
-    use crate::posting::Posting;
-    use crate::testing::{History, stream};
+    use ledger_core::money::{Currency, Money};
+    use ledger_core::posting::Posting;
+    use ledger_core::testing::{History, stream};
 
     /// What is overdue when the log ends so long after these events.
     fn overdue(events: &[AccountEvent], after_micros: i64) -> Vec<String> {
