@@ -263,7 +263,7 @@ async fn more_parked_items_than_may_be_under_way_keep_nobody_else_back() {
     let step = Planned::new(|item, _| if item % 2 == 0 { Plan::Park } else { Plan::Done });
     let runs = run(&step, &log, &file);
     soon("the end of those that end", async || step.done() == 300).await;
-    let checkpoints = Checkpoints::open(&file).unwrap();
+    let checkpoints = StepTables::open(&file).unwrap();
     soon("the cursor at the end of the log", async || {
         checkpoints.get("planned").await.unwrap() == Position(600)
     })
