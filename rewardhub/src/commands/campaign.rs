@@ -33,7 +33,7 @@ enum Action {
         /// The file.
         file: PathBuf,
     },
-    /// Approve its latest terms; not by their author.
+    /// Approve the version that was read, if it is the latest; not by its author.
     Approve {
         /// The campaign.
         id: CampaignId,

@@ -17,6 +17,9 @@ use crate::node::Engine;
 
 /// Who does what takes one person and nobody has said who.
 const NOBODY: &str = "operator";
+/// What takes two people: nobody in particular is none of them.
+const TWO_PEOPLE: [&str; 7] =
+    ["approve", "approve-funding", "resume-epoch", "release", "dismiss", "drop", "fail"];
 
 /// Where it is said, and by whom.
 #[derive(clap::Args)]
@@ -33,11 +36,6 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Whether nobody has said who does it, where that has to be said.
-    pub(super) fn is_nameless(&self) -> bool {
-        self.url.is_none() && self.by == NOBODY
-    }
-
     /// Opens the ledger as its writer, or gets ready to ask the service. `command` is told to others who want the
     /// ledger, `scope` is what the service's token needs.
     pub(super) async fn operator(&self, command: &str, scope: &'static str) -> anyhow::Result<Operator> {
@@ -94,6 +92,9 @@ impl Operator {
     /// well a moment later is [`Busy`].
     pub(super) async fn give(&self, request: &Request) -> anyhow::Result<String> {
         match self {
+            Operator::Ledger { by, .. } if by == NOBODY && TWO_PEOPLE.contains(&request.action) => {
+                Err(Usage("--by NAME is needed: two people are asked for".into()).into())
+            }
             Operator::Ledger { engine, by } => Ok(execute(engine, request, by).await?.into()),
             Operator::Service(service) => {
                 let Request { noun, id, action, body } = request;

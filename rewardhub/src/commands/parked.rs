@@ -9,7 +9,7 @@ use ledger_core::steps::parked::{PAGE_MAX, ParkedItems};
 use serde_json::{Value, json};
 
 use crate::commands::operate::{Noun, Request, Service, Target, of_parked};
-use crate::commands::{Ended, Usage};
+use crate::commands::Ended;
 use crate::stores::{existing_checkpoints, read_only_log};
 
 #[derive(clap::Args)]
@@ -59,9 +59,6 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Action::Drop(decision) => ("drop", decision),
         Action::Fail(decision) => ("fail", decision),
     };
-    if action != "retry" && target.is_nameless() {
-        return Err(Usage("--by NAME is needed: two people are asked for".into()).into());
-    }
     let request = Request { noun: Noun::Parked, id, action, body: json!({ "reason": reason }) };
     target.operator("parked", "ops").await?.give_and_tell(&request).await?;
     Ok(Ended::Fine)

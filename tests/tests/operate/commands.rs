@@ -35,9 +35,12 @@ fn campaign_commands_say_what_is_wrong() {
     create("good.yaml", &yaml).expect_code(0);
     let early = home.run(&["campaign", "start", "sure"]).expect_code(1);
     assert!(early.stderr.contains("campaign sure") && early.stderr.contains("approve"), "{}", early.stderr);
-    for action in
-        [&["approve", "none", "--version", "1"][..], &["start", "none"], &["end", "none"], &["show", "none"]]
-    {
+    for action in [
+        &["approve", "none", "--version", "1", "--by", "bob"][..],
+        &["start", "none"],
+        &["end", "none"],
+        &["show", "none"],
+    ] {
         let none = home.run(&[&["campaign"], action].concat()).expect_code(1);
         assert!(none.stderr.contains("none"), "{action:?}: {}", none.stderr);
     }
@@ -70,8 +73,8 @@ fn campaign_commands_say_what_is_wrong() {
     assert!(home.run(&halt).expect_code(1).stderr.contains("a reason must be 1 to 500 printable"));
 
     // The whole life, each step safe to repeat.
-    let alone = home.run(&["campaign", "approve", "sure", "--version", "1"]).expect_code(1);
-    assert!(alone.stderr.contains("somebody else has to approve it"), "{}", alone.stderr);
+    let nameless = home.run(&["campaign", "approve", "sure", "--version", "1"]).expect_code(2);
+    assert!(nameless.stderr.contains("--by NAME is needed"), "{}", nameless.stderr);
     let approve = ["campaign", "approve", "sure", "--by", "bob", "--version", "1"];
     assert_eq!(home.run(&approve).expect_code(0).stdout, "sure: done\n");
     for action in ["start", "pause", "resume", "end"] {
