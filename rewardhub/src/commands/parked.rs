@@ -8,8 +8,8 @@ use clap::Subcommand;
 use ledger_core::steps::parked::{PAGE_MAX, ParkedItems};
 use serde_json::{Value, json};
 
-use crate::commands::operate::{Noun, Request, Service, Target, of_parked};
 use crate::commands::Ended;
+use crate::commands::operate::{Noun, Request, Service, Target, of_parked};
 use crate::stores::{existing_checkpoints, read_only_log};
 
 #[derive(clap::Args)]
