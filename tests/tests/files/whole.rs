@@ -1,7 +1,7 @@
 //! After an orderly end each file alone holds all that was written.
 
 use rewardhub_tests::rows::{ndjson, purchase};
-use rewardhub_tests::{Home, Sandbox, eventually, text};
+use rewardhub_tests::{Home, Sandbox, eventually, process, text};
 use rusqlite::Connection;
 
 use crate::world::{DATABASES, SOON, home, home_with_campaign, wal_bytes, win, with_wins};
@@ -67,6 +67,37 @@ fn after_every_command_that_writes_the_files_alone_are_the_whole_ledger() {
     assert_whole(&home, "rebuild");
     home.run(&["migrate"]).expect_code(0);
     assert_eq!(copied(&home).replayed(), home.replayed());
+}
+
+/// A service manager stops what takes long.
+#[test]
+fn a_rebuild_and_a_backup_that_are_told_to_stop_leave_whole_files_and_nothing_half() {
+    let home = home();
+    home.start_campaign("sure", &rewardhub_tests::rows::campaign("sure", 1_000_000_000, 250, 100_000_000));
+    let rows: Vec<_> = (0..8_000).map(|n| purchase(&format!("t{n}"), &format!("cus_{}", n % 500))).collect();
+    let file = home.write("rows.ndjson", ndjson(&rows));
+    home.run(&["ingest", text(&file)]).expect_code(0);
+    let backup = home.file("backup");
+    let half = || {
+        let names = std::fs::read_dir(backup.parent().unwrap()).unwrap().map(|e| e.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().contains("backup")).count()
+    };
+    for (arguments, began) in [
+        (&["rebuild", "all"][..], &(|| wal_bytes(&home.data().join("read.db")) > 0) as &dyn Fn() -> bool),
+        (&["backup", "--to", text(&backup)], &|| half() > 0),
+    ] {
+        let mut command = process::command();
+        command.args(arguments).arg("--data").arg(home.data());
+        let mut running = process::spawn(command);
+        eventually(arguments[0], SOON, || began().then_some(()));
+        running.signal("TERM");
+        let (code, said) = (running.wait(), running.stderr.text());
+        assert_eq!((code, said.contains("stopped before it was done")), (1, true), "{arguments:?}: {said}");
+        assert_whole(&home, arguments[0]);
+    }
+    assert_eq!(half(), 0, "half a backup is left");
+    home.run(&["rebuild", "all"]).expect_code(0);
+    home.assert_read_models_hold();
 }
 
 #[test]
