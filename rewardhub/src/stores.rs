@@ -218,7 +218,8 @@ impl Stores {
     }
 }
 
-/// The log's last events, and the first since it was noted beside the keys: stores that are older lack what they made.
+/// The log's last events, and the first since it was noted beside the keys: stores that are older
+/// lack what they made.
 async fn last_events(log: &dyn EventLog, survey: &Survey) -> Result<Vec<StoredEvent>, LogError> {
     let head = survey.log.head;
     let mut last = Vec::new();

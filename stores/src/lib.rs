@@ -1,5 +1,6 @@
-//! The SQLite and the PostgreSQL of everything: the log, the keys, the steps' rows; addresses, pools, migrations; whether stores
-//! belong together, and files that are whole when they are closed.
+//! The SQLite and the PostgreSQL of everything: the log, the keys, the steps' rows; addresses,
+//! pools, migrations; whether stores belong together, and files that are whole when they are
+//! closed.
 //!
 //! Nothing here decides: it implements the ports of `ledger-core`.
 

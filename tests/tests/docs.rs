@@ -1,4 +1,5 @@
-//! The documents: every link leads somewhere, every page is in the book, and what a reader is told to type works.
+//! The documents: every link leads somewhere, every page is in the book, and what a reader is told
+//! to type works.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -45,8 +46,9 @@ fn the_first_pages_are_short() {
     }
 }
 
-/// The blocks of README and `docs/start.md`, one after another, as a reader types them. A block marked `build` is passed
-/// over, the one marked `service` goes on running; what stands below a block is compared with what it prints.
+/// The blocks of README and `docs/start.md`, one after another, as a reader types them. A block
+/// marked `build` is passed over, the one marked `service` goes on running; what stands below a
+/// block is compared with what it prints.
 #[test]
 fn what_a_reader_is_told_to_type_works() {
     let mut blocks = blocks("README.md").into_iter().chain(blocks("docs/start.md"));
@@ -208,8 +210,8 @@ impl Block {
     }
 }
 
-/// The blocks of a page that are typed, each with what the next block says that it prints. Blocks marked `example` are
-/// not compared.
+/// The blocks of a page that are typed, each with what the next block says that it prints. Blocks
+/// marked `example` are not compared.
 fn blocks(page: &str) -> Vec<Block> {
     let text = read(&root().join(page));
     let (mut blocks, mut open): (Vec<Block>, _) = (vec![], None::<(Vec<String>, String)>);
@@ -247,7 +249,8 @@ fn lay_out(folder: &Path) -> String {
     format!("{}:{}", programs.display(), std::env::var("PATH").unwrap())
 }
 
-/// Where two values have other fields or kinds. All elements of a list look like the first one that the page shows.
+/// Where two values have other fields or kinds. All elements of a list look like the first one that
+/// the page shows.
 fn other_shape(told: &Value, printed: &Value, at: &str) -> Option<String> {
     match (told, printed) {
         (Value::Object(told), Value::Object(printed)) if told.keys().eq(printed.keys()) => {

@@ -1,9 +1,10 @@
 //! The HTTP server: who is let in, how long anything may take, and answers about health whatever else happens.
 //!
-//! Connections come in at the [door]: a thread with a runtime of its own, which no work of the service can keep
-//! busy. It reads the head of a connection's first request, for a bounded time. A question about health is answered there;
-//! everything else goes on to the service as long as there is room, and is told to come back when there is none.
-//! Every connection is let go that says nothing, stops in the middle or does not read its answer.
+//! Connections come in at the [door]: a thread with a runtime of its own, which no work of the
+//! service can keep busy. It reads the head of a connection's first request, for a bounded time. A
+//! question about health is answered there; everything else goes on to the service as long as there
+//! is room, and is told to come back when there is none. Every connection is let go that says
+//! nothing, stops in the middle or does not read its answer.
 
 mod door;
 mod health;

@@ -68,7 +68,8 @@ pub trait PayoutRail: Send + Sync {
     /// Sends a payment, or learns what became of it when it was sent before.
     async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayError>;
 
-    /// Asks what became of this payment. One to another account, or of another amount, under its key is none of it: an error.
+    /// Asks what became of this payment. One to another account, or of another amount, under its
+    /// key is none of it: an error.
     async fn lookup(&self, payout: &Payout) -> Result<PayoutStatus, PayError>;
 
     /// For how long after the first send the rail still knows a key.

@@ -1,4 +1,5 @@
-//! Where steps keep how far they are, what is not done and what they have counted. Losing it costs time, never money. The crate
+//! Where steps keep how far they are, what is not done and what they have counted. Losing it costs
+//! time, never money. The crate
 //! `stores` has a file of SQLite and a schema of PostgreSQL.
 
 use async_trait::async_trait;
@@ -39,7 +40,8 @@ pub trait StepStore: Send + Sync {
     /// Remembers that everything up to `position` is done.
     async fn set(&self, step: &str, position: Position) -> Result<(), StepStoreError>;
 
-    /// Changes rows and moves the cursor, all or nothing: rows first, then what is done to all of them in order.
+    /// Changes rows and moves the cursor, all or nothing: rows first, then what is done to all of
+    /// them in order.
     async fn commit(&self, step: &str, to: Position, changes: &[Change]) -> Result<(), StepStoreError>;
 
     /// Up to `limit` waiting items of a step, the one that is due first first.
@@ -54,8 +56,8 @@ pub trait StepStore: Send + Sync {
     /// How many items of a step are not done.
     async fn count_items(&self, step: &str) -> Result<ItemCounts, StepStoreError>;
 
-    /// Keeps what lies between two places of the log and moves the cursor of tallies, if it is still at the first; forgets
-    /// days that are over.
+    /// Keeps what lies between two places of the log and moves the cursor of tallies, if it is
+    /// still at the first; forgets days that are over.
     async fn keep_tallies(
         &self,
         from: Position,

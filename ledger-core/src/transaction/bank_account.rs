@@ -1,9 +1,9 @@
 //! The customer's own bank account in one form, whichever way the bank spells it today.
 //!
-//! An IBAN is taken in ISO 13616's electronic form: no separators, upper case. A British one is its last 14 digits,
-//! so that sort code and account number match it. Anything else is trimmed and folded: Unicode's compatibility forms (NFKC),
-//! case, digits of any script; white space of any kind and length is one space. A masked account has no form: two
-//! different ones may look alike.
+//! An IBAN is taken in ISO 13616's electronic form: no separators, upper case. A British one is its
+//! last 14 digits, so that sort code and account number match it. Anything else is trimmed and
+//! folded: Unicode's compatibility forms (NFKC), case, digits of any script; white space of any
+//! kind and length is one space. A masked account has no form: two different ones may look alike.
 
 use std::borrow::Cow;
 
@@ -83,7 +83,8 @@ pub fn is_masked(text: &str) -> bool {
         || words().any(|word| word == "ENDING")
 }
 
-/// Unicode's compatibility forms (NFKC), upper case, ASCII's digits, and the letters that are written like `X` as `X`.
+/// Unicode's compatibility forms (NFKC), upper case, ASCII's digits, and the letters that are
+/// written like `X` as `X`.
 fn folded(text: &str) -> String {
     if text.is_ascii() {
         return text.chars().filter(|c| is_shown(*c)).map(|c| c.to_ascii_uppercase()).collect();

@@ -69,8 +69,8 @@ struct Decision {
 }
 
 impl Decision {
-    /// A linked name stands for the purchase that it was linked to, one that the purchase had while pending for the
-    /// purchase.
+    /// A linked name stands for the purchase that it was linked to, one that the purchase had while
+    /// pending for the purchase.
     async fn find(
         log: &dyn EventLog,
         source: &Source,

@@ -109,7 +109,8 @@ fn the_log_is_chosen_by_its_address() {
     let config = from_file("data: keys\nlog: postgres://app:s3cret@127.0.0.1/rewards\n").unwrap();
     assert_eq!(config.data, PathBuf::from("keys"));
     assert!(!format!("{config:?}").contains("s3cret"));
-    // A folder on the command line means the ledger in it; where another setting names another ledger, nobody guesses.
+    // A folder on the command line means the ledger in it; where another setting names another
+    // ledger, nobody guesses.
     let arguments = Arguments { data: Some("here".into()), ..Arguments::default() };
     let alone = Config::from_sources(&arguments, |_| None).unwrap();
     assert!(matches!(alone.log, LogPlace::Embedded));

@@ -1,5 +1,5 @@
-//! The rows of steps: one small SQLite file, or the schema `steps` of a PostgreSQL database. Losing it costs time, never
-//! money.
+//! The rows of steps: one small SQLite file, or the schema `steps` of a PostgreSQL database. Losing
+//! it costs time, never money.
 
 mod columns;
 mod commit;

@@ -7,7 +7,8 @@ use super::*;
 
 const TASKS: usize = 2_000;
 
-/// A runtime that stands still ends no test of its own: a thread of ours ends the process. Until it is dropped.
+/// A runtime that stands still ends no test of its own: a thread of ours ends the process. Until it
+/// is dropped.
 fn watched() -> Sender<()> {
     let (over, told) = channel();
     std::thread::spawn(move || {
