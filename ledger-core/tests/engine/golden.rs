@@ -1,5 +1,5 @@
 //! Writes a golden log: a history with every kind of event, as the release at hand records it. Later builds read it
-//! (`tests/tests/golden.rs`). To add one for a release, run at that release:
+//! (`tests/it/golden.rs`). To add one for a release, run at that release:
 //!
 //! `GOLDEN=DIR cargo test -p ledger-core --all-features --test engine golden -- --ignored`
 

@@ -1,0 +1,90 @@
+//! Taste that no linter knows: which crate may see which, and what the domain may not name.
+
+use std::path::Path;
+
+/// The workspace crates a crate's manifest depends on, tests and benches aside.
+fn depends_on(member: &str) -> Vec<String> {
+    let manifest = std::fs::read_to_string(root().join(member).join("Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    let members = ["ledger-core", "stores", "audit", "projections", "adapters", "api", "rewardhub"];
+    let names = dependencies.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
+    names.filter(|name| members.contains(name)).map(str::to_owned).collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    assert_eq!(depends_on("ledger-core"), [] as [&str; 0]);
+    assert_eq!(depends_on("stores"), ["ledger-core"]);
+    assert_eq!(depends_on("audit"), ["ledger-core"]);
+    assert_eq!(depends_on("projections"), ["ledger-core", "stores"]);
+    // The sandbox's rail keeps its books in a file, by the same means as the others.
+    assert_eq!(depends_on("adapters"), ["ledger-core", "stores"]);
+    assert_eq!(depends_on("api"), ["ledger-core", "projections"]);
+    assert_eq!(depends_on("rewardhub"), ["ledger-core", "stores", "audit", "projections", "adapters", "api"]);
+}
+
+#[test]
+fn ledger_core_names_no_database_no_protocol_and_no_vendor() {
+    let manifest = std::fs::read_to_string(root().join("ledger-core/Cargo.toml")).unwrap();
+    let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    for word in
+        ["rusqlite", "postgres", "rustls", "axum", "hyper", "reqwest", "graphql", "aws-sdk", "object_store"]
+    {
+        assert!(!dependencies.contains(word), "ledger-core depends on {word}");
+    }
+    for entry in walk(&root().join("ledger-core/src")) {
+        let text = std::fs::read_to_string(&entry).unwrap();
+        for word in ["rusqlite", "tokio_postgres", "deadpool"] {
+            assert!(!text.contains(word), "{} names {word}", entry.display());
+        }
+    }
+}
+
+/// What checks cannot change what it checks.
+#[test]
+fn audits_have_nothing_to_write_with() {
+    for entry in walk(&root().join("audit/src")) {
+        let text = std::fs::read_to_string(&entry).unwrap();
+        for word in ["PayoutRail", "Notifier", "std::fs", "std::net", ".append(", "engine::Ledger"] {
+            assert!(!text.contains(word), "{} names {word}", entry.display());
+        }
+    }
+}
+
+/// Folders of the domain proper: no database, no runtime, no clock, no randomness of their own.
+#[test]
+fn the_domain_does_no_io() {
+    for folder in ["account", "campaign", "system", "draw"] {
+        for entry in walk(&root().join("ledger-core/src").join(folder)) {
+            let text = std::fs::read_to_string(&entry).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap();
+            for word in ["rusqlite", "tokio::", "std::fs", "std::net", "SystemClock", "Utc::now"] {
+                let is_test =
+                    entry.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tests"));
+                assert!(is_test || !code.contains(word), "{} names {word}", entry.display());
+            }
+        }
+    }
+}
+
+/// What has no way to pay, tell or record cannot do so by mistake.
+#[test]
+fn a_back_test_has_nothing_to_pay_tell_or_record_with() {
+    for entry in walk(&root().join("audit/src/backtest")) {
+        let text = std::fs::read_to_string(&entry).unwrap();
+        for word in
+            ["Ledger", "EventLog", "PayoutRail", "Notifier", "Keyring", "engine::", "std::fs", "std::net"]
+        {
+            assert!(!text.contains(word), "{} names {word}", entry.display());
+        }
+    }
+}
+
+fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
