@@ -17,7 +17,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, header};
 use ledger_core::engine::{ClockAhead, Context, Receipt, RowResult, SubmitError};
 use ledger_core::ids::AccountId;
-use ledger_core::log::Position;
+use ledger_core::log::{Position, WriterLease as _};
 use ledger_core::steps::intake::{RowAnswer, Sources};
 use ledger_core::testing::{History, ManualClock, SimulatedLog, stream};
 use ledger_core::time::Timestamp;

@@ -16,8 +16,7 @@ use ledger_core::ids::{
     AccountId, CampaignId, Digest, EntryId, Fingerprint, Source, TransactionId, TransactionKey,
 };
 use ledger_core::log::{
-    AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
-    StreamType,
+    AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType,
 };
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
@@ -301,9 +300,6 @@ fn not_here<T>() -> Result<T, LogError> {
 
 #[async_trait]
 impl EventLog for TestLog {
-    async fn lease(&self, _: &str, _: Option<u64>) -> Result<Head, LogError> {
-        not_here()
-    }
     async fn append(&self, _: &Batch) -> Result<(), AppendError> {
         Err(AppendError::Fenced)
     }
@@ -313,34 +309,10 @@ impl EventLog for TestLog {
     async fn load_streams(&self, _: &[(StreamId, u64)], _: usize) -> Result<Vec<StoredEvent>, LogError> {
         not_here()
     }
-    async fn hydrate(&self, _: &[StreamId], _: &str, _: usize) -> Result<Hydration, LogError> {
-        not_here()
-    }
-    async fn save_snapshots(&self, _: &[Snapshot]) -> Result<(), LogError> {
-        not_here()
-    }
-    async fn snapshots_after(
-        &self,
-        _: &str,
-        _: Option<&StreamId>,
-        _: usize,
-    ) -> Result<Vec<Snapshot>, LogError> {
-        not_here()
-    }
     async fn stream_ids(&self, _: StreamType) -> Result<Vec<StreamId>, LogError> {
         not_here()
     }
     async fn known_streams(&self, _: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
-        not_here()
-    }
-    async fn find_transactions(&self, _: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
-        not_here()
-    }
-    async fn transaction_keys(
-        &self,
-        _: Option<&TransactionKey>,
-        _: usize,
-    ) -> Result<Vec<TransactionKey>, LogError> {
         not_here()
     }
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {

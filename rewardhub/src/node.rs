@@ -59,9 +59,10 @@ impl Engine {
     /// Takes the lease and starts the writer.
     pub async fn start(stores: &Arc<Stores>, settings: &Settings) -> anyhow::Result<Engine> {
         stores.check().await?;
-        let (log, keyring) = (Arc::clone(&stores.log), Arc::clone(&stores.keyring));
+        let (log, keyring) = (Arc::clone(&stores.log.events), Arc::clone(&stores.keyring));
         let seeds: Arc<dyn SeedVault> = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
-        let parts = Parts { log: Arc::clone(&log), clock: Arc::new(SystemClock), seeds: Arc::clone(&seeds) };
+        let parts =
+            Parts { log: stores.log.clone(), clock: Arc::new(SystemClock), seeds: Arc::clone(&seeds) };
         let (ledger, stopped) = Ledger::start(parts, settings.clone()).await?;
         // Nobody goes by a clock that has leapt.
         let clock: Arc<dyn Clock> = Arc::clone(ledger.clock()) as _;
@@ -77,7 +78,7 @@ impl Engine {
     pub async fn open(config: &Config, command: &str) -> anyhow::Result<Engine> {
         let stores = Arc::new(Stores::open(config, command).await?);
         let settings = settings(config, &stores);
-        let patience = stores.log.lease_ttl().unwrap_or_default() + ASK_AGAIN;
+        let patience = stores.log.lease.ttl().unwrap_or_default() + ASK_AGAIN;
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             match Engine::start(&stores, &settings).await {

@@ -21,7 +21,7 @@ use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
 use ledger_core::ids::AccountId;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType};
+use ledger_core::log::{EventLog, Log, LogError, Position, StoredEvent, StreamType};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError};
 use ledger_core::steps::ports::PayoutKey;
 use projections::{ProjectionError, ReadStore};
@@ -33,7 +33,7 @@ use crate::identity::{Survey, key_prints};
 /// An opened log and its keys, and where the rest is.
 pub struct Stores {
     /// The event log.
-    pub log: Arc<dyn EventLog>,
+    pub log: Log,
     /// The keys of personal details.
     pub keyring: Arc<Keyring>,
     ledger: LedgerId,
@@ -95,6 +95,7 @@ impl Stores {
         log.note_keys(&key_prints(&keyring))?;
         let ledger = log.ledger_id()?;
         let place = Place::Embedded { folder: folder.clone(), _lock: lock };
+        let log = log.into();
         let stores = Stores { log, keyring, ledger, place, memory, closed: AtomicBool::new(false) };
         belongs_to(&folder.keys(), &stores.ledger, survey.log.head)?;
         Ok(stores)
@@ -117,8 +118,14 @@ impl Stores {
         note_keys(&database, &key_prints(&keyring)).await?;
         let ledger = survey.log.ledger.clone().context("the schema ledger has no id")?;
         let place = Place::Postgres { folder, database: Box::new(database) };
-        let stores =
-            Stores { log, keyring, ledger, place, memory: config.memory, closed: AtomicBool::new(false) };
+        let stores = Stores {
+            log: log.into(),
+            keyring,
+            ledger,
+            place,
+            memory: config.memory,
+            closed: AtomicBool::new(false),
+        };
         stores.note(survey.log.head).await?;
         Ok(stores)
     }
@@ -310,12 +317,14 @@ pub fn existing_checkpoints(config: &Config) -> anyhow::Result<StepTables> {
 }
 
 /// The log for reading only: beside whoever writes it.
-pub async fn read_only_log(config: &Config) -> anyhow::Result<Arc<dyn EventLog>> {
+pub async fn read_only_log(config: &Config) -> anyhow::Result<Log> {
     Ok(match &config.log {
-        LogPlace::Embedded => Arc::new(SqliteLog::open_read_only(&Folder::existing(&config.data)?.log())?),
+        LogPlace::Embedded => {
+            Arc::new(SqliteLog::open_read_only(&Folder::existing(&config.data)?.log())?).into()
+        }
         LogPlace::Postgres(_) => {
             let options = PostgresOptions { lease_ttl: config.lease_ttl };
-            Arc::new(PostgresLog::open(database(config)?, options).await?)
+            Arc::new(PostgresLog::open(database(config)?, options).await?).into()
         }
     })
 }

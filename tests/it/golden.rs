@@ -13,7 +13,7 @@ use audit::draws::{DrawAudit, Seeds};
 use audit::replay::Replay;
 use ledger_core::ids::{AccountId, Digest, TransactionKey};
 use ledger_core::log::chain::event_hash;
-use ledger_core::log::{Batch, EventLog, Position, StoredEvent, StreamId, StreamType};
+use ledger_core::log::{Batch, EventLog, Position, StoredEvent, StreamId, StreamType, WriterLease};
 use ledger_core::time::Timestamp;
 use projections::agree::disagreements;
 use projections::rebuild::{Selection, compare};
@@ -131,7 +131,7 @@ async fn summary(log: Arc<dyn EventLog>, read: ReadStore) -> Value {
     })
 }
 
-async fn load(log: &Arc<dyn EventLog>, events: Vec<StoredEvent>) {
+async fn load<L: EventLog + WriterLease>(log: &L, events: Vec<StoredEvent>) {
     let expected = log.lease("golden", None).await.unwrap();
     log.append(&Batch { expected, events }).await.unwrap();
 }
@@ -170,9 +170,8 @@ async fn every_golden_log_is_read_on_postgresql_as_it_always_was() {
         let url = cluster.database().await.unwrap();
         let database = || Database::new(url.parse().unwrap(), &Options::default());
         let log = PostgresLog::open(database(), PostgresOptions::default()).await.unwrap();
-        let log: Arc<dyn EventLog> = Arc::new(log);
         load(&log, events(&folder)).await;
-        let found = summary(log, ReadStore::open_postgres(database()).await.unwrap()).await;
+        let found = summary(Arc::new(log), ReadStore::open_postgres(database()).await.unwrap()).await;
         assert_eq!(found, expected(&folder, &found), "{}", folder.display());
     }
 }
@@ -193,9 +192,8 @@ async fn a_log_is_read_as_before_when_its_currencies_and_zones_have_left_the_tab
     }
     let place = tempfile::tempdir().unwrap();
     let log = SqliteLog::open(&place.path().join("log.db"), &SqliteOptions::default()).unwrap();
-    let log: Arc<dyn EventLog> = Arc::new(log);
     load(&log, events).await;
-    let found = summary(log, ReadStore::open(&place.path().join("read.db")).unwrap()).await;
+    let found = summary(Arc::new(log), ReadStore::open(&place.path().join("read.db")).unwrap()).await;
     let before = std::fs::read_to_string(folder.join("expected.json")).unwrap();
     assert!(before.contains("XCG") && before.contains("ZWG"));
     let before: Value = serde_json::from_str(&lost(&before)).unwrap();

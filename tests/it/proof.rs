@@ -88,7 +88,7 @@ async fn prepare(home: &Home, open: bool) {
     let stores = Stores::embedded(&folder, folder.lock("test").unwrap()).await.unwrap();
     let clock = Arc::new(ManualClock::at(round_time().plus_micros(-30 * SECOND_MICROS)));
     let parts = Parts {
-        log: Arc::clone(&stores.log),
+        log: stores.log.clone(),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         seeds: Arc::new(KeyringSeeds::new(Arc::clone(&stores.keyring))),
     };

@@ -168,10 +168,9 @@ async fn the_same_commands_give_the_same_events_and_postgres_es_reads_ours() {
         Arc::new(stores::keys::open(&folder.path().join("keys.db"), Arc::new(provider)).await.unwrap());
     let clock = Arc::new(ManualClock::at(at("2026-11-22T12:00:00Z")));
     let database = Database::new(ours_url.parse().unwrap(), &Options::default());
-    let log: Arc<dyn EventLog> =
-        Arc::new(PostgresLog::open(database, PostgresOptions::default()).await.unwrap());
+    let log = Arc::new(PostgresLog::open(database, PostgresOptions::default()).await.unwrap());
     let parts = Parts {
-        log: Arc::clone(&log),
+        log: Arc::clone(&log).into(),
         clock: Arc::clone(&clock) as _,
         seeds: Arc::new(KeyringSeeds::new(keyring)),
     };

@@ -142,12 +142,12 @@ impl Writer {
     /// Makes the lease last on, once a third of its time has passed.
     pub(super) async fn renew_lease(&mut self) -> Result<(), LogError> {
         let asked = Instant::now();
-        let Some(ttl) = self.log.lease_ttl() else { return Ok(()) };
+        let Some(ttl) = self.log.lease.ttl() else { return Ok(()) };
         if asked.duration_since(self.renewed) < ttl / 3 {
             return Ok(());
         }
         let epoch = self.shared.lock().staging.head.epoch;
-        self.log.renew(epoch).await?;
+        self.log.lease.renew(epoch).await?;
         self.renewed = asked;
         Ok(())
     }
@@ -173,13 +173,13 @@ impl Writer {
         let mut last = None;
         for pause in std::iter::once(Duration::ZERO).chain(RECOVERY_PAUSES) {
             tokio::time::sleep(pause).await;
-            let left = self.log.lease_ttl().map(|ttl| ttl.saturating_sub(self.renewed.elapsed()));
+            let left = self.log.lease.ttl().map(|ttl| ttl.saturating_sub(self.renewed.elapsed()));
             if last.is_some() && left == Some(Duration::ZERO) {
                 // Whoever waits for an answer hears that there is none, and may ask another writer.
                 break;
             }
             let asked = Instant::now();
-            let lease = self.log.lease(&self.settings.holder, Some(held));
+            let lease = self.log.lease.lease(&self.settings.holder, Some(held));
             let patience = left.map_or(Duration::MAX, |left| left.max(RECOVERY_MIN));
             let learnt = tokio::time::timeout(patience, lease).await.unwrap_or_else(|late| {
                 let (doing, transient, source) = ("learn its head in time", true, Box::new(late));

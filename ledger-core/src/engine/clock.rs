@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::ledger::{Context, Ledger, SubmitError};
-use crate::log::EventLog;
+use crate::log::WriterLease;
 use crate::system::SystemCommandKind;
 use crate::time::{Clock, SECOND_MICROS, Timestamp};
 
@@ -232,12 +232,12 @@ impl Ledger {
 /// nothing about our clock.
 pub(super) async fn keep_comparing(
     clock: Arc<WatchedClock>,
-    log: Arc<dyn EventLog>,
+    lease: Arc<dyn WriterLease>,
     alive: impl Fn() -> bool,
 ) {
     while alive() {
         let asked = clock.reading();
-        match log.server_time().await {
+        match lease.server_time().await {
             Ok(Some(server)) => clock.compare(asked, server),
             Ok(None) => return,
             Err(error) => {

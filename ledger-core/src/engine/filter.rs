@@ -13,7 +13,7 @@ use fastbloom::AtomicBloomFilter;
 
 use super::memory::show_memory;
 use crate::ids::TransactionKey;
-use crate::log::EventLog;
+use crate::log::TransactionIndex;
 
 /// Best for a seventh as many keys as there are bits.
 const HASHES: u32 = 5;
@@ -43,7 +43,7 @@ impl Filter {
 
     /// Reads the log's keys in the background, until all are in or the writer is gone. To be called once the writer
     /// has the lease: only its own keys come after those that are read.
-    pub(super) fn fill(self: &Arc<Filter>, log: Arc<dyn EventLog>) {
+    pub(super) fn fill(self: &Arc<Filter>, log: Arc<dyn TransactionIndex>) {
         tokio::spawn(read_all(log, Arc::downgrade(self)));
     }
 
@@ -82,7 +82,7 @@ fn hash(key: &TransactionKey) -> u64 {
     u64::from_be_bytes(*half)
 }
 
-async fn read_all(log: Arc<dyn EventLog>, filter: Weak<Filter>) {
+async fn read_all(log: Arc<dyn TransactionIndex>, filter: Weak<Filter>) {
     let mut after = None;
     loop {
         let page = log.transaction_keys(after.as_ref(), PAGE).await;
@@ -111,6 +111,7 @@ async fn read_all(log: Arc<dyn EventLog>, filter: Weak<Filter>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::{EventLog as _, WriterLease as _};
     use crate::testing::{History, SimulatedLog};
 
     fn key(n: u128) -> TransactionKey {

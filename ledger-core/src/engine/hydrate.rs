@@ -10,7 +10,7 @@ use crate::campaign::Campaign;
 use crate::faults;
 use crate::ids::{AccountId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
-use crate::log::{Hydration, LogError, Position, StoredEvent, StreamId, StreamType};
+use crate::log::{LogError, Position, StoredEvent, StreamId, StreamType};
 use crate::system::{System, SystemEvent};
 use crate::transaction::Status;
 
@@ -97,9 +97,9 @@ impl Writer {
             return Ok(vec![]);
         }
         let mut found = Vec::new();
-        let log = Arc::clone(&self.log);
+        let index = Arc::clone(&self.log.transactions);
         let damaged = in_parts(keys, async |some| {
-            found.extend(log.find_transactions(some).await?);
+            found.extend(index.find_transactions(some).await?);
             Ok(())
         });
         for (key, error) in self.readable(damaged.await).await? {
@@ -123,7 +123,7 @@ impl Writer {
         if self.campaigns_loaded {
             return Ok(());
         }
-        let streams = self.log.stream_ids(StreamType::Campaign).await?;
+        let streams = self.log.events.stream_ids(StreamType::Campaign).await?;
         // Every line is asked of every campaign: none is decided without one of them.
         if let Some((_, error)) = self.load::<Campaign>(&streams).await?.pop() {
             return Err(error);
@@ -152,7 +152,7 @@ impl Writer {
     ) -> Result<Vec<(T, LogError)>, LogError> {
         let damaged = damaged?;
         if !damaged.is_empty() {
-            self.log.head().await?;
+            self.log.events.head().await?;
         }
         Ok(damaged)
     }
@@ -161,19 +161,16 @@ impl Writer {
         &mut self,
         streams: &[StreamId],
     ) -> Result<BTreeMap<StreamId, LogError>, LogError> {
-        let Hydration { snapshots, events } =
-            self.log.hydrate(streams, snapshots::CODE, self.page_events()).await?;
         let mut reading = Reading::<A>::of(streams.iter().cloned());
-        for snapshot in snapshots {
+        for snapshot in self.log.snapshots.load_snapshots(streams, snapshots::CODE).await? {
             reading.restore(snapshot);
         }
-        self.read_on(&mut reading, events).await?;
+        self.read(&mut reading).await?;
         let End { mut slots, unfit, mut broken } = reading.end();
         if !unfit.is_empty() {
             tracing::error!(streams = unfit.len(), "snapshots that do not fit their streams are not used");
             let mut again = Reading::<A>::of(unfit.into_iter());
-            let events = self.log.load_streams(&again.rest(), self.page_events()).await?;
-            self.read_on(&mut again, events).await?;
+            self.read(&mut again).await?;
             let again = again.end();
             slots.extend(again.slots);
             broken.extend(again.broken);
@@ -185,14 +182,11 @@ impl Writer {
         Ok(broken)
     }
 
-    /// Follows a page and those behind it. However long that takes, no statement and no memory is asked for more
+    /// Follows the log page by page. However long that takes, no statement and no memory is asked for more
     /// than a page, and the lease is kept.
-    async fn read_on<A: Loaded>(
-        &mut self,
-        reading: &mut Reading<A>,
-        mut page: Vec<StoredEvent>,
-    ) -> Result<(), LogError> {
+    async fn read<A: Loaded>(&mut self, reading: &mut Reading<A>) -> Result<(), LogError> {
         loop {
+            let page = self.log.events.load_streams(&reading.rest(), self.page_events()).await?;
             let full = page.len() >= self.page_events();
             reading.follow(page)?;
             if !full {
@@ -205,7 +199,6 @@ impl Writer {
                 }
                 renewed => renewed?,
             }
-            page = self.log.load_streams(&reading.rest(), self.page_events()).await?;
         }
     }
 

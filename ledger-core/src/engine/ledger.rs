@@ -11,7 +11,7 @@ use crate::account::{Answer, CommandKind, Rejection};
 use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::faults;
 use crate::ids::{AccountId, CampaignId};
-use crate::log::{EventLog, LogError, Position};
+use crate::log::{EventLog, Log, LogError, Position};
 use crate::money::Money;
 use crate::system::{SystemAnswer, SystemCommandKind, SystemRejection};
 use crate::time::{Clock, SystemClock, Timestamp};
@@ -27,7 +27,7 @@ use super::writer::Writer;
 /// What the engine is made of.
 pub struct Parts {
     /// Where events become durable.
-    pub log: Arc<dyn EventLog>,
+    pub log: Log,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where seeds come from.
@@ -217,9 +217,10 @@ impl Ledger {
         let runtime = tokio::runtime::Handle::current();
         let thread =
             |e| LogError::Store { doing: "start the writer's thread", transient: false, source: Box::new(e) };
-        let snapshots = Snapshots::start(Arc::clone(&parts.log), runtime.clone()).map_err(thread)?;
+        let snapshots =
+            Snapshots::start(Arc::clone(&parts.log.snapshots), runtime.clone()).map_err(thread)?;
         let clock = Arc::new(WatchedClock::new(parts.clock, settings.clock_ahead_max));
-        let log = Arc::clone(&parts.log);
+        let (log, lease) = (Arc::clone(&parts.log.events), Arc::clone(&parts.log.lease));
         let appender = Appender::start(Arc::clone(&log), runtime.clone()).map_err(thread)?;
         let parts = (parts.log, Arc::clone(&clock), parts.seeds);
         let mut writer = Writer::new(parts, settings, appender, snapshots, head_sender, healthy_sender);
@@ -233,7 +234,7 @@ impl Ledger {
             })
             .map_err(thread)?;
         let ledger = Ledger {
-            log: Arc::clone(&log),
+            log,
             sender,
             transactions,
             commands: Arc::new(Semaphore::new(QUEUE_COMMANDS)),
@@ -243,7 +244,7 @@ impl Ledger {
         };
         ledger.tick_regularly();
         let alive = ledger.sender.downgrade();
-        tokio::spawn(keep_comparing(Arc::clone(&ledger.clock), log, move || alive.upgrade().is_some()));
+        tokio::spawn(keep_comparing(Arc::clone(&ledger.clock), lease, move || alive.upgrade().is_some()));
         Ok((ledger, stopped))
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::account::RewardAccount;
 use crate::campaign::Campaign;
 use crate::ids::TransactionKey;
-use crate::log::{EventLog, LogError, Position, Snapshot, StreamId, StreamType};
+use crate::log::{EventLog, LogError, Position, Snapshot, SnapshotStore, StreamId, StreamType};
 use crate::system::System;
 
 use super::core::{Core, Hosted, Slot};
@@ -68,11 +68,11 @@ pub(super) struct Snapshots(SyncSender<Vec<Snapshot>>);
 impl Snapshots {
     /// Starts the thread, which ends with the writer.
     pub(super) fn start(
-        log: Arc<dyn EventLog>,
+        store: Arc<dyn SnapshotStore>,
         runtime: tokio::runtime::Handle,
     ) -> std::io::Result<Snapshots> {
         let (sender, receiver) = sync_channel(WAITING);
-        let write = move || write(&*log, &runtime, &receiver);
+        let write = move || write(&*store, &runtime, &receiver);
         std::thread::Builder::new().name("ledger-snapshots".into()).spawn(write)?;
         Ok(Snapshots(sender))
     }
@@ -108,9 +108,9 @@ fn due<A: Hosted>(slot: &mut Slot<A>, stream: StreamId, every: u64) -> Option<Sn
     slot.snapshot(stream)
 }
 
-fn write(log: &dyn EventLog, runtime: &tokio::runtime::Handle, waiting: &Receiver<Vec<Snapshot>>) {
+fn write(store: &dyn SnapshotStore, runtime: &tokio::runtime::Handle, waiting: &Receiver<Vec<Snapshot>>) {
     for snapshots in waiting {
-        if let Err(error) = crate::own_thread::block_on(runtime, log.save_snapshots(&snapshots)) {
+        if let Err(error) = crate::own_thread::block_on(runtime, store.save_snapshots(&snapshots)) {
             crate::faults::warn("snapshots could not be saved", "", &error);
         }
     }
@@ -127,11 +127,14 @@ pub struct SnapshotFinding {
 
 /// Compares all snapshots with the replay of their streams, for audits; answers how many there are and those that
 /// differ. Snapshots of other code are none of its business: nobody reads them.
-pub async fn check_snapshots(log: &dyn EventLog) -> Result<(u64, Vec<SnapshotFinding>), LogError> {
+pub async fn check_snapshots(
+    log: &dyn EventLog,
+    store: &dyn SnapshotStore,
+) -> Result<(u64, Vec<SnapshotFinding>), LogError> {
     let (mut checked, mut findings) = (0, Vec::new());
     let mut after: Option<StreamId> = None;
     loop {
-        let snapshots = log.snapshots_after(CODE, after.as_ref(), PAGE).await?;
+        let snapshots = store.snapshots_after(CODE, after.as_ref(), PAGE).await?;
         let Some(last) = snapshots.last() else { return Ok((checked, findings)) };
         after = Some(last.stream.clone());
         for snapshot in snapshots {

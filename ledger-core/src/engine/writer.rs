@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::account::RewardAccount;
 use crate::campaign::Campaign;
 use crate::faults;
-use crate::log::{EventLog, LogError, Position, StreamId};
+use crate::log::{Log, LogError, Position, StreamId};
 use crate::own_thread::block_on;
 use crate::system::System;
 use crate::time::{DAY_MICROS, SECOND_MICROS, Timestamp};
@@ -49,7 +49,7 @@ const TRIES_APART: usize = 8;
 const GAP_TOLD_MICROS: i64 = DAY_MICROS;
 
 pub(super) struct Writer {
-    pub(super) log: Arc<dyn EventLog>,
+    pub(super) log: Log,
     clock: Arc<WatchedClock>,
     pub(super) seeds: Arc<dyn SeedVault>,
     pub(super) settings: Settings,
@@ -78,7 +78,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(
-        (log, clock, seeds): (Arc<dyn EventLog>, Arc<WatchedClock>, Arc<dyn SeedVault>),
+        (log, clock, seeds): (Log, Arc<WatchedClock>, Arc<dyn SeedVault>),
         settings: Settings,
         appender: Appender,
         snapshots: Snapshots,
@@ -114,16 +114,16 @@ impl Writer {
     /// Takes the lease and reads all campaigns.
     pub(super) async fn open(&mut self) -> Result<(), LogError> {
         self.renewed = Instant::now();
-        let head = self.log.lease(&self.settings.holder, None).await?;
+        let head = self.log.lease.lease(&self.settings.holder, None).await?;
         self.shared.lock().staging.head = head;
         self.head.send_replace(head.position);
         let asked = self.clock.reading();
-        if let Some(server) = self.log.server_time().await? {
+        if let Some(server) = self.log.lease.server_time().await? {
             self.clock.compare(asked, server);
         }
         self.tell_gap(head.recorded_at);
         self.filter = Filter::new(self.settings.filter_bits);
-        self.filter.fill(Arc::clone(&self.log));
+        self.filter.fill(Arc::clone(&self.log.transactions));
         self.hydrate_campaigns().await
     }
 
@@ -155,7 +155,7 @@ impl Writer {
                 return Stopped::Fenced;
             }
             let epoch = self.shared.lock().staging.head.epoch;
-            if let Err(error) = self.log.release(epoch).await {
+            if let Err(error) = self.log.lease.release(epoch).await {
                 // It runs out by itself.
                 tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be given back");
             }

@@ -1,20 +1,20 @@
 //! The log: all events in one gapless order, written by one writer, deduplicated by transaction key.
 //!
-//! [`EventLog`] deals in bytes and is the contract every store keeps; `testing::contract` holds each of
-//! them to it. [`decode`] turns stored bytes into domain events.
+//! [`EventLog`] and its companions deal in bytes and are the contract every store keeps; `testing::contract`
+//! holds each of them to it. [`decode`] turns stored bytes into domain events.
 
 pub mod chain;
 pub mod decode;
 pub mod merkle;
+mod ports;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
-
-use async_trait::async_trait;
 
 use crate::ids::{AccountId, CampaignId, Digest, TransactionKey};
 use crate::time::Timestamp;
+
+pub use ports::{EventLog, Log, SnapshotStore, TransactionIndex, WriterLease};
 
 /// An event's place in the log, from 1; 0 is before the first. Outside it is the opaque token `0:<n>`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -203,7 +203,7 @@ pub enum AppendError {
     /// These keys are in the log already: nothing was written.
     #[error("{} transaction keys are in the log already", .0.len())]
     Duplicate(Vec<TransactionKey>),
-    /// Nobody knows whether it was written: [`EventLog::lease`] again and look at the head.
+    /// Nobody knows whether it was written: [`WriterLease::lease`] again and look at the head.
     #[error("the append's outcome is unknown")]
     Unknown(#[source] LogError),
 }
@@ -264,15 +264,6 @@ pub struct Snapshot {
     pub state: Vec<u8>,
 }
 
-/// What it takes to hydrate streams.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hydration {
-    /// For some of the streams, at most one each.
-    pub snapshots: Vec<Snapshot>,
-    /// Stream by stream, each in order: from its snapshot's last event on, that one included, or from its first.
-    pub events: Vec<StoredEvent>,
-}
-
 /// Readers assert that positions follow one another: a hole is an alarm, never a skip.
 pub fn no_hole(after: Position, events: &[StoredEvent]) -> Result<(), LogError> {
     for (event, last) in events.iter().zip((after.0..).map(Position)) {
@@ -281,108 +272,6 @@ pub fn no_hole(after: Position, events: &[StoredEvent]) -> Result<(), LogError> 
         }
     }
     Ok(())
-}
-
-/// An append-only, totally ordered, deduplicating store of events with one writer at a time.
-///
-/// Contract:
-/// - [`append`](EventLog::append) is atomic and, once it returns `Ok`, durable. It succeeds only if epoch and
-///   position of the head equal `batch.expected` and no transaction key of the batch is in the log.
-/// - An `Unknown` append either landed as a whole or not at all, and after the next
-///   [`lease`](EventLog::lease) it can no longer land.
-/// - Readers see a prefix of the log: whoever sees position n can see all before n.
-/// - Positions are contiguous from 1, sequences contiguous from 1 in each stream.
-///
-/// `lease`, `append`, `hydrate`, `load_streams`, `stream_ids` and `find_transactions` are called from threads that may
-/// block (the writer's own); the readers may be called from anywhere.
-#[async_trait]
-pub trait EventLog: Send + Sync {
-    /// Becomes the writer: raises the epoch, so that whoever wrote before is fenced, and tells where the log
-    /// stands. `holder` names this writer and no other, ever. Fails with [`LogError::Held`] while another's lease
-    /// has not run out, where leases do.
-    ///
-    /// With `held: Some(epoch)`, recovery by a writer that believes it still has the lease: fails with
-    /// [`LogError::Fenced`] if another has taken it. The epoch may have moved on under the same holder, by a
-    /// recovery whose answer was lost.
-    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError>;
-
-    /// How long a lease lasts after it was last renewed; `None` where it does not run out, since something else
-    /// keeps a second process away.
-    fn lease_ttl(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Makes the lease of this epoch last [`lease_ttl`](EventLog::lease_ttl) from now; an append does the same.
-    /// Fails with [`LogError::Fenced`] once the epoch has moved on.
-    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
-        if self.head().await?.epoch == epoch { Ok(()) } else { Err(LogError::Fenced) }
-    }
-
-    /// What the clock of the log's server shows; `None` where the log has no clock but ours.
-    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
-        Ok(None)
-    }
-
-    /// Lets the next writer have the log at once. Fails with [`LogError::Fenced`] once the epoch has moved on.
-    async fn release(&self, epoch: u64) -> Result<(), LogError> {
-        self.renew(epoch).await
-    }
-
-    /// Writes one batch.
-    async fn append(&self, batch: &Batch) -> Result<(), AppendError>;
-
-    /// Where the log stands.
-    async fn head(&self) -> Result<Head, LogError>;
-
-    /// Up to `limit` events of these streams, each stream's after its sequence: the streams in this order, each in
-    /// its own. Fewer than `limit` are all there are; else the rest follows the last one. Unknown streams have none.
-    async fn load_streams(
-        &self,
-        streams: &[(StreamId, u64)],
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, LogError>;
-
-    /// The same from the start, with snapshots made by this `code` in the place of long beginnings. The snapshots
-    /// are those of all the streams, also where their events are beyond `limit`.
-    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError>;
-
-    /// Keeps these snapshots instead of earlier ones of their streams. May be called beside the writer.
-    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError>;
-
-    /// Up to `limit` snapshots by this `code`, by stream, after that of stream `after`. For audits.
-    async fn snapshots_after(
-        &self,
-        code: &str,
-        after: Option<&StreamId>,
-        limit: usize,
-    ) -> Result<Vec<Snapshot>, LogError>;
-
-    /// The ids of all streams of one type, sorted.
-    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError>;
-
-    /// Those of these streams that have an event, in any order. Called from anywhere.
-    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError>;
-
-    /// The events that carry these keys; keys that the log does not have are absent.
-    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError>;
-
-    /// Up to `limit` keys after this one, in order; fewer are all there are. What is appended meanwhile may be missing.
-    async fn transaction_keys(
-        &self,
-        after: Option<&TransactionKey>,
-        limit: usize,
-    ) -> Result<Vec<TransactionKey>, LogError>;
-
-    /// Up to `limit` events after `position`, in order. Empty at the end.
-    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError>;
-
-    /// Up to `limit` events of one stream after `position`, in order.
-    async fn read_stream_after(
-        &self,
-        stream: &StreamId,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, LogError>;
 }
 
 #[cfg(test)]

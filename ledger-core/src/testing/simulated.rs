@@ -14,8 +14,8 @@ use super::ManualClock;
 use super::faults::{Fault, Faults};
 use crate::ids::TransactionKey;
 use crate::log::{
-    AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
-    StreamType,
+    AppendError, Batch, EventLog, Head, LogError, Position, Snapshot, SnapshotStore, StoredEvent, StreamId,
+    StreamType, TransactionIndex, WriterLease,
 };
 use crate::time::{Clock as _, Timestamp};
 
@@ -125,29 +125,6 @@ impl SimulatedLog {
 
 #[async_trait]
 impl EventLog for SimulatedLog {
-    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
-        self.alive()?;
-        if self.disk.faults.fails_lease() {
-            return Err(failure("take the lease", true, "a lease that was to fail"));
-        }
-        let mut data = self.data();
-        for batch in std::mem::take(&mut data.running) {
-            // Fenced by now or not: nobody is left to be told.
-            data.append(&batch).ok();
-        }
-        if held.is_some_and(|epoch| epoch != data.head.epoch && data.holder != holder) {
-            return Err(LogError::Fenced);
-        }
-        data.head.epoch += 1;
-        data.holder = holder.into();
-        Ok(data.head)
-    }
-
-    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
-        self.alive()?;
-        Ok(self.disk.server_clock.get().map(|clock| clock.now()))
-    }
-
     async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
         self.alive().map_err(AppendError::Unknown)?;
         batch.check().map_err(AppendError::Unknown)?;
@@ -194,6 +171,22 @@ impl EventLog for SimulatedLog {
         Ok(self.read()?.head)
     }
 
+    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
+        let data = self.read()?;
+        let start = usize::try_from(position.0).unwrap_or(usize::MAX);
+        Ok(data.events.iter().skip(start).take(limit).cloned().collect())
+    }
+
+    async fn read_stream_after(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        let data = self.read()?;
+        Ok(data.stream(stream).filter(|event| event.position > position).take(limit).cloned().collect())
+    }
+
     async fn load_streams(
         &self,
         streams: &[(StreamId, u64)],
@@ -206,41 +199,6 @@ impl EventLog for SimulatedLog {
         Ok(events.take(limit).cloned().collect())
     }
 
-    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
-        let data = self.read()?;
-        let fitting = |stream| data.snapshots.get(stream).filter(|snapshot| snapshot.code == code);
-        let snapshots: Vec<Snapshot> = streams.iter().filter_map(fitting).cloned().collect();
-        let first = |stream| fitting(stream).map_or(1, |snapshot| snapshot.sequence);
-        let from = |stream| data.stream(stream).filter(move |event| event.sequence >= first(stream));
-        Ok(Hydration { events: streams.iter().flat_map(from).take(limit).cloned().collect(), snapshots })
-    }
-
-    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
-        let mut data = self.read()?;
-        for new in snapshots {
-            let kept = data.snapshots.get(&new.stream);
-            if kept.is_none_or(|kept| kept.code != new.code || kept.sequence < new.sequence) {
-                data.snapshots.insert(new.stream.clone(), new.clone());
-            }
-        }
-        Ok(())
-    }
-
-    async fn snapshots_after(
-        &self,
-        code: &str,
-        after: Option<&StreamId>,
-        limit: usize,
-    ) -> Result<Vec<Snapshot>, LogError> {
-        let data = self.read()?;
-        let mut snapshots: Vec<_> =
-            data.snapshots.values().filter(|snapshot| snapshot.code == code).collect();
-        snapshots.sort_by_key(|snapshot| snapshot.stream.to_string());
-        let later =
-            snapshots.into_iter().filter(|s| after.is_none_or(|a| s.stream.to_string() > a.to_string()));
-        Ok(later.take(limit).cloned().collect())
-    }
-
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
         let data = self.read()?;
         Ok(data.streams.keys().filter(|stream| stream.stream_type == stream_type).cloned().collect())
@@ -250,7 +208,40 @@ impl EventLog for SimulatedLog {
         let data = self.read()?;
         Ok(streams.iter().filter(|stream| data.streams.contains_key(stream)).cloned().collect())
     }
+}
 
+#[async_trait]
+impl WriterLease for SimulatedLog {
+    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+        self.alive()?;
+        if self.disk.faults.fails_lease() {
+            return Err(failure("take the lease", true, "a lease that was to fail"));
+        }
+        let mut data = self.data();
+        for batch in std::mem::take(&mut data.running) {
+            // Fenced by now or not: nobody is left to be told.
+            data.append(&batch).ok();
+        }
+        if held.is_some_and(|epoch| epoch != data.head.epoch && data.holder != holder) {
+            return Err(LogError::Fenced);
+        }
+        data.head.epoch += 1;
+        data.holder = holder.into();
+        Ok(data.head)
+    }
+
+    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+        if self.read()?.head.epoch == epoch { Ok(()) } else { Err(LogError::Fenced) }
+    }
+
+    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
+        self.alive()?;
+        Ok(self.disk.server_clock.get().map(|clock| clock.now()))
+    }
+}
+
+#[async_trait]
+impl TransactionIndex for SimulatedLog {
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         let data = self.read()?;
         if self.disk.faults.forgets_keys() {
@@ -278,21 +269,40 @@ impl EventLog for SimulatedLog {
         keys.truncate(limit);
         Ok(keys)
     }
+}
 
-    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
+#[async_trait]
+impl SnapshotStore for SimulatedLog {
+    async fn load_snapshots(&self, streams: &[StreamId], code: &str) -> Result<Vec<Snapshot>, LogError> {
         let data = self.read()?;
-        let start = usize::try_from(position.0).unwrap_or(usize::MAX);
-        Ok(data.events.iter().skip(start).take(limit).cloned().collect())
+        let found = streams.iter().filter_map(|stream| data.snapshots.get(stream));
+        Ok(found.filter(|snapshot| snapshot.code == code).cloned().collect())
     }
 
-    async fn read_stream_after(
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
+        let mut data = self.read()?;
+        for new in snapshots {
+            let kept = data.snapshots.get(&new.stream);
+            if kept.is_none_or(|kept| kept.code != new.code || kept.sequence < new.sequence) {
+                data.snapshots.insert(new.stream.clone(), new.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn snapshots_after(
         &self,
-        stream: &StreamId,
-        position: Position,
+        code: &str,
+        after: Option<&StreamId>,
         limit: usize,
-    ) -> Result<Vec<StoredEvent>, LogError> {
+    ) -> Result<Vec<Snapshot>, LogError> {
         let data = self.read()?;
-        Ok(data.stream(stream).filter(|event| event.position > position).take(limit).cloned().collect())
+        let mut snapshots: Vec<_> =
+            data.snapshots.values().filter(|snapshot| snapshot.code == code).collect();
+        snapshots.sort_by_key(|snapshot| snapshot.stream.to_string());
+        let later =
+            snapshots.into_iter().filter(|s| after.is_none_or(|a| s.stream.to_string() > a.to_string()));
+        Ok(later.take(limit).cloned().collect())
     }
 }
 

@@ -89,7 +89,7 @@ async fn an_account_of_which_one_page_cannot_be_read_is_refused_alone() {
     let world = World::new();
     let log = known(&world).await;
     let tap = TapLog::new(Arc::new(log.reopen()));
-    let node = world.start(Arc::clone(&tap) as _).await;
+    let node = world.start(tap.log()).await;
     let key = TransactionKey::of(&"bank".parse().unwrap(), &"a-1".parse().unwrap());
     tap.make_unreadable(Some((StreamId::account(&id("anna")), Some(key))));
     // Among hundreds that are read with it.
@@ -106,7 +106,7 @@ async fn a_log_that_cannot_be_read_at_all_is_nobody_s_own_fault() {
     let world = World::new();
     let log = known(&world).await;
     let process = Arc::new(log.reopen());
-    let node = world.start(Arc::clone(&process) as _).await;
+    let node = world.start(Arc::clone(&process)).await;
     node.one(&row("c-1", "chris")).await.unwrap();
     process.crash();
     let answer = node.try_take(&[row("b-2", "ben"), row("c-2", "chris")]).await;

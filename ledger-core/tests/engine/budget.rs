@@ -8,7 +8,7 @@ use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignEvent};
 use ledger_core::engine::RowResult;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{Batch, EventLog, StoredEvent};
+use ledger_core::log::{Batch, EventLog, StoredEvent, WriterLease as _};
 use ledger_core::testing::SimulatedLog;
 use serde_json::json;
 
@@ -52,7 +52,7 @@ async fn a_load_of_winners_stops_at_the_budget_also_across_a_restart() {
     let mut appends = Vec::new();
     for process in 0..3 {
         let tap = TapLog::new(Arc::new(disk.reopen()));
-        let node = world.start(Arc::clone(&tap) as _).await;
+        let node = world.start(tap.log()).await;
         if process == 0 {
             node.run(winners()).await;
         }
@@ -101,7 +101,7 @@ async fn a_reversal_gives_back_from_the_next_epoch_in_the_same_append() {
     let world = World::new();
     let disk = SimulatedLog::new();
     let tap = TapLog::new(Arc::new(disk.reopen()));
-    let node = world.start(Arc::clone(&tap) as _).await;
+    let node = world.start(tap.log()).await;
     node.run(winners()).await;
     node.take(&rows(0..100)).await;
     let first = won(&disk.events()).minor();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger_core::engine::{ClockAhead, RowResult, Settings, SubmitError};
-use ledger_core::log::{EventLog, StreamType};
+use ledger_core::log::{StreamType, WriterLease as _};
 use ledger_core::steps::reveal::{Reveal, RevealError};
 use ledger_core::testing::{Fault, ManualClock, SimulatedLog};
 use ledger_core::time::{Clock as _, DAY_MICROS, SECOND_MICROS, SystemClock};
@@ -143,7 +143,7 @@ async fn the_lease_is_kept_while_the_clock_is_ahead() {
     let world = World::new();
     let disk = SimulatedLog::new();
     let tap = TapLog::with_lease(Arc::new(disk.reopen()), Some(Duration::from_millis(30)));
-    let node = world.start(Arc::clone(&tap) as _).await;
+    let node = world.start(tap.log()).await;
     world.clock.leap(DAY_MICROS);
     assert!(is_held(&node).await);
     let [_, _, renewed] = tap.calls();

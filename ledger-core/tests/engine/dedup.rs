@@ -170,7 +170,7 @@ async fn a_key_that_memory_did_not_know_makes_a_duplicate_and_spares_its_neighbo
     let first = node.one(&row("tx-1", "anna")).await.unwrap();
     node.stop().await;
     let tap = TapLog::new(Arc::new(log.reopen()));
-    node = world.start(Arc::clone(&tap) as _).await;
+    node = world.start(tap.log()).await;
     log.faults().forget_keys(1);
     let answers = node.take(&[row("tx-0", "ben"), row("tx-1", "anna"), row("tx-2", "anna")]).await;
     assert_eq!(
@@ -192,7 +192,7 @@ async fn new_lines_are_not_looked_up_once_the_known_keys_have_been_read() {
     let mut originals = node.take(&rows(0..20)).await;
     node.stop().await;
     let tap = TapLog::new(Arc::new(log.reopen()));
-    node = world.start_with(Arc::clone(&tap) as _, tiny()).await;
+    node = world.start_with(tap.log(), tiny()).await;
     tap.keys_read().await;
     let pending = with(&row("p-1", "anna"), "status", "pending");
     node.take(&[pending, with(&row("b-1", "anna"), "pending_transaction_id", "p-1")]).await;
@@ -217,7 +217,7 @@ async fn a_key_that_was_taken_for_new_makes_a_duplicate() {
     node.stop().await;
     log.faults().hide_keys();
     let tap = TapLog::new(Arc::new(log.reopen()));
-    node = world.start(Arc::clone(&tap) as _).await;
+    node = world.start(tap.log()).await;
     tap.keys_read().await;
     let answers = node.take(&[row("tx-0", "ben"), row("tx-1", "anna")]).await;
     assert_eq!(tap.calls()[1], 2, "the append that was refused, the one that landed");
@@ -266,8 +266,7 @@ async fn many_callers_at_once_get_their_own_answers_in_order() {
 async fn the_embedded_log_keeps_what_was_acknowledged() {
     let world = World::new();
     let path = world.folder.path().join("log.db");
-    let open =
-        || -> Arc<dyn EventLog> { Arc::new(SqliteLog::open(&path, &SqliteOptions::default()).unwrap()) };
+    let open = || Arc::new(SqliteLog::open(&path, &SqliteOptions::default()).unwrap());
     let node = world.start(open()).await;
     node.run(terms(|_| {})).await;
     let originals = node.take(&rows(0..40)).await;

@@ -71,7 +71,7 @@ async fn start(world: &World, log: &SimulatedLog, batch_max: usize) -> Node {
     loop {
         // Leases and reads may be failing.
         let parts = ledger_core::engine::Parts {
-            log: Arc::new(log.reopen()),
+            log: Arc::new(log.reopen()).into(),
             clock: Arc::clone(&world.clock) as _,
             seeds: Arc::clone(&world.seeds),
         };
@@ -83,7 +83,7 @@ async fn start(world: &World, log: &SimulatedLog, batch_max: usize) -> Node {
             ..Settings::default()
         };
         let settings = Settings { open_enrolment: true, batch_max, ..bounds };
-        let handle = Arc::clone(&parts.log);
+        let handle = Arc::clone(&parts.log.events);
         if let Ok((ledger, stopped)) = ledger_core::engine::Ledger::start(parts, settings).await {
             let keyring = Arc::clone(&world.keyring);
             let clock = Arc::clone(&world.clock) as _;
@@ -293,7 +293,7 @@ async fn a_panic_after_the_append_is_not_taken_for_a_takeover() {
     let world = World::new();
     let disk = SimulatedLog::new();
     let tap = TapLog::new(Arc::new(disk.reopen()));
-    let node = world.start(Arc::clone(&tap) as _).await;
+    let node = world.start(tap.log()).await;
     node.run(terms(|_| {})).await;
     tap.panic_after_append();
     assert_eq!(node.one(&row("tx-1", "anna")).await.unwrap().result, RowResult::Accepted, "it has landed");
@@ -319,7 +319,7 @@ async fn what_was_decided_on_top_of_a_batch_shares_its_fate() {
             let disk = SimulatedLog::new();
             let tap = TapLog::new(Arc::new(disk.reopen()));
             let bounds = Settings { batch_max: 1, accounts_max: 1, keys_max: 1, ..Settings::default() };
-            let node = world.start_with(Arc::clone(&tap) as _, bounds).await;
+            let node = world.start_with(tap.log(), bounds).await;
             node.run(terms(|_| {})).await;
             tap.shut();
             if let Some(fault) = fault {

@@ -33,9 +33,9 @@ async fn a_golden_log_is_written() {
     let world = World::new();
     world.clock.set(at("2026-11-21T12:00:00Z"));
     let path = world.folder.path().join("log.db");
-    let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&path, &SqliteOptions::default()).unwrap());
-    let node =
-        world.start_with(Arc::clone(&log), Settings { snapshot_every: 20, ..Settings::default() }).await;
+    let store = Arc::new(SqliteLog::open(&path, &SqliteOptions::default()).unwrap());
+    let log: Arc<dyn EventLog> = Arc::clone(&store) as _;
+    let node = world.start_with(store, Settings { snapshot_every: 20, ..Settings::default() }).await;
     campaigns(&node).await;
     lines(&node).await;
     rewards(&node, &*log).await;

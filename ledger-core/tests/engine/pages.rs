@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger_core::engine::{Settings, Stopped, SubmitError};
-use ledger_core::log::EventLog as _;
+use ledger_core::log::WriterLease as _;
 use ledger_core::testing::SimulatedLog;
 
 use crate::check::sound;
@@ -39,7 +39,7 @@ async fn no_page_is_larger_than_its_bound_and_the_lease_is_renewed_between_pages
     assert!(campaign > 21 && anna > 21, "{campaign}, {anna}");
     for page in [1, 7, campaign, 1_000] {
         let tap = TapLog::with_lease(Arc::new(log.reopen()), ALWAYS);
-        let node = world.start_with(Arc::clone(&tap) as _, pages_of(page)).await;
+        let node = world.start_with(tap.log(), pages_of(page)).await;
         let read = campaign / page + 1;
         assert_eq!((tap.pages().len(), tap.calls()[2]), (read, read - 1), "the campaign, by {page}");
         let known = log.events().into_iter().find(|e| e.transaction_key.is_some()).unwrap();
@@ -58,7 +58,7 @@ async fn many_cold_accounts_are_read_in_one_query() {
     node.take(&rows(0..200)).await;
     node.stop().await;
     let tap = TapLog::new(Arc::new(log.reopen()));
-    let node = world.start(Arc::clone(&tap) as _).await;
+    let node = world.start(tap.log()).await;
     let before = tap.pages().len();
     node.take(&rows(0..400)).await;
     assert_eq!(tap.pages().len(), before + 1);
@@ -70,7 +70,7 @@ async fn a_writer_that_loses_the_log_while_it_reads_stops() {
     let world = World::new();
     let log = written(&world).await;
     let tap = TapLog::with_lease(Arc::new(log.reopen()), ALWAYS);
-    let node = world.start_with(Arc::clone(&tap) as _, pages_of(5)).await;
+    let node = world.start_with(tap.log(), pages_of(5)).await;
     let events = log.events().len();
     log.reopen().lease("another", None).await.unwrap();
     let answer = node.try_take(&[row("tx-new", "anna")]).await;

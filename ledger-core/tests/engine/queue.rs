@@ -21,7 +21,7 @@ async fn a_full_queue_says_so_at_once_and_takes_nothing() {
     let disk = SimulatedLog::new();
     let tap = TapLog::new(Arc::new(disk.reopen()));
     let settings = Settings { queue_transactions: 5_000, ..Settings::default() };
-    let node = Arc::new(world.start_with(Arc::clone(&tap) as _, settings).await);
+    let node = Arc::new(world.start_with(tap.log(), settings).await);
     node.run(terms(|_| {})).await;
     tap.shut();
     let waiting = tokio::spawn({

@@ -111,7 +111,7 @@ async fn no_campaigns_history_is_read_and_the_log_once_whatever_is_restarted() {
     let world = World::new();
     let disk = SimulatedLog::new();
     let tap = TapLog::new(Arc::new(disk.reopen()));
-    let node = world.start(Arc::clone(&tap) as _).await;
+    let node = world.start(tap.log()).await;
     node.run(terms(|_| {})).await;
     node.take(&rows(0..40)).await;
     let file = world.folder.path().join("steps.db");

@@ -8,12 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use ledger_core::ids::TransactionKey;
 use ledger_core::log::{
-    AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
-    StreamType,
+    AppendError, Batch, EventLog, Head, Log, LogError, Position, StoredEvent, StreamId, StreamType,
+    TransactionIndex, WriterLease,
 };
 
 pub(crate) struct TapLog {
-    inner: Arc<dyn EventLog>,
+    inner: Log,
     appends: Mutex<Vec<Vec<StoredEvent>>>,
     hydrated: Mutex<Vec<StoredEvent>>,
     pages: Mutex<Vec<usize>>,
@@ -31,17 +31,17 @@ pub(crate) struct TapLog {
 }
 
 impl TapLog {
-    pub(crate) fn new(inner: Arc<dyn EventLog>) -> Arc<TapLog> {
+    pub(crate) fn new(inner: impl Into<Log>) -> Arc<TapLog> {
         TapLog::with_lease(inner, None)
     }
 
     /// With a lease of which the writer believes that it runs out.
-    pub(crate) fn with_lease(inner: Arc<dyn EventLog>, lease_ttl: Option<Duration>) -> Arc<TapLog> {
+    pub(crate) fn with_lease(inner: impl Into<Log>, lease_ttl: Option<Duration>) -> Arc<TapLog> {
         Arc::new(TapLog {
             lease_ttl,
             pages: Mutex::default(),
             calls: Default::default(),
-            inner,
+            inner: inner.into(),
             appends: Mutex::default(),
             hydrated: Mutex::default(),
             read_of_streams: AtomicUsize::new(0),
@@ -52,6 +52,16 @@ impl TapLog {
             panic_after_append: AtomicBool::new(false),
             unreadable: Mutex::default(),
         })
+    }
+
+    /// What a writer is given: all but the snapshots passes through here.
+    pub(crate) fn log(self: &Arc<TapLog>) -> Log {
+        Log {
+            events: Arc::clone(self) as _,
+            lease: Arc::clone(self) as _,
+            transactions: Arc::clone(self) as _,
+            snapshots: Arc::clone(&self.inner.snapshots),
+        }
     }
 
     /// The batches that landed.
@@ -143,24 +153,10 @@ impl TapLog {
 
 #[async_trait]
 impl EventLog for TapLog {
-    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
-        self.calls[0].fetch_add(1, Ordering::SeqCst);
-        self.inner.lease(holder, held).await
-    }
-
-    fn lease_ttl(&self) -> Option<Duration> {
-        self.lease_ttl
-    }
-
-    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
-        self.calls[2].fetch_add(1, Ordering::SeqCst);
-        self.inner.renew(epoch).await
-    }
-
     async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
         self.pass_gate();
         self.calls[1].fetch_add(1, Ordering::SeqCst);
-        let result = self.inner.append(batch).await;
+        let result = self.inner.events.append(batch).await;
         if result.is_ok() {
             self.appends.lock().unwrap().push(batch.events.clone());
         }
@@ -169,71 +165,11 @@ impl EventLog for TapLog {
     }
 
     async fn head(&self) -> Result<Head, LogError> {
-        self.inner.head().await
-    }
-
-    async fn load_streams(
-        &self,
-        streams: &[(StreamId, u64)],
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, LogError> {
-        self.check(streams.iter().map(|(stream, _)| stream))?;
-        let page = self.inner.load_streams(streams, limit).await?;
-        self.pages.lock().unwrap().push(page.len());
-        Ok(page)
-    }
-
-    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
-        self.check(streams.iter())?;
-        let hydration = self.inner.hydrate(streams, code, limit).await?;
-        self.pages.lock().unwrap().push(hydration.events.len());
-        self.hydrated.lock().unwrap().extend(hydration.events.iter().cloned());
-        Ok(hydration)
-    }
-
-    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
-        self.inner.save_snapshots(snapshots).await
-    }
-
-    async fn snapshots_after(
-        &self,
-        code: &str,
-        after: Option<&StreamId>,
-        limit: usize,
-    ) -> Result<Vec<Snapshot>, LogError> {
-        self.inner.snapshots_after(code, after, limit).await
-    }
-
-    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
-        self.inner.stream_ids(stream_type).await
-    }
-
-    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
-        self.inner.known_streams(streams).await
-    }
-
-    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
-        self.looked_up.fetch_add(keys.len(), Ordering::SeqCst);
-        if let Some((_, Some(key))) = &*self.unreadable.lock().unwrap()
-            && keys.contains(key)
-        {
-            return Err(LogError::Damaged("a row that is not to be read".into()));
-        }
-        self.inner.find_transactions(keys).await
-    }
-
-    async fn transaction_keys(
-        &self,
-        after: Option<&TransactionKey>,
-        limit: usize,
-    ) -> Result<Vec<TransactionKey>, LogError> {
-        let keys = self.inner.transaction_keys(after, limit).await?;
-        self.keys_read.fetch_or(keys.len() < limit, Ordering::SeqCst);
-        Ok(keys)
+        self.inner.events.head().await
     }
 
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
-        self.inner.read_after(position, limit).await
+        self.inner.events.read_after(position, limit).await
     }
 
     async fn read_stream_after(
@@ -242,8 +178,68 @@ impl EventLog for TapLog {
         position: Position,
         limit: usize,
     ) -> Result<Vec<StoredEvent>, LogError> {
-        let events = self.inner.read_stream_after(stream, position, limit).await?;
+        let events = self.inner.events.read_stream_after(stream, position, limit).await?;
         self.read_of_streams.fetch_add(events.len(), Ordering::SeqCst);
         Ok(events)
+    }
+
+    async fn load_streams(
+        &self,
+        streams: &[(StreamId, u64)],
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        self.check(streams.iter().map(|(stream, _)| stream))?;
+        let page = self.inner.events.load_streams(streams, limit).await?;
+        self.pages.lock().unwrap().push(page.len());
+        self.hydrated.lock().unwrap().extend(page.iter().cloned());
+        Ok(page)
+    }
+
+    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
+        self.inner.events.stream_ids(stream_type).await
+    }
+
+    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
+        self.inner.events.known_streams(streams).await
+    }
+}
+
+#[async_trait]
+impl WriterLease for TapLog {
+    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+        self.calls[0].fetch_add(1, Ordering::SeqCst);
+        self.inner.lease.lease(holder, held).await
+    }
+
+    fn ttl(&self) -> Option<Duration> {
+        self.lease_ttl
+    }
+
+    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+        self.calls[2].fetch_add(1, Ordering::SeqCst);
+        self.inner.lease.renew(epoch).await
+    }
+}
+
+#[async_trait]
+impl TransactionIndex for TapLog {
+    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        self.looked_up.fetch_add(keys.len(), Ordering::SeqCst);
+        if let Some((_, Some(key))) = &*self.unreadable.lock().unwrap()
+            && keys.contains(key)
+        {
+            return Err(LogError::Damaged("a row that is not to be read".into()));
+        }
+        self.inner.transactions.find_transactions(keys).await
+    }
+
+    async fn transaction_keys(
+        &self,
+        after: Option<&TransactionKey>,
+        limit: usize,
+    ) -> Result<Vec<TransactionKey>, LogError> {
+        let keys = self.inner.transactions.transaction_keys(after, limit).await?;
+        self.keys_read.fetch_or(keys.len() < limit, Ordering::SeqCst);
+        Ok(keys)
     }
 }

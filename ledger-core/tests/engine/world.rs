@@ -14,7 +14,7 @@ use ledger_core::engine::{
     Context, KeyringSeeds, Ledger, Parts, Receipt, RowResult, SeedVault, Settings, Stopped, SubmitError,
 };
 use ledger_core::ids::{CampaignId, push_lp};
-use ledger_core::log::{EventLog, Position};
+use ledger_core::log::{EventLog, Log, Position};
 use ledger_core::money::{Currency, Money};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError, Sealed};
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
@@ -113,21 +113,19 @@ impl World {
         World { seeds, ..world }
     }
 
-    pub(crate) async fn start(&self, log: Arc<dyn EventLog>) -> Node {
+    pub(crate) async fn start(&self, log: impl Into<Log>) -> Node {
         self.start_with(log, Settings::default()).await
     }
 
-    pub(crate) async fn start_with(&self, log: Arc<dyn EventLog>, settings: Settings) -> Node {
-        let parts = Parts {
-            log: Arc::clone(&log),
-            clock: Arc::clone(&self.clock) as _,
-            seeds: Arc::clone(&self.seeds),
-        };
+    pub(crate) async fn start_with(&self, log: impl Into<Log>, settings: Settings) -> Node {
+        let log = log.into();
+        let parts =
+            Parts { log: log.clone(), clock: Arc::clone(&self.clock) as _, seeds: Arc::clone(&self.seeds) };
         let settings = Settings { open_enrolment: true, filter_bits: FILTER_BITS, ..settings };
         let (ledger, stopped) = Ledger::start(parts, settings).await.unwrap();
         let intake =
             Intake::new(ledger.clone(), Arc::clone(&self.keyring), Arc::clone(&self.clock) as _, true);
-        Node { ledger, intake, stopped, log }
+        Node { ledger, intake, stopped, log: log.events }
     }
 
     /// A node on a simulated log of its own with one campaign that runs.

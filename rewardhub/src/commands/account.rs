@@ -177,7 +177,7 @@ async fn shown(target: &Target, id: &AccountId) -> anyhow::Result<Value> {
     if let Some(url) = &target.url {
         return Service::new(url, "ops or audit:read")?.get(&["accounts", id.as_str()]).await;
     }
-    let log = read_only_log(&target.at.config()?).await?;
+    let log = read_only_log(&target.at.config()?).await?.events;
     let shown = api::accounts::show(&*log, id).await?;
     Ok(shown.ok_or_else(|| Refused(format!("there is no account {id}")))?)
 }

@@ -170,7 +170,7 @@ async fn shown(target: &Target, id: &CampaignId) -> anyhow::Result<Value> {
         let service = Service::new(url, "campaigns:write or audit:read")?;
         return service.get(&["campaigns", id.as_str()]).await;
     }
-    let log = read_only_log(&target.at.config()?).await?;
+    let log = read_only_log(&target.at.config()?).await?.events;
     let shown = api::campaigns::show(&*log, id).await?;
     Ok(shown.ok_or_else(|| Refused(format!("there is no campaign {id}")))?)
 }

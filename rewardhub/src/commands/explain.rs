@@ -9,7 +9,7 @@ use ledger_core::draw::Draw;
 use ledger_core::engine::reference;
 use ledger_core::ids::{Source, TransactionId, TransactionKey};
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, Position, StreamId};
+use ledger_core::log::{EventLog, Log, Position, StreamId};
 use ledger_core::time::Timestamp;
 use serde_json::json;
 
@@ -32,7 +32,7 @@ pub struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let Arguments { at, source, transaction_id, json } = arguments;
     let log = read_only_log(&at.config()?).await?;
-    let Some(decision) = Decision::find(&*log, &source, &transaction_id).await? else {
+    let Some(decision) = Decision::find(&log, &source, &transaction_id).await? else {
         eprintln!(
             "no booked transaction {transaction_id} of {source} is in this ledger; pending ones decide nothing"
         );
@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     };
     let recorded = decision.recorded();
     let mut known = Reference::default();
-    reference::complete(&*log, &recorded, &mut known).await?;
+    reference::complete(&*log.events, &recorded, &mut known).await?;
     let reasons = explain(&recorded, &known);
     if json {
         println!("{}", serde_json::to_string_pretty(&decision.to_json(&reasons))?);
@@ -72,7 +72,7 @@ impl Decision {
     /// A linked name stands for the purchase that it was linked to, one that the purchase had while
     /// pending for the purchase.
     async fn find(
-        log: &dyn EventLog,
+        log: &Log,
         source: &Source,
         transaction_id: &TransactionId,
     ) -> anyhow::Result<Option<Decision>> {
@@ -81,7 +81,7 @@ impl Decision {
             let id = asked.last().unwrap_or(transaction_id);
             let Some((decision, linked_to)) = Decision::of(log, source, id).await? else { return Ok(None) };
             let stands_as = match linked_to {
-                None if decision.word() == "removed" => decision.booked_as(log).await?,
+                None if decision.word() == "removed" => decision.booked_as(&*log.events).await?,
                 linked_to => linked_to,
             };
             match stands_as {
@@ -94,11 +94,11 @@ impl Decision {
     /// The event that carries the line's key, and whatever happened to the line after it; and the name that it was linked
     /// to.
     async fn of(
-        log: &dyn EventLog,
+        log: &Log,
         source: &Source,
         transaction_id: &TransactionId,
     ) -> anyhow::Result<Option<(Decision, Option<TransactionId>)>> {
-        let found = log.find_transactions(&[TransactionKey::of(source, transaction_id)]).await?;
+        let found = log.transactions.find_transactions(&[TransactionKey::of(source, transaction_id)]).await?;
         let Some(first) = found.into_iter().next() else { return Ok(None) };
         let mut decision = Decision {
             account: first.stream.clone(),
@@ -129,6 +129,7 @@ impl Decision {
                 }
             }
             page = log
+                .events
                 .read_stream_after(&decision.account, position, 1_000)
                 .await
                 .context("the account's events")?;

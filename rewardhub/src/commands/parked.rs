@@ -98,6 +98,6 @@ async fn show(target: &Target, id: &str) -> anyhow::Result<Value> {
 
 async fn items(target: &Target) -> anyhow::Result<ParkedItems> {
     let config = target.at.config()?;
-    let log = read_only_log(&config).await?;
+    let log = read_only_log(&config).await?.events;
     Ok(ParkedItems::new(Arc::new(existing_checkpoints(&config)?), log))
 }

@@ -39,7 +39,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
 }
 
 async fn rebuild_read_models(config: &Config, selection: Selection) -> anyhow::Result<Ended> {
-    let log = read_only_log(config).await?;
+    let log = read_only_log(config).await?.events;
     let store = read_models(config).await?;
     // What no service has put into them yet is, so that afterwards they have all of the log.
     let head = log.head().await?.position;

@@ -64,12 +64,14 @@ impl World {
         let provider = FileKeyProvider::open_or_create(&home.data().join("root.key")).unwrap();
         let keyring =
             Arc::new(stores::keys::open(&home.data().join("keys.db"), Arc::new(provider)).await.unwrap());
-        let log: Arc<dyn EventLog> =
-            Arc::new(SqliteLog::open(&home.data().join("log.db"), &SqliteOptions::default()).unwrap());
+        let log = Arc::new(SqliteLog::open(&home.data().join("log.db"), &SqliteOptions::default()).unwrap());
         let clock = Arc::new(ManualClock::at(now));
         let seeds = Arc::new(FixedSeeds(Arc::clone(&keyring)));
-        let parts =
-            Parts { log: Arc::clone(&log), clock: Arc::clone(&clock) as _, seeds: Arc::clone(&seeds) as _ };
+        let parts = Parts {
+            log: Arc::clone(&log).into(),
+            clock: Arc::clone(&clock) as _,
+            seeds: Arc::clone(&seeds) as _,
+        };
         let settings = Settings { open_enrolment: true, ..Settings::default() };
         let (ledger, stopped) = Ledger::start(parts, settings).await.unwrap();
         let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock) as _, true);

@@ -6,22 +6,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Place, all, lease, write};
 use crate::ids::{CampaignId, TransactionKey};
 use crate::log::chain::{Links, verify_links};
-use crate::log::{Head, Hydration, Position, Snapshot, StoredEvent, StreamId, StreamType};
+use crate::log::{Head, Position, StoredEvent, StreamId, StreamType};
 use crate::testing::{History, stream};
 
 pub(super) async fn an_empty_log_is_empty(place: &impl Place) {
     let log = place.open().await;
-    assert_eq!(log.head().await.unwrap(), Head::default());
+    assert_eq!(log.events.head().await.unwrap(), Head::default());
     assert_eq!(all(&log).await, []);
-    assert_eq!(log.read_stream_after(&stream("a"), Position(0), 9).await.unwrap(), []);
-    assert_eq!(log.load_streams(&[(stream("a"), 0)], 9).await.unwrap(), []);
-    assert_eq!(log.load_streams(&[], 9).await.unwrap(), []);
-    assert_eq!(log.stream_ids(StreamType::Account).await.unwrap(), []);
-    assert_eq!(log.find_transactions(&[TransactionKey([0; 16])]).await.unwrap(), []);
-    assert_eq!(log.transaction_keys(None, 10).await.unwrap(), []);
+    assert_eq!(log.events.read_stream_after(&stream("a"), Position(0), 9).await.unwrap(), []);
+    assert_eq!(log.events.load_streams(&[(stream("a"), 0)], 9).await.unwrap(), []);
+    assert_eq!(log.events.load_streams(&[], 9).await.unwrap(), []);
+    assert_eq!(log.events.stream_ids(StreamType::Account).await.unwrap(), []);
+    assert_eq!(log.transactions.find_transactions(&[TransactionKey([0; 16])]).await.unwrap(), []);
+    assert_eq!(log.transactions.transaction_keys(None, 10).await.unwrap(), []);
     let head = lease(&log).await;
     assert_eq!(head, Head { epoch: 1, ..Head::default() });
-    assert_eq!(log.head().await.unwrap(), head, "a lease is on record");
+    assert_eq!(log.events.head().await.unwrap(), head, "a lease is on record");
 }
 
 pub(super) async fn what_is_appended_is_read_back_to_the_byte(place: &impl Place) {
@@ -41,12 +41,12 @@ pub(super) async fn what_is_appended_is_read_back_to_the_byte(place: &impl Place
     }
     events.push(history.keyed(&campaign, 0));
     let batch = history.batch(epoch, events.clone());
-    log.append(&batch).await.unwrap();
+    log.events.append(&batch).await.unwrap();
 
     assert_eq!(all(&log).await, events);
-    assert_eq!(log.load_streams(&[(campaign, 0)], 9).await.unwrap(), [events[8].clone()]);
+    assert_eq!(log.events.load_streams(&[(campaign, 0)], 9).await.unwrap(), [events[8].clone()]);
     let expected = Head { epoch, position: Position(9), recorded_at: Some(history.recorded_at) };
-    assert_eq!(log.head().await.unwrap(), expected);
+    assert_eq!(log.events.head().await.unwrap(), expected);
     assert_eq!(batch.head_after(), expected);
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn positions_are_contiguous_and_pages_join(place: &impl Place) 
     let mut read: Vec<StoredEvent> = Vec::new();
     loop {
         let last = read.last().map_or(Position(0), |event| event.position);
-        let page = log.read_after(last, 4).await.unwrap();
+        let page = log.events.read_after(last, 4).await.unwrap();
         assert!(page.len() <= 4);
         if page.is_empty() {
             break;
@@ -70,9 +70,9 @@ pub(super) async fn positions_are_contiguous_and_pages_join(place: &impl Place) 
     }
     assert_eq!(read, written);
     assert_eq!(verify_links(&mut Links::default(), &read), Ok(()));
-    assert_eq!(log.read_after(Position(9), 4).await.unwrap(), []);
-    assert_eq!(log.read_after(Position(1_000), 4).await.unwrap(), []);
-    assert_eq!(log.read_after(Position(3), 0).await.unwrap(), []);
+    assert_eq!(log.events.read_after(Position(9), 4).await.unwrap(), []);
+    assert_eq!(log.events.read_after(Position(1_000), 4).await.unwrap(), []);
+    assert_eq!(log.events.read_after(Position(3), 0).await.unwrap(), []);
 }
 
 pub(super) async fn a_stream_is_read_page_by_page(place: &impl Place) {
@@ -91,7 +91,7 @@ pub(super) async fn a_stream_is_read_page_by_page(place: &impl Place) {
         (7, 9, vec![]),
         (99, 9, vec![]),
     ] {
-        let page = log.read_stream_after(&stream("a"), Position(after), limit).await.unwrap();
+        let page = log.events.read_stream_after(&stream("a"), Position(after), limit).await.unwrap();
         let positions: Vec<u64> = page.iter().map(|event| event.position.0).collect();
         assert_eq!(positions, found, "after {after}, up to {limit}");
         assert!(page.iter().all(|event| event.stream == stream("a")));
@@ -108,10 +108,10 @@ pub(super) async fn streams_are_loaded_in_order_and_page_by_page(place: &impl Pl
         [(9, &[1, 4, 6, 2, 5][..]), (5, &[1, 4, 6, 2, 5]), (4, &[1, 4, 6, 2]), (2, &[1, 4]), (0, &[])]
     {
         let expected: Vec<_> = places.iter().map(|&place: &usize| events[place].clone()).collect();
-        assert_eq!(log.load_streams(&asked, limit).await.unwrap(), expected, "up to {limit}");
+        assert_eq!(log.events.load_streams(&asked, limit).await.unwrap(), expected, "up to {limit}");
     }
     let same_id = StreamId { stream_type: StreamType::Campaign, id: "a".into() };
-    assert_eq!(log.load_streams(&[(same_id, 0)], 9).await.unwrap(), [], "a campaign is no account");
+    assert_eq!(log.events.load_streams(&[(same_id, 0)], 9).await.unwrap(), [], "a campaign is no account");
 }
 
 pub(super) async fn streams_with_an_event_are_known(place: &impl Place) {
@@ -119,12 +119,12 @@ pub(super) async fn streams_with_an_event_are_known(place: &impl Place) {
     let epoch = lease(&log).await.epoch;
     let mut history = History::default();
     write(&log, epoch, &mut history, &["a", "b", "a"]).await;
-    assert_eq!(log.known_streams(&[]).await.unwrap(), []);
-    let mut known = log.known_streams(&["c", "b", "aa", "a", ""].map(stream)).await.unwrap();
+    assert_eq!(log.events.known_streams(&[]).await.unwrap(), []);
+    let mut known = log.events.known_streams(&["c", "b", "aa", "a", ""].map(stream)).await.unwrap();
     known.sort();
     assert_eq!(known, ["a", "b"].map(stream));
     let other = StreamId { stream_type: StreamType::Campaign, id: "a".into() };
-    assert_eq!(log.known_streams(&[other]).await.unwrap(), [], "a stream of another type");
+    assert_eq!(log.events.known_streams(&[other]).await.unwrap(), [], "a stream of another type");
 }
 
 pub(super) async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
@@ -134,42 +134,11 @@ pub(super) async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
     write(&log, epoch, &mut history, &["b", "a", "Z", "é", "a:1", "a", "b"]).await;
     let campaign = StreamId { stream_type: StreamType::Campaign, id: "x".into() };
     let event = history.event(&campaign);
-    log.append(&history.batch(epoch, vec![event])).await.unwrap();
-    let accounts = log.stream_ids(StreamType::Account).await.unwrap();
+    log.events.append(&history.batch(epoch, vec![event])).await.unwrap();
+    let accounts = log.events.stream_ids(StreamType::Account).await.unwrap();
     assert_eq!(accounts, ["Z", "a", "a:1", "b", "é"].map(stream));
-    assert_eq!(log.stream_ids(StreamType::Campaign).await.unwrap(), [campaign]);
-    assert_eq!(log.stream_ids(StreamType::System).await.unwrap(), []);
-}
-
-pub(super) async fn transactions_are_found_by_key(place: &impl Place) {
-    let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
-    let mut history = History::default();
-    let one = history.keyed(&stream("a"), 1);
-    let none = history.event(&stream("a"));
-    let two = history.keyed(&stream("b"), 2);
-    log.append(&history.batch(epoch, vec![one.clone(), none, two.clone()])).await.unwrap();
-    let keys = [2, 3, 1].map(|key: u128| TransactionKey(key.to_be_bytes()));
-    let mut found = log.find_transactions(&keys).await.unwrap();
-    found.sort_by_key(|event| event.position);
-    assert_eq!(found, [one, two]);
-    assert_eq!(log.find_transactions(&[]).await.unwrap(), []);
-}
-
-pub(super) async fn transaction_keys_are_read_in_order_and_pages_join(place: &impl Place) {
-    let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
-    let mut history = History::default();
-    let numbers = [7, 0, u128::MAX, 1 << 127, 3];
-    let mut events: Vec<_> = numbers.iter().map(|&n| history.keyed(&stream("a"), n)).collect();
-    events.push(history.event(&stream("a")));
-    log.append(&history.batch(epoch, events)).await.unwrap();
-    let keys = [0, 3, 7, 1 << 127, u128::MAX].map(|n| TransactionKey(n.to_be_bytes()));
-    assert_eq!(log.transaction_keys(None, 9).await.unwrap(), keys);
-    assert_eq!(log.transaction_keys(None, 2).await.unwrap(), keys[..2]);
-    assert_eq!(log.transaction_keys(Some(&keys[1]), 2).await.unwrap(), keys[2..4]);
-    assert_eq!(log.transaction_keys(Some(&keys[3]), 2).await.unwrap(), keys[4..]);
-    assert_eq!(log.transaction_keys(Some(&keys[4]), 2).await.unwrap(), []);
+    assert_eq!(log.events.stream_ids(StreamType::Campaign).await.unwrap(), [campaign]);
+    assert_eq!(log.events.stream_ids(StreamType::System).await.unwrap(), []);
 }
 
 pub(super) async fn readers_see_a_growing_prefix(place: &impl Place) {
@@ -182,9 +151,9 @@ pub(super) async fn readers_see_a_growing_prefix(place: &impl Place) {
         loop {
             // Asked before reading, so that the last round sees everything.
             let last_round = watching.load(Ordering::SeqCst);
-            let head = reader.head().await.unwrap();
+            let head = reader.events.head().await.unwrap();
             loop {
-                let page = reader.read_after(links.position, 7).await.unwrap();
+                let page = reader.events.read_after(links.position, 7).await.unwrap();
                 if page.is_empty() {
                     break;
                 }
@@ -203,51 +172,4 @@ pub(super) async fn readers_see_a_growing_prefix(place: &impl Place) {
     }
     done.store(true, Ordering::SeqCst);
     assert_eq!(watcher.await.unwrap(), Position(300));
-}
-
-pub(super) async fn streams_are_hydrated_from_their_snapshots(place: &impl Place) {
-    let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
-    let mut history = History::default();
-    let written = write(&log, epoch, &mut history, &["a", "b", "a", "a", "b"]).await;
-    let snapshot = |event: &StoredEvent, code: &str| Snapshot {
-        stream: event.stream.clone(),
-        sequence: event.sequence,
-        hash: event.hash,
-        code: code.into(),
-        state: format!("state after {}", event.position).into_bytes(),
-    };
-    let both = [stream("a"), stream("b"), stream("nobody")];
-    let hydrate = async |code: &str| {
-        let mut hydration = log.hydrate(&both, code, 9).await.unwrap();
-        hydration.events.sort_by_key(|event| event.position);
-        hydration
-    };
-
-    let whole = Hydration { snapshots: vec![], events: written.clone() };
-    assert_eq!(hydrate("v1").await, whole, "without any snapshot");
-    let second = snapshot(&written[2], "v1");
-    log.save_snapshots(std::slice::from_ref(&second)).await.unwrap();
-    let shorter = Hydration { snapshots: vec![second.clone()], events: written[1..].to_vec() };
-    assert_eq!(hydrate("v1").await, shorter, "from the snapshot's own event on");
-    assert_eq!(hydrate("v2").await, whole, "other code does not know the state");
-    let page = log.hydrate(&[stream("b"), stream("a")], "v1", 3).await.unwrap();
-    let places = [1, 4, 2].map(|place: usize| written[place].clone());
-    assert_eq!((page.events, page.snapshots), (places.to_vec(), vec![second.clone()]), "a page of it");
-
-    log.save_snapshots(&[snapshot(&written[0], "v1")]).await.unwrap();
-    assert_eq!(hydrate("v1").await, shorter, "an older one never takes the place of a newer one");
-    let (third, of_b) = (snapshot(&written[3], "v2"), snapshot(&written[4], "v2"));
-    log.save_snapshots(&[third.clone(), of_b.clone()]).await.unwrap();
-    let mut latest = hydrate("v2").await;
-    latest.snapshots.sort_by_key(|snapshot| snapshot.stream.clone());
-    let page = async |after: Option<&StreamId>| log.snapshots_after("v2", after, 1).await.unwrap();
-    assert_eq!(page(None).await, std::slice::from_ref(&third));
-    assert_eq!(page(Some(&third.stream)).await, std::slice::from_ref(&of_b));
-    assert_eq!(page(Some(&of_b.stream)).await, []);
-    assert_eq!(log.snapshots_after("v1", None, 9).await.unwrap(), []);
-    assert_eq!(latest, Hydration { snapshots: vec![third, of_b], events: written[3..].to_vec() });
-    assert_eq!(hydrate("v1").await, whole, "what is left is of other code");
-    let all = both.map(|stream| (stream, 0));
-    assert_eq!(log.load_streams(&all, 9).await.unwrap().len(), 5, "loading knows no snapshots");
 }

@@ -1,13 +1,14 @@
 //! The simulated log keeps the contract, and each fault does what it says.
 
 use super::*;
+use crate::log::Log;
 use crate::testing::contract::{self, Place};
 use crate::testing::{History, stream};
 
 #[async_trait]
 impl Place for SimulatedLog {
-    async fn open(&self) -> Arc<dyn EventLog> {
-        Arc::new(self.reopen())
+    async fn open(&self) -> Log {
+        Arc::new(self.reopen()).into()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::stores::read_only_log;
 
 pub(super) async fn run(config: &Config, opening: &Opening, disclose: bool) -> anyhow::Result<Ended> {
-    let log = read_only_log(config).await?;
+    let log = read_only_log(config).await?.events;
     let keyring = keys::keyring(config, opening.open_seeds || disclose).await?;
     let (seeds, _) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;
     let began = Instant::now();

@@ -34,7 +34,7 @@ pub(super) async fn run(
         let exists = format!("{} exists: a bundle never overwrites anything", out.display());
         return Err(Refused(exists).into());
     }
-    let log = read_only_log(config).await?;
+    let log = read_only_log(config).await?.events;
     let keyring = keys::keyring(config, disclose || opening.open_seeds).await?;
     // First: the bundle's events tell of it.
     let (seeds, opened) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;

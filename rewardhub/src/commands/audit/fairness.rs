@@ -18,7 +18,7 @@ pub(super) async fn run(
     campaign: Option<&CampaignId>,
     opening: &Opening,
 ) -> anyhow::Result<Ended> {
-    let log = read_only_log(config).await?;
+    let log = read_only_log(config).await?.events;
     let keyring = keys::keyring(config, opening.open_seeds).await?;
     let (seeds, _) = keys::seeds(config, &*log, keyring.as_ref(), opening).await?;
     let mut audit = DrawAudit::new(seeds);

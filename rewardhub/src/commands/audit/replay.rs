@@ -7,7 +7,7 @@ use std::time::Instant;
 use ::audit::replay::{FINDINGS_MAX, Replay};
 use adapters::sandbox::rail::{Payment, read_books};
 use ledger_core::engine::check_snapshots;
-use ledger_core::log::{EventLog, LogError};
+use ledger_core::log::{EventLog, Log, LogError};
 use ledger_core::steps::ports::{PayoutKey, PayoutStatus};
 use ledger_core::time::Timestamp;
 use projections::agree::{Disagreements, disagreements};
@@ -21,7 +21,7 @@ use crate::folder::Folder;
 use crate::stores::{existing_read_models, read_only_log};
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
-    let log = read_only_log(config).await?;
+    let Log { events: log, snapshots, .. } = read_only_log(config).await?;
     let began = Instant::now();
     let (summary, rail) = match Replay::run(&*log, |_| {}).await {
         Ok(replay) => {
@@ -51,7 +51,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
         Some(read) => disagreements::<Replay>(&*log, read).await?,
         None => Disagreements::default(),
     };
-    let (checked, findings) = check_snapshots(&*log).await?;
+    let (checked, findings) = check_snapshots(&*log, &*snapshots).await?;
     let snapshots: Vec<String> = findings.iter().map(|f| format!("{} at {}", f.stream, f.sequence)).collect();
     let holds = summary.findings_total == 0
         && summary.overdue_total == 0

@@ -103,7 +103,7 @@ pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
 pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
     let keyring =
         existing_keyring(config).await.context("past transactions are sealed: their keys are needed")?;
-    let log = read_only_log(config).await?;
+    let log = read_only_log(config).await?.events;
     let mut origin = Origin { from: "log", read: 0, rejected: 0, unreadable: 0 };
     let (mut lines, mut enrolled, mut excluded) = (vec![], HashMap::new(), HashSet::new());
     let mut after = Position(0);

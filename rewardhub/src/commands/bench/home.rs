@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::stores::postgres::log::{PostgresLog, PostgresOptions};
 use ::stores::postgres::{Database, Options};
 use ::stores::sqlite::log::{SqliteLog, SqliteOptions};
-use ledger_core::log::EventLog;
+use ledger_core::log::Log;
 use serde::Serialize;
 
 use super::server::Server;
@@ -49,11 +49,12 @@ impl Home {
 
 impl Place {
     /// Opens the log, with the folder for what is not in a database.
-    pub(super) async fn log(&self, folder: &Folder) -> anyhow::Result<Arc<dyn EventLog>> {
+    pub(super) async fn log(&self, folder: &Folder) -> anyhow::Result<Log> {
         Ok(match self {
-            Place::Sqlite => Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?),
+            Place::Sqlite => Arc::new(SqliteLog::open(&folder.log(), &SqliteOptions::default())?).into(),
             Place::Postgres(database) => {
                 Arc::new(PostgresLog::open(Database::clone(database), PostgresOptions::default()).await?)
+                    .into()
             }
         })
     }

@@ -18,7 +18,7 @@ pub(super) async fn measure(accounts: usize) -> anyhow::Result<Value> {
     // A small page cache, so that what is weighed is the engine's memory.
     let log = SqliteLog::open(&folder.log(), &SqliteOptions { cache_mib: 8, ..SqliteOptions::default() })?;
     let settings = Settings { accounts_max: accounts, ..Settings::default() };
-    let running = Running::start(Arc::new(log), &folder, settings).await?;
+    let running = Running::start(Arc::new(log).into(), &folder, settings).await?;
 
     let before = resident_bytes()?;
     let ids = (0..accounts).map(|n| AccountId::parse(&format!("cus_{n:012}")).expect("printable and short"));

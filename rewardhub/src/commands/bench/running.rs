@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use ledger_core::engine::{KeyringSeeds, Ledger, Parts, Settings, Stopped};
-use ledger_core::log::EventLog;
+use ledger_core::log::{EventLog, Log};
 use ledger_core::seal::{FileKeyProvider, Keyring};
 use ledger_core::steps::intake::Intake;
 use ledger_core::time::{Clock, SystemClock};
@@ -23,19 +23,15 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts on this log, with its keys in the folder.
-    pub(super) async fn start(
-        log: Arc<dyn EventLog>,
-        folder: &Folder,
-        settings: Settings,
-    ) -> anyhow::Result<Running> {
+    pub(super) async fn start(log: Log, folder: &Folder, settings: Settings) -> anyhow::Result<Running> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
         let keyring = Arc::new(::stores::keys::open(&folder.keys(), Arc::new(provider)).await?);
         let seeds = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
-        let parts = Parts { log: Arc::clone(&log), clock: Arc::clone(&clock), seeds };
+        let parts = Parts { log: log.clone(), clock: Arc::clone(&clock), seeds };
         let (ledger, stopped) = Ledger::start(parts, settings).await?;
         let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock), true);
-        Ok(Running { log, keyring, ledger, intake, clock, stopped })
+        Ok(Running { log: log.events, keyring, ledger, intake, clock, stopped })
     }
 
     /// Lets the writer finish what it was given.

@@ -181,12 +181,12 @@ fn commands(prepared: Vec<Arc<PreparedTransaction>>) -> anyhow::Result<Vec<Comma
 async fn append(home: &Home, events: &[StoredEvent], chunk: usize) -> anyhow::Result<Duration> {
     let temporary = tempfile::tempdir()?;
     let log = home.place().await?.log(&Folder::create(temporary.path())?).await?;
-    let mut head: Head = log.lease("bench", None).await?;
+    let mut head: Head = log.lease.lease("bench", None).await?;
     let mut elapsed = Duration::ZERO;
     for some in events.chunks(chunk) {
         let batch = Batch { expected: head, events: some.to_vec() };
         let began = Instant::now();
-        log.append(&batch).await?;
+        log.events.append(&batch).await?;
         elapsed += began.elapsed();
         head = batch.head_after();
     }

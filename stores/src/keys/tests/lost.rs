@@ -1,7 +1,7 @@
 //! Keys that are damaged, lost or of another keyring: told apart, and never replaced.
 
 use super::*;
-use ledger_core::log::EventLog;
+use ledger_core::log::{EventLog as _, WriterLease as _};
 use ledger_core::testing::{History, stream};
 
 /// A log that knows these accounts.

@@ -19,9 +19,9 @@ use tokio_postgres::{Client, Row, Statement};
 
 use crate::postgres::{self, Database, Fault, SchemaError};
 use ledger_core::ids::TransactionKey;
-use ledger_core::log::Hydration;
 use ledger_core::log::{
-    AppendError, Batch, EventLog, Head, LogError, Position, Snapshot, StoredEvent, StreamId, StreamType,
+    AppendError, Batch, EventLog, Head, LogError, Position, Snapshot, SnapshotStore, StoredEvent, StreamId,
+    StreamType, TransactionIndex, WriterLease,
 };
 use ledger_core::time::Timestamp;
 
@@ -60,7 +60,6 @@ struct Writer {
 /// The connection on which the writer looks up what it decides on.
 struct Lookup {
     client: Client,
-    hydrate: Statement,
     snapshots: Statement,
     load: Statement,
     find: Statement,
@@ -90,14 +89,13 @@ impl PostgresLog {
         let mut guard = self.inner.lookup.lock().await;
         if guard.as_ref().is_none_or(|lookup| lookup.client.is_closed()) {
             let client = self.connect().await.map_err(store("connect to look up"))?;
-            let (hydrate, snapshots, load, find) = tokio::try_join!(
-                client.prepare(rows::HYDRATE),
+            let (snapshots, load, find) = tokio::try_join!(
                 client.prepare(rows::SNAPSHOTS),
                 client.prepare(rows::OF_STREAMS),
                 client.prepare(rows::OF_KEYS),
             )
             .map_err(failed("prepare the lookups"))?;
-            *guard = Some(Lookup { client, hydrate, snapshots, load, find });
+            *guard = Some(Lookup { client, snapshots, load, find });
         }
         Ok(MutexGuard::map(guard, |lookup| lookup.as_mut().expect("made above")))
     }
@@ -141,32 +139,6 @@ impl PostgresLog {
 
 #[async_trait]
 impl EventLog for PostgresLog {
-    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
-        self.in_time(self.take_lease(holder, held)).await
-    }
-
-    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
-        const RENEW: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() + make_interval(secs => $2) \
-             WHERE partition = 0 AND epoch = $1";
-        self.touch_lease(RENEW, epoch, self.ttl_seconds()).await
-    }
-
-    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
-        const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-        let rows = self.query(NOW, &[]).await?;
-        Ok(rows.first().map(|row| Timestamp::from_micros(row.get(0))))
-    }
-
-    async fn release(&self, epoch: u64) -> Result<(), LogError> {
-        const RELEASE: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() - make_interval(secs => $2) \
-             WHERE partition = 0 AND epoch = $1";
-        self.touch_lease(RELEASE, epoch, 0.0).await
-    }
-
-    fn lease_ttl(&self) -> Option<Duration> {
-        Some(self.inner.options.lease_ttl)
-    }
-
     async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
         let append = async {
             let writer = match self.writer().await {
@@ -183,91 +155,6 @@ impl EventLog for PostgresLog {
             .query("SELECT epoch, position, recorded_at FROM ledger.head WHERE partition = 0", &[])
             .await?;
         rows::head(rows.first().ok_or_else(|| LogError::Damaged("its head is missing".into()))?)
-    }
-
-    async fn load_streams(
-        &self,
-        streams: &[(StreamId, u64)],
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, LogError> {
-        self.in_time(async {
-            let (types, ids) = rows::names(streams.iter().map(|(stream, _)| stream));
-            let after: Vec<i64> = streams.iter().map(|(_, after)| rows::integer(*after)).collect();
-            let parameters: [&(dyn ToSql + Sync); 4] = [&types, &ids, &after, &rows::limit(limit)];
-            let lookup = self.lookup().await?;
-            let events =
-                lookup.client.query(&lookup.load, &parameters).await.map_err(failed("load streams"))?;
-            rows::events(&events)
-        })
-        .await
-    }
-
-    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
-        self.in_time(async {
-            let (types, ids) = rows::names(streams.iter());
-            let lookup = self.lookup().await?;
-            let client = &lookup.client;
-            // Sent together, run in this order: a snapshot that moves on in between is later than the first event
-            // read, never earlier.
-            let (limit, parameters) = (rows::limit(limit), [&types as &(dyn ToSql + Sync), &ids, &code]);
-            let bounded = [&types as &(dyn ToSql + Sync), &ids, &code, &limit];
-            let (events, snapshots) = tokio::try_join!(
-                client.query(&lookup.hydrate, &bounded),
-                client.query(&lookup.snapshots, &parameters),
-            )
-            .map_err(failed("load streams"))?;
-            Ok(Hydration { events: rows::events(&events)?, snapshots: rows::snapshots(&snapshots)? })
-        })
-        .await
-    }
-
-    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
-        let client = self.inner.database.pooled().await.map_err(store("reach the database"))?;
-        rows::save_snapshots(&client, snapshots).await.map_err(failed("save snapshots"))
-    }
-
-    async fn snapshots_after(
-        &self,
-        code: &str,
-        after: Option<&StreamId>,
-        limit: usize,
-    ) -> Result<Vec<Snapshot>, LogError> {
-        let (stream_type, id) =
-            after.map_or(("", ""), |stream| (stream.stream_type.as_str(), stream.id.as_str()));
-        let parameters: [&(dyn ToSql + Sync); 4] = [&code, &stream_type, &id, &rows::limit(limit)];
-        rows::snapshots(&self.query(rows::SNAPSHOTS_AFTER, &parameters).await?)
-    }
-
-    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
-        let rows = self.query(rows::STREAM_IDS, &[&stream_type.as_str()]).await?;
-        Ok(rows.iter().map(|row| StreamId { stream_type, id: row.get::<_, &str>(0).into() }).collect())
-    }
-
-    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
-        let (types, ids) = rows::names(streams.iter());
-        let found = self.query(rows::KNOWN, &[&types, &ids]).await?;
-        let place = |row: &Row| usize::try_from(row.get::<_, i64>(0) - 1).ok();
-        Ok(found.iter().filter_map(place).filter_map(|place| streams.get(place)).cloned().collect())
-    }
-
-    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
-        self.in_time(async {
-            let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
-            let lookup = self.lookup().await?;
-            rows::events(
-                &lookup.client.query(&lookup.find, &[&keys]).await.map_err(failed("find transactions"))?,
-            )
-        })
-        .await
-    }
-
-    async fn transaction_keys(
-        &self,
-        after: Option<&TransactionKey>,
-        limit: usize,
-    ) -> Result<Vec<TransactionKey>, LogError> {
-        let after = after.map_or([].as_slice(), |key| &key.0);
-        rows::keys(&self.query(rows::KEYS, &[&after, &rows::limit(limit)]).await?)
     }
 
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
@@ -287,6 +174,118 @@ impl EventLog for PostgresLog {
         let parameters: [&(dyn ToSql + Sync); 4] =
             [&stream_type, &id, &rows::integer(position.0), &rows::limit(limit)];
         rows::events(&self.query(rows::STREAM_AFTER, &parameters).await?)
+    }
+
+    async fn load_streams(
+        &self,
+        streams: &[(StreamId, u64)],
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        self.in_time(async {
+            let (types, ids) = rows::names(streams.iter().map(|(stream, _)| stream));
+            let after: Vec<i64> = streams.iter().map(|(_, after)| rows::integer(*after)).collect();
+            let parameters: [&(dyn ToSql + Sync); 4] = [&types, &ids, &after, &rows::limit(limit)];
+            let lookup = self.lookup().await?;
+            let events =
+                lookup.client.query(&lookup.load, &parameters).await.map_err(failed("load streams"))?;
+            rows::events(&events)
+        })
+        .await
+    }
+
+    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
+        let rows = self.query(rows::STREAM_IDS, &[&stream_type.as_str()]).await?;
+        Ok(rows.iter().map(|row| StreamId { stream_type, id: row.get::<_, &str>(0).into() }).collect())
+    }
+
+    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
+        let (types, ids) = rows::names(streams.iter());
+        let found = self.query(rows::KNOWN, &[&types, &ids]).await?;
+        let place = |row: &Row| usize::try_from(row.get::<_, i64>(0) - 1).ok();
+        Ok(found.iter().filter_map(place).filter_map(|place| streams.get(place)).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl WriterLease for PostgresLog {
+    async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
+        self.in_time(self.take_lease(holder, held)).await
+    }
+
+    fn ttl(&self) -> Option<Duration> {
+        Some(self.inner.options.lease_ttl)
+    }
+
+    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+        const RENEW: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() + make_interval(secs => $2) \
+             WHERE partition = 0 AND epoch = $1";
+        self.touch_lease(RENEW, epoch, self.ttl_seconds()).await
+    }
+
+    async fn release(&self, epoch: u64) -> Result<(), LogError> {
+        const RELEASE: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() - make_interval(secs => $2) \
+             WHERE partition = 0 AND epoch = $1";
+        self.touch_lease(RELEASE, epoch, 0.0).await
+    }
+
+    async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
+        const NOW: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let rows = self.query(NOW, &[]).await?;
+        Ok(rows.first().map(|row| Timestamp::from_micros(row.get(0))))
+    }
+}
+
+#[async_trait]
+impl TransactionIndex for PostgresLog {
+    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        self.in_time(async {
+            let keys: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
+            let lookup = self.lookup().await?;
+            rows::events(
+                &lookup.client.query(&lookup.find, &[&keys]).await.map_err(failed("find transactions"))?,
+            )
+        })
+        .await
+    }
+
+    async fn transaction_keys(
+        &self,
+        after: Option<&TransactionKey>,
+        limit: usize,
+    ) -> Result<Vec<TransactionKey>, LogError> {
+        let after = after.map_or([].as_slice(), |key| &key.0);
+        rows::keys(&self.query(rows::KEYS, &[&after, &rows::limit(limit)]).await?)
+    }
+}
+
+#[async_trait]
+impl SnapshotStore for PostgresLog {
+    async fn load_snapshots(&self, streams: &[StreamId], code: &str) -> Result<Vec<Snapshot>, LogError> {
+        self.in_time(async {
+            let (types, ids) = rows::names(streams.iter());
+            let parameters: [&(dyn ToSql + Sync); 3] = [&types, &ids, &code];
+            let lookup = self.lookup().await?;
+            let found = lookup.client.query(&lookup.snapshots, &parameters).await;
+            rows::snapshots(&found.map_err(failed("load snapshots"))?)
+        })
+        .await
+    }
+
+    async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
+        let client = self.inner.database.pooled().await.map_err(store("reach the database"))?;
+        rows::save_snapshots(&client, snapshots).await.map_err(failed("save snapshots"))
+    }
+
+    async fn snapshots_after(
+        &self,
+        code: &str,
+        after: Option<&StreamId>,
+        limit: usize,
+    ) -> Result<Vec<Snapshot>, LogError> {
+        let (stream_type, id) =
+            after.map_or(("", ""), |stream| (stream.stream_type.as_str(), stream.id.as_str()));
+        let parameters: [&(dyn ToSql + Sync); 4] = [&code, &stream_type, &id, &rows::limit(limit)];
+        rows::snapshots(&self.query(rows::SNAPSHOTS_AFTER, &parameters).await?)
     }
 }
 

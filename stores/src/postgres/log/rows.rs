@@ -41,18 +41,6 @@ pub(super) const OF_STREAMS: &str = concat!(
      ) AS e ORDER BY s.place LIMIT $4"
 );
 
-/// The same from each stream's snapshot on, the snapshot's own event included: its hash vouches for the snapshot.
-pub(super) const HYDRATE: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM UNNEST($1::text[], $2::text[]) WITH ORDINALITY AS s (type, id, place), LATERAL ( \
-         SELECT * FROM ledger.events WHERE aggregate_type = s.type AND aggregate_id = s.id \
-             AND sequence >= coalesce((SELECT sequence FROM ledger.snapshots \
-                 WHERE aggregate_type = s.type AND aggregate_id = s.id AND code = $3), 1) \
-         ORDER BY sequence LIMIT $4 \
-     ) AS e ORDER BY s.place LIMIT $4"
-);
-
 pub(super) const SNAPSHOTS: &str = "SELECT n.aggregate_type, n.aggregate_id, n.sequence, n.hash, n.code, n.state \
      FROM UNNEST($1::text[], $2::text[]) AS s (type, id), LATERAL ( \
          SELECT * FROM ledger.snapshots WHERE aggregate_type = s.type AND aggregate_id = s.id AND code = $3 \

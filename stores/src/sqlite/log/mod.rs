@@ -22,8 +22,8 @@ use crate::sqlite::passes;
 pub(crate) use identity::key_prints;
 use ledger_core::ids::TransactionKey;
 use ledger_core::log::{
-    AppendError, Batch, EventLog, Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId,
-    StreamType,
+    AppendError, Batch, EventLog, Head, LogError, Position, Snapshot, SnapshotStore, StoredEvent, StreamId,
+    StreamType, TransactionIndex, WriterLease,
 };
 use readers::Readers;
 
@@ -147,6 +147,48 @@ impl SqliteLog {
 
 #[async_trait]
 impl EventLog for SqliteLog {
+    async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
+        append::append(&mut *self.writer().map_err(AppendError::Unknown)?, batch)
+    }
+
+    async fn head(&self) -> Result<Head, LogError> {
+        self.read(rows::read_head).await
+    }
+
+    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
+        self.read(move |connection| rows::read_after(connection, position, limit)).await
+    }
+
+    async fn read_stream_after(
+        &self,
+        stream: &StreamId,
+        position: Position,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        let stream = stream.clone();
+        self.read(move |connection| rows::read_stream_after(connection, &stream, position, limit)).await
+    }
+
+    async fn load_streams(
+        &self,
+        streams: &[(StreamId, u64)],
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        rows::load_streams(&lock(&self.inner.lookup), streams, limit)
+    }
+
+    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
+        rows::stream_ids(&lock(&self.inner.lookup), stream_type)
+    }
+
+    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
+        let streams = streams.to_vec();
+        self.read(move |connection| rows::known_streams(connection, streams)).await
+    }
+}
+
+#[async_trait]
+impl WriterLease for SqliteLog {
     async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
         // Always a commit: should an append have failed half-way through its own, this one overwrites what
         // it left in the write-ahead log, so that it cannot surface after a crash.
@@ -178,24 +220,31 @@ impl EventLog for SqliteLog {
         Ok(head)
     }
 
-    async fn append(&self, batch: &Batch) -> Result<(), AppendError> {
-        append::append(&mut *self.writer().map_err(AppendError::Unknown)?, batch)
+    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+        if self.head().await?.epoch == epoch { Ok(()) } else { Err(LogError::Fenced) }
+    }
+}
+
+#[async_trait]
+impl TransactionIndex for SqliteLog {
+    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+        rows::find_transactions(&lock(&self.inner.lookup), keys)
     }
 
-    async fn head(&self) -> Result<Head, LogError> {
-        self.read(rows::read_head).await
-    }
-
-    async fn load_streams(
+    async fn transaction_keys(
         &self,
-        streams: &[(StreamId, u64)],
+        after: Option<&TransactionKey>,
         limit: usize,
-    ) -> Result<Vec<StoredEvent>, LogError> {
-        rows::load_streams(&lock(&self.inner.lookup), streams, limit)
+    ) -> Result<Vec<TransactionKey>, LogError> {
+        let after = after.copied();
+        self.read(move |connection| rows::transaction_keys(connection, after, limit)).await
     }
+}
 
-    async fn hydrate(&self, streams: &[StreamId], code: &str, limit: usize) -> Result<Hydration, LogError> {
-        rows::hydrate(&lock(&self.inner.lookup), streams, code, limit)
+#[async_trait]
+impl SnapshotStore for SqliteLog {
+    async fn load_snapshots(&self, streams: &[StreamId], code: &str) -> Result<Vec<Snapshot>, LogError> {
+        rows::snapshots(&lock(&self.inner.lookup), streams, code).map_err(store("load snapshots"))
     }
 
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
@@ -211,42 +260,6 @@ impl EventLog for SqliteLog {
     ) -> Result<Vec<Snapshot>, LogError> {
         let (code, after) = (code.to_owned(), after.cloned());
         self.read(move |connection| rows::snapshots_after(connection, &code, after.as_ref(), limit)).await
-    }
-
-    async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
-        rows::stream_ids(&lock(&self.inner.lookup), stream_type)
-    }
-
-    async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
-        let streams = streams.to_vec();
-        self.read(move |connection| rows::known_streams(connection, streams)).await
-    }
-
-    async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
-        rows::find_transactions(&lock(&self.inner.lookup), keys)
-    }
-
-    async fn transaction_keys(
-        &self,
-        after: Option<&TransactionKey>,
-        limit: usize,
-    ) -> Result<Vec<TransactionKey>, LogError> {
-        let after = after.copied();
-        self.read(move |connection| rows::transaction_keys(connection, after, limit)).await
-    }
-
-    async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError> {
-        self.read(move |connection| rows::read_after(connection, position, limit)).await
-    }
-
-    async fn read_stream_after(
-        &self,
-        stream: &StreamId,
-        position: Position,
-        limit: usize,
-    ) -> Result<Vec<StoredEvent>, LogError> {
-        let stream = stream.clone();
-        self.read(move |connection| rows::read_stream_after(connection, &stream, position, limit)).await
     }
 }
 

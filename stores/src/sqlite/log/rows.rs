@@ -7,9 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, ToSql, Trans
 
 use super::store;
 use ledger_core::ids::{Digest, TransactionKey};
-use ledger_core::log::{
-    Head, Hydration, LogError, Position, Snapshot, StoredEvent, StreamId, StreamType, no_hole,
-};
+use ledger_core::log::{Head, LogError, Position, Snapshot, StoredEvent, StreamId, StreamType, no_hole};
 use ledger_core::time::Timestamp;
 
 macro_rules! select_events {
@@ -145,38 +143,25 @@ pub(super) fn load_streams(
     })
 }
 
-/// Each stream from its snapshot's last event on, or from its first.
-pub(super) fn hydrate(
+/// The snapshots by this code of these streams.
+pub(super) fn snapshots(
     connection: &Connection,
     streams: &[StreamId],
     code: &str,
-    limit: usize,
-) -> Result<Hydration, LogError> {
-    in_snapshot(connection, || {
-        let mut hydration = Hydration::default();
-        let mut statement = connection.prepare_cached(OF_STREAM).map_err(store("load streams"))?;
-        for stream in streams {
-            let snapshot = snapshot(connection, stream, code).map_err(store("load a snapshot"))?;
-            let first = snapshot.as_ref().map_or(1, |snapshot| integer(snapshot.sequence));
-            let left = limit_of(limit - hydration.events.len());
-            let from = params![stream.stream_type.as_str(), stream.id.as_str(), first, left];
-            collect(&mut statement, from, &mut hydration.events)?;
-            hydration.snapshots.extend(snapshot);
-        }
-        Ok(hydration)
-    })
-}
-
-fn snapshot(connection: &Connection, stream: &StreamId, code: &str) -> rusqlite::Result<Option<Snapshot>> {
+) -> rusqlite::Result<Vec<Snapshot>> {
     let select = "SELECT sequence, hash, state FROM snapshots \
                   WHERE aggregate_type = ?1 AND aggregate_id = ?2 AND code = ?3";
     let mut select = connection.prepare_cached(select)?;
-    let key = params![stream.stream_type.as_str(), stream.id.as_str(), code];
-    let read = |row: &Row<'_>| {
-        let (sequence, hash, state) = (row.get(0)?, Digest(fixed(row, 1)?), row.get(2)?);
-        Ok(Snapshot { stream: stream.clone(), sequence, hash, code: code.into(), state })
-    };
-    select.query_row(key, read).optional()
+    let mut snapshots = Vec::new();
+    for stream in streams {
+        let read = |row: &Row<'_>| {
+            let (sequence, hash, state) = (row.get(0)?, Digest(fixed(row, 1)?), row.get(2)?);
+            Ok(Snapshot { stream: stream.clone(), sequence, hash, code: code.into(), state })
+        };
+        let key = params![stream.stream_type.as_str(), stream.id.as_str(), code];
+        snapshots.extend(select.query_row(key, read).optional()?);
+    }
+    Ok(snapshots)
 }
 
 /// All snapshots by this code, page by page.

@@ -3,6 +3,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use ledger_core::log::Log;
 use ledger_core::testing::contract::{self, Place};
 use ledger_core::testing::{History, stream};
 
@@ -13,8 +14,8 @@ struct Fresh(TempDir);
 
 #[async_trait]
 impl Place for Fresh {
-    async fn open(&self) -> Arc<dyn EventLog> {
-        Arc::new(open(&self.0))
+    async fn open(&self) -> Log {
+        Arc::new(open(&self.0)).into()
     }
 }
 
