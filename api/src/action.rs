@@ -44,11 +44,14 @@ impl From<ActionError> for Problem {
     }
 }
 
-/// Reads what an action needs. An empty body is `{}`.
+/// Reads what an action needs. An empty body is `{}`, which some actions are content with.
 pub(crate) fn read<T: DeserializeOwned>(action: &str, body: &[u8]) -> Result<T, ActionError> {
-    let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|e| ActionError::Body { action: action.into(), cause: without_values(&e) })
+    let empty = body.trim_ascii().is_empty();
+    serde_json::from_slice(if empty { b"{}" } else { body }).map_err(|e| {
+        let cause = without_values(&e);
+        let cause = if empty { format!("it is empty, and {cause}") } else { cause };
+        ActionError::Body { action: action.into(), cause }
+    })
 }
 
 /// Why, in the operator's words. It is kept for ever, in the clear: one to 500 printable characters, no card number.

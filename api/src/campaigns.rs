@@ -186,6 +186,10 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let by = who(&caller, Scope::CampaignsWrite)?;
     let body = body(request).await?;
+    if body.trim_ascii().is_empty() {
+        let why = "the body is empty: send the campaign's terms as JSON";
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why));
+    }
     let terms: Terms = serde_json::from_slice(&body).map_err(|e| {
         let why = without_values(&e);
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the terms cannot be read: {why}"))

@@ -59,6 +59,7 @@ struct Answer {
 /// One row's answer on the wire.
 #[derive(Serialize)]
 struct RowReport {
+    row: usize,
     transaction_id: Option<String>,
     result: &'static str,
     position: Option<String>,
@@ -77,22 +78,27 @@ pub async fn post_transactions(
     check_person(name).map_err(Problem::unusable_name)?;
     let format = format(request.headers())?;
     let body = state.bodies.read(request, BODY_BYTES_MAX).await?;
+    if format == Format::Json && body.bytes.trim_ascii().is_empty() {
+        return Err(Problem::empty_body("one transaction or an array of them"));
+    }
     let rows = split_body(&body.bytes, format).map_err(unreadable)?;
 
     let context = Context::new(&format!("feed:{name}"), id.as_str(), id.as_str());
     let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(|error| {
         unwritable(&error, "part of this request may have been taken, send all of it again")
     })?;
-    let results = answers.into_iter().map(report).collect();
+    let results = (1..).zip(answers).map(|(row, answer)| report(row, answer)).collect();
     Ok(Json(Answer { results }).into_response())
 }
 
-fn report(answer: RowAnswer) -> RowReport {
+/// `row` counts the request's rows from 1; a blank line of NDJSON is none.
+fn report(row: usize, answer: RowAnswer) -> RowReport {
     let (result, position, error) = match answer.outcome {
         Ok(receipt) => (receipt.result.as_str(), receipt.position, None),
         Err(error) => ("rejected", None, Some(error)),
     };
     RowReport {
+        row,
         transaction_id: answer.transaction_id,
         result,
         position: position.map(|position| position.to_string()),

@@ -1,5 +1,6 @@
 //! Refusals of a whole request, as RFC 9457 problem+json. A problem says what the caller can do about it; it
-//! never repeats what was sent, and never tells why a token was refused.
+//! never repeats what was sent. Of a token it says whether to log in, to refresh, or to look at the issuer's
+//! settings; which check it failed is for our metrics.
 
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -51,7 +52,16 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     retry_after_seconds: Option<u32>,
-    challenge: Option<&'static str>,
+    access: Option<Access>,
+}
+
+/// What is wrong with who asks, for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Access {
+    /// `code` in the body.
+    code: &'static str,
+    /// `WWW-Authenticate` (RFC 6750, 3).
+    challenge: &'static str,
 }
 
 #[derive(Serialize)]
@@ -59,53 +69,83 @@ struct Body<'a> {
     r#type: &'static str,
     title: &'static str,
     status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     detail: &'a str,
 }
 
 impl Problem {
     /// A problem with this status; `detail` is a sentence for the developer at the other end.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
-        Problem { status, detail: detail.into(), retry_after_seconds: None, challenge: None }
+        Problem { status, detail: detail.into(), retry_after_seconds: None, access: None }
     }
 
-    /// 401: no token, or none that we accept.
-    pub fn unauthenticated() -> Problem {
-        Problem {
-            challenge: Some(r#"Bearer realm="rewardhub""#),
-            ..Problem::new(StatusCode::UNAUTHORIZED, "a valid bearer token is required")
-        }
+    /// 401: no bearer token was sent. RFC 6750 wants no error code in the header then.
+    pub fn token_missing() -> Problem {
+        Problem::unauthenticated(
+            Access { code: "token_missing", challenge: r#"Bearer realm="rewardhub""# },
+            "no bearer token was sent: Authorization: Bearer TOKEN",
+        )
     }
 
-    /// 401: a token was sent and is refused.
-    pub fn invalid_token() -> Problem {
-        Problem {
-            challenge: Some(r#"Bearer realm="rewardhub", error="invalid_token""#),
-            ..Problem::unauthenticated()
-        }
+    /// 401: the token was good until its time was over.
+    pub fn token_expired() -> Problem {
+        Problem::unauthenticated(
+            Access {
+                code: "token_expired",
+                challenge: concat!(
+                    r#"Bearer realm="rewardhub", error="invalid_token", "#,
+                    r#"error_description="the token has expired""#
+                ),
+            },
+            "the token has expired",
+        )
+    }
+
+    /// 401: a token was sent that never was, or is not yet, good here.
+    pub fn token_invalid() -> Problem {
+        Problem::unauthenticated(
+            Access {
+                code: "token_invalid",
+                challenge: concat!(
+                    r#"Bearer realm="rewardhub", error="invalid_token", "#,
+                    r#"error_description="the token is not accepted""#
+                ),
+            },
+            "the token is not accepted",
+        )
+    }
+
+    fn unauthenticated(access: Access, detail: &str) -> Problem {
+        Problem { access: Some(access), ..Problem::new(StatusCode::UNAUTHORIZED, detail) }
     }
 
     /// 403: the token is good, and lacks a scope.
     pub fn missing_scope(scope: &str) -> Problem {
-        Problem {
-            challenge: Some(r#"Bearer realm="rewardhub", error="insufficient_scope""#),
-            ..Problem::new(StatusCode::FORBIDDEN, format!("the token lacks the scope {scope}"))
-        }
+        Problem::insufficient(format!("the token lacks the scope {scope}"))
     }
 
     /// 403: the token is good, and does not say who acts.
     pub fn nameless_token() -> Problem {
-        Problem {
-            challenge: Some(r#"Bearer realm="rewardhub", error="insufficient_scope""#),
-            ..Problem::new(StatusCode::FORBIDDEN, "the token names nobody: it has no sub")
-        }
+        Problem::insufficient("the token names nobody: it has no sub")
     }
 
     /// 403: the token names somebody by a name that no event may have.
     pub fn unusable_name(error: WordsError) -> Problem {
-        Problem {
-            challenge: Some(r#"Bearer realm="rewardhub", error="insufficient_scope""#),
-            ..Problem::new(StatusCode::FORBIDDEN, format!("the token's sub {error}"))
-        }
+        Problem::insufficient(format!("the token's sub {error}"))
+    }
+
+    fn insufficient(detail: impl Into<String>) -> Problem {
+        let access = Access {
+            code: "insufficient_scope",
+            challenge: r#"Bearer realm="rewardhub", error="insufficient_scope""#,
+        };
+        Problem { access: Some(access), ..Problem::new(StatusCode::FORBIDDEN, detail) }
+    }
+
+    /// 400: nothing was sent where something is needed.
+    pub fn empty_body(expected: &str) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, format!("the body is empty: send {expected}"))
     }
 
     /// 415.
@@ -139,6 +179,7 @@ impl IntoResponse for Problem {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
+            code: self.access.map(|access| access.code),
             detail: &self.detail,
         };
         let mut response = (self.status, Json(body)).into_response();
@@ -147,8 +188,8 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if let Some(challenge) = self.challenge {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if let Some(access) = self.access {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(access.challenge));
         }
         response
     }

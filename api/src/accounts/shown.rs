@@ -39,7 +39,7 @@ struct Shown {
     closed: Option<Closed>,
     excluded: Option<Excluded>,
     erased: bool,
-    waiting: BTreeSet<TransactionKey>,
+    deferred: BTreeSet<TransactionKey>,
     held: BTreeMap<TransactionKey, Held>,
     /// What the account itself remembers: it says what may be released.
     account: RewardAccount,
@@ -106,11 +106,11 @@ impl Shown {
                 self.held.insert(key(&line), Held { line, position, since });
             }
             AccountEvent::TransactionDeferred { line, .. } => {
-                self.waiting.insert(key(&line));
+                self.deferred.insert(key(&line));
             }
             AccountEvent::TransactionEvaluated { line, outcome, .. } => {
                 let key = key(&line);
-                self.waiting.remove(&key);
+                self.deferred.remove(&key);
                 self.held.remove(&key);
                 self.decided_lines.insert(key);
                 match outcome {
@@ -121,7 +121,7 @@ impl Shown {
             }
             AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
                 let key = TransactionKey::of(&source, &transaction_id);
-                self.waiting.remove(&key);
+                self.deferred.remove(&key);
                 self.held.remove(&key);
                 // The name that a settled purchase had while pending: nothing was taken back.
                 if !was_booked_otherwise || self.decided_lines.contains(&key) {
@@ -132,7 +132,7 @@ impl Shown {
                 let key = TransactionKey::of(&source, &transaction_id);
                 self.held.remove(&key);
                 if verdict == Verdict::Released {
-                    self.waiting.insert(key);
+                    self.deferred.insert(key);
                 }
             }
             AccountEvent::RewardIssued { .. } => self.rewards.issued += 1,
@@ -149,13 +149,13 @@ impl Shown {
     }
 
     fn to_json(&self, id: &AccountId, events: u64) -> Value {
-        let Shown { enrolled_at, closed, excluded, erased, waiting, held, decided, rewards, .. } = self;
+        let Shown { enrolled_at, closed, excluded, erased, deferred, held, decided, rewards, .. } = self;
         let Decided { declined, lost, won, removed } = decided;
         json!({
             "account_id": id, "events": events, "enrolled_at": enrolled_at, "closed": closed, "excluded": excluded,
             "erased": erased, "rewards": rewards,
             "transactions": {
-                "declined": declined, "lost": lost, "won": won, "waiting": waiting.len(), "held": held.len(),
+                "declined": declined, "lost": lost, "won": won, "deferred": deferred.len(), "held": held.len(),
                 "removed": removed,
             },
             "held": held.iter().map(|(key, held)| self.held_to_json(*key, held)).collect::<Vec<_>>(),

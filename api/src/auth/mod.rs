@@ -40,7 +40,7 @@ pub struct Caller(Option<Identity>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// There is no token.
-    #[error("a valid bearer token is required")]
+    #[error("no bearer token was sent")]
     Unauthenticated,
     /// The token lacks this scope.
     #[error("the token lacks the scope {0}")]
@@ -98,7 +98,7 @@ impl Caller {
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Problem {
         match denied {
-            Denied::Unauthenticated => Problem::unauthenticated(),
+            Denied::Unauthenticated => Problem::token_missing(),
             Denied::MissingScope(scope) => Problem::missing_scope(scope.as_str()),
         }
     }
@@ -115,32 +115,36 @@ impl FromRequestParts<ApiState> for Caller {
         let (Some(value), more) = (values.next(), values.next()) else {
             return Ok(Caller::anonymous());
         };
-        let token = value
-            .to_str()
-            .ok()
-            .filter(|_| more.is_none())
-            .and_then(bearer)
-            .ok_or_else(Problem::invalid_token)?;
+        if more.is_some() {
+            return Err(refuse(TokenRefused::Malformed));
+        }
+        // A way to authenticate that we do not know is none (RFC 6750, 3.1), and neither is a scheme without a token.
+        let Some(token) = bearer(value.as_bytes()) else { return Ok(Caller::anonymous()) };
+        let token = std::str::from_utf8(token).map_err(|_| refuse(TokenRefused::Malformed))?;
         let mut verified = state.verifier.verify(token, state.clock.now());
         let time = state.time.state();
         if verified.is_err() && time.ahead.is_some() {
             // Nobody knows the time, and reading goes on: a token is good if it is by either clock.
             verified = state.verifier.verify(token, time.shows);
         }
-        match verified {
-            Ok(identity) => Ok(Caller::known(identity)),
-            Err(refused) => {
-                // The reason is for us; its words never hold any of the token.
-                tracing::debug!(reason = %refused, "token refused");
-                metrics::counter!("tokens_refused_total", "reason" => refused.as_str()).increment(1);
-                Err(Problem::invalid_token())
-            }
-        }
+        verified.map(Caller::known).map_err(refuse)
     }
 }
 
-/// The scheme's name is case-insensitive (RFC 9110, 11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_start_matches(' '))
+/// The reason is for us, and its words never hold any of the token. The caller learns what to do.
+fn refuse(refused: TokenRefused) -> Problem {
+    tracing::debug!(reason = %refused, "token refused");
+    metrics::counter!("tokens_refused_total", "reason" => refused.as_str()).increment(1);
+    match refused {
+        // Its signature held, so that its bearer may know.
+        TokenRefused::Expired => Problem::token_expired(),
+        _ => Problem::token_invalid(),
+    }
+}
+
+/// The token, if there is one. The scheme's name is case-insensitive (RFC 9110, 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"bearer".len())?;
+    let token = token.strip_prefix(b" ")?.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer") && !token.is_empty()).then_some(token)
 }

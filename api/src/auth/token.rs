@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use ledger_core::ids::{AccountId, Source};
@@ -49,8 +50,14 @@ pub enum TokenRefused {
     UnknownKey,
     /// Another algorithm than its key's.
     WrongAlgorithm,
-    /// Signature, issuer or audience are wrong, or a claim is missing.
-    Invalid,
+    /// The signature is not that key's.
+    WrongSignature,
+    /// `iss` names another issuer.
+    WrongIssuer,
+    /// `aud` does not name us.
+    WrongAudience,
+    /// A claim is missing, or of another type than it must be.
+    WrongClaims,
     /// Its time is over.
     Expired,
     /// Its time has not come.
@@ -64,7 +71,10 @@ impl TokenRefused {
             TokenRefused::Malformed => "malformed",
             TokenRefused::UnknownKey => "unknown_key",
             TokenRefused::WrongAlgorithm => "wrong_algorithm",
-            TokenRefused::Invalid => "invalid",
+            TokenRefused::WrongSignature => "wrong_signature",
+            TokenRefused::WrongIssuer => "wrong_issuer",
+            TokenRefused::WrongAudience => "wrong_audience",
+            TokenRefused::WrongClaims => "wrong_claims",
             TokenRefused::Expired => "expired",
             TokenRefused::NotYetValid => "not_yet_valid",
         }
@@ -130,10 +140,9 @@ impl Verifier {
         if !validation.algorithms.contains(&header.alg) {
             return Err(TokenRefused::WrongAlgorithm);
         }
-        let claims =
-            jsonwebtoken::decode::<Claims>(token, key, validation).map_err(|_| TokenRefused::Invalid)?.claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, validation).map_err(|e| reason(&e))?.claims;
         if claims.iss != self.issuer {
-            return Err(TokenRefused::Invalid);
+            return Err(TokenRefused::WrongIssuer);
         }
         let now = now.micros() / SECOND_MICROS;
         if now >= claims.exp.saturating_add(LEEWAY_SECONDS) {
@@ -143,6 +152,17 @@ impl Verifier {
             return Err(TokenRefused::NotYetValid);
         }
         identity(&claims)
+    }
+}
+
+fn reason(error: &jsonwebtoken::errors::Error) -> TokenRefused {
+    match error.kind() {
+        ErrorKind::InvalidSignature => TokenRefused::WrongSignature,
+        ErrorKind::InvalidIssuer => TokenRefused::WrongIssuer,
+        ErrorKind::InvalidAudience => TokenRefused::WrongAudience,
+        // Its text is not what the signature was made over, or holds no JSON.
+        ErrorKind::Base64(_) | ErrorKind::Utf8(_) | ErrorKind::InvalidToken => TokenRefused::Malformed,
+        _ => TokenRefused::WrongClaims,
     }
 }
 
@@ -156,7 +176,7 @@ fn identity(claims: &Claims) -> Result<Identity, TokenRefused> {
         Sources::Only(named.collect::<BTreeSet<_>>())
     };
     Ok(Identity {
-        subject: subject.map_err(|_| TokenRefused::Invalid)?,
+        subject: subject.map_err(|_| TokenRefused::WrongClaims)?,
         scopes: Scopes::parse(&claims.scope),
         sources,
     })

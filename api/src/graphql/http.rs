@@ -66,6 +66,9 @@ struct Asked<'b> {
 
 fn read(body: &[u8]) -> Result<Request, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
+    if body.trim_ascii().is_empty() {
+        return Err(Problem::empty_body(r#"{"query":"…"} as JSON"#));
+    }
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(bad("a request is one object; lists of queries are not taken".into()));
     }

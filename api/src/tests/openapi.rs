@@ -128,3 +128,22 @@ fn references_and_scopes_exist() {
     walk(&document, &document);
     assert_eq!(document["openapi"], "3.1.0");
 }
+
+/// A client's functions are named after operations.
+#[test]
+fn operations_are_named_as_functions_a_verb_and_what_it_is_done_to() {
+    let document = document();
+    let mut names = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for operation in methods.as_object().unwrap().values() {
+            let name = operation["operationId"].as_str().unwrap();
+            let words = 1 + name.bytes().filter(u8::is_ascii_uppercase).count();
+            let plain = name.bytes().all(|byte| byte.is_ascii_alphabetic());
+            assert!(
+                plain && name.starts_with(|c: char| c.is_ascii_lowercase()) && words >= 2,
+                "{path}: {name}"
+            );
+            assert!(names.insert(name), "{name} twice");
+        }
+    }
+}

@@ -199,7 +199,8 @@ struct Counts {
     accepted: AtomicU64,
     won: AtomicU64,
     duplicate: AtomicU64,
-    waiting: AtomicU64,
+    deferred: AtomicU64,
+    held: AtomicU64,
     rejected: AtomicU64,
 }
 
@@ -214,7 +215,8 @@ impl Counts {
                     match receipt.result {
                         RowResult::Accepted => &self.accepted,
                         RowResult::Duplicate | RowResult::Linked => &self.duplicate,
-                        RowResult::Deferred | RowResult::Held => &self.waiting,
+                        RowResult::Deferred => &self.deferred,
+                        RowResult::Held => &self.held,
                     }
                 }
                 Err(_) => &self.rejected,
@@ -300,14 +302,15 @@ async fn live_line(
             _ = stop.changed() => true,
         };
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counts { accepted, won, duplicate, waiting, rejected } = &*counts;
+        let Counts { accepted, won, duplicate, deferred, held, rejected } = &*counts;
         let (head, read) = (head.borrow().0, progress.position().0);
         let line = format!(
-            "accepted {} (won {}), duplicate {}, waiting {}, rejected {}; log at {head}, read models {} behind",
+            "accepted {} (won {}), duplicate {}, deferred {}, held {}, rejected {}; log at {head}, read models {} behind",
             count(accepted),
             count(won),
             count(duplicate),
-            count(waiting),
+            count(deferred),
+            count(held),
             count(rejected),
             head.saturating_sub(read),
         );

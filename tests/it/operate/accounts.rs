@@ -49,7 +49,7 @@ fn a_listed_customer_is_enrolled_kept_out_of_draws_and_let_in_again() {
     assert_eq!((&excluded["kind"], &excluded["reason"]), (&json!("staff"), &json!("joined the company")));
     assert_eq!(
         shown["transactions"],
-        json!({ "declined": 1, "lost": 0, "won": 1, "waiting": 0, "held": 0, "removed": 0 })
+        json!({ "declined": 1, "lost": 0, "won": 1, "deferred": 0, "held": 0, "removed": 0 })
     );
     for personal in ["Coffee", "1250", "250", "GB29", "t1", "m_42"] {
         assert!(!shown.to_string().contains(personal), "{personal}: {shown}");

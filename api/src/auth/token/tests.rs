@@ -116,13 +116,13 @@ fn a_token_that_was_tampered_with_is_refused() {
     let desk = desk();
     let token = issue(&desk, NOW, 60);
     let wider = tampered(&token, 1, |claims| claims["scope"] = "audit:read".into());
-    assert_eq!(desk.verify(&wider), Err(TokenRefused::Invalid));
+    assert_eq!(desk.verify(&wider), Err(TokenRefused::WrongSignature));
     let (message, signature) = token.rsplit_once('.').unwrap();
     let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
     bytes[0] ^= 1;
     let other = format!("{message}.{}", URL_SAFE_NO_PAD.encode(bytes));
-    assert_eq!(desk.verify(&other), Err(TokenRefused::Invalid));
-    assert_eq!(desk.verify(&format!("{message}.")), Err(TokenRefused::Invalid));
+    assert_eq!(desk.verify(&other), Err(TokenRefused::WrongSignature));
+    assert_eq!(desk.verify(&format!("{message}.")), Err(TokenRefused::WrongSignature));
 }
 
 #[test]
@@ -180,21 +180,24 @@ fn issuer_audience_and_expiry_are_required_and_checked() {
         desk.verify(&signed(&desk, &header, &claims)).map(|_| ())
     };
     assert_eq!(with("aud", json!(["other", "rewardhub"])), Ok(()));
-    for (name, value) in [
-        ("iss", json!("somebody-else")),
-        ("iss", Value::Null),
-        ("iss", json!(["rewardhub-sandbox"])),
-        ("iss", json!(["somebody-else", "rewardhub-sandbox"])),
-        ("iss", json!({ "name": "rewardhub-sandbox" })),
-        ("aud", json!("another-service")),
-        ("aud", Value::Null),
-        ("exp", Value::Null),
-        ("exp", json!("tomorrow")),
-        ("sub", json!("two\nlines")),
-        ("sources", json!("acme-bank")),
-        ("scope", json!(7)),
+    let (issuer, audience, claims) =
+        (TokenRefused::WrongIssuer, TokenRefused::WrongAudience, TokenRefused::WrongClaims);
+    for (name, value, refused) in [
+        ("iss", json!("somebody-else"), issuer),
+        ("iss", Value::Null, claims),
+        ("iss", json!(["rewardhub-sandbox"]), claims),
+        ("iss", json!(["somebody-else", "rewardhub-sandbox"]), claims),
+        ("iss", json!({ "name": "rewardhub-sandbox" }), claims),
+        ("aud", json!("another-service"), audience),
+        ("aud", Value::Null, claims),
+        ("exp", Value::Null, claims),
+        ("exp", json!("tomorrow"), claims),
+        ("sub", json!("two\nlines"), claims),
+        ("sources", json!("acme-bank"), claims),
+        ("scope", json!(7), claims),
+        ("scope", json!(["rewards:read"]), claims),
     ] {
-        assert_eq!(with(name, value.clone()), Err(TokenRefused::Invalid), "{name} {value}");
+        assert_eq!(with(name, value.clone()), Err(refused), "{name} {value}");
     }
 }
 
