@@ -4,30 +4,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs_es::Aggregate as _;
+use futures::TryStreamExt as _;
 use ledger_core::account::event::{DeferReason, Exclusion, Line, Outcome, Verdict};
 use ledger_core::account::{AccountEvent, RewardAccount};
 use ledger_core::ids::{AccountId, TransactionKey};
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamId};
+use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamId, follow};
 use ledger_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Events read at a time.
-const PAGE: usize = 2_000;
-
 /// One account, from its whole stream; `None` where there is none of this id.
 pub async fn show(log: &dyn EventLog, id: &AccountId) -> Result<Option<Value>, LogError> {
     let stream = StreamId::account(id);
-    let (mut shown, mut events, mut after) = (Shown::default(), 0, Position::default());
-    loop {
-        let page = log.read_stream_after(&stream, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        (after, events) = (last.position, last.sequence);
-        for stored in &page {
-            if let LedgerEvent::Account(event) = decode(stored)? {
-                shown.take(stored, event);
-            }
+    let (mut shown, mut events) = (Shown::default(), 0);
+    let mut read = follow(log, Some(&stream), Position(0));
+    while let Some(stored) = read.try_next().await? {
+        events = stored.sequence;
+        if let LedgerEvent::Account(event) = decode(&stored)? {
+            shown.take(&stored, event);
         }
     }
     Ok((events > 0).then(|| shown.to_json(id, events)))

@@ -4,30 +4,25 @@
 use std::collections::BTreeMap;
 
 use cqrs_es::Aggregate as _;
+use futures::TryStreamExt as _;
 use ledger_core::account::command::Standing;
 use ledger_core::campaign::Campaign;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, LogError, Position, StreamId};
+use ledger_core::log::{EventLog, LogError, Position, StreamId, follow};
 use serde_json::{Value, json};
-
-/// Events read at a time: a campaign that spends has one for each batch.
-const PAGE: usize = 2_000;
 
 /// One campaign, from its whole stream, for who has no writer to ask; `None` where there is none of this id.
 pub async fn show(log: &dyn EventLog, id: &CampaignId) -> Result<Option<Value>, LogError> {
-    let stream = &StreamId::campaign(id);
-    let (mut campaign, mut events, mut after) = (Campaign::default(), 0, Position::default());
-    loop {
-        let page = log.read_stream_after(stream, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        (after, events) = (last.position, last.sequence);
-        for stored in &page {
-            if let LedgerEvent::Campaign(event) = decode(stored)? {
-                campaign.apply(event);
-            }
+    let stream = StreamId::campaign(id);
+    let (mut campaign, mut events) = (Campaign::default(), 0);
+    let mut read = follow(log, Some(&stream), Position(0));
+    while let Some(stored) = read.try_next().await? {
+        events = stored.sequence;
+        if let LedgerEvent::Campaign(event) = decode(&stored)? {
+            campaign.apply(event);
         }
     }
     Ok(shown(&campaign, events))

@@ -29,18 +29,17 @@ use asked::Customer;
 use book::Book;
 use check::{Drawn, Evaluated};
 use findings::{Findings, Place};
+use futures::TryStreamExt as _;
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::rules::{Condition, Rule};
 use ledger_core::ids::{AccountId, CampaignId, EntryId};
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType};
+use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType, pages};
 use ledger_core::money::Money;
 use ledger_core::seal::{Details, Keyring, Keys, SealError, SealedAmount};
 use ledger_core::time::Timestamp;
-
-const PAGE: usize = 10_000;
 
 /// What the auditor sees of a line.
 pub struct OpenedLine {
@@ -175,8 +174,8 @@ impl DrawAudit {
         disclose: Option<&Keyring>,
         mut also: impl FnMut(&StoredEvent, Option<&LedgerEvent>),
     ) -> Result<(), LogError> {
-        loop {
-            let page = log.read_after(self.position, PAGE).await?;
+        let mut pages = pages(log, None, self.position);
+        while let Some(page) = pages.try_next().await? {
             if let Some(keyring) = disclose {
                 let keys = OpenedLine::keys(keyring, &page).await;
                 self.disclose(keys.map_err(|error| LogError::Store {
@@ -189,10 +188,8 @@ impl DrawAudit {
                 let event = self.take(stored);
                 also(stored, event.as_ref());
             }
-            if page.is_empty() {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// Discloses the details of the next events: these keys open them.

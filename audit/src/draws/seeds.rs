@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use futures::TryStreamExt as _;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::draw::Seed;
 use ledger_core::engine::SeedVault;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType};
+use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType, follow};
 use ledger_core::seal::{SealError, Sealed};
 use ledger_core::time::Epoch;
-
-const PAGE: usize = 2_000;
 
 /// Seeds by campaign and epoch.
 #[derive(Default)]
@@ -39,14 +38,9 @@ impl Seeds {
     pub async fn of(log: &dyn EventLog) -> Result<Seeds, LogError> {
         let mut seeds = Seeds::default();
         for stream in log.stream_ids(StreamType::Campaign).await? {
-            let mut after = Position(0);
-            loop {
-                let events = log.read_stream_after(&stream, after, PAGE).await?;
-                let Some(last) = events.last() else { break };
-                after = last.position;
-                for stored in &events {
-                    seeds.take(stored);
-                }
+            let mut events = follow(log, Some(&stream), Position(0));
+            while let Some(stored) = events.try_next().await? {
+                seeds.take(&stored);
             }
         }
         Ok(seeds)

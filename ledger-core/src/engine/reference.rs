@@ -3,14 +3,13 @@
 
 use std::collections::HashSet;
 
+use futures::TryStreamExt as _;
+
 use crate::account::explain::{Recorded, Reference};
 use crate::campaign::CampaignEvent;
 use crate::ids::{CampaignId, Digest};
 use crate::log::decode::{LedgerEvent, decode};
-use crate::log::{EventLog, LogError, Position, StreamId};
-
-/// Events read at a time.
-const PAGE: usize = 1_000;
+use crate::log::{EventLog, LogError, Position, StreamId, follow};
 
 /// Adds what `reference` lacks to explain `recorded`. Reads each campaign's stream no further than it must: old
 /// terms stand at its beginning.
@@ -30,31 +29,27 @@ pub async fn complete(
     let campaigns: HashSet<CampaignId> = campaigns.cloned().collect();
     for id in campaigns {
         let stream = StreamId::campaign(&id);
-        let mut position = Position::default();
+        let mut events = follow(log, Some(&stream), Position(0));
         let wanted = |versions: &HashSet<(CampaignId, u32)>, tables: &HashSet<(CampaignId, Digest)>| {
             versions.iter().any(|(campaign, _)| *campaign == id)
                 || tables.iter().any(|(campaign, _)| *campaign == id)
         };
         while wanted(&versions, &tables) {
-            let page = log.read_stream_after(&stream, position, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            position = last.position;
-            for stored in &page {
-                match decode(stored)? {
-                    LedgerEvent::Campaign(
-                        CampaignEvent::CampaignDrafted { version, terms, .. }
-                        | CampaignEvent::CampaignRevised { version, terms, .. },
-                    ) => {
-                        versions.remove(&(id.clone(), version));
-                        reference.terms.insert((id.clone(), version), terms);
-                    }
-                    LedgerEvent::Campaign(CampaignEvent::EpochScheduled {
-                        prize_table, table_hash, ..
-                    }) if tables.remove(&(id.clone(), table_hash)) => {
-                        reference.tables.insert((id.clone(), table_hash), prize_table);
-                    }
-                    _ => {}
+            let Some(stored) = events.try_next().await? else { break };
+            match decode(&stored)? {
+                LedgerEvent::Campaign(
+                    CampaignEvent::CampaignDrafted { version, terms, .. }
+                    | CampaignEvent::CampaignRevised { version, terms, .. },
+                ) => {
+                    versions.remove(&(id.clone(), version));
+                    reference.terms.insert((id.clone(), version), terms);
                 }
+                LedgerEvent::Campaign(CampaignEvent::EpochScheduled { prize_table, table_hash, .. })
+                    if tables.remove(&(id.clone(), table_hash)) =>
+                {
+                    reference.tables.insert((id.clone(), table_hash), prize_table);
+                }
+                _ => {}
             }
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod decode;
+mod follow;
 pub mod merkle;
 mod ports;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use crate::ids::{AccountId, CampaignId, Digest, TransactionKey};
 use crate::time::Timestamp;
 
+pub use follow::{follow, pages};
 pub use ports::{EventLog, Log, SnapshotStore, TransactionIndex, WriterLease};
 
 /// An event's place in the log, from 1; 0 is before the first. Outside it is the opaque token `0:<n>`.

@@ -55,10 +55,10 @@ pub trait EventLog: Send + Sync {
     /// Where the log stands.
     async fn head(&self) -> Result<Head, LogError>;
 
-    /// Up to `limit` events after `position`, in order. Empty at the end.
+    /// Up to `limit` events after `position`, in order; fewer are all there are.
     async fn read_after(&self, position: Position, limit: usize) -> Result<Vec<StoredEvent>, LogError>;
 
-    /// Up to `limit` events of one stream after `position`, in order.
+    /// Up to `limit` events of one stream after `position`, in order; fewer are all there are.
     async fn read_stream_after(
         &self,
         stream: &StreamId,

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use tokio::sync::Mutex;
 
 use crate::engine::{Context, Ledger, SubmitError};
 use crate::log::decode::{LedgerEvent, decode};
-use crate::log::{EventLog, LogError, Position, StreamId};
+use crate::log::{EventLog, LogError, Position, StreamId, follow};
 use crate::system::{ParkedAction, SystemAnswer, SystemCommandKind, SystemEvent, SystemRejection};
 
 use super::items::{Act, ItemRow, ItemState, Proposed};
@@ -15,8 +16,6 @@ use super::store::{StepStore, StepStoreError};
 
 /// Items in one page, at most.
 pub const PAGE_MAX: usize = 500;
-/// Events read at a time.
-const EVENTS: usize = 1_000;
 
 /// The items of all steps.
 #[derive(Clone)]
@@ -106,20 +105,16 @@ impl ParkedItems {
             let reached = self.checkpoints.get(&row.step).await?;
             after = Some(after.map_or(reached, |after| after.min(reached)));
         }
-        let Some(mut after) = after else { return Ok(()) };
-        loop {
-            let events = self.log.read_stream_after(&StreamId::system(), after, EVENTS).await?;
-            for stored in &events {
-                after = stored.position;
-                if let LedgerEvent::System(event) = decode(stored)? {
-                    let later = |row: &&mut ItemRow| row.decided < stored.position.0;
-                    rows.iter_mut().filter(later).for_each(|row| row.of_a_person(&event));
-                }
-            }
-            if events.len() < EVENTS {
-                return Ok(());
+        let Some(after) = after else { return Ok(()) };
+        let system = StreamId::system();
+        let mut events = follow(&*self.log, Some(&system), after);
+        while let Some(stored) = events.try_next().await? {
+            if let LedgerEvent::System(event) = decode(&stored)? {
+                let later = |row: &&mut ItemRow| row.decided < stored.position.0;
+                rows.iter_mut().filter(later).for_each(|row| row.of_a_person(&event));
             }
         }
+        Ok(())
     }
 }
 

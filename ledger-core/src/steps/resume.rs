@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
+
 use crate::account::command::PreparedTransaction;
 use crate::account::event::{DeferReason, Line, Verdict};
 use crate::account::{AccountEvent, Rejection};
@@ -15,7 +17,7 @@ use crate::campaign::CampaignEvent;
 use crate::engine::{Context, Ledger, Receipt, RowResult, SubmitError};
 use crate::ids::{AccountId, Source, TransactionId, TransactionKey};
 use crate::log::decode::{LedgerEvent, decode};
-use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId};
+use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId, follow};
 use crate::seal::{Keyring, Keys};
 use crate::time::Epoch;
 use crate::transaction::Status;
@@ -57,8 +59,6 @@ enum Ready {
 const BATCH: usize = 256;
 /// An event wakes what waits; where none comes, as for a day that never opens, each looks again by itself.
 const LOOK_AGAIN: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(10) };
-/// Events of an account's stream read at a time.
-const PAGE: usize = 1_000;
 
 impl Resume {
     /// A step that commands this ledger.
@@ -85,28 +85,20 @@ impl Resume {
         released_at: Position,
     ) -> Result<Option<Line>, LogError> {
         let stream = StreamId::account(account_id);
-        let (mut held, mut after) = (None, Position(0));
-        loop {
-            let page = self.log.read_stream_after(&stream, after, PAGE).await?;
-            for stored in &page {
-                if stored.position >= released_at {
-                    return Ok(held);
-                }
-                after = stored.position;
-                if let LedgerEvent::Account(AccountEvent::TransactionDeferred {
-                    line,
-                    reason: DeferReason::Held,
-                }) = decode(stored)?
-                    && line.source == *source
-                    && line.transaction_id == *id
-                {
-                    held = Some(line);
-                }
-            }
-            if page.is_empty() {
-                return Ok(held);
+        let mut held = None;
+        let mut events = follow(&*self.log, Some(&stream), Position(0));
+        while let Some(stored) = events.try_next().await?
+            && stored.position < released_at
+        {
+            if let LedgerEvent::Account(AccountEvent::TransactionDeferred { line, reason: DeferReason::Held }) =
+                decode(&stored)?
+                && line.source == *source
+                && line.transaction_id == *id
+            {
+                held = Some(line);
             }
         }
+        Ok(held)
     }
 }
 

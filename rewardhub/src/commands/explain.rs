@@ -2,6 +2,7 @@
 //! decision alone. Reads only; works beside a running sandbox.
 
 use anyhow::{Context as _, bail};
+use futures::TryStreamExt as _;
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Considered, DeferReason, Line, Outcome, Verdict};
 use ledger_core::account::explain::{Reason, Recorded, Reference, explain, for_customer};
@@ -9,7 +10,7 @@ use ledger_core::draw::Draw;
 use ledger_core::engine::reference;
 use ledger_core::ids::{Source, TransactionId, TransactionKey};
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, Log, Position, StreamId};
+use ledger_core::log::{EventLog, Log, Position, StreamId, follow};
 use ledger_core::time::Timestamp;
 use serde_json::json;
 
@@ -115,47 +116,33 @@ impl Decision {
             draws: vec![],
         };
         let mut linked_to = None;
-        let mut page = vec![first];
-        while let Some(last) = page.last() {
-            let position = last.position;
-            for stored in &page {
-                match decode(stored)? {
-                    LedgerEvent::Account(event) => {
-                        linked_to = decision.apply(stored.position, event).or(linked_to);
-                    }
-                    LedgerEvent::Campaign(_) | LedgerEvent::System(_) => {
-                        bail!("a transaction's key stands in another stream than an account's")
-                    }
-                }
-            }
-            page = log
-                .events
-                .read_stream_after(&decision.account, position, 1_000)
-                .await
-                .context("the account's events")?;
+        // From the key's own event on.
+        let before = Position(first.position.0 - 1);
+        let mut events = follow(&*log.events, Some(&first.stream), before);
+        while let Some(stored) = events.try_next().await.context("the account's events")? {
+            let LedgerEvent::Account(event) = decode(&stored)? else {
+                bail!("a transaction's key stands in another stream than an account's")
+            };
+            linked_to = decision.apply(stored.position, event).or(linked_to);
         }
         Ok(Some((decision, linked_to)))
     }
 
     /// The name under which the line was booked that had this one while pending.
     async fn booked_as(&self, log: &dyn EventLog) -> anyhow::Result<Option<TransactionId>> {
-        let mut after = Position(0);
-        loop {
-            let page = log.read_stream_after(&self.account, after, 1_000).await?;
-            let Some(last) = page.last() else { return Ok(None) };
-            after = last.position;
-            for stored in &page {
-                if let LedgerEvent::Account(
-                    AccountEvent::TransactionEvaluated { line, .. }
-                    | AccountEvent::TransactionDeferred { line, .. },
-                ) = decode(stored)?
-                    && line.source == self.source
-                    && line.pending_transaction_id.as_ref() == Some(&self.transaction_id)
-                {
-                    return Ok(Some(line.transaction_id));
-                }
+        let mut events = follow(log, Some(&self.account), Position(0));
+        while let Some(stored) = events.try_next().await? {
+            if let LedgerEvent::Account(
+                AccountEvent::TransactionEvaluated { line, .. }
+                | AccountEvent::TransactionDeferred { line, .. },
+            ) = decode(&stored)?
+                && line.source == self.source
+                && line.pending_transaction_id.as_ref() == Some(&self.transaction_id)
+            {
+                return Ok(Some(line.transaction_id));
             }
         }
+        Ok(None)
     }
 
     /// The name that this one is linked to, where the event says so.

@@ -10,10 +10,11 @@ use ::audit::bundle::{DetailsLine, EventLine, FORMAT, Lines, Manifest, SeedLine}
 use ::audit::draws::OpenedLine;
 use ::audit::draws::Seeds;
 use anyhow::{Context as _, bail};
+use futures::TryStreamExt as _;
 use ledger_core::account::AccountEvent;
 use ledger_core::ids::{AccountId, CampaignId, Digest};
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, Position, StoredEvent};
+use ledger_core::log::{EventLog, Position, StoredEvent, pages};
 use ledger_core::seal::{Keyring, Keys, SealError};
 use ledger_core::time::Epoch;
 
@@ -21,8 +22,6 @@ use super::{Opening, keys, report};
 use crate::commands::{Ended, Refused};
 use crate::config::Config;
 use crate::stores::read_only_log;
-
-const PAGE: usize = 5_000;
 
 pub(super) async fn run(
     config: &Config,
@@ -63,11 +62,11 @@ async fn write_events(
         disclose_with.map(|_| anyhow::Ok(Lines::new(half.file("details.ndjson")?))).transpose()?;
     // Up to where the log is now: beside a running ledger the end would run away.
     let (head, mut after) = (log.head().await?.position, Position(0));
+    let mut pages = pages(log, None, after);
     while after < head {
-        let page = log.read_after(after, PAGE).await?;
-        if page.is_empty() {
+        let Some(page) = pages.try_next().await? else {
             bail!("the log ends at {after}, before its head {head}");
-        }
+        };
         let keys = match disclose_with {
             Some(keyring) => OpenedLine::keys(keyring, &page).await.context("opening what is disclosed")?,
             None => Keys::default(),

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use ::audit::draws::Seeds;
 use anyhow::{Context as _, bail};
 use api::campaigns::opening_purpose;
+use futures::TryStreamExt as _;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::engine::KeyringSeeds;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{EventLog, Position, StreamId};
+use ledger_core::log::{EventLog, Position, StreamId, follow};
 use ledger_core::seal::Keyring;
 use ledger_core::time::Epoch;
 use serde_json::json;
@@ -19,8 +20,6 @@ use super::Opening;
 use crate::commands::operate::{Noun, Operator, Request, Service};
 use crate::config::Config;
 use crate::stores::existing_keyring;
-
-const PAGE: usize = 1_000;
 
 /// The keys, where something sealed is to be opened.
 pub(super) async fn keyring(config: &Config, needed: bool) -> anyhow::Result<Option<Arc<Keyring>>> {
@@ -96,18 +95,14 @@ async fn unrecorded(
     let mut missing = sealed.to_vec();
     let campaigns: BTreeSet<&CampaignId> = sealed.iter().map(|(campaign, _)| campaign).collect();
     for campaign in campaigns {
-        let mut after = before;
-        loop {
-            let page = log.read_stream_after(&StreamId::campaign(campaign), after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.position;
-            for stored in &page {
-                if let LedgerEvent::Campaign(CampaignEvent::SeedOpened { epoch, purpose: said, .. }) =
-                    decode(stored)?
-                    && said == purpose
-                {
-                    missing.retain(|(c, e)| (c, e) != (campaign, &epoch));
-                }
+        let stream = StreamId::campaign(campaign);
+        let mut events = follow(log, Some(&stream), before);
+        while let Some(stored) = events.try_next().await? {
+            if let LedgerEvent::Campaign(CampaignEvent::SeedOpened { epoch, purpose: said, .. }) =
+                decode(&stored)?
+                && said == purpose
+            {
+                missing.retain(|(c, e)| (c, e) != (campaign, &epoch));
             }
         }
     }

@@ -6,11 +6,12 @@ use std::path::Path;
 use ::audit::backtest::PastLine;
 use ::audit::draws::OpenedLine;
 use anyhow::{Context as _, bail};
+use futures::TryStreamExt as _;
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
 use ledger_core::ids::AccountId;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::log::{Position, StreamType};
+use ledger_core::log::{Position, StreamType, pages};
 use ledger_core::seal::Details;
 use ledger_core::time::{Clock as _, SystemClock, Timestamp};
 use ledger_core::transaction::Transaction;
@@ -55,7 +56,6 @@ pub(super) struct Origin {
 
 /// Rejected rows told one by one.
 const TOLD_MAX: u64 = 10;
-const PAGE: usize = 10_000;
 
 impl Past {
     /// All of them, in order.
@@ -106,11 +106,8 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
     let log = read_only_log(config).await?.events;
     let mut origin = Origin { from: "log", read: 0, rejected: 0, unreadable: 0 };
     let (mut lines, mut enrolled, mut excluded) = (vec![], HashMap::new(), HashSet::new());
-    let mut after = Position(0);
-    loop {
-        let page = log.read_after(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.position;
+    let mut pages = pages(&*log, None, Position(0));
+    while let Some(page) = pages.try_next().await? {
         let keys = OpenedLine::keys(&keyring, &page).await?;
         for stored in &page {
             if stored.stream.stream_type != StreamType::Account {
