@@ -3,8 +3,6 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use adapters::drand::DrandServer;
-use adapters::sandbox::{Misbehaviour, RecordingNotifier, SandboxRail};
 use anyhow::Context as _;
 use api::allowance::{self, Allowances};
 use ledger_core::engine::{
@@ -19,6 +17,7 @@ use ledger_core::steps::intake::Intake;
 use ledger_core::steps::issue::Issue;
 use ledger_core::steps::notify::Notify;
 use ledger_core::steps::parked::ParkedItems;
+use ledger_core::steps::ports::PayoutRail;
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::steps::runner::StepError;
@@ -30,6 +29,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
+use crate::outside::Outside;
 use crate::stores::{Stores, held_by};
 
 /// The writer and its intake; enough for `ingest` and `campaign`.
@@ -93,6 +93,11 @@ impl Engine {
     /// What the steps have given up.
     pub fn parked(&self) -> anyhow::Result<ParkedItems> {
         Ok(ParkedItems::new(Arc::new(self.stores.checkpoints()?), Arc::clone(&self.log)))
+    }
+
+    /// Makes the file of the rail's books; see [`Stores::make_rail`].
+    pub(crate) fn make_rail(&self) -> anyhow::Result<std::path::PathBuf> {
+        self.stores.make_rail()
     }
 
     /// Lets the writer finish what it was given, and gives the lease back.
@@ -162,19 +167,15 @@ pub struct Node {
     pub read: ReadStore,
     /// How far the read models have come.
     pub progress: Progress,
-    /// The sandbox's payout rail.
-    pub rail: Arc<SandboxRail>,
-    /// Whom the sandbox told.
-    pub notifier: Arc<RecordingNotifier>,
     /// What its steps have given up.
     pub parked: ParkedItems,
+    rail: Arc<dyn PayoutRail>,
     stop: watch::Sender<bool>,
     readers: JoinSet<anyhow::Result<()>>,
 }
 
 /// What reads an engine's log, opened and not running yet.
 pub struct Readers {
-    rail: Arc<SandboxRail>,
     checkpoints: Arc<dyn StepStore>,
     read: ReadStore,
     runner: Runner,
@@ -183,16 +184,14 @@ pub struct Readers {
 
 impl Readers {
     /// Opens them on the engine's stores. What fails for the moment can be tried again: the engine goes on.
-    pub async fn open(engine: &Engine, misbehaviour: Misbehaviour) -> anyhow::Result<Readers> {
+    pub async fn open(engine: &Engine) -> anyhow::Result<Readers> {
         let stores = &engine.stores;
-        let rail =
-            Arc::new(SandboxRail::open(&stores.make_rail()?, misbehaviour, Arc::clone(&engine.clock))?);
         let head = *engine.ledger.head().borrow();
         stores.note(head).await?;
         let checkpoints = Arc::new(stores.checkpoints()?);
         let read = stores.read_models().await?;
         let (runner, progress) = Runner::new(Arc::clone(&engine.log), read.clone())?;
-        Ok(Readers { rail, checkpoints, read, runner, progress })
+        Ok(Readers { checkpoints, read, runner, progress })
     }
 }
 
@@ -205,26 +204,17 @@ pub enum Failure {
     Fault(anyhow::Error),
 }
 
-/// Notifications the sandbox remembers.
-const NOTIFICATIONS: usize = 10_000;
-/// Late confirmations that may wait.
-const CONFIRMATIONS: usize = 1_024;
-
 impl Node {
-    /// Starts steps and projections around an engine. `beacon_urls` are asked only for campaigns that wait for a beacon.
-    pub async fn start(
-        engine: Engine,
-        misbehaviour: Misbehaviour,
-        beacon_urls: &[String],
-    ) -> anyhow::Result<Node> {
-        let opened = Readers::open(&engine, misbehaviour).await?;
-        Node::start_with(engine, opened, beacon_urls)
+    /// Starts steps and projections around an engine.
+    pub async fn start(engine: Engine, outside: Outside) -> anyhow::Result<Node> {
+        let opened = Readers::open(&engine).await?;
+        Node::start_with(engine, opened, outside)
     }
 
     /// The same with readers that are open already.
-    pub fn start_with(engine: Engine, opened: Readers, beacon_urls: &[String]) -> anyhow::Result<Node> {
-        let Readers { rail, checkpoints, read, runner, progress } = opened;
-        let notifier = Arc::new(RecordingNotifier::new(NOTIFICATIONS));
+    pub fn start_with(engine: Engine, opened: Readers, outside: Outside) -> anyhow::Result<Node> {
+        let Readers { checkpoints, read, runner, progress } = opened;
+        let Outside { rail, confirmations, notifier, beacons } = outside;
         let parked = ParkedItems::new(Arc::clone(&checkpoints), Arc::clone(&engine.log));
         let (stop, stopping) = watch::channel(false);
         let mut readers = JoinSet::new();
@@ -238,8 +228,8 @@ impl Node {
             };
         }
         step!(Issue::new(ledger()));
-        step!(Notify::new(ledger(), Arc::clone(&notifier) as _));
-        step!(Credit::new(ledger(), Arc::clone(&rail) as _));
+        step!(Notify::new(ledger(), notifier));
+        step!(Credit::new(ledger(), Arc::clone(&rail)));
         step!(Resume::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.keyring)));
         let (log, seeds) = (Arc::clone(&engine.log), Arc::clone(&engine.seeds));
         let reveal = Reveal::new(ledger(), log, seeds, Arc::clone(&checkpoints)).run(stopping.clone());
@@ -247,14 +237,12 @@ impl Node {
             reveal.await;
             Ok(())
         });
-        let sources = beacon_urls.iter().map(|url| Arc::new(DrandServer::new(url)) as _).collect();
-        let beacon = Beacon::new(ledger(), sources).run(stopping.clone());
+        let beacon = Beacon::new(ledger(), beacons).run(stopping.clone());
         readers.spawn(async {
             beacon.await;
             Ok(())
         });
-        let confirm =
-            Confirm::new(ledger(), Box::new(rail.confirmations(CONFIRMATIONS))).run(stopping.clone());
+        let confirm = Confirm::new(ledger(), confirmations).run(stopping.clone());
         readers.spawn(async {
             confirm.await;
             Ok(())
@@ -262,7 +250,7 @@ impl Node {
         let runtime = tokio::runtime::Handle::current();
         let projections = runner.spawn(runtime, engine.ledger.head(), stopping.clone())?;
         readers.spawn(follow(projections, stopping));
-        Ok(Node { engine, read, progress, rail, notifier, parked, stop, readers })
+        Ok(Node { engine, read, progress, parked, rail, stop, readers })
     }
 
     /// What people decide about items that steps have given up.

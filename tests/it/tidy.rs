@@ -84,6 +84,15 @@ fn a_back_test_has_nothing_to_pay_tell_or_record_with() {
     }
 }
 
+/// Another rail, notifier or beacon changes `outside.rs` alone.
+#[test]
+fn the_node_names_no_outside_system() {
+    let node = std::fs::read_to_string(root().join("rewardhub/src/node.rs")).unwrap();
+    for word in ["adapters", "Sandbox", "Drand", "Recording"] {
+        assert!(!node.contains(word), "node.rs names {word}");
+    }
+}
+
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()

@@ -29,6 +29,7 @@ use crate::config::Memory;
 use crate::descriptors;
 use crate::folder::Folder;
 use crate::node::{ApiSettings, Engine, Failure, Node};
+use crate::outside::Outside;
 use crate::stores::Stores;
 use crate::telemetry;
 
@@ -87,7 +88,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let settings = Settings { open_enrolment: true, ..Settings::default() };
     let engine = Engine::start(&stores, &settings).await?;
     let beacons = adapters::drand::PUBLIC.map(str::to_owned);
-    let mut node = Node::start(engine, Misbehaviour::usual().with_seed(arguments.seed), &beacons).await?;
+    let misbehaviour = Misbehaviour::usual().with_seed(arguments.seed);
+    let outside = Outside::sandbox(&engine, misbehaviour, &beacons)?;
+    let mut node = Node::start(engine, outside).await?;
     start_campaign(&node.engine).await?;
     let issuer = Arc::new(SandboxIssuer::open_or_create(&folder.issuer())?);
     let router = api::router(node.api_state(ApiSettings {

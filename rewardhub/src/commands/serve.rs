@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapters::sandbox::Misbehaviour;
 use anyhow::{Context as _, bail};
 use api::auth::{SandboxIssuer, Verifier};
 use api::front::{Front, Waiting};
@@ -17,6 +16,7 @@ use crate::config::{Config, ConfigError, LogPlace, Tokens};
 use crate::descriptors;
 use crate::folder::Folder;
 use crate::node::{self, ASK_AGAIN, ApiSettings, Engine, Failure, Node, Readers};
+use crate::outside::Outside;
 use crate::stores::{Stores, held_by, out_of_reach};
 use crate::telemetry::{self, RenderMetrics};
 
@@ -97,15 +97,16 @@ async fn lead(config: &Config, front: &Front) -> anyhow::Result<Node> {
         }
         tokio::time::sleep(ASK_AGAIN).await;
     };
+    let outside = Outside::open(&engine, config)?;
     let readers = loop {
-        match Readers::open(&engine, Misbehaviour::none()).await {
+        match Readers::open(&engine).await {
             Ok(readers) => break readers,
             Err(error) if out_of_reach(&error) => state.becomes(Waiting::Database, &error),
             Err(error) => return Err(error),
         }
         tokio::time::sleep(TRY_AGAIN).await;
     };
-    Node::start_with(engine, readers, &config.beacon_urls)
+    Node::start_with(engine, readers, outside)
 }
 
 /// What we wait for, logged when it changes.

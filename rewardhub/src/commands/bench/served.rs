@@ -12,6 +12,7 @@ use super::ours::{enrol, start_campaign};
 use super::server::Server;
 use crate::config::{self, Config};
 use crate::node::{Engine, Node};
+use crate::outside::Outside;
 use crate::secret::Secret;
 use crate::stores::{self, Stores};
 
@@ -49,7 +50,8 @@ impl Written {
 
     /// With a rail that always pays at once.
     pub(super) async fn serve(self) -> anyhow::Result<Served> {
-        let node = Node::start(self.engine, Misbehaviour::none(), &[]).await?;
+        let outside = Outside::sandbox(&self.engine, Misbehaviour::none(), &[])?;
+        let node = Node::start(self.engine, outside).await?;
         Ok(Served { node, database: self.database, _folder: self.folder })
     }
 
