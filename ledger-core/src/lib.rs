@@ -8,6 +8,7 @@
 
 pub mod ids;
 pub mod money;
+pub mod position;
 pub mod time;
 pub mod words;
 pub mod zone;

@@ -93,6 +93,60 @@ fn the_node_names_no_outside_system() {
     }
 }
 
+/// The floors inside `ledger-core`, lowest first: a module names only those before it.
+const FLOORS: [&str; 21] = [
+    "texts",
+    "words",
+    "faults",
+    "figures",
+    "own_thread",
+    "zone",
+    "money",
+    "time",
+    "ids",
+    "position",
+    "transaction",
+    "posting",
+    "draw",
+    "seal",
+    "campaign",
+    "account",
+    "system",
+    "log",
+    "engine",
+    "stated",
+    "steps",
+];
+
+/// Arrows that still point upwards. This list only gets shorter.
+const UPWARDS: [(&str, &str); 2] = [("words", "transaction"), ("seal", "log")];
+
+#[test]
+fn a_module_of_ledger_core_names_only_the_floors_below_it() {
+    let source = root().join("ledger-core/src");
+    for entry in walk(&source) {
+        let path = entry.strip_prefix(&source).unwrap();
+        let module = path.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        let is_test = path.iter().any(|part| part.to_string_lossy().starts_with("test"));
+        if is_test || module == "lib" {
+            continue;
+        }
+        let floor = FLOORS.iter().position(|name| *name == module);
+        let floor = floor.unwrap_or_else(|| panic!("{module} has no floor: add it to FLOORS"));
+        let text = std::fs::read_to_string(&entry).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for above in FLOORS[floor + 1..].iter().filter(|above| !UPWARDS.contains(&(module, **above))) {
+            let name = format!("crate::{above}");
+            let named = lines.clone().any(|line| {
+                let mut after = line.split(&name).skip(1);
+                after.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+            });
+            assert!(!named, "{} names {above}, which stands above it", path.display());
+        }
+    }
+}
+
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()

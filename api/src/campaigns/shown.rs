@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use cqrs_es::Aggregate as _;
 use futures::TryStreamExt as _;
-use ledger_core::account::command::Standing;
 use ledger_core::campaign::Campaign;
+use ledger_core::campaign::state::Standing;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::ids::CampaignId;

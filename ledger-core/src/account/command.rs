@@ -5,11 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use crate::account::event::{DeferReason, Exclusion, Outcome, Verdict};
 pub use crate::account::prepared::{Facts, PreparedTransaction};
+pub use crate::campaign::state::Standing;
 use crate::campaign::terms::Terms;
 use crate::draw::{EpochKey, PrizeTable};
 use crate::ids::{AccountId, Digest, EntryId, Fingerprint, PayoutReference, Source, TransactionId};
-use crate::log::Position;
 use crate::money::Money;
+use crate::position::Position;
 use crate::time::Timestamp;
 use crate::transaction::Code;
 
@@ -161,17 +162,6 @@ pub struct Offer {
     pub standing: Standing,
     /// The epoch of the line's booking day.
     pub epoch: EpochOffer,
-}
-
-/// Whether a campaign runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// It does.
-    Active,
-    /// Stopped for the time being.
-    Paused,
-    /// Over.
-    Ended,
 }
 
 /// The epoch of the line's booking day, as it stands.

@@ -8,13 +8,14 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use crate::account::event::Line;
+use crate::campaign::rules::VELOCITY_COUNT_MAX;
 use crate::ids::MerchantTag;
 use crate::money::{Currency, Money};
 use crate::seal::{AmountKey, SealedAmount};
 use crate::time::Timestamp;
 
 /// How many decided lines an account remembers, those booked last: what a rule can count and add up within some hours.
-pub const BOOKED_MAX: usize = 64;
+pub const BOOKED_MAX: usize = VELOCITY_COUNT_MAX as usize;
 
 /// How many merchants an account remembers; the one not seen for longest is forgotten first, and counts as new.
 pub const MERCHANTS_MAX: usize = 256;

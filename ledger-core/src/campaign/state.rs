@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::command::Standing;
 use crate::campaign::event::CampaignEvent;
 use crate::campaign::terms::Terms;
 use crate::draw::PrizeTable;
@@ -13,6 +12,17 @@ use crate::ids::Digest;
 use crate::money::Money;
 use crate::seal::Sealed;
 use crate::time::{DAY_MICROS, Epoch, Timestamp};
+
+/// Whether a campaign runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It does.
+    Active,
+    /// Stopped for the time being.
+    Paused,
+    /// Over.
+    Ended,
+}
 
 /// A campaign. `Default` is one that has not been drafted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

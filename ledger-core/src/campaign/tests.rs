@@ -7,10 +7,10 @@ mod lifecycle;
 
 use std::collections::BTreeMap;
 
-use crate::account::command::Standing;
 use crate::campaign::command::{CampaignAnswer, CampaignCommandKind, CampaignRejection, EpochTally};
 use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::Campaign;
+use crate::campaign::state::Standing;
 use crate::campaign::terms::{EligibleFrom, Rules, Terms};
 use crate::draw::{Prize, PrizeTable, Tier};
 use crate::ids::Digest;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::account::command::Standing;
 use crate::campaign::CampaignCommandKind;
+use crate::campaign::state::Standing;
 use crate::campaign::state::{Campaign, EpochPhase};
 use crate::draw::beacon::BeaconSpec;
 use crate::engine::{Context, Ledger, SubmitError};

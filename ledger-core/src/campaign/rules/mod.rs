@@ -25,6 +25,7 @@ pub use condition::{Condition, Missing, Spending, Velocity, Weekday};
 pub use mcc::MccRange;
 pub use short::ShortRules;
 pub use subject::{History, MerchantFacts, Subject, Won};
+pub use validate::VELOCITY_COUNT_MAX;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -10,7 +10,6 @@ use super::countries::is_country;
 use super::expression::{self, Expression};
 use super::subject::{History, MerchantFacts, Subject, Won};
 use super::{Condition, Form, Rule, RuleCode, Rules, ShortRules};
-use crate::account::memory::BOOKED_MAX;
 use crate::campaign::terms::{BUDGET_MAX_MINOR, TermsError};
 use crate::ids::check_id;
 use crate::money::{Currency, Money};
@@ -25,9 +24,7 @@ const EXPRESSIONS_MAX: usize = 16;
 /// Entries of one list.
 const LIST_MAX: usize = 10_000;
 /// Transactions that an account remembers, and the longest window they are counted in.
-const VELOCITY_COUNT_MAX: u32 = 64;
-const _: () =
-    assert!(VELOCITY_COUNT_MAX as usize <= BOOKED_MAX, "an account remembers what a rule may count");
+pub const VELOCITY_COUNT_MAX: u32 = 64;
 const VELOCITY_HOURS_MAX: u32 = 168;
 /// Characters of a code and of a sentence.
 const CODE_MAX: usize = 48;
