@@ -90,7 +90,7 @@ struct Schedule {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Pause {
-    reason: Option<Reason>,
+    reason: Reason,
 }
 
 #[derive(Deserialize)]
@@ -132,8 +132,7 @@ pub fn command(action: &str, body: &[u8]) -> Result<CampaignCommandKind, ActionE
             CampaignCommandKind::Schedule { start_at }
         }
         "pause" => {
-            let Pause { reason } = read(action, body)?;
-            let reason = reason.map(|Reason(reason)| reason).unwrap_or_default();
+            let Pause { reason: Reason(reason) } = read(action, body)?;
             CampaignCommandKind::Pause { reason }
         }
         "fund" => {
@@ -276,6 +275,7 @@ fn status(rejection: &CampaignRejection) -> StatusCode {
         | CampaignRejection::NotTheLatest { .. }
         | CampaignRejection::FundingExistsWithOtherAmount(_)
         | CampaignRejection::NotApproved
+        | CampaignRejection::PausedBefore
         | CampaignRejection::Started
         | CampaignRejection::NotStarted
         | CampaignRejection::Ended

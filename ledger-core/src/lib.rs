@@ -20,6 +20,7 @@ mod texts;
 
 pub mod transaction;
 
+pub mod person;
 pub mod posting;
 
 pub mod draw;

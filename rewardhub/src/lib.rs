@@ -1,5 +1,6 @@
 //! The rewardhub command: configuration, telemetry, wiring. The only place that names concrete types.
 
+mod amount;
 pub mod backup;
 mod campaign_file;
 pub mod commands;

@@ -8,6 +8,7 @@ use crate::account::event::{AccountEvent, Verdict};
 use crate::account::line::{Hold, Mark, Proposal, Wait};
 use crate::account::state::RewardAccount;
 use crate::ids::{Source, TransactionId, TransactionKey};
+use crate::person::same_person;
 use crate::time::Timestamp;
 
 impl RewardAccount {
@@ -37,7 +38,7 @@ impl RewardAccount {
         let (source, transaction_id) = (source.clone(), transaction_id.clone());
         let (reason, by) = (reason.to_owned(), by.to_owned());
         match &hold.proposal {
-            Some(first) if first.verdict == verdict && first.by == by => {
+            Some(first) if first.verdict == verdict && same_person(&first.by, &by) => {
                 Err(Rejection::SecondPersonNeeded { proposed_by: by })
             }
             Some(first) if first.verdict == verdict => {

@@ -210,6 +210,9 @@ pub enum CampaignRejection {
     /// The window of its terms is over.
     #[error("the campaign's window ended at {0}")]
     WindowOver(Timestamp),
+    /// Paused already, for another reason.
+    #[error("the campaign is paused already, for another reason; resume it first")]
+    PausedBefore,
     /// Not started yet.
     #[error("the campaign has not started")]
     NotStarted,

@@ -36,7 +36,7 @@ pub struct Campaign {
     pub(super) revision: Option<Revision>,
     pub(super) start_at: Option<Timestamp>,
     pub(super) started: bool,
-    pub(super) paused: bool,
+    pub(super) paused: Option<String>,
     pub(super) ended: bool,
     pub(super) funded_minor: i64,
     pub(super) spent_minor: i64,
@@ -145,7 +145,7 @@ impl Campaign {
             None
         } else if self.ended {
             Some(Standing::Ended)
-        } else if self.paused {
+        } else if self.paused.is_some() {
             Some(Standing::Paused)
         } else {
             Some(Standing::Active)
@@ -227,8 +227,8 @@ impl Campaign {
             }
             CampaignEvent::CampaignScheduled { start_at, .. } => self.start_at = Some(start_at),
             CampaignEvent::CampaignStarted { .. } => self.started = true,
-            CampaignEvent::CampaignPaused { .. } => self.paused = true,
-            CampaignEvent::CampaignResumed { .. } => self.paused = false,
+            CampaignEvent::CampaignPaused { reason, .. } => self.paused = Some(reason),
+            CampaignEvent::CampaignResumed { .. } => self.paused = None,
             CampaignEvent::CampaignEnded { .. } => self.ended = true,
             CampaignEvent::FundingProposed { amount, reference, by, .. } => {
                 self.fundings.insert(reference, Funding { amount, waits_for_other_than: Some(by) });

@@ -169,6 +169,12 @@ impl Terms {
         self.rules.validate()
     }
 
+    /// Whether nothing can be booked in its window any more.
+    pub fn over_at(&self, now: Timestamp) -> Option<TermsError> {
+        let message = "must be in the future: nothing could take part".into();
+        self.ends_at.filter(|end| *end <= now).map(|_| TermsError { field: "ends_at".into(), message })
+    }
+
     /// Its texts stand in the log for ever, in the clear. Those of earlier releases were asked less, and are read as
     /// they are.
     fn check_texts(&self) -> Result<(), TermsError> {

@@ -5,6 +5,7 @@
 //! below 10^9 comes out. Odds are parts per 10^9, amounts minor units.
 
 pub mod beacon;
+mod notation;
 mod odds;
 mod table;
 

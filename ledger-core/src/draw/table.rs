@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::notation::{OddsText, ShareText};
 use crate::ids::Digest;
 use crate::money::{BasisPoints, Currency, Money};
 use crate::words::check_name;
@@ -26,8 +27,7 @@ pub struct PrizeTable {
 }
 
 /// One prize and its odds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Tier {
     /// For people, unique in its table.
     pub name: String,
@@ -189,15 +189,24 @@ impl<'de> Deserialize<'de> for Prize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Prize, D::Error> {
         let fields = PrizeFields::deserialize(deserializer)?;
         match fields {
-            PrizeFields { fixed: Some(fixed), share_bps: None, max: None } => Ok(Prize::Fixed { fixed }),
-            PrizeFields { fixed: None, share_bps: Some(share_bps), max: Some(max) } => {
-                Ok(Prize::Share { share_bps, max })
+            PrizeFields { fixed: Some(fixed), share_bps: None, share: None, max: None } => {
+                Ok(Prize::Fixed { fixed })
             }
-            PrizeFields { fixed: None, share_bps: Some(_), max: None } => Err(D::Error::missing_field("max")),
-            PrizeFields { fixed: None, share_bps: None, max: Some(_) } => {
+            PrizeFields { fixed: None, share_bps: Some(share_bps), share: None, max: Some(max) }
+            | PrizeFields {
+                fixed: None,
+                share_bps: None,
+                share: Some(ShareText(share_bps)),
+                max: Some(max),
+            } => Ok(Prize::Share { share_bps, max }),
+            PrizeFields { fixed: None, share_bps: Some(_), share: None, max: None }
+            | PrizeFields { fixed: None, share_bps: None, share: Some(_), max: None } => {
+                Err(D::Error::missing_field("max"))
+            }
+            PrizeFields { fixed: None, share_bps: None, share: None, max: Some(_) } => {
                 Err(D::Error::missing_field("share_bps"))
             }
-            _ => Err(D::Error::custom("a prize is either `fixed` or `share_bps` with `max`")),
+            _ => Err(D::Error::custom("a prize is either `fixed` or `share_bps` (or `share`) with `max`")),
         }
     }
 }
@@ -210,7 +219,33 @@ struct PrizeFields {
     #[serde(default, deserialize_with = "present")]
     share_bps: Option<BasisPoints>,
     #[serde(default, deserialize_with = "present")]
+    share: Option<ShareText>,
+    #[serde(default, deserialize_with = "present")]
     max: Option<i64>,
+}
+
+/// Odds are parts per 10^9, or as people write them: `1 in 500`, `0.2 %`. What is recorded are the parts.
+impl<'de> Deserialize<'de> for Tier {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tier, D::Error> {
+        let TierFields { name, odds_ppb, odds, prize } = TierFields::deserialize(deserializer)?;
+        let odds_ppb = match (odds_ppb, odds) {
+            (Some(parts), None) | (None, Some(OddsText(parts))) => parts,
+            (None, None) => return Err(D::Error::missing_field("odds_ppb")),
+            (Some(_), Some(_)) => return Err(D::Error::custom("odds are either `odds_ppb` or `odds`")),
+        };
+        Ok(Tier { name, odds_ppb, prize })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename = "Tier", deny_unknown_fields)]
+struct TierFields {
+    name: String,
+    #[serde(default, deserialize_with = "present")]
+    odds_ppb: Option<u32>,
+    #[serde(default, deserialize_with = "present")]
+    odds: Option<OddsText>,
+    prize: Prize,
 }
 
 /// A field that may be absent but not null.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{SystemAnswer, SystemCommandKind, SystemRejection};
 use super::event::{ParkedAction, SystemEvent};
+use crate::person::same_person;
 
 /// Proposals that may wait for a second person.
 pub const PROPOSALS_MAX: usize = 1_000;
@@ -91,7 +92,11 @@ impl System {
         }
         match self.proposals.get(item) {
             Some(first) if first.action == action && first.attempt == attempt => {
-                Ok(if first.by == by { Agreed::SamePerson } else { Agreed::Yes(Some(first.by.clone())) })
+                Ok(if same_person(&first.by, by) {
+                    Agreed::SamePerson
+                } else {
+                    Agreed::Yes(Some(first.by.clone()))
+                })
             }
             None if self.proposals.len() >= PROPOSALS_MAX => {
                 Err(SystemRejection::TooManyProposals(self.proposals.len()))

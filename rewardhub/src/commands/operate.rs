@@ -18,8 +18,18 @@ use crate::node::Engine;
 /// Who does what takes one person and nobody has said who.
 const NOBODY: &str = "operator";
 /// What takes two people: nobody in particular is none of them.
-const TWO_PEOPLE: [&str; 7] =
-    ["approve", "approve-funding", "resume-epoch", "release", "dismiss", "drop", "fail"];
+const TWO_PEOPLE: [&str; 10] = [
+    "create",
+    "revise",
+    "approve",
+    "fund",
+    "approve-funding",
+    "resume-epoch",
+    "release",
+    "dismiss",
+    "drop",
+    "fail",
+];
 
 /// Where it is said, and by whom.
 #[derive(clap::Args)]
@@ -72,6 +82,18 @@ pub(super) struct Request {
     pub(super) body: Value,
 }
 
+impl Request {
+    /// What a person is told of the answer.
+    pub(super) fn told(&self, answer: &str) -> String {
+        let what = match answer {
+            "done" => "done",
+            "proposed" => "proposed; somebody else has to agree",
+            _ => "it was so already",
+        };
+        format!("{}: {what}", self.id)
+    }
+}
+
 /// Does what requests say.
 pub(super) enum Operator {
     /// On a ledger that no one else writes.
@@ -107,6 +129,14 @@ impl Operator {
         }
     }
 
+    /// A campaign as it stands.
+    pub(super) async fn campaign(&self, id: &CampaignId) -> anyhow::Result<Option<Value>> {
+        match self {
+            Operator::Ledger { engine, .. } => Ok(api::campaigns::show(&*engine.log, id).await?),
+            Operator::Service(service) => service.get(&["campaigns", id.as_str()]).await.map(Some),
+        }
+    }
+
     /// Before many accounts are opened: makes their keys with one commit for all, where that is ours to do.
     pub(super) async fn make_keys(&self, accounts: Vec<AccountId>) -> anyhow::Result<()> {
         match self {
@@ -129,12 +159,7 @@ impl Operator {
     pub(super) async fn give_and_tell(self, request: &Request) -> anyhow::Result<()> {
         let answer = self.give(request).await;
         self.stop().await?;
-        let id = &request.id;
-        match answer?.as_str() {
-            "done" => println!("{id}: done"),
-            "proposed" => println!("{id}: proposed; somebody else has to agree"),
-            _ => println!("{id}: it was so already"),
-        }
+        println!("{}", request.told(&answer?));
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::Campaign;
 use crate::campaign::terms::{BUDGET_MAX_MINOR, Terms, TermsError};
 use crate::money::{Money, MoneyError};
+use crate::person::same_person;
 use crate::posting::Posting;
 use crate::time::Epoch;
 use crate::transaction::pan::contains_pan;
@@ -59,7 +60,7 @@ impl Campaign {
         let funding = self.fundings.get(reference).filter(|_| !reference.is_empty()).ok_or_else(unknown)?;
         match &funding.waits_for_other_than {
             None => UNCHANGED,
-            Some(first) if first == by => {
+            Some(first) if same_person(first, by) => {
                 Err(CampaignRejection::SecondPersonNeeded { proposed_by: first.clone() })
             }
             Some(_) => done(vec![self.funding(terms, funding.amount, reference)?]),

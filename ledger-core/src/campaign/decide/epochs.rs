@@ -6,6 +6,7 @@ use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::{Campaign, EpochPhase};
 use crate::draw::beacon::BeaconSpec;
 use crate::ids::{BeaconSignature, Digest};
+use crate::person::same_person;
 use crate::seal::Sealed;
 use crate::time::{DAY_MICROS, Epoch, Timestamp};
 
@@ -126,7 +127,7 @@ impl Campaign {
                     CampaignEvent::EpochResumptionProposed { epoch, reason, by, version: self.version };
                 Ok((vec![proposed], CampaignAnswer::Proposed))
             }
-            (EpochPhase::Halted, Some(first)) if *first == by => {
+            (EpochPhase::Halted, Some(first)) if same_person(first, &by) => {
                 Err(CampaignRejection::SecondPersonNeeded { proposed_by: by })
             }
             (EpochPhase::Halted, Some(first)) => {

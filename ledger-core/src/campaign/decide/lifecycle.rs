@@ -7,10 +7,11 @@ use crate::campaign::command::CampaignRejection;
 use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::Campaign;
 use crate::campaign::terms::{IMPLAUSIBLE, Terms, TermsError, plausible};
+use crate::person::same_person;
 use crate::time::Timestamp;
 
 impl Campaign {
-    pub(super) fn draft(&self, by: &str, terms: &Terms) -> Decision {
+    pub(super) fn draft(&self, now: Timestamp, by: &str, terms: &Terms) -> Decision {
         if let Some(existing) = &self.terms {
             return if **existing == *terms {
                 UNCHANGED
@@ -19,6 +20,9 @@ impl Campaign {
             };
         }
         terms.validate()?;
+        if let Some(over) = terms.over_at(now) {
+            return Err(over.into());
+        }
         done(vec![CampaignEvent::CampaignDrafted { version: 1, terms: terms.clone(), by: by.into() }])
     }
 
@@ -50,7 +54,7 @@ impl Campaign {
         if self.approved && self.revision.is_none() {
             return UNCHANGED;
         }
-        if author == by {
+        if same_person(author, by) {
             return Err(CampaignRejection::AuthorCannotApprove { version, author: author.into() });
         }
         // An earlier release let rules pass that would deny nothing.
@@ -114,8 +118,8 @@ impl Campaign {
 
     pub(super) fn pause(&self, now: Timestamp, reason: &str) -> Decision {
         self.running()?;
-        if self.paused {
-            return UNCHANGED;
+        if let Some(first) = &self.paused {
+            return if first == reason { UNCHANGED } else { Err(CampaignRejection::PausedBefore) };
         }
         let (reason, version) = (reason.into(), self.version);
         done(vec![CampaignEvent::CampaignPaused { paused_at: now, reason, version }])
@@ -123,7 +127,7 @@ impl Campaign {
 
     pub(super) fn resume(&self, now: Timestamp) -> Decision {
         self.running()?;
-        if !self.paused {
+        if self.paused.is_none() {
             return UNCHANGED;
         }
         done(vec![CampaignEvent::CampaignResumed { resumed_at: now, version: self.version }])

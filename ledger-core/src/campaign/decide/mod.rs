@@ -22,7 +22,7 @@ impl Campaign {
     /// Decides one command of `by`. Pure: the same state and command give the same events.
     pub fn decide(&self, now: Timestamp, by: &str, command: &CampaignCommandKind) -> Decision {
         match command {
-            CampaignCommandKind::Draft(terms) => self.draft(by, terms),
+            CampaignCommandKind::Draft(terms) => self.draft(now, by, terms),
             CampaignCommandKind::Revise(terms) => self.revise(now, by, terms),
             CampaignCommandKind::Approve { version } => self.approve(now, by, *version),
             CampaignCommandKind::Schedule { start_at } => self.schedule(now, *start_at),

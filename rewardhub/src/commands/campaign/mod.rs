@@ -1,15 +1,20 @@
 //! `rewardhub campaign …`: a campaign from its file to its end, on a ledger that no one else writes or over HTTP.
 
+mod told;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use ledger_core::ids::CampaignId;
+use ledger_core::log::StreamType;
 use ledger_core::time::Epoch;
+use ledger_core::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
+use crate::amount;
 use crate::campaign_file::read_terms;
-use crate::commands::operate::{Noun, Request, Service, Target};
-use crate::commands::{Ended, Refused};
+use crate::commands::operate::{Noun, Operator, Request, Service, Target};
+use crate::commands::{Ended, Refused, Usage};
 use crate::stores::read_only_log;
 
 #[derive(clap::Args)]
@@ -59,7 +64,7 @@ enum Action {
         id: CampaignId,
         /// Why.
         #[arg(long)]
-        reason: Option<String>,
+        reason: String,
     },
     /// Go on.
     Resume {
@@ -71,10 +76,9 @@ enum Action {
     Fund {
         /// The campaign.
         id: CampaignId,
-        /// Minor units.
-        minor: i64,
-        /// Of this currency.
-        currency: String,
+        /// How much, such as 5000.00 GBP.
+        #[arg(required = true, num_args = 1..=2, value_name = "AMOUNT")]
+        amount: Vec<String>,
         /// What finance calls it: the same again changes nothing.
         #[arg(long, value_name = "TEXT")]
         reference: String,
@@ -111,6 +115,18 @@ enum Action {
         /// The campaign.
         id: CampaignId,
     },
+    /// Print all of them, a line each. Works beside a running sandbox, and with `--url` over HTTP.
+    List,
+    /// Read a file as `create` would, and say what it promises and may cost. Needs no ledger.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// What the version that waits for approval would change.
+    Diff {
+        /// The campaign.
+        id: CampaignId,
+    },
     /// Print it as JSON, with every day's commitment. Works beside a running sandbox, and with `--url` over HTTP.
     Show {
         /// The campaign.
@@ -122,7 +138,9 @@ impl Action {
     /// `None` for what only reads.
     fn request(self) -> anyhow::Result<Option<Request>> {
         let (id, action, body) = match self {
-            Action::Show { .. } => return Ok(None),
+            Action::Show { .. } | Action::List | Action::Check { .. } | Action::Diff { .. } => {
+                return Ok(None);
+            }
             Action::Create { file } => terms_request("create", &file)?,
             Action::Revise { file } => terms_request("revise", &file)?,
             Action::Approve { id, version } => (id, "approve", json!({ "version": version })),
@@ -130,8 +148,9 @@ impl Action {
             Action::Start { id } => (id, "start", json!({})),
             Action::Pause { id, reason } => (id, "pause", json!({ "reason": reason })),
             Action::Resume { id } => (id, "resume", json!({})),
-            Action::Fund { id, minor, currency, reference } => {
-                let amount = json!({ "minor": minor, "currency": currency });
+            Action::Fund { id, amount, reference } => {
+                let amount =
+                    amount::parse(&amount.join(" ")).map_err(|why| Usage(format!("AMOUNT {why}")))?;
                 (id, "fund", json!({ "amount": amount, "reference": reference }))
             }
             Action::ApproveFunding { id, reference } => {
@@ -156,13 +175,77 @@ fn terms_request(action: &'static str, file: &Path) -> anyhow::Result<(CampaignI
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let Arguments { target, action } = arguments;
-    if let Action::Show { id } = &action {
-        println!("{}", serde_json::to_string_pretty(&shown(&target, id).await?)?);
-        return Ok(Ended::Fine);
+    match &action {
+        Action::Show { id } => println!("{}", serde_json::to_string_pretty(&shown(&target, id).await?)?),
+        Action::List => all(&target).await?.iter().for_each(|campaign| println!("{}", told::line(campaign))),
+        Action::Diff { id } => print_changes(&shown(&target, id).await?),
+        Action::Check { file } => check(file)?,
+        _ => {}
     }
     let Some(request) = action.request()? else { return Ok(Ended::Fine) };
-    target.operator("campaign", "campaigns:write").await?.give_and_tell(&request).await?;
+    let operator = target.operator("campaign", "campaigns:write").await?;
+    let given = give(&operator, &request).await;
+    operator.stop().await?;
+    given?.iter().for_each(|line| println!("{line}"));
     Ok(Ended::Fine)
+}
+
+/// Does it, and answers what a person is told.
+async fn give(operator: &Operator, request: &Request) -> anyhow::Result<Vec<String>> {
+    let id = CampaignId::parse(&request.id)?;
+    // A second person hears what he agrees to.
+    let proposal = match (request.action, request.body["reference"].as_str()) {
+        ("approve-funding", Some(reference)) => {
+            operator.campaign(&id).await?.and_then(|campaign| told::proposed(&campaign, reference))
+        }
+        _ => None,
+    };
+    let answer = operator.give(request).await?;
+    let mut lines = vec![request.told(&answer)];
+    lines.extend(proposal);
+    if answer == "done" && !matches!(request.action, "pause" | "resume" | "end") {
+        let campaign = operator.campaign(&id).await?.unwrap_or_default();
+        lines.extend(told::after(request.action, &campaign));
+    }
+    if let ("fund", Ok(amount)) = (request.action, serde_json::from_value(request.body["amount"].clone())) {
+        let reference = request.body["reference"].as_str().unwrap_or_default();
+        lines.insert(1, format!("{reference}: {}", amount::text(amount)));
+    }
+    Ok(lines)
+}
+
+fn check(file: &Path) -> anyhow::Result<()> {
+    let terms = read_terms(file)?;
+    if let Some(over) = terms.over_at(SystemClock.now()) {
+        return Err(Refused(format!("{}: {over}", file.display())).into());
+    }
+    println!("{}: is good", terms.campaign_id);
+    told::of_terms(&terms).iter().for_each(|line| println!("{line}"));
+    Ok(())
+}
+
+fn print_changes(campaign: &Value) {
+    match &campaign["revision"] {
+        Value::Null => println!("no version waits for approval; version {} stands", campaign["version"]),
+        revision => {
+            let changes = told::changes(&campaign["terms"], &revision["terms"]);
+            println!("version {} by {} changes:", revision["version"], revision["by"]);
+            changes.iter().for_each(|line| println!("{line}"));
+        }
+    }
+}
+
+async fn all(target: &Target) -> anyhow::Result<Vec<Value>> {
+    if let Some(url) = &target.url {
+        let mut answer = Service::new(url, "campaigns:write or audit:read")?.get(&["campaigns"]).await?;
+        return Ok(serde_json::from_value(answer["campaigns"].take())?);
+    }
+    let log = read_only_log(&target.at.config()?).await?;
+    let mut campaigns = Vec::new();
+    for stream in log.stream_ids(StreamType::Campaign).await? {
+        campaigns.extend(api::campaigns::show(&*log, &CampaignId::parse(&stream.id)?).await?);
+    }
+    Ok(campaigns)
 }
 
 async fn shown(target: &Target, id: &CampaignId) -> anyhow::Result<Value> {
