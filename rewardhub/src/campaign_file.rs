@@ -35,8 +35,8 @@ pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
         let place = error.location().map(Place::of);
         // The first line says what; what follows would repeat the place and draw the file.
         let said = without_values(&error.without_snippet());
-        let said =
-            said.split(" at line ").next().unwrap_or(&said).lines().next().unwrap_or_default().to_owned();
+        let said = said.split(" at line ").next().unwrap_or(&said).lines().next().unwrap_or_default();
+        let said = in_our_words(said);
         // A field that there is not has a name of the author's own: it is not looked for.
         let place_of_known = place.filter(|_| !said.starts_with("unknown field"));
         let field = place_of_known.and_then(|place| field_at(text, place));
@@ -48,6 +48,20 @@ pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
         Refused(format!("{}: {field}: {message}", at(name, place_of(text, field))))
     })?;
     Ok(terms)
+}
+
+/// What the library says to programmers, said to authors.
+fn in_our_words(said: &str) -> String {
+    let whole = "expected a whole number; money is in minor units (GBP 200.00 is 20000)";
+    match said {
+        "invalid i64" | "invalid i32" => whole.into(),
+        "invalid u64" | "invalid u32" | "invalid u16" | "invalid u8" => format!("{whole}, not below zero"),
+        "unexpected end of input" => "the file is empty, or ends too early".into(),
+        said if said.contains("DuplicateKeyPolicy") || said.contains("duplicate mapping key") => {
+            "this setting is given twice".into()
+        }
+        said => said.split(" (use Option<").next().unwrap_or(said).into(),
+    }
 }
 
 /// Reading calls itself for each level, several times in [`Node`]: the library's own 64 overflow a thread's stack in a

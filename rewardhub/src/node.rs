@@ -85,6 +85,9 @@ impl Engine {
                 Err(error) if held_by(&error).is_some() && tokio::time::Instant::now() < deadline => {
                     tokio::time::sleep(ASK_AGAIN).await;
                 }
+                Err(error) if held_by(&error).is_some() => {
+                    return Err(error.context("while a service runs, go through it with --url and a token"));
+                }
                 started => return started,
             }
         }

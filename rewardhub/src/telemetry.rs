@@ -2,6 +2,7 @@
 
 mod lines;
 
+use std::io::IsTerminal as _;
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ static QUIETED: std::sync::Once = std::sync::Once::new();
 /// Renders all metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Sends log lines of `REWARDHUB_LOG_LEVEL` (such as `info,ledger_core=debug`) to stderr.
+/// Sends log lines of `REWARDHUB_LOG_LEVEL` (such as `info,ledger_core=debug`) to stderr, as `REWARDHUB_LOG_FORMAT` has
+/// it: `text` (the default) or `json`, an object a line.
 /// What the answer stands for is waited for, briefly, when it is dropped.
 pub fn logs(default: &str) -> anyhow::Result<LastWords> {
     let wanted = std::env::var("REWARDHUB_LOG_LEVEL").unwrap_or_default();
@@ -33,8 +35,14 @@ pub fn logs(default: &str) -> anyhow::Result<LastWords> {
     let targets = Targets::from_str(&wanted).ok().filter(|_| wanted.split(',').all(is_level));
     let targets = targets.ok_or_else(no_levels)?;
     let format = tracing_subscriber::fmt::layer().with_writer(|| lines::Lines);
+    let registry = tracing_subscriber::registry().with(targets);
     // A second command in the same process (tests) keeps the first one's logs.
-    let _ = tracing_subscriber::registry().with(targets).with(format).try_init();
+    let _ = match std::env::var("REWARDHUB_LOG_FORMAT").unwrap_or_default().as_str() {
+        // Colours are for eyes.
+        "" | "text" => registry.with(format.with_ansi(std::io::stderr().is_terminal())).try_init(),
+        "json" => registry.with(format.json().flatten_event(true)).try_init(),
+        other => return Err(Usage(format!("REWARDHUB_LOG_FORMAT={other} must be text or json")).into()),
+    };
     QUIETED.call_once(keep_expressions_quiet);
     Ok(LastWords::new())
 }

@@ -120,7 +120,7 @@ impl Home {
     /// A campaign from its file, drafted, approved and started.
     pub fn start_campaign(&self, id: &str, yaml: &str) {
         let file = self.write(&format!("{id}.yaml"), yaml);
-        self.run(&["campaign", "create", text(&file)]).expect_code(0);
+        self.run(&["campaign", "create", text(&file), "--by", "author"]).expect_code(0);
         self.run(&["campaign", "approve", id, "--version", "1", "--by", "approver"]).expect_code(0);
         self.run(&["campaign", "start", id]).expect_code(0);
     }

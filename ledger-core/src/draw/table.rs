@@ -206,7 +206,7 @@ impl<'de> Deserialize<'de> for Prize {
             PrizeFields { fixed: None, share_bps: None, share: None, max: Some(_) } => {
                 Err(D::Error::missing_field("share_bps"))
             }
-            _ => Err(D::Error::custom("a prize is either `fixed` or `share_bps` (or `share`) with `max`")),
+            _ => Err(D::Error::custom("a prize is either `fixed` or `share_bps` with `max`")),
         }
     }
 }

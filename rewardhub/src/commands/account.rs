@@ -139,7 +139,11 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         }
     };
     let request = Request { noun: Noun::Accounts, id: id.as_str().into(), action, body };
-    target.operator("account", "ops").await?.give_and_tell(&request).await?;
+    let operator = match action {
+        "open" => target.first_operator("account", "ops").await?,
+        _ => target.operator("account", "ops").await?,
+    };
+    operator.give_and_tell(&request).await?;
     Ok(Ended::Fine)
 }
 
@@ -150,7 +154,7 @@ async fn held(target: &Target) -> anyhow::Result<Ended> {
         Some(_) => None,
         None => existing_read_models(&target.at.config()?).await?,
     };
-    let mut after: Option<Position> = None;
+    let (mut after, mut waiting) = (None::<Position>, 0);
     loop {
         let page = match (&service, &read) {
             (Some(service), _) => {
@@ -165,10 +169,16 @@ async fn held(target: &Target) -> anyhow::Result<Ended> {
         };
         for line in page["held"].as_array().context("the service's answer has no lines")? {
             println!("{line}");
+            waiting += 1;
         }
         match page["next"].as_str() {
             Some(next) => after = Some(next.parse().map_err(|_| anyhow!("{next} is no position"))?),
-            None => return Ok(Ended::Fine),
+            None => {
+                if waiting == 0 {
+                    eprintln!("nothing waits for a person");
+                }
+                return Ok(Ended::Fine);
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use ledger_core::transaction::{Code, RowError};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use crate::commands::{At, Ended};
+use crate::commands::{At, Ended, Usage};
 use crate::node::Engine;
 
 pub(super) mod lines;
@@ -32,6 +32,10 @@ pub struct Arguments {
     /// A running service, such as <http://127.0.0.1:8080>; its token in `REWARDHUB_TOKEN`.
     #[arg(long, value_name = "URL", conflicts_with_all = ["data", "log", "config"])]
     url: Option<String>,
+    /// Take transactions into a ledger that has no campaign yet, where each is declined for good. Lays the ledger out
+    /// where there is none.
+    #[arg(long, conflicts_with = "url")]
+    without_campaign: bool,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -59,6 +63,10 @@ struct Summary {
     unknown_accounts: u64,
 }
 
+/// Nothing is taken: what is declined now can win nothing later.
+const NO_CAMPAIGN: &str = "this ledger has no campaign: every transaction would be declined for good, as `no_campaign`; \
+     nothing was taken; --without-campaign takes them all the same";
+
 /// Chunks prepared ahead while one is being decided: enough that parsing never waits for the disk. They are
 /// decided in the order of the file, since a bank's later lines speak of earlier ones.
 const AHEAD: usize = 4;
@@ -67,9 +75,12 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let (target, engine) = if let Some(url) = &arguments.url {
         (Target::http(url)?, None)
     } else {
-        let engine = Engine::open(&arguments.at.config()?, "ingest").await?;
-        if engine.log.stream_ids(StreamType::Campaign).await?.is_empty() {
-            eprintln!("this ledger has no campaign: every line is declined for good, as `no_campaign`");
+        let config =
+            if arguments.without_campaign { arguments.at.config()? } else { arguments.at.of_existing()? };
+        let engine = Engine::open(&config, "ingest").await?;
+        if !arguments.without_campaign && engine.log.stream_ids(StreamType::Campaign).await?.is_empty() {
+            engine.stop().await?;
+            return Err(Usage(NO_CAMPAIGN.into()).into());
         }
         (Target::Ledger(engine.intake.clone()), Some(engine))
     };
@@ -103,7 +114,8 @@ pub(super) async fn into_ledger(
     intake: ledger_core::steps::intake::Intake,
 ) -> anyhow::Result<u64> {
     let (file, at) = (file.to_owned(), At::default());
-    let arguments = Arguments { file, at, url: None, json: false, rejects: None };
+    let (url, rejects) = (None, None);
+    let arguments = Arguments { file, at, url, without_campaign: true, json: false, rejects };
     Ok(ingest(&arguments, &Target::Ledger(intake)).await?.accepted)
 }
 

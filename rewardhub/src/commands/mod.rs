@@ -26,7 +26,8 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, LogPlace};
+use crate::folder::Folder;
 use crate::secret::Secret;
 
 /// How a command ended, when it was not by a fault.
@@ -148,6 +149,17 @@ impl At {
     fn config(&self) -> Result<Config, ConfigError> {
         let At { data, log, config } = self;
         Config::load(&config::Arguments { file: config.clone(), data: data.clone(), log: log.clone() })
+    }
+
+    /// The same for a command that does not lay out a ledger: a misspelt folder is not taken for a new one.
+    fn of_existing(&self) -> anyhow::Result<Config> {
+        let config = self.config()?;
+        if matches!(config.log, LogPlace::Embedded) {
+            Folder::existing(&config.data).map_err(|error| {
+                Refused(format!("{error}; `campaign create`, `account open` and `sandbox` lay one out"))
+            })?;
+        }
+        Ok(config)
     }
 }
 

@@ -51,6 +51,18 @@ impl Target {
     pub(super) async fn operator(&self, command: &str, scope: &'static str) -> anyhow::Result<Operator> {
         match &self.url {
             Some(url) => Ok(Operator::Service(Service::new(url, scope)?)),
+            None => Operator::open(&self.at.of_existing()?, command, &self.by).await,
+        }
+    }
+
+    /// The same for what may be the first that is ever said to a ledger: it is laid out where there is none.
+    pub(super) async fn first_operator(
+        &self,
+        command: &str,
+        scope: &'static str,
+    ) -> anyhow::Result<Operator> {
+        match &self.url {
+            Some(url) => Ok(Operator::Service(Service::new(url, scope)?)),
             None => Operator::open(&self.at.config()?, command, &self.by).await,
         }
     }

@@ -133,6 +133,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     };
     stop.send_replace(true);
     line.await?;
+    super::say("stopping");
     if !feed.is_finished() {
         feed.await??;
     }

@@ -151,6 +151,12 @@ fn verifier(config: &Config) -> anyhow::Result<Verifier> {
         }
         Some(Tokens::Sandbox) => {
             let folder = Folder::create(&config.data)?;
+            if matches!(config.log, LogPlace::Postgres(_)) && !SandboxIssuer::is_in(&folder.issuer()) {
+                tracing::warn!(
+                    folder = %folder.path().display(),
+                    "there is no sandbox-issuer.p8 here and one is made: tokens of another process's issuer will be refused; copy its file"
+                );
+            }
             let issuer = SandboxIssuer::open_or_create(&folder.issuer())?;
             Ok(Verifier::new(&issuer.jwks(), issuer.issuer(), api::auth::AUDIENCE)?)
         }

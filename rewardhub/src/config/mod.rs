@@ -123,6 +123,9 @@ pub enum ConfigError {
         /// What it is needed for.
         why: String,
     },
+    /// It looks like a setting and is none: a misspelt one would be without effect.
+    #[error("{0}: there is no such setting; rewardhub.example.yaml shows all")]
+    UnknownVariable(String),
     /// One value.
     #[error("{source_of_value}: {setting}: {why}")]
     Setting {
@@ -157,11 +160,11 @@ impl Config {
             asked.borrow_mut().insert(name.to_owned());
             std::env::var_os(name)
         })?;
-        // Not refused: an orchestrator may set some of its own.
-        for variable in variables::unknown(std::env::vars_os().map(|(name, _)| name), &asked.into_inner()) {
-            tracing::warn!(variable, "this variable is no setting and is ignored");
+        let set = std::env::vars_os().map(|(name, _)| name);
+        match variables::unknown(set, &asked.into_inner()).into_iter().next() {
+            Some(variable) => Err(ConfigError::UnknownVariable(variable)),
+            None => Ok(config),
         }
-        Ok(config)
     }
 
     /// The same with another environment.

@@ -34,7 +34,7 @@ struct Summary {
 /// Opens every account of a file.
 pub(super) async fn open(target: &Target, file: &Path, as_json: bool) -> anyhow::Result<Ended> {
     let lines = Lines::open(file)?;
-    let operator = target.operator("account", "ops").await?;
+    let operator = target.first_operator("account", "ops").await?;
     let began = Instant::now();
     let summary = open_all(&operator, lines).await;
     operator.stop().await?;

@@ -183,7 +183,10 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         _ => {}
     }
     let Some(request) = action.request()? else { return Ok(Ended::Fine) };
-    let operator = target.operator("campaign", "campaigns:write").await?;
+    let operator = match request.action {
+        "create" => target.first_operator("campaign", "campaigns:write").await?,
+        _ => target.operator("campaign", "campaigns:write").await?,
+    };
     let given = give(&operator, &request).await;
     operator.stop().await?;
     given?.iter().for_each(|line| println!("{line}"));
