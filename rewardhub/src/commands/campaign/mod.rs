@@ -243,7 +243,7 @@ async fn all(target: &Target) -> anyhow::Result<Vec<Value>> {
         let mut answer = Service::new(url, "campaigns:write or audit:read")?.get(&["campaigns"]).await?;
         return Ok(serde_json::from_value(answer["campaigns"].take())?);
     }
-    let log = read_only_log(&target.at.config()?).await?;
+    let log = read_only_log(&target.at.config()?).await?.events;
     let mut campaigns = Vec::new();
     for stream in log.stream_ids(StreamType::Campaign).await? {
         campaigns.extend(api::campaigns::show(&*log, &CampaignId::parse(&stream.id)?).await?);
