@@ -1,7 +1,7 @@
 //! The rewardhub command: configuration, telemetry, wiring. The only place that names concrete types.
 
 pub mod backup;
-mod campaign_file;
+pub mod campaign_file;
 pub mod commands;
 pub mod config;
 mod descriptors;
