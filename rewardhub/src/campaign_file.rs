@@ -30,7 +30,7 @@ pub(crate) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
 }
 
 /// Terms from a text that errors call `name`. Mistakes in it are [`Refused`].
-pub(crate) fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
+pub fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
     let terms: Terms = serde_saphyr::from_str_with_options(text, flat()).map_err(|error| {
         let place = error.location().map(Place::of);
         // The first line says what; what follows would repeat the place and draw the file.

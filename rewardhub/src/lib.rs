@@ -2,7 +2,7 @@
 
 mod amount;
 pub mod backup;
-mod campaign_file;
+pub mod campaign_file;
 pub mod commands;
 pub mod config;
 mod descriptors;

@@ -27,6 +27,44 @@ fn dependencies_point_one_way() {
     assert_eq!(depends_on("rewardhub"), ["ledger-core", "stores", "audit", "projections", "adapters", "api"]);
 }
 
+/// What is measured against has the SQLite that sqlx 0.8 brings: a lock holds one, and ours is another.
+#[test]
+fn comparators_name_no_store_and_the_product_none_of_them() {
+    for program in ["cala", "plain"] {
+        let members = depends_on(&format!("bench/comparators/{program}"));
+        assert!(members.iter().all(|member| member == "ledger-core"), "{program}: {members:?}");
+    }
+    for (name, _) in packages("").keys() {
+        assert!(!["sqlx", "sqlx-core", "postgres-es", "sqlite-es"].contains(&name.as_str()), "{name}");
+    }
+}
+
+/// What is built for one of them is there for the others.
+#[test]
+fn the_locks_agree_on_the_crates_they_share() {
+    let (ours, bench, comparators) = (packages(""), packages("bench"), packages("bench/comparators"));
+    for (others, than) in [(&bench, &ours), (&comparators, &ours), (&comparators, &bench)] {
+        for (package, version) in others {
+            let shared = than.get(package);
+            assert!(shared.is_none_or(|shared| shared == version), "{package:?}: {shared:?} and {version}");
+        }
+    }
+}
+
+/// The versions in a lock, by name and by what they are compatible with.
+fn packages(workspace: &str) -> std::collections::BTreeMap<(String, String), String> {
+    let lock = std::fs::read_to_string(root().join(workspace).join("Cargo.lock")).unwrap();
+    let entry = |entry: &str| {
+        let value =
+            |name: &str| entry.split_once(&format!("{name} = \""))?.1.split('"').next().map(str::to_owned);
+        let (name, version) = (value("name")?, value("version")?);
+        let mut line = version.split('.');
+        let compatible = line.find(|part| *part != "0").map(|part| format!("{part}, {}", line.count()));
+        Some(((name, compatible?), version))
+    };
+    lock.split("[[package]]").filter_map(entry).collect()
+}
+
 #[test]
 fn ledger_core_names_no_database_no_protocol_and_no_vendor() {
     let manifest = std::fs::read_to_string(root().join("ledger-core/Cargo.toml")).unwrap();

@@ -108,8 +108,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
 }
 
 /// The same road for a file of the bench: how many were accepted.
-#[cfg(feature = "bench")]
-pub(super) async fn into_ledger(
+pub async fn into_ledger(
     file: &std::path::Path,
     intake: ledger_core::steps::intake::Intake,
 ) -> anyhow::Result<u64> {

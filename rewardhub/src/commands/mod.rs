@@ -4,8 +4,6 @@ mod account;
 mod audit;
 mod backtest;
 mod backup;
-#[cfg(feature = "bench")]
-mod bench;
 mod campaign;
 mod clock;
 mod explain;
@@ -25,6 +23,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
+
+pub use ingest::into_ledger;
 
 use crate::config::{self, Config, ConfigError, LogPlace};
 use crate::folder::Folder;
@@ -84,9 +84,6 @@ pub enum Command {
     Restore(restore::Arguments),
     /// Print a token of the sandbox's own issuer.
     Token(token::Arguments),
-    /// Measure speed beside the plain crates and the raw limit, in one run.
-    #[cfg(feature = "bench")]
-    Bench(bench::Arguments),
 }
 
 impl Command {
@@ -111,8 +108,6 @@ impl Command {
             Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
             Command::Backup(arguments) => block_on(backup::run(arguments)),
             Command::Restore(arguments) => block_on(restore::run(arguments)),
-            #[cfg(feature = "bench")]
-            Command::Bench(arguments) => block_on(bench::run(arguments)),
         }
     }
 }

@@ -117,6 +117,12 @@ async fn an_older_file_is_brought_up_to_date() {
     assert_eq!(rows.unwrap(), 0);
 }
 
+/// Earlier ones may corrupt a write-ahead log that is reset while another connection writes.
+#[test]
+fn sqlite_is_newer_than_the_fault_of_its_write_ahead_log() {
+    assert!(rusqlite::version_number() >= 3_051_003, "{}", rusqlite::version());
+}
+
 #[test]
 fn somebody_elses_file_is_refused_and_left_as_it_is() {
     let folder = TempDir::new().unwrap();
