@@ -200,8 +200,8 @@ impl Core {
     }
 
     /// The batch that was being written is durable.
-    pub(super) fn durable(&mut self, epoch: u64) {
-        self.staging.head.epoch = epoch;
+    pub(super) fn durable(&mut self, term: u64) {
+        self.staging.head.term = term;
         self.running = Default::default();
     }
 

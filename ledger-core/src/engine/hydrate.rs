@@ -15,7 +15,7 @@ use crate::system::{System, SystemEvent};
 use crate::transaction::Status;
 
 use super::core::{Core, Hosted, Slot};
-use super::lot::Work;
+use super::intake_batch::Work;
 use super::reading::{End, Reading};
 use super::snapshots;
 use super::writer::Writer;
