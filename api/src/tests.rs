@@ -327,8 +327,8 @@ async fn read_models_that_are_behind_by_too_much_or_for_too_long_are_not_ready()
             History { recorded_at: now().plus_micros(-seconds * 1_000_000), ..History::default() };
         for _ in 0..events {
             let event = history.event(&stream("a"));
-            let epoch = house.log.lease("test", None).await.unwrap().epoch;
-            house.log.append(&history.batch(epoch, vec![event])).await.unwrap();
+            let term = house.log.lease("test", None).await.unwrap().term;
+            house.log.append(&history.batch(term, vec![event])).await.unwrap();
         }
         let response = house.send(get_request("/readyz")).await;
         assert_eq!(response.status(), if says == "ok" { 200 } else { 503 });

@@ -304,7 +304,7 @@ impl EventLog for TestLog {
         Err(AppendError::Fenced)
     }
     async fn head(&self) -> Result<Head, LogError> {
-        Ok(Head { epoch: 1, position: self.head_position(), recorded_at: None })
+        Ok(Head { term: 1, position: self.head_position(), recorded_at: None })
     }
     async fn load_streams(&self, _: &[(StreamId, u64)], _: usize) -> Result<Vec<StoredEvent>, LogError> {
         not_here()

@@ -79,7 +79,7 @@ async fn the_history_is_paged_and_told_without_what_is_sealed() {
     let account = stream("cus_1");
     let events = vec![history.event(&account), history.event(&stream("cus_2")), history.event(&account)];
     let head = house.log.lease("test", None).await.unwrap();
-    house.log.append(&history.batch(head.epoch, events)).await.unwrap();
+    house.log.append(&history.batch(head.term, events)).await.unwrap();
 
     let auditor = house.token(None, "audit:read");
     let query = "{ eventHistory(accountId: \"cus_1\", first: 1) {

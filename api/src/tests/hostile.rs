@@ -181,7 +181,7 @@ async fn an_answer_has_its_bytes_counted_while_it_is_made() {
     let mut history = History { payload: payload.to_string().into_bytes(), ..History::default() };
     let events = (0..30).map(|n| history.event(&stream(&format!("cus_{n}")))).collect();
     let head = house.log.lease("test", None).await.unwrap();
-    house.log.append(&history.batch(head.epoch, events)).await.unwrap();
+    house.log.append(&history.batch(head.term, events)).await.unwrap();
     let token = house.token(None, "audit:read");
     let pages = |pages: usize, first: usize| {
         let page = |n| format!("p{n}: eventHistory(first: {first}) {{ nodes {{ payload }} }} ");

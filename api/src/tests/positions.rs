@@ -10,7 +10,7 @@ async fn read_models_that_were_taken_back_do_not_pass_for_fresh() {
         let mut history = History { payload, ..History::default() };
         let opened = history.event(&stream("a"));
         let head = house.log.lease("test", None).await.unwrap();
-        house.log.append(&history.batch(head.epoch, vec![opened])).await.unwrap();
+        house.log.append(&history.batch(head.term, vec![opened])).await.unwrap();
         let runner = house.runner.as_ref().unwrap();
         assert_eq!(runner.step().await.unwrap(), 1, "this far they were said to be");
         let auditor = house.token(None, "audit:read");

@@ -38,9 +38,11 @@ impl Accounts {
         self.slots.contains_key(id)
     }
 
-    /// Weighs it as it is now.
+    /// Weighs it as it is now, if it has changed since it was weighed.
     pub(super) fn insert(&mut self, id: CompactString, mut slot: Slot<RewardAccount>) {
-        slot.bytes = size_of::<Slot<RewardAccount>>() + ENTRY_BYTES + slot.state.heap_bytes();
+        if slot.bytes == 0 {
+            slot.bytes = size_of::<Slot<RewardAccount>>() + ENTRY_BYTES + slot.state.heap_bytes();
+        }
         self.bytes += slot.bytes;
         if let Some(before) = self.slots.insert(id, slot) {
             self.bytes -= before.bytes;

@@ -110,7 +110,7 @@ impl Writer {
                     "keys that memory did not know are in the log; deciding again"
                 );
                 self.forget_undurable();
-                // Nothing was written, and the epoch is still ours: the next append follows what this one would have.
+                // Nothing was written, and the term is still ours: the next append follows what this one would have.
                 self.shared.lock().staging.head = expected;
                 self.probe(&keys).await.map_err(|e| unavailable("probe duplicate keys", &e))?;
                 return Err(Failed::Again);
@@ -118,12 +118,12 @@ impl Writer {
             Err(AppendError::Unknown(error)) => {
                 faults::warn(UNKNOWN, "", &error);
                 self.in_doubt = true;
-                let epoch = self.learn_head().await?;
+                let term = self.learn_head().await?;
                 let now = self.shared.lock().staging.head.position;
                 if now != head.position {
                     return Err(Failed::Again);
                 }
-                self.landed(Head { epoch, ..head });
+                self.landed(Head { term, ..head });
             }
         }
         self.snapshots.write(snapshots);
@@ -146,13 +146,13 @@ impl Writer {
         if asked.duration_since(self.renewed) < ttl / 3 {
             return Ok(());
         }
-        let epoch = self.shared.lock().staging.head.epoch;
-        self.log.lease.renew(epoch).await?;
+        let term = self.shared.lock().staging.head.term;
+        self.log.lease.renew(term).await?;
         self.renewed = asked;
         Ok(())
     }
 
-    /// The epoch has moved on: by another writer, or by a recovery of our own whose answer was lost.
+    /// The term has moved on: by another writer, or by a recovery of our own whose answer was lost.
     async fn fenced(&mut self) -> Failed {
         self.in_doubt = true;
         match self.learn_head().await {
@@ -162,14 +162,14 @@ impl Writer {
     }
 
     fn landed(&mut self, head: Head) {
-        self.shared.lock().durable(head.epoch);
+        self.shared.lock().durable(head.term);
         self.head.send_replace(head.position);
         metrics::gauge!("ledger_position").set(figure(head.position.0));
     }
 
-    /// Raises our own epoch, which waits for a statement that may still be running, then reads the head.
+    /// Raises our own term, which waits for a statement that may still be running, then reads the head.
     pub(super) async fn learn_head(&mut self) -> Result<u64, Failed> {
-        let held = self.shared.lock().staging.head.epoch;
+        let held = self.shared.lock().staging.head.term;
         let mut last = None;
         for pause in std::iter::once(Duration::ZERO).chain(RECOVERY_PAUSES) {
             tokio::time::sleep(pause).await;
@@ -193,7 +193,7 @@ impl Writer {
                     self.head.send_replace(head.position);
                     self.in_doubt = false;
                     faults::over(NO_HEAD);
-                    return Ok(head.epoch);
+                    return Ok(head.term);
                 }
                 Err(LogError::Fenced) => return Err(Failed::Fenced),
                 Err(error) => last = Some(error),

@@ -32,7 +32,7 @@ pub(super) struct Slot<A> {
     pub(super) snapshot_at: u64,
     /// The number of the last batch with one of its events; 0 if that was before it came into memory.
     pub(super) staged_in: u64,
-    /// What it was weighed at when it was put where it is.
+    /// What it was weighed at; 0 since it changed.
     pub(super) bytes: usize,
 }
 
@@ -173,6 +173,7 @@ impl Core {
     ) -> Result<(), serde_json::Error> {
         if !events.is_empty() {
             self.staging.touched.push(StreamId { stream_type: A::STREAM, id: id.clone() });
+            slot.bytes = 0;
         }
         for event in events {
             self.staging.push(id, event, slot)?;
@@ -199,8 +200,8 @@ impl Core {
     }
 
     /// The batch that was being written is durable.
-    pub(super) fn durable(&mut self, epoch: u64) {
-        self.staging.head.epoch = epoch;
+    pub(super) fn durable(&mut self, term: u64) {
+        self.staging.head.term = term;
         self.running = Default::default();
     }
 

@@ -18,8 +18,8 @@ use crate::transaction::Status;
 
 use super::core::{Core, Slot};
 use super::epochs::{Due, due};
+use super::intake_batch::{Outcome, RowReceipt, SystemReceipt, Work};
 use super::ledger::{Context, Receipt, RowResult};
-use super::lot::{Outcome, RowReceipt, SystemReceipt, Work};
 use super::writer::{Failed, Writer, unavailable};
 
 impl Writer {

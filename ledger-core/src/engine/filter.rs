@@ -140,7 +140,7 @@ mod tests {
                 event
             })
             .collect();
-        log.append(&history.batch(head.epoch, events)).await.unwrap();
+        log.append(&history.batch(head.term, events)).await.unwrap();
         let filter = Filter::new(1 << 18);
         filter.insert(&key(many));
         assert!(filter.may_have(&key(many + 1)), "anything, as long as the log has not been read");

@@ -15,7 +15,7 @@ use crate::system::{System, SystemEvent};
 use crate::transaction::Status;
 
 use super::core::{Core, Hosted, Slot};
-use super::lot::Work;
+use super::intake_batch::Work;
 use super::reading::{End, Reading};
 use super::snapshots;
 use super::writer::Writer;
@@ -43,6 +43,7 @@ impl Writer {
                             // Under either name the purchase may be in another customer's stream.
                             for key in row.pending_key().into_iter().chain([row.key]) {
                                 match core.known.get(&key).map(|known| known.account_id.clone()) {
+                                    Some(owner) if owner == row.account_id => {}
                                     Some(owner) => account(&mut core, &owner),
                                     None if key == row.key && self.is_surely_new(row) => {}
                                     None if apart.has_key(&key) => {}

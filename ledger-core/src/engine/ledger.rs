@@ -19,7 +19,7 @@ use crate::time::{Clock, SystemClock, Timestamp};
 use super::append::Appender;
 use super::clock::{ClockAhead, WatchedClock, keep_comparing};
 use super::epochs::SeedVault;
-use super::lot::Work;
+use super::intake_batch::Work;
 use super::memory::{QUEUED_BYTES, show_memory};
 use super::snapshots::Snapshots;
 use super::writer::Writer;

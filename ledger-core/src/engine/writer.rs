@@ -21,8 +21,8 @@ use super::clock::{self, ClockAhead, WatchedClock};
 use super::core::Core;
 use super::epochs::{Offers, SeedVault};
 use super::filter::Filter;
+use super::intake_batch::{IntakeBatch, Outcome, Received, Work};
 use super::ledger::{Context, Settings, Stopped, SubmitError};
-use super::lot::{Lot, Outcome, Received, Work};
 use super::memory::{KNOWN_KEY_BYTES, show_memory};
 use super::snapshots::Snapshots;
 use super::store::{Shared, Store};
@@ -154,8 +154,8 @@ impl Writer {
                 self.healthy.send_replace(false);
                 return Stopped::Fenced;
             }
-            let epoch = self.shared.lock().staging.head.epoch;
-            if let Err(error) = self.log.lease.release(epoch).await {
+            let term = self.shared.lock().staging.head.term;
+            if let Err(error) = self.log.lease.release(term).await {
                 // It runs out by itself.
                 tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be given back");
             }
@@ -168,36 +168,36 @@ impl Writer {
     async fn work(&mut self, receiver: &mut Received) -> Result<(), Fenced> {
         let mut running: Option<Running> = None;
         loop {
-            let lot = match running {
+            let batch = match running {
                 None => match receiver.recv().await {
-                    Some(first) => Some(Lot::receive(first, receiver, self.settings.batch_max)),
+                    Some(first) => Some(IntakeBatch::receive(first, receiver, self.settings.batch_max)),
                     None => return Ok(()),
                 },
                 // Nothing more has come: whoever waits for the append is answered first.
                 Some(_) => receiver
                     .try_recv()
                     .ok()
-                    .map(|first| Lot::receive(first, receiver, self.settings.batch_max)),
+                    .map(|first| IntakeBatch::receive(first, receiver, self.settings.batch_max)),
             };
-            let staged = match &lot {
-                Some(lot) => self.stage(&lot.works).await,
+            let staged = match &batch {
+                Some(batch) => self.stage(&batch.works).await,
                 None => Ok(vec![]),
             };
             let landed = match running.take() {
                 Some(running) => self.finish(running).await?,
                 None => true,
             };
-            running = match (lot, staged) {
+            running = match (batch, staged) {
                 (None, _) => None,
-                (Some(lot), Ok(outcomes)) if landed => self.dispatch(lot, outcomes).await?,
-                (Some(lot), Err(failed)) if landed => {
+                (Some(batch), Ok(outcomes)) if landed => self.dispatch(batch, outcomes).await?,
+                (Some(batch), Err(failed)) if landed => {
                     self.forget_undurable();
-                    self.redo(lot, failed).await?;
+                    self.redo(batch, failed).await?;
                     None
                 }
                 // It was decided on top of what has not landed.
-                (Some(lot), _) => {
-                    self.redo(lot, Failed::Again).await?;
+                (Some(batch), _) => {
+                    self.redo(batch, Failed::Again).await?;
                     None
                 }
             };
@@ -205,15 +205,19 @@ impl Writer {
     }
 
     /// Starts the append of what has just been staged; if there is nothing to write, answers at once.
-    async fn dispatch(&mut self, lot: Lot, outcomes: Vec<Outcome>) -> Result<Option<Running>, Fenced> {
+    async fn dispatch(
+        &mut self,
+        batch: IntakeBatch,
+        outcomes: Vec<Outcome>,
+    ) -> Result<Option<Running>, Fenced> {
         if let Some(append) = self.begin_append() {
-            return Ok(Some(Running { lot, outcomes, append }));
+            return Ok(Some(Running { batch, outcomes, append }));
         }
         match self.keep_lease().await {
-            Ok(()) => self.answer(lot, outcomes),
+            Ok(()) => self.answer(batch, outcomes),
             Err(failed) => {
                 self.forget_undurable();
-                self.redo(lot, failed).await?;
+                self.redo(batch, failed).await?;
             }
         }
         Ok(None)
@@ -221,22 +225,22 @@ impl Writer {
 
     /// Waits for an append and answers; false if it did not land as it was, and was decided again.
     async fn finish(&mut self, running: Running) -> Result<bool, Fenced> {
-        let Running { lot, outcomes, append } = running;
+        let Running { batch, outcomes, append } = running;
         match self.settle(append).await {
             Ok(()) => {
-                self.answer(lot, outcomes);
+                self.answer(batch, outcomes);
                 Ok(true)
             }
             Err(failed) => {
                 self.forget_undurable();
-                self.redo(lot, failed).await?;
+                self.redo(batch, failed).await?;
                 Ok(false)
             }
         }
     }
 
-    /// Decides a lot again, with nothing else under way, until it lands or cannot.
-    async fn redo(&mut self, lot: Lot, mut failed: Failed) -> Result<(), Fenced> {
+    /// Decides a batch again, with nothing else under way, until it lands or cannot.
+    async fn redo(&mut self, batch: IntakeBatch, mut failed: Failed) -> Result<(), Fenced> {
         let (mut tries, mut apart) = (1, 0);
         loop {
             match failed {
@@ -244,9 +248,9 @@ impl Writer {
                 Failed::SetApart if apart < TRIES_APART => apart += 1,
                 _ => break,
             }
-            failed = match self.attempt(&lot.works).await {
+            failed = match self.attempt(&batch.works).await {
                 Ok(outcomes) => {
-                    self.answer(lot, outcomes);
+                    self.answer(batch, outcomes);
                     return Ok(());
                 }
                 Err(failed) => failed,
@@ -258,16 +262,16 @@ impl Writer {
             if matches!(self.keep_lease().await, Err(Failed::Fenced)) {
                 failed = Failed::Fenced;
             } else {
-                lot.refuse(|| SubmitError::Clock(ahead));
+                batch.refuse(|| SubmitError::Clock(ahead));
                 return Ok(());
             }
         }
         if matches!(failed, Failed::Fenced) {
-            lot.refuse(|| SubmitError::NotWriter);
+            batch.refuse(|| SubmitError::NotWriter);
             return Err(Fenced);
         }
         self.healthy.send_replace(false);
-        lot.refuse(|| SubmitError::Unavailable);
+        batch.refuse(|| SubmitError::Unavailable);
         Ok(())
     }
 
@@ -280,11 +284,11 @@ impl Writer {
         Ok(outcomes)
     }
 
-    fn answer(&mut self, lot: Lot, outcomes: Vec<Outcome>) {
+    fn answer(&mut self, batch: IntakeBatch, outcomes: Vec<Outcome>) {
         self.healthy.send_replace(true);
         faults::over(UNDECIDED);
         self.evict();
-        lot.answer(outcomes);
+        batch.answer(outcomes);
     }
 
     fn evict(&mut self) {
@@ -353,9 +357,9 @@ impl Writer {
 
 const UNDECIDED: &str = "a batch cannot be decided: its callers are told to come back";
 
-/// A lot whose append is under way.
+/// A batch whose append is under way.
 struct Running {
-    lot: Lot,
+    batch: IntakeBatch,
     outcomes: Vec<Outcome>,
     append: Append,
 }

@@ -48,10 +48,10 @@ mod tests {
     /// A log of so many events, every second of them of stream `a`.
     async fn log_of(events: usize) -> SimulatedLog {
         let (log, mut history) = (SimulatedLog::new(), History::default());
-        let epoch = log.lease("test", None).await.unwrap().epoch;
+        let term = log.lease("test", None).await.unwrap().term;
         let events: Vec<_> = (0..events).map(|n| history.event(&stream(["a", "b"][n % 2]))).collect();
         if !events.is_empty() {
-            log.append(&history.batch(epoch, events)).await.unwrap();
+            log.append(&history.batch(term, events)).await.unwrap();
         }
         log
     }

@@ -119,8 +119,8 @@ impl StoredEvent {
 /// Where the log stands and who may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// The writer's epoch: every lease and every recovery raises it. (No relation to a campaign's epochs.)
-    pub epoch: u64,
+    /// The writer's term: every lease and every recovery raises it. The column is named `epoch`.
+    pub term: u64,
     /// The last event's place; 0 when empty.
     pub position: Position,
     /// The last event's time; 1970 when empty.
@@ -130,7 +130,7 @@ pub struct Head {
 /// One atomic append. Events carry contiguous positions from `expected.position + 1`.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// What the writer believes the head to be; the append is a compare-and-set on epoch and position.
+    /// What the writer believes the head to be; the append is a compare-and-set on term and position.
     pub expected: Head,
     /// At least one.
     pub events: Vec<StoredEvent>,
@@ -163,7 +163,7 @@ impl Batch {
     pub fn head_after(&self) -> Head {
         let last = self.events.last();
         Head {
-            epoch: self.expected.epoch,
+            term: self.expected.term,
             position: last.map_or(self.expected.position, |event| event.position),
             recorded_at: last.map_or(self.expected.recorded_at, |event| Some(event.recorded_at)),
         }

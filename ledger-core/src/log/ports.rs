@@ -38,7 +38,7 @@ impl<L: EventLog + WriterLease + TransactionIndex + SnapshotStore + 'static> Fro
 /// An append-only, totally ordered, deduplicating store of events with one writer at a time.
 ///
 /// Contract:
-/// - [`append`](EventLog::append) is atomic and, once it returns `Ok`, durable. It succeeds only if epoch and
+/// - [`append`](EventLog::append) is atomic and, once it returns `Ok`, durable. It succeeds only if term and
 ///   position of the head equal `batch.expected` and no transaction key of the batch is in the log.
 /// - An `Unknown` append either landed as a whole or not at all, and after the next
 ///   [`lease`](WriterLease::lease) it can no longer land.
@@ -81,11 +81,11 @@ pub trait EventLog: Send + Sync {
     async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError>;
 }
 
-/// Who may append: one writer at a time, whose epoch every append carries.
+/// Who may append: one writer at a time, whose term every append carries.
 ///
 /// Contract:
-/// - Every [`lease`](WriterLease::lease) raises the epoch of the log's head, so that whoever wrote before is fenced.
-/// - An epoch is never given twice.
+/// - Every [`lease`](WriterLease::lease) raises the term of the log's head, so that whoever wrote before is fenced.
+/// - A term is never given twice.
 ///
 /// All but `server_time` are called from threads that may block (the writer's own).
 #[async_trait]
@@ -93,8 +93,8 @@ pub trait WriterLease: Send + Sync {
     /// Becomes the writer and tells where the log stands. `holder` names this writer and no other, ever. Fails
     /// with [`LogError::Held`] while another's lease has not run out, where leases do.
     ///
-    /// With `held: Some(epoch)`, recovery by a writer that believes it still has the lease: fails with
-    /// [`LogError::Fenced`] if another has taken it. The epoch may have moved on under the same holder, by a
+    /// With `held: Some(term)`, recovery by a writer that believes it still has the lease: fails with
+    /// [`LogError::Fenced`] if another has taken it. The term may have moved on under the same holder, by a
     /// recovery whose answer was lost.
     async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError>;
 
@@ -104,13 +104,13 @@ pub trait WriterLease: Send + Sync {
         None
     }
 
-    /// Makes the lease of this epoch last [`ttl`](WriterLease::ttl) from now; an append does the same. Fails with
-    /// [`LogError::Fenced`] once the epoch has moved on.
-    async fn renew(&self, epoch: u64) -> Result<(), LogError>;
+    /// Makes the lease of this term last [`ttl`](WriterLease::ttl) from now; an append does the same. Fails with
+    /// [`LogError::Fenced`] once the term has moved on.
+    async fn renew(&self, term: u64) -> Result<(), LogError>;
 
-    /// Lets the next writer have the log at once. Fails with [`LogError::Fenced`] once the epoch has moved on.
-    async fn release(&self, epoch: u64) -> Result<(), LogError> {
-        self.renew(epoch).await
+    /// Lets the next writer have the log at once. Fails with [`LogError::Fenced`] once the term has moved on.
+    async fn release(&self, term: u64) -> Result<(), LogError> {
+        self.renew(term).await
     }
 
     /// What the clock of the log's server shows; `None` where the log has no clock but ours.

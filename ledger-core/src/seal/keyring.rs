@@ -77,6 +77,12 @@ impl Keyring {
         self.fingerprints
     }
 
+    /// The account's key, to seal under, where it is in the cache.
+    pub(crate) fn ready(&self, account: &AccountId) -> Option<AccountKey> {
+        let cipher = lock(&self.cache).keys.get(account).cloned()?;
+        Some(AccountKey::new(account, cipher))
+    }
+
     /// The accounts' keys, to seal under: what is in the cache at once, the rest in one round trip.
     pub async fn keys(&self, accounts: HashSet<AccountId>) -> Result<Keys, SealError> {
         let mut keys = Keys::default();

@@ -11,7 +11,7 @@ use crate::account::event::Line;
 use crate::engine::{Context, Ledger, Receipt, SubmitError};
 use crate::faults;
 use crate::ids::{AccountId, Source, TransactionKey};
-use crate::seal::{Details, FINGERPRINT_VERSION, KeyState, Keyring, Keys, SealError};
+use crate::seal::{AccountKey, Details, FINGERPRINT_VERSION, KeyState, Keyring, Keys, SealError};
 use crate::time::{Clock, Timestamp};
 use crate::transaction::{Code, Personal, RowError, Transaction, wire};
 
@@ -62,7 +62,7 @@ pub struct Prepared(Vec<Row>);
 #[derive(Clone)]
 struct Row {
     transaction_id: Option<String>,
-    prepared: Result<Arc<PreparedTransaction>, RowError>,
+    prepared: Sealed,
 }
 
 /// Rows up to this number are prepared on the calling task; more go to a thread that may be busy for long.
@@ -91,29 +91,59 @@ impl Intake {
     /// before anything sealed under them is.
     pub async fn prepare(&self, rows: &[&[u8]], sources: &Sources) -> Result<Prepared, SubmitError> {
         let now = self.clock.now();
-        let parsed: Vec<Parsed> = if rows.len() <= INLINE_ROWS {
-            rows.iter().map(|row| parse(row, sources, now)).collect()
+        let sealed = if rows.len() <= INLINE_ROWS {
+            self.seal_ready(rows, sources, now)
         } else {
-            let (rows, sources): (Vec<Vec<u8>>, Sources) =
-                (rows.iter().map(|row| row.to_vec()).collect(), sources.clone());
-            self.off_the_runtime(move || rows.iter().map(|row| parse(row, &sources, now)).collect()).await
+            let rows: Vec<Vec<u8>> = rows.iter().map(|row| row.to_vec()).collect();
+            let (intake, sources) = (self.clone(), sources.clone());
+            self.off_the_runtime(move || intake.seal_ready(&rows, &sources, now)).await
         };
-        let good = parsed.iter().filter_map(|(_, transaction)| transaction.as_ref().ok());
-        let accounts = good.map(|transaction| transaction.account_id.clone()).collect();
-        let keys = if self.open_enrolment {
-            self.keyring.ensure(accounts, self.ledger.log(), now).await
-        } else {
-            self.keyring.keys_beside(accounts, self.ledger.log()).await
-        };
-        let keys = keys.map_err(|error| unavailable(UNSEALED, &error))?;
+        let (mut rows, waiting) = sealed.map_err(|error| unavailable(UNSEALED, &error))?;
+        if !waiting.is_empty() {
+            let accounts = waiting.iter().map(|(_, transaction)| transaction.account_id.clone()).collect();
+            let keys = if self.open_enrolment {
+                self.keyring.ensure(accounts, self.ledger.log(), now).await
+            } else {
+                self.keyring.keys_beside(accounts, self.ledger.log()).await
+            };
+            let keys = keys.map_err(|error| unavailable(UNSEALED, &error))?;
+            let sealed = if waiting.len() <= INLINE_ROWS {
+                seal_waiting(&self.keyring, waiting, &keys)
+            } else {
+                let keyring = Arc::clone(&self.keyring);
+                self.off_the_runtime(move || seal_waiting(&keyring, waiting, &keys)).await
+            };
+            for (place, prepared) in sealed.map_err(|error| unavailable(UNSEALED, &error))? {
+                rows[place].prepared = prepared;
+            }
+        }
         faults::over(UNSEALED);
-        let sealed = if parsed.len() <= INLINE_ROWS {
-            seal_all(&self.keyring, parsed, &keys)
-        } else {
-            let keyring = Arc::clone(&self.keyring);
-            self.off_the_runtime(move || seal_all(&keyring, parsed, &keys)).await
-        };
-        sealed.map(Prepared).map_err(|error| unavailable(UNSEALED, &error))
+        Ok(Prepared(rows))
+    }
+
+    /// Parses, and seals what belongs to accounts whose keys are at hand, as most do. The rest waits for its keys.
+    fn seal_ready(
+        &self,
+        rows: &[impl AsRef<[u8]>],
+        sources: &Sources,
+        now: Timestamp,
+    ) -> Result<(Vec<Row>, Vec<Waiting>), SealError> {
+        let (mut sealed, mut waiting) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in rows {
+            let (transaction_id, parsed) = parse(row.as_ref(), sources, now);
+            let prepared = match parsed {
+                Err(error) => Err(error),
+                Ok(transaction) => match self.keyring.ready(&transaction.account_id) {
+                    Some(key) => Ok(Arc::new(seal(&self.keyring, &transaction, &key)?)),
+                    None => {
+                        waiting.push((sealed.len(), transaction));
+                        Err(refused(&Rejection::AccountUnknown))
+                    }
+                },
+            };
+            sealed.push(Row { transaction_id, prepared });
+        }
+        Ok((sealed, waiting))
     }
 
     async fn off_the_runtime<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -179,41 +209,47 @@ fn unavailable(what: &'static str, error: &SealError) -> SubmitError {
     SubmitError::Unavailable
 }
 
-/// Seals what has been parsed, under the keys that there are.
-fn seal_all(keyring: &Keyring, parsed: Vec<Parsed>, keys: &Keys) -> Result<Vec<Row>, SealError> {
-    let prepared = parsed.into_iter().map(|(transaction_id, parsed)| {
-        let prepared = match parsed {
-            Ok(transaction) => seal(keyring, &transaction, keys)?.map(Arc::new),
-            Err(error) => Err(error),
+/// A good row whose key is not at hand, and its place among the request's rows.
+type Waiting = (usize, Transaction);
+type Sealed = Result<Arc<PreparedTransaction>, RowError>;
+
+/// Seals what has waited, under the keys that there are.
+fn seal_waiting(
+    keyring: &Keyring,
+    waiting: Vec<Waiting>,
+    keys: &Keys,
+) -> Result<Vec<(usize, Sealed)>, SealError> {
+    let sealed = waiting.into_iter().map(|(place, transaction)| {
+        let sealed = match keys.of(&transaction.account_id) {
+            Ok(key) => Ok(Arc::new(seal(keyring, &transaction, &key)?)),
+            // Nobody has a key but who was opened: without one the account is unknown, or was erased.
+            Err(SealError::NoKey(_)) => Err(refused(&Rejection::AccountUnknown)),
+            Err(SealError::Erased(_)) => Err(refused(&Rejection::AccountErased)),
+            Err(error @ (SealError::DamagedKey(_) | SealError::LostKey(_))) => {
+                faults::error(
+                    "an account's key cannot be used: its lines are refused",
+                    transaction.account_id.as_str(),
+                    &error,
+                );
+                Err(refused(&Rejection::AccountUnavailable))
+            }
+            Err(error) => return Err(error),
         };
-        Ok(Row { transaction_id, prepared })
+        Ok((place, sealed))
     });
-    prepared.collect()
+    sealed.collect()
+}
+
+fn refused(rejection: &Rejection) -> RowError {
+    RowError::new(rejection.code(), "account_id", rejection.to_string())
 }
 
 fn seal(
     keyring: &Keyring,
     transaction: &Transaction,
-    keys: &Keys,
-) -> Result<Result<PreparedTransaction, RowError>, SealError> {
+    key: &AccountKey,
+) -> Result<PreparedTransaction, SealError> {
     let Transaction { account_id, source, transaction_id, .. } = transaction;
-    let refused =
-        |rejection: Rejection| Ok(Err(RowError::new(rejection.code(), "account_id", rejection.to_string())));
-    let key = match keys.of(account_id) {
-        Ok(key) => key,
-        // Nobody has a key but who was opened: without one the account is unknown, or was erased.
-        Err(SealError::NoKey(_)) => return refused(Rejection::AccountUnknown),
-        Err(SealError::Erased(_)) => return refused(Rejection::AccountErased),
-        Err(error @ (SealError::DamagedKey(_) | SealError::LostKey(_))) => {
-            faults::error(
-                "an account's key cannot be used: its lines are refused",
-                account_id.as_str(),
-                &error,
-            );
-            return refused(Rejection::AccountUnavailable);
-        }
-        Err(error) => return Err(error),
-    };
     let details = Details::of(transaction);
     let (facts, amounts) = (facts(&details), key.amounts());
     let merchant_id = facts.merchant_id.as_ref().filter(|_| facts.is_purchase());
@@ -231,7 +267,7 @@ fn seal(
         merchant: merchant_id.map(|id| key.merchant_tag(source, id.expose())),
         spent: details.spent(&amounts),
     };
-    Ok(Ok(PreparedTransaction {
+    Ok(PreparedTransaction {
         account_id: account_id.clone(),
         key: TransactionKey::of(source, transaction_id),
         status: transaction.status,
@@ -239,7 +275,7 @@ fn seal(
         facts,
         amounts,
         terms: Some(terms),
-    }))
+    })
 }
 
 /// Counts a request's rows by what became of them, and its wins.

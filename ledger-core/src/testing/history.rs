@@ -47,10 +47,10 @@ impl History {
         self.make(stream, Some(TransactionKey(key.to_be_bytes())))
     }
 
-    /// A batch of these events for a writer with this epoch. They must be the newest of this history.
-    pub fn batch(&self, epoch: u64, events: Vec<StoredEvent>) -> Batch {
+    /// A batch of these events for a writer with this term. They must be the newest of this history.
+    pub fn batch(&self, term: u64, events: Vec<StoredEvent>) -> Batch {
         let first = events.first().map_or(self.links.position.next(), |event| event.position);
-        let expected = Head { epoch, position: Position(first.0.saturating_sub(1)), recorded_at: None };
+        let expected = Head { term, position: Position(first.0.saturating_sub(1)), recorded_at: None };
         Batch { expected, events }
     }
 

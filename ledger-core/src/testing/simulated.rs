@@ -151,7 +151,7 @@ impl EventLog for SimulatedLog {
             }
             Some(Fault::Fence) => {
                 let mut data = self.data();
-                data.head.epoch += 1;
+                data.head.term += 1;
                 data.holder = "another".into();
                 data.append(batch)
             }
@@ -222,16 +222,16 @@ impl WriterLease for SimulatedLog {
             // Fenced by now or not: nobody is left to be told.
             data.append(&batch).ok();
         }
-        if held.is_some_and(|epoch| epoch != data.head.epoch && data.holder != holder) {
+        if held.is_some_and(|term| term != data.head.term && data.holder != holder) {
             return Err(LogError::Fenced);
         }
-        data.head.epoch += 1;
+        data.head.term += 1;
         data.holder = holder.into();
         Ok(data.head)
     }
 
-    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
-        if self.read()?.head.epoch == epoch { Ok(()) } else { Err(LogError::Fenced) }
+    async fn renew(&self, term: u64) -> Result<(), LogError> {
+        if self.read()?.head.term == term { Ok(()) } else { Err(LogError::Fenced) }
     }
 
     async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
@@ -310,7 +310,7 @@ impl Data {
     /// The same checks, in the same order, as a real store's statement and indexes.
     fn append(&mut self, batch: &Batch) -> Result<(), AppendError> {
         let expected = batch.expected;
-        if (expected.epoch, expected.position) != (self.head.epoch, self.head.position) {
+        if (expected.term, expected.position) != (self.head.term, self.head.position) {
             return Err(AppendError::Fenced);
         }
         let duplicates = self.duplicates(&batch.events);

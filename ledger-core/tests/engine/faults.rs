@@ -326,31 +326,31 @@ async fn what_was_decided_on_top_of_a_batch_shares_its_fate() {
                 disk.faults().after(at, fault);
             }
             // The same line in each, so that the third is right only if it saw the first; with two of one's own.
-            let lots: Vec<Vec<Value>> = (0..3)
+            let batches: Vec<Vec<Value>> = (0..3)
                 .map(|n| {
                     vec![row("same", "anna"), row(&format!("tx-{n}"), "anna"), row(&format!("b-{n}"), "ben")]
                 })
                 .collect();
             let mut prepared = Vec::new();
-            for lot in &lots {
-                let lot: Vec<Vec<u8>> = lot.iter().map(|row| row.to_string().into_bytes()).collect();
-                let lot: Vec<&[u8]> = lot.iter().map(Vec::as_slice).collect();
-                prepared.push(node.intake.prepare(&lot, &Sources::All).await.unwrap());
+            for batch in &batches {
+                let batch: Vec<Vec<u8>> = batch.iter().map(|row| row.to_string().into_bytes()).collect();
+                let batch: Vec<&[u8]> = batch.iter().map(Vec::as_slice).collect();
+                prepared.push(node.intake.prepare(&batch, &Sources::All).await.unwrap());
             }
             // Polled one after the other: they come into the queue in this order.
-            let sent = prepared.into_iter().map(|lot| node.intake.submit(lot, context()));
+            let sent = prepared.into_iter().map(|batch| node.intake.submit(batch, context()));
             let opened = async { tap.open() };
             let (answers, ()) = tokio::join!(futures::future::join_all(sent), opened);
             let outcomes =
                 |answers: Vec<RowAnswer>| answers.into_iter().map(|a| a.outcome.unwrap()).collect();
             let receipts: Vec<Vec<Receipt>> = answers.into_iter().map(|a| outcomes(a.unwrap())).collect();
-            for (n, lot) in receipts.iter().enumerate() {
-                let results: Vec<RowResult> = lot.iter().map(|receipt| receipt.result).collect();
+            for (n, batch) in receipts.iter().enumerate() {
+                let results: Vec<RowResult> = batch.iter().map(|receipt| receipt.result).collect();
                 let first = if n == 0 { RowResult::Accepted } else { RowResult::Duplicate };
                 let what = format!("{fault:?} at {at}, batch {n}");
                 assert_eq!(results, [first, RowResult::Accepted, RowResult::Accepted], "{what}");
-                assert_eq!(lot[0].position, receipts[0][0].position, "{what}");
-                for (row, receipt) in lots[n].iter().zip(lot) {
+                assert_eq!(batch[0].position, receipts[0][0].position, "{what}");
+                for (row, receipt) in batches[n].iter().zip(batch) {
                     agrees(&disk.events(), key(row), receipt);
                 }
             }

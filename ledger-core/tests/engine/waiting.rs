@@ -128,7 +128,7 @@ async fn log_of(events: usize) -> Arc<SimulatedLog> {
     let mut history = History { payload, ..History::default() };
     let streams: Vec<_> = (0..50).map(|n| stream(&format!("cus-{n}"))).collect();
     let events: Vec<StoredEvent> = (0..events).map(|n| history.event(&streams[n % streams.len()])).collect();
-    log.append(&history.batch(head.epoch, events)).await.unwrap();
+    log.append(&history.batch(head.term, events)).await.unwrap();
     log
 }
 
@@ -284,7 +284,7 @@ async fn a_damaged_event_is_parked_and_the_next_ones_are_worked_on() {
     let damaged = history.event(&stream("anna"));
     history.payload = br#"{"AccountOpened":{"enrolled_at":"2026-11-22T12:00:00Z"}}"#.to_vec();
     let whole = history.event(&stream("bob"));
-    log.append(&history.batch(head.epoch, vec![damaged, whole])).await.unwrap();
+    log.append(&history.batch(head.term, vec![damaged, whole])).await.unwrap();
     let step = Planned::new(|_, _| Plan::Done);
     let runs = run(&step, &log, &file);
     soon("the whole one", async || step.done() == 1).await;

@@ -6,55 +6,55 @@ use crate::testing::{History, stream};
 
 pub(super) async fn a_new_lease_fences_the_old_writer(place: &impl Place) {
     let (old, new) = (place.open().await, place.open().await);
-    let old_epoch = lease(&old).await.epoch;
+    let old_term = lease(&old).await.term;
     let mut history = History::default();
-    write(&old, old_epoch, &mut history, &["a"]).await;
+    write(&old, old_term, &mut history, &["a"]).await;
 
     let head = lease(&new).await;
-    assert!(head.epoch > old_epoch);
+    assert!(head.term > old_term);
     let expected = (Position(1), Some(history.recorded_at));
     assert_eq!((head.position, head.recorded_at), expected, "the lease tells where the log stands");
     let mut lost = history.clone();
     let event = lost.event(&stream("a"));
-    let late = old.events.append(&lost.batch(old_epoch, vec![event])).await;
+    let late = old.events.append(&lost.batch(old_term, vec![event])).await;
     assert!(matches!(late, Err(AppendError::Fenced)));
-    write(&new, head.epoch, &mut history, &["a"]).await;
+    write(&new, head.term, &mut history, &["a"]).await;
     assert_eq!(all(&old).await, all(&new).await);
 }
 
 pub(super) async fn a_lease_is_renewed_and_given_back(place: &impl Place) {
     let (log, other) = (place.open().await, place.open().await);
-    let epoch = lease_as(&log, "one").await.epoch;
+    let term = lease_as(&log, "one").await.term;
     if let Some(ttl) = log.lease.ttl() {
         let refused = other.lease.lease("two", None).await;
         assert!(matches!(refused, Err(LogError::Held { ref holder }) if holder == "one"), "{refused:?}");
         // Kept for longer than it lasts.
         for _ in 0..6 {
             tokio::time::sleep(ttl / 4).await;
-            log.lease.renew(epoch).await.unwrap();
+            log.lease.renew(term).await.unwrap();
             assert!(matches!(other.lease.lease("two", None).await, Err(LogError::Held { .. })));
         }
     }
-    log.lease.renew(epoch).await.unwrap();
-    log.lease.release(epoch).await.unwrap();
+    log.lease.renew(term).await.unwrap();
+    log.lease.release(term).await.unwrap();
     let taken = other.lease.lease("two", None).await.unwrap();
-    assert!(taken.epoch > epoch);
-    assert!(matches!(log.lease.renew(epoch).await, Err(LogError::Fenced)));
-    assert!(matches!(log.lease.release(epoch).await, Err(LogError::Fenced)));
+    assert!(taken.term > term);
+    assert!(matches!(log.lease.renew(term).await, Err(LogError::Fenced)));
+    assert!(matches!(log.lease.release(term).await, Err(LogError::Fenced)));
     assert_eq!(other.events.head().await.unwrap(), taken, "a writer that was fenced changes nothing");
 }
 
 pub(super) async fn a_recovery_holds_only_while_nobody_else_took_over(place: &impl Place) {
     let (log, other) = (place.open().await, place.open().await);
-    let epoch = lease_as(&log, "one").await.epoch;
-    let recovered = log.lease.lease("one", Some(epoch)).await.unwrap();
-    assert!(recovered.epoch > epoch, "a recovery fences the writer's own running append");
-    let repeated = log.lease.lease("one", Some(epoch)).await.unwrap();
-    assert!(repeated.epoch > recovered.epoch, "the answer to a recovery may be lost");
-    assert!(matches!(log.lease.lease("two", Some(epoch)).await, Err(LogError::Fenced)));
+    let term = lease_as(&log, "one").await.term;
+    let recovered = log.lease.lease("one", Some(term)).await.unwrap();
+    assert!(recovered.term > term, "a recovery fences the writer's own running append");
+    let repeated = log.lease.lease("one", Some(term)).await.unwrap();
+    assert!(repeated.term > recovered.term, "the answer to a recovery may be lost");
+    assert!(matches!(log.lease.lease("two", Some(term)).await, Err(LogError::Fenced)));
 
     let taken = lease_as(&other, "two").await;
-    assert!(matches!(log.lease.lease("one", Some(repeated.epoch)).await, Err(LogError::Fenced)));
+    assert!(matches!(log.lease.lease("one", Some(repeated.term)).await, Err(LogError::Fenced)));
     assert_eq!(other.events.head().await.unwrap(), taken, "a refused lease changes nothing");
 }
 
@@ -83,7 +83,7 @@ async fn contend(log: Log, name: &'static str) -> Vec<StoredEvent> {
         let mut history = History::default();
         history.links.position = head.position;
         let event = history.event(&stream(&format!("{name}-{}", head.position.0 + 1)));
-        let batch = history.batch(head.epoch, vec![event.clone()]);
+        let batch = history.batch(head.term, vec![event.clone()]);
         match log.events.append(&batch).await {
             Ok(()) => {
                 acknowledged.push(event);

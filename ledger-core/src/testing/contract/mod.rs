@@ -74,9 +74,9 @@ async fn lease_as(log: &Log, holder: &str) -> Head {
 }
 
 /// Appends one event for each of these streams and returns them.
-async fn write(log: &Log, epoch: u64, history: &mut History, streams: &[&str]) -> Vec<StoredEvent> {
+async fn write(log: &Log, term: u64, history: &mut History, streams: &[&str]) -> Vec<StoredEvent> {
     let events: Vec<_> = streams.iter().map(|id| history.event(&stream(id))).collect();
-    log.events.append(&history.batch(epoch, events.clone())).await.unwrap();
+    log.events.append(&history.batch(term, events.clone())).await.unwrap();
     events
 }
 

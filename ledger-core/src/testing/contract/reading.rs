@@ -20,13 +20,13 @@ pub(super) async fn an_empty_log_is_empty(place: &impl Place) {
     assert_eq!(log.transactions.find_transactions(&[TransactionKey([0; 16])]).await.unwrap(), []);
     assert_eq!(log.transactions.transaction_keys(None, 10).await.unwrap(), []);
     let head = lease(&log).await;
-    assert_eq!(head, Head { epoch: 1, ..Head::default() });
+    assert_eq!(head, Head { term: 1, ..Head::default() });
     assert_eq!(log.events.head().await.unwrap(), head, "a lease is on record");
 }
 
 pub(super) async fn what_is_appended_is_read_back_to_the_byte(place: &impl Place) {
     let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
+    let term = lease(&log).await.term;
     let mut history = History::default();
     let campaign = StreamId::campaign(&CampaignId::parse("c'; DROP TABLE events; --").unwrap());
     let mut events = Vec::new();
@@ -40,23 +40,23 @@ pub(super) async fn what_is_appended_is_read_back_to_the_byte(place: &impl Place
         events.push(history.event(&stream(id)));
     }
     events.push(history.keyed(&campaign, 0));
-    let batch = history.batch(epoch, events.clone());
+    let batch = history.batch(term, events.clone());
     log.events.append(&batch).await.unwrap();
 
     assert_eq!(all(&log).await, events);
     assert_eq!(log.events.load_streams(&[(campaign, 0)], 9).await.unwrap(), [events[8].clone()]);
-    let expected = Head { epoch, position: Position(9), recorded_at: Some(history.recorded_at) };
+    let expected = Head { term, position: Position(9), recorded_at: Some(history.recorded_at) };
     assert_eq!(log.events.head().await.unwrap(), expected);
     assert_eq!(batch.head_after(), expected);
 }
 
 pub(super) async fn positions_are_contiguous_and_pages_join(place: &impl Place) {
     let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
+    let term = lease(&log).await.term;
     let mut history = History::default();
     let mut written = Vec::new();
     for _ in 0..3 {
-        written.extend(write(&log, epoch, &mut history, &["a", "b", "a"]).await);
+        written.extend(write(&log, term, &mut history, &["a", "b", "a"]).await);
     }
     let mut read: Vec<StoredEvent> = Vec::new();
     loop {
@@ -77,10 +77,10 @@ pub(super) async fn positions_are_contiguous_and_pages_join(place: &impl Place) 
 
 pub(super) async fn a_stream_is_read_page_by_page(place: &impl Place) {
     let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
+    let term = lease(&log).await.term;
     let mut history = History::default();
     // Stream a is at 1, 3, 4, 5 and 7.
-    write(&log, epoch, &mut history, &["a", "b", "a", "a", "a", "b", "a", "b"]).await;
+    write(&log, term, &mut history, &["a", "b", "a", "a", "a", "b", "a", "b"]).await;
     for (after, limit, found) in [
         (0, 9, vec![1, 3, 4, 5, 7]),
         (1, 9, vec![3, 4, 5, 7]),
@@ -100,9 +100,9 @@ pub(super) async fn a_stream_is_read_page_by_page(place: &impl Place) {
 
 pub(super) async fn streams_are_loaded_in_order_and_page_by_page(place: &impl Place) {
     let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
+    let term = lease(&log).await.term;
     let mut history = History::default();
-    let events = write(&log, epoch, &mut history, &["a", "b", "a", "c", "b", "a", "b"]).await;
+    let events = write(&log, term, &mut history, &["a", "b", "a", "c", "b", "a", "b"]).await;
     let asked = [("b", 0), ("nobody", 0), ("c", 1), ("a", 1)].map(|(id, after)| (stream(id), after));
     for (limit, places) in
         [(9, &[1, 4, 6, 2, 5][..]), (5, &[1, 4, 6, 2, 5]), (4, &[1, 4, 6, 2]), (2, &[1, 4]), (0, &[])]
@@ -116,9 +116,9 @@ pub(super) async fn streams_are_loaded_in_order_and_page_by_page(place: &impl Pl
 
 pub(super) async fn streams_with_an_event_are_known(place: &impl Place) {
     let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
+    let term = lease(&log).await.term;
     let mut history = History::default();
-    write(&log, epoch, &mut history, &["a", "b", "a"]).await;
+    write(&log, term, &mut history, &["a", "b", "a"]).await;
     assert_eq!(log.events.known_streams(&[]).await.unwrap(), []);
     let mut known = log.events.known_streams(&["c", "b", "aa", "a", ""].map(stream)).await.unwrap();
     known.sort();
@@ -129,12 +129,12 @@ pub(super) async fn streams_with_an_event_are_known(place: &impl Place) {
 
 pub(super) async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
     let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
+    let term = lease(&log).await.term;
     let mut history = History::default();
-    write(&log, epoch, &mut history, &["b", "a", "Z", "é", "a:1", "a", "b"]).await;
+    write(&log, term, &mut history, &["b", "a", "Z", "é", "a:1", "a", "b"]).await;
     let campaign = StreamId { stream_type: StreamType::Campaign, id: "x".into() };
     let event = history.event(&campaign);
-    log.events.append(&history.batch(epoch, vec![event])).await.unwrap();
+    log.events.append(&history.batch(term, vec![event])).await.unwrap();
     let accounts = log.events.stream_ids(StreamType::Account).await.unwrap();
     assert_eq!(accounts, ["Z", "a", "a:1", "b", "é"].map(stream));
     assert_eq!(log.events.stream_ids(StreamType::Campaign).await.unwrap(), [campaign]);
@@ -143,7 +143,7 @@ pub(super) async fn stream_ids_are_sorted_and_of_one_type(place: &impl Place) {
 
 pub(super) async fn readers_see_a_growing_prefix(place: &impl Place) {
     let (log, reader) = (place.open().await, place.open().await);
-    let epoch = lease(&log).await.epoch;
+    let term = lease(&log).await.term;
     let done = Arc::new(AtomicBool::new(false));
     let watching = Arc::clone(&done);
     let watcher = tokio::spawn(async move {
@@ -167,7 +167,7 @@ pub(super) async fn readers_see_a_growing_prefix(place: &impl Place) {
     });
     let mut history = History::default();
     for _ in 0..100 {
-        write(&log, epoch, &mut history, &["a", "b", "a"]).await;
+        write(&log, term, &mut history, &["a", "b", "a"]).await;
         tokio::task::yield_now().await;
     }
     done.store(true, Ordering::SeqCst);

@@ -23,8 +23,8 @@ async fn loaded(log: &Log, code: &str) -> Vec<Snapshot> {
 
 pub(super) async fn the_newest_snapshot_of_a_code_is_kept(place: &impl Place) {
     let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
-    let written = write(&log, epoch, &mut History::default(), &["a", "b", "a", "a", "b"]).await;
+    let term = lease(&log).await.term;
+    let written = write(&log, term, &mut History::default(), &["a", "b", "a", "a", "b"]).await;
     assert_eq!(loaded(&log, "v1").await, [], "without any snapshot");
     let second = snapshot(&written[2], "v1");
     log.snapshots.save_snapshots(std::slice::from_ref(&second)).await.unwrap();
@@ -43,8 +43,8 @@ pub(super) async fn the_newest_snapshot_of_a_code_is_kept(place: &impl Place) {
 
 pub(super) async fn snapshots_are_read_by_stream_and_pages_join(place: &impl Place) {
     let log = place.open().await;
-    let epoch = lease(&log).await.epoch;
-    let written = write(&log, epoch, &mut History::default(), &["a", "b"]).await;
+    let term = lease(&log).await.term;
+    let written = write(&log, term, &mut History::default(), &["a", "b"]).await;
     let both = [snapshot(&written[0], "v2"), snapshot(&written[1], "v2")];
     log.snapshots.save_snapshots(&both).await.unwrap();
     let page = async |after: Option<&StreamId>| log.snapshots.snapshots_after("v2", after, 1).await.unwrap();

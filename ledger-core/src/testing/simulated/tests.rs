@@ -20,11 +20,11 @@ async fn the_simulated_log_keeps_the_contract() {
 /// Appends one event under this fault; tells how it ended and where the log stands after it.
 async fn append_with(fault: Fault) -> (SimulatedLog, Result<(), AppendError>, usize) {
     let log = SimulatedLog::new();
-    let epoch = log.lease("test", None).await.unwrap().epoch;
+    let term = log.lease("test", None).await.unwrap().term;
     log.faults().push(fault);
     let mut history = History::default();
     let event = history.keyed(&stream("a"), 1);
-    let result = log.append(&history.batch(epoch, vec![event])).await;
+    let result = log.append(&history.batch(term, vec![event])).await;
     let landed = log.events().len();
     (log, result, landed)
 }
@@ -78,14 +78,14 @@ async fn a_dead_handle_stays_dead() {
 #[tokio::test]
 async fn faults_come_in_order_and_pass() {
     let log = SimulatedLog::new();
-    let epoch = log.lease("test", None).await.unwrap().epoch;
+    let term = log.lease("test", None).await.unwrap().term;
     log.faults().after(2, Fault::FailBeforeCommit);
     let mut history = History::default();
     let mut endings = Vec::new();
     for _ in 0..4 {
         let mut next = history.clone();
         let event = next.event(&stream("a"));
-        let ok = log.append(&next.batch(epoch, vec![event])).await.is_ok();
+        let ok = log.append(&next.batch(term, vec![event])).await.is_ok();
         endings.push(ok);
         if ok {
             history = next;

@@ -7,9 +7,9 @@ use ledger_core::testing::{History, stream};
 /// A log that knows these accounts.
 async fn log_of(ids: &[&str]) -> SimulatedLog {
     let (log, mut history) = (SimulatedLog::new(), History::default());
-    let epoch = log.lease("test", None).await.unwrap().epoch;
+    let term = log.lease("test", None).await.unwrap().term;
     let events = ids.iter().map(|id| history.event(&stream(id))).collect();
-    log.append(&history.batch(epoch, events)).await.unwrap();
+    log.append(&history.batch(term, events)).await.unwrap();
     log
 }
 

@@ -28,7 +28,7 @@ pub(super) async fn append(writer: &Writer, batch: &Batch, lease_seconds: f64) -
     let events = &batch.events;
     let column = Columns::of(events);
     let parameters: [&(dyn ToSql + Sync); 16] = [
-        &rows::integer(batch.expected.epoch),
+        &rows::integer(batch.expected.term),
         &rows::integer(batch.expected.position.0),
         &rows::integer(head.position.0),
         &head.recorded_at.map(ledger_core::time::Timestamp::micros),

@@ -4,7 +4,7 @@
 //! A connection is made anew when it breaks; what happened to an append that was under way is then unknown, and
 //! the next lease, which waits for the head's row lock, settles it. Everybody else reads through the pool and
 //! never waits for the writer. A lease carries a time by the server's clock, which only tells a standby
-//! when it may take over: correctness rests on the epoch alone.
+//! when it may take over: correctness rests on the term alone.
 
 mod append;
 mod rows;
@@ -216,16 +216,16 @@ impl WriterLease for PostgresLog {
         Some(self.inner.options.lease_ttl)
     }
 
-    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+    async fn renew(&self, term: u64) -> Result<(), LogError> {
         const RENEW: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() + make_interval(secs => $2) \
              WHERE partition = 0 AND epoch = $1";
-        self.touch_lease(RENEW, epoch, self.ttl_seconds()).await
+        self.touch_lease(RENEW, term, self.ttl_seconds()).await
     }
 
-    async fn release(&self, epoch: u64) -> Result<(), LogError> {
+    async fn release(&self, term: u64) -> Result<(), LogError> {
         const RELEASE: &str = "UPDATE ledger.head SET leased_until = clock_timestamp() - make_interval(secs => $2) \
              WHERE partition = 0 AND epoch = $1";
-        self.touch_lease(RELEASE, epoch, 0.0).await
+        self.touch_lease(RELEASE, term, 0.0).await
     }
 
     async fn server_time(&self) -> Result<Option<Timestamp>, LogError> {
@@ -312,7 +312,7 @@ impl PostgresLog {
         }
         let row = match held {
             None => writer.client.query_opt(TAKE, &[&holder, &ttl]).await,
-            Some(epoch) => writer.client.query_opt(RECOVER, &[&holder, &ttl, &rows::integer(epoch)]).await,
+            Some(term) => writer.client.query_opt(RECOVER, &[&holder, &ttl, &rows::integer(term)]).await,
         };
         let Some(row) = row.map_err(failed())? else {
             let holder = writer.client.query_opt("SELECT holder FROM ledger.head", &[]).await;
@@ -330,10 +330,10 @@ impl PostgresLog {
         Ok(head)
     }
 
-    async fn touch_lease(&self, sql: &str, epoch: u64, seconds: f64) -> Result<(), LogError> {
+    async fn touch_lease(&self, sql: &str, term: u64, seconds: f64) -> Result<(), LogError> {
         self.in_time(async {
             let writer = self.writer().await?;
-            let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(epoch), &seconds];
+            let parameters: [&(dyn ToSql + Sync); 2] = [&rows::integer(term), &seconds];
             let touched = writer.client.execute(sql, &parameters).await.map_err(failed("renew the lease"))?;
             if touched == 1 { Ok(()) } else { Err(LogError::Fenced) }
         })

@@ -80,7 +80,7 @@ pub(super) const STREAM_IDS: &str = "WITH RECURSIVE ids (id) AS ( \
 pub(super) fn head(row: &Row) -> Result<Head, LogError> {
     let time = row.try_get::<_, Option<i64>>(2).map_err(|e| unreadable("the head", &e))?;
     Ok(Head {
-        epoch: unsigned(row, 0)?,
+        term: unsigned(row, 0)?,
         position: position(row, 1)?,
         recorded_at: time.map(Timestamp::from_micros),
     })

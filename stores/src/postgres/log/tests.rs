@@ -30,11 +30,11 @@ async fn client(url: &str) -> Client {
 /// A log with two events of account a.
 async fn written(url: &str) -> (PostgresLog, History, u64, Vec<StoredEvent>) {
     let log = open(url).await;
-    let epoch = log.lease("test", None).await.unwrap().epoch;
+    let term = log.lease("test", None).await.unwrap().term;
     let mut history = History::default();
     let events = vec![history.event(&stream("a")), history.keyed(&stream("a"), 1)];
-    log.append(&history.batch(epoch, events.clone())).await.unwrap();
-    (log, history, epoch, events)
+    log.append(&history.batch(term, events.clone())).await.unwrap();
+    (log, history, term, events)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,9 +83,9 @@ async fn the_runtime_role_is_enough_to_run_and_too_little_to_change_history() {
 
     let address = url.split_once('@').unwrap().1;
     let runtime_url = format!("postgres://{role}:p@{address}");
-    let (log, _, epoch, events) = written(&runtime_url).await;
+    let (log, _, term, events) = written(&runtime_url).await;
     assert_eq!(log.read_after(Position(0), 9).await.unwrap(), events);
-    log.renew(epoch).await.unwrap();
+    log.renew(term).await.unwrap();
     let runtime = client(&runtime_url).await;
     for statement in [
         "UPDATE ledger.events SET payload = '{}'",
@@ -122,14 +122,14 @@ async fn a_schema_that_is_not_ours_is_refused_with_what_to_do() {
     let newer = "INSERT INTO rewardhub.migrations VALUES (900, '0900_later', '', $1, now())";
     owner.execute(newer, &[&1]).await.unwrap();
     open(&url).await;
-    let epoch = waiting.lease("old", None).await.unwrap().epoch;
-    waiting.release(epoch).await.unwrap();
+    let term = waiting.lease("old", None).await.unwrap().term;
+    waiting.release(term).await.unwrap();
     owner.execute("UPDATE rewardhub.migrations SET needs = 900 WHERE number = 900", &[]).await.unwrap();
     assert!(refusal().await.contains("needs a program that knows 900"), "{}", refusal().await);
     assert!(refusal().await.contains("run a newer release"), "{}", refusal().await);
     let late = why(waiting.lease("old", None).await.unwrap_err());
     assert_eq!(late, refusal().await, "also where it was opened before the migration");
-    assert_eq!(waiting.head().await.unwrap().epoch, epoch, "it has not taken the lease");
+    assert_eq!(waiting.head().await.unwrap().term, term, "it has not taken the lease");
     owner.execute("UPDATE rewardhub.migrations SET digest = 'x' WHERE number = 1", &[]).await.unwrap();
     assert!(refusal().await.contains("0001_log"), "{}", refusal().await);
     assert!(refusal().await.contains("run the release"), "{}", refusal().await);
@@ -150,22 +150,22 @@ async fn migrations_that_race_are_applied_once() {
 async fn a_terminated_connection_is_a_passing_failure_and_made_anew() {
     let cluster = Cluster::shared().await;
     let url = cluster.database().await.unwrap();
-    let (log, mut history, epoch, events) = written(&url).await;
+    let (log, mut history, term, events) = written(&url).await;
     let name = url.rsplit_once('/').unwrap().1;
     let terminate =
         format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
     cluster.execute("postgres", &terminate).await.unwrap();
     let event = history.event(&stream("b"));
-    let batch = history.batch(epoch, vec![event]);
+    let batch = history.batch(term, vec![event]);
     // The driver may or may not have noticed by now.
     match log.append(&batch).await {
         Ok(()) => {}
         Err(AppendError::Unknown(error)) => {
             assert!(error.transient(), "{error:?}");
-            let mut head = log.lease("test", Some(epoch)).await;
+            let mut head = log.lease("test", Some(term)).await;
             for _ in 0..10 {
                 if head.as_ref().is_err_and(LogError::transient) {
-                    head = log.lease("test", Some(epoch)).await;
+                    head = log.lease("test", Some(term)).await;
                 }
             }
             let head = head.unwrap();
@@ -188,19 +188,19 @@ async fn a_terminated_connection_is_a_passing_failure_and_made_anew() {
 async fn a_recovery_waits_for_an_append_that_still_runs() {
     let cluster = Cluster::shared().await;
     let url = cluster.database().await.unwrap();
-    let (log, _, epoch, _) = written(&url).await;
+    let (log, _, term, _) = written(&url).await;
     // An append that was given up on, still on its way: it has the head's row and has not committed.
     let mut other = client(&url).await;
     let running = other.transaction().await.unwrap();
     running.execute("UPDATE ledger.head SET position = position", &[]).await.unwrap();
     let recovery = tokio::spawn({
         let log = log.clone();
-        async move { log.lease("test", Some(epoch)).await }
+        async move { log.lease("test", Some(term)).await }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!recovery.is_finished(), "it must not answer before the append has ended");
     running.rollback().await.unwrap();
-    assert!(recovery.await.unwrap().unwrap().epoch > epoch);
+    assert!(recovery.await.unwrap().unwrap().term > term);
 }
 
 /// A page costs what it holds: a sort would read all that lies behind it first.
@@ -208,18 +208,18 @@ async fn a_recovery_waits_for_an_append_that_still_runs() {
 async fn a_lease_that_waits_for_an_append_sees_all_of_it() {
     let cluster = Cluster::shared().await;
     let url = cluster.database().await.unwrap();
-    let (log, mut history, mut epoch, _) = written(&url).await;
+    let (log, mut history, mut term, _) = written(&url).await;
     let watcher = client(&url).await;
     // The same writer recovers, or another takes over; each time from one that was given up on and then lands.
     for (holder, recovers) in [("test", true), ("another", false)] {
-        log.release(epoch).await.unwrap();
+        log.release(term).await.unwrap();
         let slow = open(&url).await;
         let writer = slow.writer().await.unwrap();
         let event = history.event(&stream("b"));
-        let batch = history.batch(epoch, vec![event]);
+        let batch = history.batch(term, vec![event]);
         writer.client.batch_execute("BEGIN").await.unwrap();
         append::append(&writer, &batch, 0.0).await.unwrap();
-        let held = recovers.then_some(epoch);
+        let held = recovers.then_some(term);
         let taking = tokio::spawn({
             let log = log.clone();
             async move { log.lease(holder, held).await }
@@ -232,8 +232,8 @@ async fn a_lease_that_waits_for_an_append_sees_all_of_it() {
         }
         writer.client.batch_execute("COMMIT").await.unwrap();
         let head = taking.await.unwrap().unwrap();
-        assert_eq!(head, Head { epoch: head.epoch, ..batch.head_after() }, "{holder}");
-        epoch = head.epoch;
+        assert_eq!(head, Head { term: head.term, ..batch.head_after() }, "{holder}");
+        term = head.term;
     }
 }
 
@@ -267,10 +267,10 @@ async fn postgres_es_cannot_write_into_our_history() {
 async fn no_password_and_no_row_appears_in_an_error() {
     let cluster = Cluster::shared().await;
     let url = cluster.database().await.unwrap();
-    let (log, mut history, epoch, events) = written(&url).await;
+    let (log, mut history, term, events) = written(&url).await;
     let mut twice = events[0].clone();
     twice.position = history.event(&stream("c")).position;
-    let error = log.append(&history.batch(epoch, vec![twice])).await.unwrap_err();
+    let error = log.append(&history.batch(term, vec![twice])).await.unwrap_err();
     assert!(!format!("{error:?}").contains("Key ("), "{error:?}");
 
     let wrong = url.replace("postgres:test-", "postgres:wrong-");

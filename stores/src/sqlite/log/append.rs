@@ -63,7 +63,7 @@ fn move_head(connection: &Connection, batch: &Batch) -> rusqlite::Result<bool> {
     let moved = connection.prepare_cached(compare_and_set)?.execute(params![
         integer(last.position.0),
         last.recorded_at.micros(),
-        integer(batch.expected.epoch),
+        integer(batch.expected.term),
         integer(batch.expected.position.0),
     ])?;
     Ok(moved == 1)

@@ -193,7 +193,7 @@ impl WriterLease for SqliteLog {
         // Always a commit: should an append have failed half-way through its own, this one overwrites what
         // it left in the write-ahead log, so that it cannot surface after a crash.
         // In a transaction of its own, since a commit that fails when a statement is merely let go of is not
-        // reported, and this writer would believe in an epoch that the file does not have.
+        // reported, and this writer would believe in a term that the file does not have.
         let failed = || store("take the lease");
         let mut connection = self.writer()?;
         let transaction =
@@ -220,8 +220,8 @@ impl WriterLease for SqliteLog {
         Ok(head)
     }
 
-    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
-        if self.head().await?.epoch == epoch { Ok(()) } else { Err(LogError::Fenced) }
+    async fn renew(&self, term: u64) -> Result<(), LogError> {
+        if self.head().await?.term == term { Ok(()) } else { Err(LogError::Fenced) }
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn read_head(connection: &Connection) -> Result<Head, LogError> {
 pub(super) fn head(row: &Row<'_>) -> rusqlite::Result<Head> {
     let recorded_at: Option<i64> = row.get(2)?;
     Ok(Head {
-        epoch: row.get(0)?,
+        term: row.get(0)?,
         position: Position(row.get(1)?),
         recorded_at: recorded_at.map(Timestamp::from_micros),
     })

@@ -30,10 +30,10 @@ fn raw(folder: &TempDir) -> Connection {
 /// A log with two events of account a.
 async fn written(folder: &TempDir) -> (SqliteLog, Vec<StoredEvent>) {
     let log = open(folder);
-    let epoch = log.lease("test", None).await.unwrap().epoch;
+    let term = log.lease("test", None).await.unwrap().term;
     let mut history = History::default();
     let events = vec![history.event(&stream("a")), history.keyed(&stream("a"), 1)];
-    log.append(&history.batch(epoch, events.clone())).await.unwrap();
+    log.append(&history.batch(term, events.clone())).await.unwrap();
     (log, events)
 }
 
@@ -152,7 +152,7 @@ async fn an_audit_reads_beside_a_running_writer_and_changes_nothing() {
     assert!(audit.lease("audit", None).await.is_err());
     let batch = History::default().batch(1, Vec::new());
     assert!(matches!(audit.append(&batch).await, Err(AppendError::Unknown(_))));
-    assert_eq!(running.head().await.unwrap().epoch, 1);
+    assert_eq!(running.head().await.unwrap().term, 1);
 
     drop(running);
     let audit = SqliteLog::open_read_only(&path).unwrap();
@@ -196,16 +196,16 @@ async fn a_busy_log_is_a_passing_failure_and_works_again() {
     let folder = TempDir::new().unwrap();
     let options = SqliteOptions { busy_timeout: Duration::from_millis(10), ..SqliteOptions::default() };
     let log = SqliteLog::open(&folder.path().join(FILE), &options).unwrap();
-    let epoch = log.lease("test", None).await.unwrap().epoch;
+    let term = log.lease("test", None).await.unwrap().term;
     let mut history = History::default();
     let event = history.event(&stream("a"));
-    let batch = history.batch(epoch, vec![event]);
+    let batch = history.batch(term, vec![event]);
 
     let other = raw(&folder);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let busy = log.append(&batch).await;
     assert!(matches!(busy, Err(AppendError::Unknown(ref e)) if e.transient()), "{busy:?}");
-    assert!(log.lease("test", Some(epoch)).await.is_err_and(|e| e.transient()));
+    assert!(log.lease("test", Some(term)).await.is_err_and(|e| e.transient()));
     other.execute_batch("ROLLBACK").unwrap();
     log.append(&batch).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! What the writer is given: works from the queue, gathered into lots, answered in order.
+//! What the writer is given: works from the queue, gathered into batches, answered in order.
 
 use std::sync::Arc;
 
@@ -91,19 +91,19 @@ pub(super) enum Outcome {
 }
 
 /// Works that are decided together, and their room in the queue.
-pub(super) struct Lot {
+pub(super) struct IntakeBatch {
     pub(super) works: Vec<Work>,
     /// Held until the works are answered.
     _permits: Vec<Option<OwnedSemaphorePermit>>,
 }
 
-impl Lot {
+impl IntakeBatch {
     /// What is waiting behind `first`, up to a bound. No timer: batches grow by themselves under load.
     pub(super) fn receive(
         first: (Work, Option<OwnedSemaphorePermit>),
         receiver: &mut Received,
         weight_max: usize,
-    ) -> Lot {
+    ) -> IntakeBatch {
         let mut weight = first.0.weight();
         let (mut works, mut permits) = (vec![first.0], vec![first.1]);
         while weight < weight_max {
@@ -112,7 +112,7 @@ impl Lot {
             works.push(work);
             permits.push(permit);
         }
-        Lot { works, _permits: permits }
+        IntakeBatch { works, _permits: permits }
     }
 
     /// A caller who has gone away misses only the answer.
