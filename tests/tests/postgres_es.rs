@@ -19,7 +19,6 @@ use ledger_core::ids::{AccountId, Digest, EntryId, Fingerprint, MerchantTag, Tra
 use ledger_core::log::{EventLog, Position, StreamId};
 use ledger_core::money::{Currency, Money};
 use ledger_core::seal::{AmountKey, FileKeyProvider, Sealed};
-use ledger_core::testing::ManualClock;
 use ledger_core::time::{Clock as _, Epoch, Timestamp};
 use ledger_core::transaction::{Direction, Mcc, Personal, Status};
 use postgres_es::{PostgresEventRepository, postgres_cqrs};
@@ -30,6 +29,7 @@ use serde_json::json;
 use stores::postgres::log::{PostgresLog, PostgresOptions};
 use stores::postgres::{Database, Options};
 use stores::testing::Cluster;
+use support::ManualClock;
 
 /// The event table of postgres-es's own documentation.
 const PLAIN: &str = "CREATE TABLE events (
