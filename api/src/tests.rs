@@ -20,11 +20,11 @@ use ledger_core::engine::{ClockAhead, Context, Receipt, RowResult, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::log::{Position, WriterLease as _};
 use ledger_core::steps::intake::{RowAnswer, Sources};
-use ledger_core::testing::{History, ManualClock, SimulatedLog, stream};
 use ledger_core::time::Timestamp;
 use ledger_core::transaction::{Code, RowError};
 use projections::Runner;
 use serde_json::{Value, json};
+use support::{History, ManualClock, SimulatedLog, stream};
 use tower::ServiceExt;
 
 use super::*;

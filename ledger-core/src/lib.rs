@@ -41,5 +41,12 @@ pub mod stated;
 
 pub mod steps;
 
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
+#[cfg(test)]
+mod given;
+// The sources of the crate `support`: through the crate itself, unit tests would see a second ledger-core.
+#[cfg(test)]
+extern crate self as ledger_core;
+#[cfg(test)]
+#[allow(dead_code, unreachable_pub, reason = "unit tests need a part of it")]
+#[path = "../../tests/support/src/lib.rs"]
+mod support;

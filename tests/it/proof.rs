@@ -15,13 +15,13 @@ use ledger_core::draw::beacon::{BeaconSpec, QUICKNET_CHAIN};
 use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, Settings};
 use ledger_core::ids::BeaconSignature;
 use ledger_core::steps::intake::{Intake, Sources};
-use ledger_core::testing::ManualClock;
 use ledger_core::time::{Clock, Epoch, SECOND_MICROS, Timestamp};
 use rewardhub::folder::Folder;
 use rewardhub::stores::Stores;
 use rewardhub_tests::rows::purchase;
 use rewardhub_tests::{Home, PATIENCE, eventually, text};
 use serde_json::{Value, json};
+use support::ManualClock;
 
 const ROUND: u64 = 32_281_667;
 const LINES: usize = 40;

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
     use ledger_core::money::{Currency, Money};
     use ledger_core::posting::Posting;
-    use ledger_core::testing::{History, stream};
+    use support::{History, stream};
 
     /// What is overdue when the log ends so long after these events.
     fn overdue(events: &[AccountEvent], after_micros: i64) -> Vec<String> {

@@ -13,10 +13,10 @@ use crate::campaign::state::Campaign;
 use crate::campaign::state::Standing;
 use crate::campaign::terms::{EligibleFrom, Rules, Terms};
 use crate::draw::{Prize, PrizeTable, Tier};
+use crate::given::Given;
 use crate::ids::Digest;
 use crate::money::{Currency, Money, MoneyError};
 use crate::seal::Sealed;
-use crate::testing::given::Given;
 use crate::time::{Epoch, Timestamp};
 
 const NOW: &str = "2026-11-22T12:00:00Z";

@@ -112,7 +112,7 @@ async fn read_all(log: Arc<dyn TransactionIndex>, filter: Weak<Filter>) {
 mod tests {
     use super::*;
     use crate::log::{EventLog as _, WriterLease as _};
-    use crate::testing::{History, SimulatedLog};
+    use crate::support::{History, SimulatedLog};
 
     fn key(n: u128) -> TransactionKey {
         TransactionKey((n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_be_bytes())
@@ -131,7 +131,7 @@ mod tests {
         let log = Arc::new(SimulatedLog::new());
         let head = log.lease("test", None).await.unwrap();
         let mut history = History::default();
-        let stream = crate::testing::stream("a");
+        let stream = crate::support::stream("a");
         let many = 2 * PAGE as u128 + 1;
         let events = (0..many)
             .map(|n| {

@@ -163,7 +163,7 @@ pub fn verify_links<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{History, stream};
+    use crate::support::{History, stream};
 
     /// Account a twice, with b between.
     fn three() -> Vec<StoredEvent> {

@@ -43,7 +43,7 @@ pub fn pages<'a>(
 mod tests {
     use super::*;
     use crate::log::WriterLease as _;
-    use crate::testing::{History, SimulatedLog, stream};
+    use crate::support::{History, SimulatedLog, stream};
 
     /// A log of so many events, every second of them of stream `a`.
     async fn log_of(events: usize) -> SimulatedLog {

@@ -1,6 +1,6 @@
 //! The log: all events in one gapless order, written by one writer, deduplicated by transaction key.
 //!
-//! [`EventLog`] and its companions deal in bytes and are the contract every store keeps; `testing::contract`
+//! [`EventLog`] and its companions deal in bytes and are the contract every store keeps; `support::contract`
 //! holds each of them to it. [`decode`] turns stored bytes into domain events.
 
 pub mod chain;

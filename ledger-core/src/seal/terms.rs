@@ -53,8 +53,7 @@ impl LineTerms {
             .any(|spelling| made(spelling) == known)
     }
 
-    /// What the first releases made of them.
-    #[cfg(any(test, feature = "testing"))]
+    /// What the first releases made of them; tests write such history.
     pub fn first_fingerprint(&self) -> Fingerprint {
         self.tag(FIRST, self.own_account.expose())
     }

@@ -1,7 +1,7 @@
 //! Given these events, when this is asked, then that has happened.
 
 use super::*;
-use crate::testing::given::Given;
+use crate::given::Given;
 use crate::time::Timestamp;
 
 const ITEM: &str = "credit:0:7:ab";

@@ -9,10 +9,10 @@ use ledger_core::engine::{RowResult, SeedVault, Settings, SubmitError};
 use ledger_core::ids::{AccountId, CampaignId, TransactionKey};
 use ledger_core::log::{StoredEvent, StreamId};
 use ledger_core::seal::{SealError, Sealed};
-use ledger_core::testing::SimulatedLog;
 use ledger_core::time::Epoch;
 use ledger_core::transaction::Code;
 use serde_json::Value;
+use support::SimulatedLog;
 
 use crate::check::sound;
 use crate::tap::TapLog;

@@ -11,9 +11,9 @@ use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::draw::beacon::{BeaconSpec, QUICKNET};
 use ledger_core::log::StoredEvent;
-use ledger_core::testing::SimulatedLog;
 use ledger_core::time::SECOND_MICROS;
 use serde_json::{Value, json};
+use support::SimulatedLog;
 
 use crate::check::{audited, sound};
 use crate::draws::{checks, edit};

@@ -18,10 +18,10 @@ use ledger_core::log::StoredEvent;
 use ledger_core::steps::beacon::Beacon;
 use ledger_core::steps::ports::{BeaconSource, BeaconSourceError};
 use ledger_core::steps::reveal::Reveal;
-use ledger_core::testing::SimulatedLog;
 use ledger_core::time::{Epoch, SECOND_MICROS, Timestamp};
 use serde_json::Value;
 use stores::steps::StepTables;
+use support::SimulatedLog;
 
 use crate::check::{account_events, campaign_events, draws, sound};
 use crate::epochs::run_resume;

@@ -9,8 +9,8 @@ use ledger_core::engine::RowResult;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{Batch, EventLog, StoredEvent, WriterLease as _};
-use ledger_core::testing::SimulatedLog;
 use serde_json::json;
+use support::SimulatedLog;
 
 use crate::check::{campaign_events, draws, sound, wins, won};
 use crate::draws::edit;

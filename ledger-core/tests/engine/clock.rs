@@ -6,12 +6,12 @@ use std::time::Duration;
 use ledger_core::engine::{ClockAhead, RowResult, Settings, SubmitError};
 use ledger_core::log::{StreamType, WriterLease as _};
 use ledger_core::steps::reveal::{Reveal, RevealError};
-use ledger_core::testing::{Fault, ManualClock, SimulatedLog};
 use ledger_core::time::{Clock as _, DAY_MICROS, SECOND_MICROS, SystemClock};
 use stores::postgres::log::{PostgresLog, PostgresOptions};
 use stores::postgres::{Database, Options};
 use stores::steps::StepTables;
 use stores::testing::Cluster;
+use support::{Fault, ManualClock, SimulatedLog};
 
 use crate::check::{draws, sound};
 use crate::tap::TapLog;

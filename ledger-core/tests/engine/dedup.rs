@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ledger_core::engine::{RowResult, Settings};
 use ledger_core::log::EventLog;
-use ledger_core::testing::SimulatedLog;
 use ledger_core::transaction::Code;
 use serde_json::{Value, json};
 use stores::sqlite::log::{SqliteLog, SqliteOptions};
+use support::SimulatedLog;
 
 use crate::check::{sound, wins, won};
 use crate::tap::TapLog;

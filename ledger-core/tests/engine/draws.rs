@@ -10,9 +10,9 @@ use ledger_core::log::StoredEvent;
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::seal::Keys;
 use ledger_core::steps::reveal::Reveal;
-use ledger_core::testing::SimulatedLog;
 use serde_json::{Value, json};
 use stores::steps::StepTables;
+use support::SimulatedLog;
 
 use crate::check::sound;
 use crate::tampering::{first, rehash};

@@ -14,9 +14,9 @@ use ledger_core::log::merkle;
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::steps::store::StepStore;
-use ledger_core::testing::SimulatedLog;
 use ledger_core::time::Epoch;
 use stores::steps::StepTables;
+use support::SimulatedLog;
 use tokio::sync::watch;
 
 use crate::check::{account_events, campaign_events, draws, sound};

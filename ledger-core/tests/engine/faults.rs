@@ -9,9 +9,9 @@ use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignEvent};
 use ledger_core::engine::{Receipt, RowResult, Settings, Stopped, SubmitError};
 use ledger_core::ids::TransactionKey;
 use ledger_core::steps::intake::{RowAnswer, Sources};
-use ledger_core::testing::{Fault, SimulatedLog};
 use ledger_core::transaction::RowError;
 use serde_json::{Value, json};
+use support::{Fault, SimulatedLog};
 
 use crate::check::{agrees, campaign_events, decided_under_one_name, sound};
 use crate::tap::TapLog;

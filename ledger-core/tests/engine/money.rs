@@ -14,9 +14,9 @@ use ledger_core::engine::{Context, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::log::StoredEvent;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::testing::{Fault, SimulatedLog};
 use ledger_core::time::{Clock as _, Epoch};
 use serde_json::{Value, json};
+use support::{Fault, SimulatedLog};
 
 use crate::check::sound;
 use crate::world::{Dice, HOUR_MICROS, Node, World, campaign_id, gbp, row, terms, with};

@@ -6,9 +6,9 @@ use ledger_core::account::event::Verdict;
 use ledger_core::account::{AccountEvent, Rejection};
 use ledger_core::engine::{Receipt, RowResult, Settings};
 use ledger_core::log::StoredEvent;
-use ledger_core::testing::SimulatedLog;
 use ledger_core::transaction::Code;
 use serde_json::{Value, json};
+use support::SimulatedLog;
 
 use crate::check::{account_events, agrees, decided_under_one_name, draws, replay, sound, wins};
 use crate::tampering::{first, rehash};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ledger_core::engine::{Settings, Stopped, SubmitError};
 use ledger_core::log::WriterLease as _;
-use ledger_core::testing::SimulatedLog;
+use support::SimulatedLog;
 
 use crate::check::sound;
 use crate::tap::TapLog;

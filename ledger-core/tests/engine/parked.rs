@@ -10,8 +10,8 @@ use ledger_core::log::StoredEvent;
 use ledger_core::steps::items::{ItemRow, ItemState};
 use ledger_core::steps::parked::{ParkedError, ParkedItems};
 use ledger_core::system::{ParkedAction, SystemAnswer};
-use ledger_core::testing::SimulatedLog;
 use stores::steps::StepTables;
+use support::SimulatedLog;
 
 use crate::check::{account_events, sound};
 use crate::rail::{Mood, Rail};

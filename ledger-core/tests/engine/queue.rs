@@ -7,9 +7,9 @@ use ledger_core::draw::Seed;
 use ledger_core::engine::{RowResult, SeedVault, Settings, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::seal::{SealError, Sealed};
-use ledger_core::testing::SimulatedLog;
 use ledger_core::time::Epoch;
 use ledger_core::transaction::Code;
+use support::SimulatedLog;
 
 use crate::check::sound;
 use crate::tap::TapLog;

@@ -11,10 +11,10 @@ use ledger_core::log::StoredEvent;
 use ledger_core::seal::{KeyProviderError, SealError, Sealed};
 use ledger_core::steps::reveal::{Reveal, RevealError};
 use ledger_core::steps::store::StepStore;
-use ledger_core::testing::{Fault, SimulatedLog};
 use ledger_core::time::Epoch;
 use serde_json::json;
 use stores::steps::StepTables;
+use support::{Fault, SimulatedLog};
 
 use crate::check::{campaign_events, sound};
 use crate::tap::TapLog;

@@ -10,8 +10,8 @@ use ledger_core::engine::RowResult;
 use ledger_core::ids::TransactionId;
 use ledger_core::log::StoredEvent;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::testing::SimulatedLog;
 use serde_json::Value;
+use support::SimulatedLog;
 
 use crate::check::{decided_under_one_name, replay, sound};
 use crate::epochs::run_resume;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ledger_core::engine::{Settings, check_snapshots};
 use ledger_core::ids::Digest;
 use ledger_core::log::{Snapshot, StreamId, StreamType};
-use ledger_core::testing::SimulatedLog;
 use serde_json::Value;
+use support::SimulatedLog;
 
 use crate::check::sound;
 use crate::tap::TapLog;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ledger_core::engine::RowResult;
 use ledger_core::log::StoredEvent;
-use ledger_core::testing::SimulatedLog;
 use ledger_core::transaction::{Code, wire};
 use serde_json::{Value, json};
+use support::SimulatedLog;
 
 use crate::check::{decided_under_one_name, draws, sound};
 use crate::tampering::rehash;

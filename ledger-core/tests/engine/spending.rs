@@ -9,9 +9,9 @@ use ledger_core::engine::{RowResult, Settings};
 use ledger_core::ids::AccountId;
 use ledger_core::log::StoredEvent;
 use ledger_core::log::decode::{LedgerEvent, decode};
-use ledger_core::testing::SimulatedLog;
 use ledger_core::time::Timestamp;
 use serde_json::{Value, json};
+use support::SimulatedLog;
 
 use crate::check::sound;
 use crate::epochs::run_resume;

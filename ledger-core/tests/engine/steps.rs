@@ -16,8 +16,8 @@ use ledger_core::steps::issue::Issue;
 use ledger_core::steps::notify::Notify;
 use ledger_core::steps::runner::StepError;
 use ledger_core::steps::store::StepStore;
-use ledger_core::testing::Fault;
 use stores::steps::StepTables;
+use support::Fault;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

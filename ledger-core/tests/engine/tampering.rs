@@ -8,7 +8,7 @@ use ledger_core::ids::TransactionKey;
 use ledger_core::log::chain::event_hash;
 use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{Position, StoredEvent};
-use ledger_core::testing::SimulatedLog;
+use support::SimulatedLog;
 
 use crate::check::{replay, sound, wins};
 use crate::world::{World, context, row, rows, terms, with};

@@ -15,8 +15,8 @@ use ledger_core::steps::items::{ItemCounts, ItemState};
 use ledger_core::steps::runner::StepError;
 use ledger_core::steps::step::{Ended, Limits, Try};
 use ledger_core::steps::store::StepStore;
-use ledger_core::testing::{History, SimulatedLog, stream};
 use stores::steps::StepTables;
+use support::{History, SimulatedLog, stream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 

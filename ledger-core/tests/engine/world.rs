@@ -18,10 +18,10 @@ use ledger_core::log::{EventLog, Log, Position};
 use ledger_core::money::{Currency, Money};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError, Sealed};
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
-use ledger_core::testing::{ManualClock, SimulatedLog};
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::{Code, RowError};
 use serde_json::{Value, json};
+use support::{ManualClock, SimulatedLog};
 use tokio::sync::oneshot;
 
 pub(crate) const NOON: &str = "2026-11-22T12:00:00Z";

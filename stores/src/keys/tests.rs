@@ -15,9 +15,9 @@ use ledger_core::draw::Seed;
 use ledger_core::ids::{AccountId, CampaignId, Source, TransactionId};
 use ledger_core::money::{Currency, Money};
 use ledger_core::seal::{Details, FileKeyProvider, KeyState, KeyStore, Keys, NewKey, Sealed};
-use ledger_core::testing::SimulatedLog;
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::{Direction, Mcc, Merchant, Personal, Status, Transaction};
+use support::SimulatedLog;
 
 mod cache;
 mod lost;

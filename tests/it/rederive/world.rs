@@ -17,12 +17,12 @@ use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::steps::resume::Resume;
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::steps::step::{Ended, Try};
-use ledger_core::testing::ManualClock;
 use ledger_core::time::{DAY_MICROS, Epoch, SECOND_MICROS, Timestamp};
 use rewardhub_tests::Home;
 use serde_json::Value;
 use stores::sqlite::log::{SqliteLog, SqliteOptions};
 use stores::steps::StepTables;
+use support::ManualClock;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 

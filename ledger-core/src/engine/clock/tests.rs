@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::ManualClock;
+use crate::support::ManualClock;
 
 const NOW: Timestamp = Timestamp::from_micros(1_795_000_000_000_000);
 const MAX: i64 = 60 * SECOND_MICROS;

@@ -2,7 +2,7 @@
 
 use super::*;
 use ledger_core::log::{EventLog as _, WriterLease as _};
-use ledger_core::testing::{History, stream};
+use support::{History, stream};
 
 /// A log that knows these accounts.
 async fn log_of(ids: &[&str]) -> SimulatedLog {

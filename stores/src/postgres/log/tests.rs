@@ -3,8 +3,8 @@
 use super::*;
 use crate::testing::Cluster;
 use ledger_core::log::Log;
-use ledger_core::testing::contract::{self, Place};
-use ledger_core::testing::{History, stream};
+use support::contract::{self, Place};
+use support::{History, stream};
 
 /// A database of its own.
 struct Fresh(String);

@@ -4,8 +4,8 @@ use tempfile::TempDir;
 
 use super::*;
 use ledger_core::log::Log;
-use ledger_core::testing::contract::{self, Place};
-use ledger_core::testing::{History, stream};
+use support::contract::{self, Place};
+use support::{History, stream};
 
 const FILE: &str = "log.db";
 

@@ -21,7 +21,6 @@ use ledger_core::ids::{AccountId, CampaignId, Digest, EntryId, Fingerprint, Merc
 use ledger_core::log::{Batch, EventLog as _, Position, StoredEvent, StreamId, StreamType, WriterLease as _};
 use ledger_core::money::{Currency, Money};
 use ledger_core::seal::{AmountKey, SealError, Sealed};
-use ledger_core::testing::{ManualClock, SimulatedLog};
 use ledger_core::time::{Clock as _, Epoch, SystemClock, Timestamp};
 use ledger_core::transaction::{Direction, Mcc, Personal, Status};
 use postgres_es::PostgresEventRepository;
@@ -30,6 +29,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
 use sqlx::{PgPool, Row as _};
+use support::{ManualClock, SimulatedLog};
 
 use program::{Postgres, Rewardhub};
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::super::{History, stream};
 use super::{Place, all, lease, write};
-use crate::ids::{CampaignId, TransactionKey};
-use crate::log::chain::{Links, verify_links};
-use crate::log::{Head, Position, StoredEvent, StreamId, StreamType};
-use crate::testing::{History, stream};
+use ledger_core::ids::{CampaignId, TransactionKey};
+use ledger_core::log::chain::{Links, verify_links};
+use ledger_core::log::{Head, Position, StoredEvent, StreamId, StreamType};
 
 pub(super) async fn an_empty_log_is_empty(place: &impl Place) {
     let log = place.open().await;

@@ -1,9 +1,9 @@
 //! Stored events that fit together: contiguous positions and versions, right hashes.
 
-use crate::ids::{Digest, TransactionKey};
-use crate::log::chain::{Links, Tip, event_hash};
-use crate::log::{Batch, Head, Position, StoredEvent, StreamId, StreamType};
-use crate::time::Timestamp;
+use ledger_core::ids::{Digest, TransactionKey};
+use ledger_core::log::chain::{Links, Tip, event_hash};
+use ledger_core::log::{Batch, Head, Position, StoredEvent, StreamId, StreamType};
+use ledger_core::time::Timestamp;
 
 /// The stream of the account `id`, which is taken as it is.
 pub fn stream(id: &str) -> StreamId {

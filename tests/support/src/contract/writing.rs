@@ -1,9 +1,9 @@
 //! What a log promises to those who write it.
 
+use super::super::{History, stream};
 use super::{Place, all, lease, write};
-use crate::ids::TransactionKey;
-use crate::log::{AppendError, Position};
-use crate::testing::{History, stream};
+use ledger_core::ids::TransactionKey;
+use ledger_core::log::{AppendError, Position};
 
 pub(super) async fn an_append_elsewhere_than_at_the_head_is_fenced(place: &impl Place) {
     let log = place.open().await;

@@ -1,8 +1,8 @@
 //! What a lease promises: one writer at a time.
 
+use super::super::{History, stream};
 use super::{Place, all, lease, lease_as, write};
-use crate::log::{AppendError, Log, LogError, Position, StoredEvent};
-use crate::testing::{History, stream};
+use ledger_core::log::{AppendError, Log, LogError, Position, StoredEvent};
 
 pub(super) async fn a_new_lease_fences_the_old_writer(place: &impl Place) {
     let (old, new) = (place.open().await, place.open().await);

@@ -12,12 +12,12 @@ use async_trait::async_trait;
 
 use super::ManualClock;
 use super::faults::{Fault, Faults};
-use crate::ids::TransactionKey;
-use crate::log::{
+use ledger_core::ids::TransactionKey;
+use ledger_core::log::{
     AppendError, Batch, EventLog, Head, LogError, Position, Snapshot, SnapshotStore, StoredEvent, StreamId,
     StreamType, TransactionIndex, WriterLease,
 };
-use crate::time::{Clock as _, Timestamp};
+use ledger_core::time::{Clock as _, Timestamp};
 
 /// One process's handle on a simulated log.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use crate::time::{Clock, Timestamp};
+use ledger_core::time::{Clock, Timestamp};
 
 /// Shows the time it was last given; may be shared, set back, and made to leap.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! The simulated log keeps the contract, and each fault does what it says.
 
+use super::super::contract::{self, Place};
+use super::super::{History, stream};
 use super::*;
-use crate::log::Log;
-use crate::testing::contract::{self, Place};
-use crate::testing::{History, stream};
+use ledger_core::log::Log;
 
 #[async_trait]
 impl Place for SimulatedLog {

@@ -1,8 +1,8 @@
 //! What the index of transactions promises.
 
+use super::super::{History, stream};
 use super::{Place, lease};
-use crate::ids::TransactionKey;
-use crate::testing::{History, stream};
+use ledger_core::ids::TransactionKey;
 
 pub(super) async fn transactions_are_found_by_key(place: &impl Place) {
     let log = place.open().await;

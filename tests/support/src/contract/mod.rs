@@ -7,7 +7,7 @@
 //! }
 //! ```
 
-#![expect(clippy::unwrap_used, reason = "test code that is no test by itself: a panic is its verdict")]
+#![allow(clippy::unwrap_used, reason = "test code that is no test by itself: a panic is its verdict")]
 
 mod lease;
 mod reading;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{History, stream};
-use crate::log::{Head, Log, LogError, Position, StoredEvent};
+use ledger_core::log::{Head, Log, LogError, Position, StoredEvent};
 
 /// A place where one log lives, to be opened by one process after the other or by several at once.
 #[async_trait]

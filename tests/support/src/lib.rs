@@ -4,8 +4,6 @@ pub mod contract;
 
 mod clock;
 mod faults;
-#[cfg(test)]
-pub(crate) mod given;
 mod history;
 mod simulated;
 

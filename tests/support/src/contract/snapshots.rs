@@ -1,8 +1,8 @@
 //! What a store of snapshots promises.
 
+use super::super::{History, stream};
 use super::{Place, lease, write};
-use crate::log::{Log, Snapshot, StoredEvent, StreamId};
-use crate::testing::{History, stream};
+use ledger_core::log::{Log, Snapshot, StoredEvent, StreamId};
 
 fn snapshot(event: &StoredEvent, code: &str) -> Snapshot {
     Snapshot {
