@@ -139,7 +139,7 @@ pub async fn limit(State(state): State<ApiState>, request: Request, next: Next) 
     let permit = match state.allowances.begin(bearer, began) {
         Ok(permit) => permit,
         Err(Overdrawn(wait)) => {
-            metrics::counter!("requests_refused_total", "reason" => "cost").increment(1);
+            metrics::counter!("rewardhub_requests_refused_total", "reason" => "cost").increment(1);
             let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
             let detail = "this token's bearer asks for too much at once; come back later";
             return Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds).into_response();

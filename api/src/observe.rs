@@ -104,8 +104,8 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
     span.record("duration_ms", u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
     span.in_scope(|| tracing::debug!("answered"));
     let labels = [("method", method.to_owned()), ("route", route), ("status", status.as_u16().to_string())];
-    metrics::counter!("http_requests_total", &labels).increment(1);
-    metrics::histogram!("http_request_seconds", &labels).record(elapsed.as_secs_f64());
+    metrics::counter!("rewardhub_http_requests_total", &labels).increment(1);
+    metrics::histogram!("rewardhub_http_request_seconds", &labels).record(elapsed.as_secs_f64());
     harden(response.headers_mut(), id);
     response
 }
@@ -145,7 +145,7 @@ pub async fn limit_time(request: Request, next: Next) -> Response {
 /// What a panic becomes. Its message may hold anything, so it goes nowhere; the panic hook has printed where.
 pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a handler panicked");
-    metrics::counter!("http_panics_total").increment(1);
+    metrics::counter!("rewardhub_http_panics_total").increment(1);
     Problem::internal().into_response()
 }
 

@@ -228,8 +228,8 @@ async fn keep_measuring(log: Arc<dyn EventLog>, checkpoints: Arc<Mutex<Checkpoin
 fn measure(checkpoints: &Checkpoints, head: Position) {
     for (projection, at) in checkpoints {
         let name = projection.as_str();
-        metrics::gauge!("projection_position", "projection" => name).set(figure(at.0));
-        metrics::gauge!("projection_lag_events", "projection" => name)
+        metrics::gauge!("rewardhub_projection_position", "projection" => name).set(figure(at.0));
+        metrics::gauge!("rewardhub_projection_lag_events", "projection" => name)
             .set(figure(head.0.saturating_sub(at.0)));
     }
 }

@@ -1,5 +1,6 @@
 //! Logs to stderr and metrics for `/metrics`.
 
+mod described;
 mod lines;
 
 use std::io::IsTerminal as _;
@@ -71,6 +72,7 @@ pub fn metrics() -> anyhow::Result<RenderMetrics> {
     let recorder = PrometheusBuilder::new().build_recorder();
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_ok() {
+        described::all();
         let handle = handle.clone();
         tokio::spawn(keep_up(move || handle.run_upkeep()));
     }
@@ -88,7 +90,7 @@ fn show_resident() {
         let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
         if let Some(kib) = kib {
-            metrics::gauge!("process_resident_bytes", "kind" => kind).set((kib * 1_024) as f64);
+            metrics::gauge!("rewardhub_process_resident_bytes", "kind" => kind).set((kib * 1_024) as f64);
         }
     }
 }

@@ -88,7 +88,7 @@ fn a_running_ledger_waits_for_a_clock_that_leaps_until_it_is_back_or_accepted() 
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["in_order"], false);
     let metrics = service.get("/metrics").body.as_str().unwrap().to_owned();
-    assert!(metrics.lines().any(|line| line == "clock_held 1"), "{metrics}");
+    assert!(metrics.lines().any(|line| line == "rewardhub_clock_held 1"), "{metrics}");
 
     leaping.leap("+0");
     leaping.in_order();

@@ -73,8 +73,8 @@ fn caught_up(service: &Sandbox, patience: Duration) -> Resident {
             let lines = metrics.lines().filter(|line| line.starts_with(start));
             lines.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok()).collect()
         };
-        let (head, steps) = (value("ledger_position "), value("step_position{"));
-        let read = value("projection_position{");
+        let (head, steps) = (value("rewardhub_ledger_position "), value("rewardhub_step_position{"));
+        let read = value("rewardhub_projection_position{");
         if told.elapsed() > Duration::from_secs(20) {
             told = Instant::now();
             println!("  head {head:?} steps {steps:?} read models {read:?} {last}");

@@ -14,7 +14,7 @@ fn metrics_have_the_main_series() {
     sandbox.post("no.such.token", "application/json", "[]");
     sandbox.get("/no/such/path/as/cus_1");
     // The lag is looked at every so often, beside the runner.
-    let in_step = "projection_lag_events{projection=\"trial_balance\"} 0";
+    let in_step = "rewardhub_projection_lag_events{projection=\"trial_balance\"} 0";
     let answer = eventually("the lag to be none", PATIENCE, || {
         let answer = sandbox.get("/metrics");
         answer.body.as_str().unwrap().contains(in_step).then_some(answer)
@@ -22,25 +22,25 @@ fn metrics_have_the_main_series() {
     assert!(answer.content_type.starts_with("text/plain; version=0.0.4"), "{}", answer.content_type);
     let text = answer.body.as_str().unwrap().to_owned();
     for series in [
-        "http_requests_total{method=\"POST\",route=\"/v1/transactions\",status=\"200\"} 1",
-        "http_requests_total{method=\"POST\",route=\"/v1/transactions\",status=\"401\"} 1",
-        "http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"} 1",
-        "http_request_seconds",
-        "tokens_refused_total{reason=\"malformed\"} 1",
-        "ledger_append_seconds",
-        "ledger_batch_events",
-        "ledger_position ",
-        "projection_position{projection=\"rewards\"}",
-        "step_under_way{step=\"issue\"}",
-        "step_under_way{step=\"notify\"}",
-        "step_under_way{step=\"credit\"}",
-        "step_under_way{step=\"resume\"}",
+        "rewardhub_http_requests_total{method=\"POST\",route=\"/v1/transactions\",status=\"200\"} 1",
+        "rewardhub_http_requests_total{method=\"POST\",route=\"/v1/transactions\",status=\"401\"} 1",
+        "rewardhub_http_requests_total{method=\"GET\",route=\"unmatched\",status=\"404\"} 1",
+        "rewardhub_http_request_seconds",
+        "rewardhub_tokens_refused_total{reason=\"malformed\"} 1",
+        "rewardhub_ledger_append_seconds",
+        "rewardhub_ledger_batch_events",
+        "rewardhub_ledger_position ",
+        "rewardhub_projection_position{projection=\"rewards\"}",
+        "rewardhub_step_under_way{step=\"issue\"}",
+        "rewardhub_step_under_way{step=\"notify\"}",
+        "rewardhub_step_under_way{step=\"credit\"}",
+        "rewardhub_step_under_way{step=\"resume\"}",
     ] {
         assert!(text.contains(series), "{series} is missing:\n{text}");
     }
     assert!(!text.contains("cus_1"), "no id gets into a metric");
     let head = sandbox.trial_balance()["position"].as_str().unwrap().trim_start_matches("0:").to_owned();
-    assert!(text.contains(&format!("ledger_position {head}\n")), "{text}");
+    assert!(text.contains(&format!("rewardhub_ledger_position {head}\n")), "{text}");
 }
 
 /// Values that appear nowhere else.

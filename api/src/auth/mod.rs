@@ -134,7 +134,7 @@ impl FromRequestParts<ApiState> for Caller {
 /// The reason is for us, and its words never hold any of the token. The caller learns what to do.
 fn refuse(refused: TokenRefused) -> Problem {
     tracing::debug!(reason = %refused, "token refused");
-    metrics::counter!("tokens_refused_total", "reason" => refused.as_str()).increment(1);
+    metrics::counter!("rewardhub_tokens_refused_total", "reason" => refused.as_str()).increment(1);
     match refused {
         // Its signature held, so that its bearer may know.
         TokenRefused::Expired => Problem::token_expired(),

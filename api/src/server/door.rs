@@ -115,7 +115,7 @@ impl Door {
 
     fn let_go_oldest(&self) {
         if let Some((_, oldest)) = self.arrivals().pop_first() {
-            metrics::counter!("http_connections_closed_total", "reason" => "idle").increment(1);
+            metrics::counter!("rewardhub_http_connections_closed_total", "reason" => "idle").increment(1);
             oldest.abort();
         }
     }
@@ -128,7 +128,8 @@ impl Door {
             // It has closed the connection, or lost it.
             Ok(_) => {}
             Err(_) => {
-                metrics::counter!("http_connections_closed_total", "reason" => "no request").increment(1);
+                metrics::counter!("rewardhub_http_connections_closed_total", "reason" => "no request")
+                    .increment(1);
             }
         }
     }

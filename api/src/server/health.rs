@@ -146,7 +146,7 @@ async fn metrics(State(health): State<Arc<Health>>) -> Response {
 }
 
 async fn no_room(request: Request) -> Problem {
-    metrics::counter!("http_connections_closed_total", "reason" => "no room").increment(1);
+    metrics::counter!("rewardhub_http_connections_closed_total", "reason" => "no room").increment(1);
     let mut body = request.into_body().into_data_stream();
     let passed_over = async {
         let mut left = PASSED_OVER_MAX;

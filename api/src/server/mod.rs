@@ -159,7 +159,7 @@ async fn serve(
     permit: OwnedSemaphorePermit,
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
-    metrics::gauge!("http_connections").increment(1);
+    metrics::gauge!("rewardhub_http_connections").increment(1);
     let mut phase = shared.phase.subscribe();
     let client = TokioIo::new(Client::new(stream, head, limits.write));
     let service = TowerToHyperService::new(
@@ -179,7 +179,7 @@ async fn serve(
             }
         }
     }
-    metrics::gauge!("http_connections").decrement(1);
+    metrics::gauge!("rewardhub_http_connections").decrement(1);
     drop(permit);
 }
 

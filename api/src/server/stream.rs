@@ -34,7 +34,8 @@ impl Client {
         let patience = self.patience;
         let unread = self.unread.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         unread.as_mut().poll(context).map(|()| {
-            metrics::counter!("http_connections_closed_total", "reason" => "answer not read").increment(1);
+            metrics::counter!("rewardhub_http_connections_closed_total", "reason" => "answer not read")
+                .increment(1);
             Err(io::ErrorKind::TimedOut.into())
         })
     }

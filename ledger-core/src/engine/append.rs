@@ -74,8 +74,8 @@ impl Appender {
 fn append(log: &dyn EventLog, runtime: &Handle, batch: &Batch) -> Result<(), AppendError> {
     let began = Instant::now();
     let result = catch_unwind(AssertUnwindSafe(|| block_on(runtime, log.append(batch))));
-    metrics::histogram!("ledger_append_seconds").record(began.elapsed().as_secs_f64());
-    metrics::histogram!("ledger_batch_events").record(figure(batch.events.len() as u64));
+    metrics::histogram!("rewardhub_ledger_append_seconds").record(began.elapsed().as_secs_f64());
+    metrics::histogram!("rewardhub_ledger_batch_events").record(figure(batch.events.len() as u64));
     result.unwrap_or_else(|_| {
         let (doing, transient, source) = ("append", true, "a panic while appending".into());
         Err(AppendError::Unknown(LogError::Store { doing, transient, source }))
@@ -164,7 +164,7 @@ impl Writer {
     fn landed(&mut self, head: Head) {
         self.shared.lock().durable(head.term);
         self.head.send_replace(head.position);
-        metrics::gauge!("ledger_position").set(figure(head.position.0));
+        metrics::gauge!("rewardhub_ledger_position").set(figure(head.position.0));
     }
 
     /// Raises our own term, which waits for a statement that may still be running, then reads the head.

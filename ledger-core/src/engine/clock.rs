@@ -140,7 +140,7 @@ impl WatchedClock {
             (state.trusted, state.at) = (asked.wall, asked.monotonic);
         }
         let (seconds, server_is_ahead) = (lead / SECOND_MICROS, lead < -self.ahead_max_micros);
-        gauge("clock_ahead_of_server_seconds", seconds);
+        gauge("rewardhub_clock_ahead_of_server_seconds", seconds);
         if server_is_ahead && !state.told_server_is_ahead {
             let seconds = -seconds;
             tracing::warn!(seconds, "the database server's clock is ahead of ours; we go by ours");
@@ -252,8 +252,8 @@ pub(super) async fn keep_comparing(
 impl State {
     /// Once for each change.
     fn tell(&mut self, now: Told, seconds: i64) {
-        gauge("clock_ahead_seconds", seconds);
-        gauge("clock_held", i64::from(now == Told::Ahead));
+        gauge("rewardhub_clock_ahead_seconds", seconds);
+        gauge("rewardhub_clock_held", i64::from(now == Told::Ahead));
         if self.told == now {
             return;
         }

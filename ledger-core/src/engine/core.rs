@@ -309,7 +309,7 @@ impl Hosted for Campaign {
         {
             let campaign = terms.campaign_id.to_string();
             tracing::warn!(%campaign, percent, spent_minor, funded_minor, "a campaign's budget is being used up");
-            metrics::counter!("campaign_budget_alerts_total", "campaign" => campaign).increment(1);
+            metrics::counter!("rewardhub_campaign_budget_alerts_total", "campaign" => campaign).increment(1);
         }
     }
 }

@@ -58,7 +58,7 @@ impl Writer {
                     campaign.as_str(),
                     &rejection,
                 );
-                metrics::counter!("campaign_due_refused_total", "campaign" => campaign.to_string())
+                metrics::counter!("rewardhub_campaign_due_refused_total", "campaign" => campaign.to_string())
                     .increment(1);
             }
         }

@@ -57,7 +57,7 @@ impl Filter {
         let bytes = self.keys.num_bits() / 8;
         show_memory("filter", bytes, bytes);
         let in_vain = in_vain(self.count.load(Ordering::Relaxed), self.keys.num_bits());
-        metrics::gauge!("filter_in_vain_ratio").set(in_vain);
+        metrics::gauge!("rewardhub_filter_in_vain_ratio").set(in_vain);
         if in_vain > IN_VAIN_TOLD && !self.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(in_vain, "the filter of known transactions is too small: set memory.filter");
         }

@@ -7,8 +7,8 @@ pub const QUEUED_BYTES: usize = 2_048;
 
 /// Shows what a part of the memory takes and may take.
 pub fn show_memory(part: &'static str, bytes: usize, max: usize) {
-    metrics::gauge!("memory_bytes", "part" => part).set(float(bytes));
-    metrics::gauge!("memory_max_bytes", "part" => part).set(float(max));
+    metrics::gauge!("rewardhub_memory_bytes", "part" => part).set(float(bytes));
+    metrics::gauge!("rewardhub_memory_max_bytes", "part" => part).set(float(max));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge; exact up to 2^53 bytes")]

@@ -133,7 +133,7 @@ impl Writer {
         let Some(last) = last else { return };
         let gap = self.clock.reading().wall().micros().saturating_sub(last.micros());
         let seconds = gap / SECOND_MICROS;
-        clock::gauge("clock_gap_at_start_seconds", seconds);
+        clock::gauge("rewardhub_clock_gap_at_start_seconds", seconds);
         if gap > GAP_TOLD_MICROS {
             tracing::warn!(
                 seconds,
@@ -299,7 +299,7 @@ impl Writer {
         show_memory("accounts", core.accounts.bytes(), accounts_bytes);
         show_memory("transaction_keys", keys, keys_max.saturating_mul(KNOWN_KEY_BYTES));
         self.filter.show();
-        clock::gauge("accounts_in_memory", i64::try_from(core.accounts.len()).unwrap_or(i64::MAX));
+        clock::gauge("rewardhub_accounts_in_memory", i64::try_from(core.accounts.len()).unwrap_or(i64::MAX));
     }
 
     /// Hydrates and decides. A panic is a bug; whatever memory it left behind is read again, and whoever it was about is
@@ -349,7 +349,10 @@ impl Writer {
         let now = self.clock.read().map_err(Failed::Clock)?;
         let last = core.staging.head.recorded_at.unwrap_or(Timestamp::from_micros(0)).max(core.staging.now);
         core.staging.now = now.max(last);
-        clock::gauge("clock_behind_log_seconds", (last.micros() - now.micros()).max(0) / SECOND_MICROS);
+        clock::gauge(
+            "rewardhub_clock_behind_log_seconds",
+            (last.micros() - now.micros()).max(0) / SECOND_MICROS,
+        );
         self.offers.invalidate();
         Ok(())
     }

@@ -111,7 +111,7 @@ impl Beacon {
             }
         }
         let late_seconds = u32::try_from(late_micros / SECOND_MICROS).unwrap_or(u32::MAX);
-        metrics::gauge!("beacon_late_seconds").set(late_seconds);
+        metrics::gauge!("rewardhub_beacon_late_seconds").set(late_seconds);
         Ok(opened)
     }
 
@@ -125,7 +125,7 @@ impl Beacon {
                 }
                 Ok(Some(_)) => {
                     tracing::error!(%source, round, "a beacon's signature is wrong and is not used");
-                    metrics::counter!("beacon_wrong_signatures_total").increment(1);
+                    metrics::counter!("rewardhub_beacon_wrong_signatures_total").increment(1);
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(

@@ -53,7 +53,7 @@ impl Confirm {
         match persist(command).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(rejection)) => {
-                metrics::counter!("credit_contradictions_total").increment(1);
+                metrics::counter!("rewardhub_credit_contradictions_total").increment(1);
                 tracing::error!(reward.id = %entry_id, %rejection, "a confirmation contradicts the ledger");
                 Ok(())
             }

@@ -99,7 +99,7 @@ impl Credit {
             match self.next(owed, outstanding, only_ask).await {
                 Next::Record(kind) => {
                     if let Err(rejection) = self.command(owed, kind).await? {
-                        metrics::counter!("credit_contradictions_total").increment(1);
+                        metrics::counter!("rewardhub_credit_contradictions_total").increment(1);
                         let reason = format!("the rail's answer contradicts the ledger: {rejection}");
                         return Ok(Ended::Parked { reason, about });
                     }

@@ -287,9 +287,9 @@ fn count(answers: &[RowAnswer]) {
         won += u64::from(answer.outcome.as_ref().is_ok_and(|receipt| receipt.won.is_some()));
     }
     for (result, rows) in results {
-        metrics::counter!("transactions_total", "result" => result).increment(rows);
+        metrics::counter!("rewardhub_transactions_total", "result" => result).increment(rows);
     }
-    metrics::counter!("wins_total").increment(won);
+    metrics::counter!("rewardhub_wins_total").increment(won);
 }
 
 type Parsed = (Option<String>, Result<Transaction, RowError>);

@@ -137,7 +137,7 @@ pub async fn run<S: Step>(
             ticks += 1;
             desk.count(&*checkpoints).await;
         }
-        gauge("step_under_way", name, tasks.len() as u64);
+        gauge("rewardhub_step_under_way", name, tasks.len() as u64);
     }
     Ok(())
 }

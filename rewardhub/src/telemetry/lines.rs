@@ -26,7 +26,7 @@ impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if queue().try_send(Said::Line(line.to_vec())).is_err() {
             DROPPED.fetch_add(1, Ordering::Relaxed);
-            metrics::counter!("log_lines_dropped_total").increment(1);
+            metrics::counter!("rewardhub_log_lines_dropped_total").increment(1);
         }
         Ok(line.len())
     }

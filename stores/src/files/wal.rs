@@ -135,7 +135,7 @@ impl Kept {
         let found = wal.and_then(|wal| Some((wal.len(), wal.modified().ok()?)));
         let bytes = found.map_or(0, |(bytes, _)| bytes);
         let file = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        metrics::gauge!("wal_bytes", "file" => file).set(figure(bytes));
+        metrics::gauge!("rewardhub_wal_bytes", "file" => file).set(figure(bytes));
         let now = Instant::now();
         let state = &mut self.state;
         if bytes <= self.bytes_max {

@@ -132,8 +132,10 @@ fn a_reader_that_never_ends_makes_the_stop_a_fault_and_is_seen_on_a_gauge_before
     win(&service, "b", 2);
     eventually("the gauge to tell", SOON, || {
         let metrics = service.get("/metrics").body.as_str().unwrap_or_default().to_owned();
-        let bytes =
-            metrics.lines().find_map(|line| line.strip_prefix("wal_bytes{file=\"log.db\"} "))?.parse::<f64>();
+        let bytes = metrics
+            .lines()
+            .find_map(|line| line.strip_prefix("rewardhub_wal_bytes{file=\"log.db\"} "))?
+            .parse::<f64>();
         (bytes.unwrap() > 0.0).then_some(())
     });
     let ended = service.stop_by("TERM").expect_code(3);

@@ -18,8 +18,8 @@ fn budgets_that_run_out_and_rules_that_fail_are_counted() {
         let text = sandbox.get("/metrics").body.as_str().unwrap().to_owned();
         text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse::<u64>().ok())
     };
-    let alerts = "campaign_budget_alerts_total{campaign=\"small\"}";
-    let errors = "rule_errors_total{rule=\"fragile\"}";
+    let alerts = "rewardhub_campaign_budget_alerts_total{campaign=\"small\"}";
+    let errors = "rewardhub_rule_errors_total{rule=\"fragile\"}";
     assert_eq!((counted(alerts), counted(errors)), (None, None));
     for (n, expected) in [None, Some(1), Some(1), Some(2)].into_iter().enumerate() {
         let mut row = purchase(&format!("t{n}"), "cus_1");

@@ -51,7 +51,7 @@ fn a_payment_that_is_given_up_is_decided_by_two_people_and_paid_once() {
     assert_eq!(parked(&olga, &["show", id]).expect_code(0).json(), *item);
     let metrics = || service.get("/metrics").body.as_str().unwrap().to_owned();
     eventually("the gauge", PATIENCE, || {
-        metrics().contains("step_parked{step=\"credit\"} 1\n").then_some(())
+        metrics().contains("rewardhub_step_parked{step=\"credit\"} 1\n").then_some(())
     });
 
     for query in ["first=abc", "first=-1", "first=%ff", "first=1&first=2", "first=99999999999999999999"] {

@@ -44,7 +44,7 @@ fn lags<B>(home: &Home, block: impl FnOnce() -> B) {
 
     eventually("the gauges to say so", SOON, || {
         let metrics = service.get("/metrics").body;
-        let gauge = "projection_lag_events{projection=\"account\"} ";
+        let gauge = "rewardhub_projection_lag_events{projection=\"account\"} ";
         let (_, lag) = metrics.as_str()?.split_once(gauge)?;
         (!lag.starts_with("0\n")).then_some(())
     });

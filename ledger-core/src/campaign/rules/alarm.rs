@@ -9,7 +9,7 @@ pub(super) struct Alarm(AtomicBool);
 impl Alarm {
     /// `code` is the rule's.
     pub(super) fn raise(&self, code: &str, why: &'static str) {
-        metrics::counter!("rule_errors_total", "rule" => code.to_owned()).increment(1);
+        metrics::counter!("rewardhub_rule_errors_total", "rule" => code.to_owned()).increment(1);
         if !self.0.swap(true, Ordering::Relaxed) {
             tracing::error!(rule = code, "{why}; lines it fails on are declined");
         }

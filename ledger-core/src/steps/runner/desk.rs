@@ -255,7 +255,7 @@ impl<Item> Desk<Item> {
                 row.reason = plain(&reason);
                 (row.state, row.about, row.act) = (ItemState::Parked, about, None);
                 tracing::error!(step = self.step, item = row.id, reason = row.reason, "an item is parked");
-                metrics::counter!("step_parked_total", "step" => self.step).increment(1);
+                metrics::counter!("rewardhub_step_parked_total", "step" => self.step).increment(1);
             }
         }
         if let Some((act, at)) = act {
@@ -324,14 +324,14 @@ impl<Item> Desk<Item> {
                 self.settling.extend(settling);
             }
         }
-        gauge("step_position", self.step, self.saved.0);
+        gauge("rewardhub_step_position", self.step, self.saved.0);
     }
 
     /// Tells how many items are not done.
     pub(super) async fn count(&self, checkpoints: &dyn StepStore) {
         if let Ok(counts) = checkpoints.count_items(self.step).await {
-            gauge("step_waiting", self.step, counts.waiting);
-            gauge("step_parked", self.step, counts.parked);
+            gauge("rewardhub_step_waiting", self.step, counts.waiting);
+            gauge("rewardhub_step_parked", self.step, counts.parked);
         }
     }
 }

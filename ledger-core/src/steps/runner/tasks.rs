@@ -113,7 +113,8 @@ impl Tasks {
             let how = how.unwrap_or_else(|| Ended::again("the step did not say"));
             desk.ended(meta, how, wakes);
         }
-        metrics::histogram!("step_try_seconds", "step" => desk.step()).record(began.elapsed().as_secs_f64());
+        metrics::histogram!("rewardhub_step_try_seconds", "step" => desk.step())
+            .record(began.elapsed().as_secs_f64());
         Ok(())
     }
 
