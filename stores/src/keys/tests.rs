@@ -70,7 +70,7 @@ fn purchase() -> Transaction {
         booked_at: NOW,
         amount: Personal::new(Money::new(98_765, Currency::from_code("GBP").unwrap()).unwrap()),
         direction: Direction::Debit,
-        from_account: Personal::new(IBAN.to_owned()),
+        from_account: personal(IBAN),
         to_account: personal("GB94BARC10201530093459"),
         description: personal("COFFEE \"HOUSE\" LONDON\n"),
         merchant: Some(Merchant {
