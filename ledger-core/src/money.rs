@@ -37,11 +37,26 @@ const EXPONENT_0: &str = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VU
 const EXPONENT_3: &str = "BHD IQD JOD KWD LYD OMR TND";
 const EXPONENT_4: &str = "CLF UYW";
 
+/// Codes that ISO 4217 has withdrawn (list A.3 of February 2026). Only intake asks.
+const RETIRED: &str = "\
+ADP AFA ALK ANG AOK AON AOR ARA ARP ARY ATS AYM AZM BAD BEC BEF BEL BGJ BGK BGL BGN BOP BRB BRC \
+BRE BRN BRR BUK BYB BYR CHC CSD CSJ CSK CUC CYP DDM DEM ECS ECV EEK ESA ESB ESP FIM FRF GEK GHC \
+GHP GNE GNS GQE GRD GWE GWP HRD HRK IEP ILP ILR ISJ ITL LAJ LSM LTL LTT LUC LUF LUL LVL LVR MGF \
+MLF MRO MTL MTP MVQ MXP MZE MZM NIC NLG PEH PEI PES PLZ PTE RHD ROK ROL RUR SDD SDP SIT SKK SLL \
+SRG STD SUR TJR TMM TPE TRL UAK UGS UGW USS UYN UYP VEB VEF VNC XEU XFO XFU XRE YDD YUD YUM YUN \
+ZAL ZMK ZRN ZRZ ZWC ZWD ZWL ZWN ZWR";
+
 impl Currency {
     /// The currency in use with this upper-case alphabetic code, or `None` where ISO 4217 has no such code or
     /// the code has no minor units.
     pub fn from_code(code: &str) -> Option<Currency> {
         Currency::recorded(code).filter(|currency| currency.is_in_use())
+    }
+
+    /// The same, or one that ISO 4217 has withdrawn: a statement may still hold it, no campaign may.
+    pub fn in_use_or_retired(code: &str) -> Option<Currency> {
+        let is_retired = || RETIRED.split(' ').any(|retired| retired == code);
+        Currency::recorded(code).filter(|currency| currency.is_in_use() || is_retired())
     }
 
     /// The currency that a log or a store calls so: any three upper-case letters.

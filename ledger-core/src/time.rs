@@ -52,8 +52,10 @@ impl Timestamp {
 }
 
 impl From<DateTime<Utc>> for Timestamp {
+    /// A leap second is the last microsecond of its day: 23:59:60 is not tomorrow.
     fn from(time: DateTime<Utc>) -> Self {
-        Timestamp(time.timestamp_micros())
+        let micros = time.timestamp_subsec_micros().min(999_999);
+        Timestamp(time.timestamp() * SECOND_MICROS + i64::from(micros))
     }
 }
 

@@ -78,6 +78,7 @@ def own_checks(subject, campaign):
     yield "account_excluded", not subject.account.excluded
     yield "credit_transaction", details and details["direction"] != "credit"
     yield "refund", details and not details["refund"]
+    yield "amount_zero", details and details["amount_minor"] > 0
     yield "currency_mismatch", details and in_currency(subject)
     yield "no_merchant", details and details["merchant"] is not None
     yield from epoch_check(campaign.epochs.get(subject.line["booked_at"][:10]), subject)

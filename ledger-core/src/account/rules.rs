@@ -126,6 +126,7 @@ impl Facts {
 fn line_checks(facts: &Facts, terms: &Terms, rule: &mut impl FnMut(bool, RuleCode)) {
     rule(facts.direction == Direction::Credit, RuleCode::CreditTransaction);
     rule(facts.refund, RuleCode::Refund);
+    rule(facts.amount.expose().is_zero(), RuleCode::AmountZero);
     rule(!facts.in_currency_of(terms), RuleCode::CurrencyMismatch);
     rule(!facts.has_merchant, RuleCode::NoMerchant);
 }

@@ -15,12 +15,12 @@ use crate::transaction::{Direction, Mcc, Merchant, Personal, Transaction};
 /// The sealed part of a transaction. `Debug` shows nothing personal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Details {
-    /// Above zero.
+    /// From zero.
     pub amount: Personal<Money>,
     /// Which way the money went.
     pub direction: Direction,
     /// The bank account money left.
-    pub from_account: Personal<String>,
+    pub from_account: Option<Personal<String>>,
     /// The bank account money reached.
     pub to_account: Option<Personal<String>>,
     /// What the statement says.
@@ -62,7 +62,7 @@ impl Details {
             amount_minor: self.amount.expose().minor(),
             currency: self.amount.expose().currency(),
             direction: self.direction,
-            from_account: self.from_account.expose().as_str(),
+            from_account: text(self.from_account.as_ref()),
             to_account: text(self.to_account.as_ref()),
             description: text(self.description.as_ref()),
             merchant: self.merchant.as_ref().map(|merchant| MerchantFields {
@@ -84,7 +84,7 @@ impl Details {
         Some(Details {
             amount: Personal::new(Money::new(fields.amount_minor, fields.currency).ok()?),
             direction: fields.direction,
-            from_account: Personal::new(fields.from_account),
+            from_account: fields.from_account.map(Personal::new),
             to_account: fields.to_account.map(Personal::new),
             description: fields.description.map(Personal::new),
             merchant: fields.merchant.map(|merchant| Merchant {
@@ -111,8 +111,8 @@ struct Fields<T> {
     currency: Currency,
     #[serde(rename = "d")]
     direction: Direction,
-    #[serde(rename = "f")]
-    from_account: T,
+    #[serde(rename = "f", default = "none", skip_serializing_if = "Option::is_none")]
+    from_account: Option<T>,
     #[serde(rename = "t", default = "none", skip_serializing_if = "Option::is_none")]
     to_account: Option<T>,
     #[serde(rename = "x", default = "none", skip_serializing_if = "Option::is_none")]

@@ -47,7 +47,7 @@ pub enum Status {
     Pending,
     /// Final: this is when the draw happens.
     Booked,
-    /// The bank has taken the line back.
+    /// The bank has taken the line back; nothing but its ids means anything then.
     Removed,
 }
 
@@ -123,13 +123,13 @@ pub struct Transaction {
     pub status: Status,
     /// The bank's booking time.
     pub booked_at: Timestamp,
-    /// Above zero.
+    /// From zero.
     pub amount: Personal<Money>,
     /// Which way the money went.
     pub direction: Direction,
-    /// The bank account money left.
-    pub from_account: Personal<String>,
-    /// The bank account money reached.
+    /// The bank account money left. A debit always has it.
+    pub from_account: Option<Personal<String>>,
+    /// The bank account money reached. A credit always has it.
     pub to_account: Option<Personal<String>>,
     /// What the statement says; at most 500 characters.
     pub description: Option<Personal<String>>,
@@ -145,7 +145,7 @@ impl Transaction {
     /// The customer's bank account: the one that money left, or reached.
     pub fn own_account(&self) -> Option<&Personal<String>> {
         match self.direction {
-            Direction::Debit => Some(&self.from_account),
+            Direction::Debit => self.from_account.as_ref(),
             Direction::Credit => self.to_account.as_ref(),
         }
     }
@@ -176,7 +176,7 @@ pub enum Code {
     TooLong,
     /// Not one of the words the field knows.
     UnknownValue,
-    /// No ISO 4217 currency with minor units.
+    /// No ISO 4217 currency with minor units, in use or retired.
     CurrencyUnknown,
     /// Booked more than 24 hours ahead.
     BookedInFuture,

@@ -70,7 +70,7 @@ fn purchase() -> Transaction {
         booked_at: NOW,
         amount: Personal::new(Money::new(98_765, Currency::from_code("GBP").unwrap()).unwrap()),
         direction: Direction::Debit,
-        from_account: Personal::new(IBAN.to_owned()),
+        from_account: personal(IBAN),
         to_account: personal("GB94BARC10201530093459"),
         description: personal("COFFEE \"HOUSE\" LONDON\n"),
         merchant: Some(Merchant {
@@ -264,7 +264,7 @@ async fn a_fingerprint_is_the_terms_seen_from_the_customer() {
     };
     assert_eq!(with(|t| t.to_account = None), terms);
     assert_eq!(with(|t| t.transaction_id = "tx-2".parse().unwrap()), terms);
-    assert_ne!(with(|t| t.from_account = Personal::new("other".into())), terms);
+    assert_ne!(with(|t| t.from_account = Some(Personal::new("other".into()))), terms);
     assert_ne!(with(|t| t.direction = Direction::Credit), terms);
     assert_ne!(
         with(|t| t.amount = Personal::new(Money::new(98_764, t.amount.expose().currency()).unwrap())),

@@ -27,7 +27,6 @@ fn bad_rows() -> Vec<(&'static str, &'static str, Value)> {
     let mut table: Vec<(&str, &str, Value)> = [
         ("out_of_range", "amount.minor", json!("-1250")),
         ("out_of_range", "amount.minor", json!(-1250)),
-        ("out_of_range", "amount.minor", json!(0)),
         ("out_of_range", "amount.minor", json!("9223372036854775808")),
         ("out_of_range", "amount.minor", json!(u64::MAX)),
         ("out_of_range", "amount.minor", json!("9".repeat(300))),
@@ -77,9 +76,7 @@ fn bad_rows() -> Vec<(&'static str, &'static str, Value)> {
         ("malformed", "from_account", json!("****6819")),
         ("malformed", "account_id", json!("..")),
         ("too_long", "description", json!("d".repeat(501))),
-        ("malformed", "description", json!("COFFEE\u{0}HOUSE")),
-        ("malformed", "description", json!("\u{1b}[2J")),
-        ("malformed", "merchant.mcc", json!(5814)),
+        ("malformed", "merchant.mcc", json!(58_140)),
         ("malformed", "merchant.mcc", json!("58")),
         ("malformed", "merchant", json!([])),
         ("too_long", "refund_of", json!("r".repeat(129))),

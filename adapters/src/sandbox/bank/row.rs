@@ -48,7 +48,7 @@ impl Row<'_> {
     pub(super) fn to_broken_json(&self, now: Timestamp, dice: &mut Dice) -> String {
         let mut row = serde_json::to_value(self).expect("text, numbers and options are JSON");
         match dice.below(18) {
-            0 => row["amount"]["minor"] = json!("0"),
+            0 => row["amount"]["minor"] = json!("12,50"),
             1 => row["amount"]["minor"] = json!("-1250"),
             2 => row["amount"]["minor"] = json!("12.50"),
             3 => row["amount"]["minor"] = json!("9223372036854775808"),

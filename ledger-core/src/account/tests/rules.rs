@@ -90,6 +90,8 @@ fn only_purchases_from_a_merchant_in_the_campaigns_currency_take_part() {
     let credit = changed(|facts| facts.direction = Direction::Credit);
     declines(credit, offer(), &[RuleCode::CreditTransaction]);
     declines(changed(|facts| facts.refund = true), offer(), &[RuleCode::Refund]);
+    let nothing = changed(|facts| facts.amount = Personal::new(money(0, "GBP")));
+    declines(nothing, offer(), &[RuleCode::AmountZero]);
     let euros = changed(|facts| facts.amount = Personal::new(money(12_50, "EUR")));
     declines(euros, offer(), &[RuleCode::CurrencyMismatch]);
     declines(changed(|facts| facts.has_merchant = false), offer(), &[RuleCode::NoMerchant]);

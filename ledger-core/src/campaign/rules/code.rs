@@ -23,6 +23,8 @@ pub enum RuleCode {
     CreditTransaction,
     /// The line gives a purchase back.
     Refund,
+    /// Nothing was paid.
+    AmountZero,
     /// Another currency than the campaign's.
     CurrencyMismatch,
     /// The line names no merchant.
@@ -54,7 +56,7 @@ pub enum RuleCode {
 }
 
 /// Every word with a variant of its own, in the order of the variants.
-const KNOWN: [RuleCode; 20] = [
+const KNOWN: [RuleCode; 21] = [
     RuleCode::BeforeCampaign,
     RuleCode::AfterCampaign,
     RuleCode::CampaignPaused,
@@ -62,6 +64,7 @@ const KNOWN: [RuleCode; 20] = [
     RuleCode::AccountExcluded,
     RuleCode::CreditTransaction,
     RuleCode::Refund,
+    RuleCode::AmountZero,
     RuleCode::CurrencyMismatch,
     RuleCode::NoMerchant,
     RuleCode::MccNotAllowed,
@@ -114,6 +117,7 @@ impl RuleCode {
             RuleCode::AccountExcluded => "account_excluded",
             RuleCode::CreditTransaction => "credit_transaction",
             RuleCode::Refund => "refund",
+            RuleCode::AmountZero => "amount_zero",
             RuleCode::CurrencyMismatch => "currency_mismatch",
             RuleCode::NoMerchant => "no_merchant",
             RuleCode::MccNotAllowed => "mcc_not_allowed",
@@ -150,6 +154,7 @@ impl RuleCode {
             | RuleCode::AccountExcluded
             | RuleCode::CreditTransaction
             | RuleCode::Refund
+            | RuleCode::AmountZero
             | RuleCode::CurrencyMismatch
             | RuleCode::NoMerchant
             | RuleCode::TooLate
@@ -169,6 +174,7 @@ impl RuleCode {
             RuleCode::AccountExcluded => "Your account does not take part in draws.",
             RuleCode::CreditTransaction => "Money you receive does not take part.",
             RuleCode::Refund => "Refunds do not take part.",
+            RuleCode::AmountZero => "Nothing was paid.",
             RuleCode::CurrencyMismatch => "This purchase was in a currency that does not take part.",
             RuleCode::NoMerchant => "This transaction was not a purchase from a merchant.",
             RuleCode::MccNotAllowed | RuleCode::MccDenied => "Purchases of this kind do not take part.",
@@ -198,6 +204,7 @@ impl RuleCode {
             RuleCode::AccountExcluded => "the account was excluded when the line was recorded",
             RuleCode::CreditTransaction => "direction is credit",
             RuleCode::Refund => "refund_of is set",
+            RuleCode::AmountZero => "amount.minor is 0",
             RuleCode::CurrencyMismatch => "amount.currency is not terms.prize_table.currency",
             RuleCode::NoMerchant => "the line has no merchant",
             RuleCode::MccNotAllowed => "merchant.mcc is missing or not in terms.rules.mcc_allowed",

@@ -19,7 +19,7 @@ pub use body::{BODY_BYTES_MAX, BodyError, Format, ROWS_MAX, split_body};
 use self::raw::{Object, RawAmount, RawMerchant, RawRow, Scalar, Slot};
 use super::bank_account;
 use super::{Code, Direction, Mcc, Merchant, Personal, RowError, Status, Transaction, pan};
-use crate::ids::{AccountId, ID_CHARACTERS_MAX, IdError, TransactionId, check_id};
+use crate::ids::{AccountId, ID_CHARACTERS_MAX, IdError, Source, TransactionId, check_id};
 use crate::money::{Currency, Money};
 use crate::time::{DAY_MICROS, Timestamp};
 
@@ -58,33 +58,70 @@ pub fn parse_row(bytes: &[u8], now: Timestamp) -> Result<Transaction, RejectedRo
     })
 }
 
-// The fields of a struct literal are evaluated as they are written: the order here is the order of faults.
+// Faults are reported in this order.
 fn check_row(row: &RawRow<'_>, now: Timestamp) -> Result<Transaction, RowError> {
-    let transaction = Transaction {
-        source: id("source", &row.source)?,
-        transaction_id: id("transaction_id", &row.transaction_id)?,
-        account_id: account_id(&row.account_id)?,
-        status: status(&row.status)?,
-        booked_at: booked_at(&row.booked_at, now)?,
-        amount: amount(&row.amount)?,
-        direction: direction(&row.direction)?,
-        from_account: required("from_account", bank_account("from_account", &row.from_account)?)?,
-        to_account: bank_account("to_account", &row.to_account)?,
+    let source = id("source", &row.source)?;
+    let transaction_id = id("transaction_id", &row.transaction_id)?;
+    let account_id = account_id(&row.account_id)?;
+    let status = status(&row.status)?;
+    if status == Status::Removed {
+        return Ok(removal(source, transaction_id, account_id, now));
+    }
+    let booked_at = booked_at(&row.booked_at, now)?;
+    let amount = amount(&row.amount)?;
+    let direction = direction(&row.direction)?;
+    let (from, to) = (own(direction == Direction::Debit), own(direction == Direction::Credit));
+    Ok(Transaction {
+        source,
+        transaction_id,
+        account_id,
+        status,
+        booked_at,
+        amount,
+        direction,
+        from_account: from("from_account", bank_account("from_account", &row.from_account)?)?,
+        to_account: to("to_account", bank_account("to_account", &row.to_account)?)?,
         description: free_text("description", &row.description)?,
         merchant: merchant(&row.merchant)?,
         pending_transaction_id: optional_id("pending_transaction_id", &row.pending_transaction_id)?,
         refund_of: optional_id("refund_of", &row.refund_of)?,
-    };
-    // What the customer's own account is follows from the direction.
-    match transaction.own_account() {
-        Some(account) if bank_account::is_masked(account.expose()) => Err(malformed(
-            match transaction.direction {
-                Direction::Debit => "from_account",
-                Direction::Credit => "to_account",
-            },
-            "must be the customer's whole account: masked ones cannot be told apart",
-        )),
-        Some(_) | None => Ok(transaction),
+    })
+}
+
+/// What a bank says of a line that it takes back: which one. Whatever else comes with it is not looked at.
+fn removal(
+    source: Source,
+    transaction_id: TransactionId,
+    account_id: AccountId,
+    now: Timestamp,
+) -> Transaction {
+    let no_currency = Currency::recorded("XXX").expect("three capital letters");
+    Transaction {
+        source,
+        transaction_id,
+        account_id,
+        status: Status::Removed,
+        booked_at: now,
+        amount: Personal::new(Money::zero(no_currency)),
+        direction: Direction::Debit,
+        from_account: None,
+        to_account: None,
+        description: None,
+        merchant: None,
+        pending_transaction_id: None,
+        refund_of: None,
+    }
+}
+
+type BankAccount = Option<Personal<String>>;
+
+/// The customer's own side has to be there, and whole; the other side may be as the bank has it.
+fn own(is_own: bool) -> impl Fn(&'static str, BankAccount) -> Result<BankAccount, RowError> {
+    const MASKED: &str = "must be the customer's whole account: masked ones cannot be told apart";
+    move |field, account| match account {
+        None if is_own => required(field, None),
+        Some(own) if is_own && bank_account::is_masked(own.expose()) => Err(malformed(field, MASKED)),
+        account => Ok(account),
     }
 }
 
@@ -109,7 +146,7 @@ fn text<'s>(field: &'static str, slot: &'s Slot<Scalar<'_>>) -> Result<Option<&'
     match given(field, slot)? {
         None | Some(Scalar::Null) => Ok(None),
         Some(Scalar::Text(text)) => Ok(Some(text.as_ref()).filter(|text| !text.trim().is_empty())),
-        Some(Scalar::Other) => Err(malformed(field, "must be a JSON string")),
+        Some(Scalar::Number(_) | Scalar::Other) => Err(malformed(field, "must be a JSON string")),
     }
 }
 
@@ -243,18 +280,14 @@ fn amount(slot: &Slot<Object<RawAmount<'_>>>) -> Result<Personal<Money>, RowErro
     let fields = required("amount", object("amount", slot)?)?;
     let minor = minor(&fields.minor)?;
     let code = required("amount.currency", text("amount.currency", &fields.currency)?)?;
-    let currency = Currency::from_code(code).ok_or_else(|| {
-        RowError::new(
-            Code::CurrencyUnknown,
-            "amount.currency",
-            "must be an ISO 4217 code in use, with minor units",
-        )
+    let currency = Currency::in_use_or_retired(code).ok_or_else(|| {
+        RowError::new(Code::CurrencyUnknown, "amount.currency", "must be an ISO 4217 code with minor units")
     })?;
     Money::new(minor, currency).map(Personal::new).map_err(|_| minor_out_of_range())
 }
 
 fn minor_out_of_range() -> RowError {
-    RowError::new(Code::OutOfRange, "amount.minor", "must be from 1 to 9223372036854775807")
+    RowError::new(Code::OutOfRange, "amount.minor", "must be from 0 to 9223372036854775807")
 }
 
 /// A JSON integer, or a string of ASCII digits. Zeros in front of a string's number are only zeros.
@@ -278,8 +311,8 @@ fn minor(slot: &Slot<&RawValue>) -> Result<i64, RowError> {
     if magnitude.is_empty() || !magnitude.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(no_integer());
     }
-    // All digits: whatever does not parse is too large.
-    digits.parse().ok().filter(|minor| *minor > 0).ok_or_else(minor_out_of_range)
+    // All digits: whatever does not parse is below zero or too large.
+    magnitude.parse().ok().filter(|_| magnitude.len() == digits.len()).ok_or_else(minor_out_of_range)
 }
 
 /// The name of a bank account: an IBAN, or whatever the bank calls it.
@@ -296,22 +329,25 @@ fn bank_account(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<P
     personal(field, &slot, |text| printable(field, text, BANK_ACCOUNT_CHARACTERS_MAX))
 }
 
-/// Text of any language: only control characters are refused, since joiners and marks are part of words. A card number
-/// in it is masked.
-fn free_text(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError> {
-    let Some(text) = text(field, slot)? else {
+/// Text of any language, which no rule reads: joiners and marks stay, since they are part of words. A control character
+/// becomes a space, and a card number is masked.
+fn free_text(field: &'static str, slot: &Slot<&RawValue>) -> Result<Option<Personal<String>>, RowError> {
+    let read = match given(field, slot)? {
+        None => Slot::Absent,
+        Some(json) => Slot::Given(raw::forgiving_text(json)),
+    };
+    let Some(text) = text(field, &read)? else {
         return Ok(None);
     };
-    let check = |text: &str| {
-        if text.len() > TEXT_CHARACTERS_MAX && text.chars().count() > TEXT_CHARACTERS_MAX {
-            return Err(too_long(field, TEXT_CHARACTERS_MAX));
-        }
-        if text.chars().any(char::is_control) {
-            return Err(malformed(field, "must not hold control characters"));
-        }
-        Ok(Personal::new(pan::mask(text).into_owned()))
+    if text.len() > TEXT_CHARACTERS_MAX && text.chars().count() > TEXT_CHARACTERS_MAX {
+        return Err(too_long(field, TEXT_CHARACTERS_MAX));
+    }
+    let text = if text.chars().any(char::is_control) {
+        Cow::Owned(text.replace(char::is_control, " "))
+    } else {
+        Cow::Borrowed(text)
     };
-    check(text).map(Some)
+    Ok((!text.trim().is_empty()).then(|| Personal::new(pan::mask(&text).into_owned())))
 }
 
 fn personal(
@@ -342,25 +378,30 @@ fn merchant(slot: &Slot<Object<RawMerchant<'_>>>) -> Result<Option<Merchant>, Ro
     Ok(Some(merchant).filter(|merchant| *merchant != Merchant::default()))
 }
 
+/// A category is digits, by rights as a text; a feed that makes a number of it loses its zero.
 fn mcc(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<Mcc>>, RowError> {
     const FIELD: &str = "merchant.mcc";
-    let Some(text) = text(FIELD, slot)? else {
+    let text = match slot {
+        Slot::Given(Scalar::Number(number)) => Some(Cow::Owned(number.to_string())),
+        slot => text(FIELD, slot)?.map(Cow::Borrowed),
+    };
+    let Some(text) = text else {
         return Ok(None);
     };
-    match Mcc::parse(text) {
+    match Mcc::parse(text.trim()) {
         Some(mcc) => Ok(Some(Personal::new(mcc))),
-        None => Err(malformed(FIELD, "must be a string of three or four digits")),
+        None => Err(malformed(FIELD, "must be three or four digits")),
     }
 }
 
 fn country(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError> {
     const FIELD: &str = "merchant.country";
-    let Some(text) = text(FIELD, slot)? else {
+    let Some(text) = text(FIELD, slot)?.map(str::trim) else {
         return Ok(None);
     };
-    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        Ok(Some(Personal::new(text.to_owned())))
+    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        Ok(Some(Personal::new(text.to_ascii_uppercase())))
     } else {
-        Err(malformed(FIELD, "must be two upper-case letters (ISO 3166-1 alpha-2)"))
+        Err(malformed(FIELD, "must be two letters (ISO 3166-1 alpha-2)"))
     }
 }

@@ -35,6 +35,8 @@ impl<T> Slot<T> {
 pub(super) enum Scalar<'a> {
     Null,
     Text(Cow<'a, str>),
+    /// A whole number from 0.
+    Number(u64),
     Other,
 }
 
@@ -46,6 +48,8 @@ pub(super) enum Object<T> {
 }
 
 type Text<'a> = Slot<Scalar<'a>>;
+/// As written; see [`forgiving_text`].
+type FreeText<'a> = Slot<&'a RawValue>;
 
 /// The known fields of a row.
 #[derive(Default)]
@@ -59,7 +63,7 @@ pub(super) struct RawRow<'a> {
     pub(super) direction: Text<'a>,
     pub(super) from_account: Text<'a>,
     pub(super) to_account: Text<'a>,
-    pub(super) description: Text<'a>,
+    pub(super) description: FreeText<'a>,
     pub(super) merchant: Slot<Object<RawMerchant<'a>>>,
     pub(super) pending_transaction_id: Text<'a>,
     pub(super) refund_of: Text<'a>,
@@ -77,7 +81,7 @@ pub(super) struct RawAmount<'a> {
 #[derive(Default)]
 pub(super) struct RawMerchant<'a> {
     pub(super) id: Text<'a>,
-    pub(super) name: Text<'a>,
+    pub(super) name: FreeText<'a>,
     pub(super) mcc: Text<'a>,
     pub(super) country: Text<'a>,
 }
@@ -165,9 +169,9 @@ impl<'de> Fields<'de> for RawRow<'de> {
             RowKey::Direction => ("direction", &mut self.direction),
             RowKey::FromAccount => ("from_account", &mut self.from_account),
             RowKey::ToAccount => ("to_account", &mut self.to_account),
-            RowKey::Description => ("description", &mut self.description),
             RowKey::PendingTransactionId => ("pending_transaction_id", &mut self.pending_transaction_id),
             RowKey::RefundOf => ("refund_of", &mut self.refund_of),
+            RowKey::Description => return read_value("description", &mut self.description, map, at),
             RowKey::Amount => return read_object("amount", &mut self.amount, map, at),
             RowKey::Merchant => return read_object("merchant", &mut self.merchant, map, at),
             RowKey::Unknown => return skip(map),
@@ -300,10 +304,6 @@ macro_rules! accept_anything_else {
             Ok($other)
         }
 
-        fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-            Ok($other)
-        }
-
         fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
             Ok($other)
         }
@@ -334,6 +334,10 @@ impl<'de, F: Fields<'de>> Visitor<'de> for ObjectSeed<'_, F> {
 
     accept_anything_else!(Object::Null, Object::Other);
 
+    fn visit_u64<E>(self, _: u64) -> Result<Object<F>, E> {
+        Ok(Object::Other)
+    }
+
     fn visit_str<E>(self, _: &str) -> Result<Object<F>, E> {
         Ok(Object::Other)
     }
@@ -358,6 +362,10 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 
     accept_anything_else!(Scalar::Null, Scalar::Other);
 
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Number(number))
+    }
+
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
         Ok(Scalar::Text(Cow::Borrowed(text)))
     }
@@ -369,5 +377,47 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Scalar<'de>, A::Error> {
         while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Scalar::Other)
+    }
+}
+
+/// The text of a JSON value in which half a surrogate pair is no fault: it becomes U+FFFD.
+pub(super) fn forgiving_text(json: &RawValue) -> Scalar<'_> {
+    let json = json.get();
+    match json.as_bytes().first() {
+        Some(b'n') => Scalar::Null,
+        Some(b'"') if !json.contains('\\') => Scalar::Text(Cow::Borrowed(json.trim_matches('"'))),
+        Some(b'"') => {
+            serde_json::from_str(json).map_or(Scalar::Other, |Forgiven(text)| Scalar::Text(Cow::Owned(text)))
+        }
+        Some(_) | None => Scalar::Other,
+    }
+}
+
+struct Forgiven(String);
+
+impl<'de> Deserialize<'de> for Forgiven {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Forgiven, D::Error> {
+        deserializer.deserialize_bytes(ForgivingVisitor)
+    }
+}
+
+struct ForgivingVisitor;
+
+impl Visitor<'_> for ForgivingVisitor {
+    type Value = Forgiven;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    /// As bytes `serde_json` lets half a pair through, in three bytes that UTF-8 does not have.
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Forgiven, E> {
+        let mut bytes = bytes.to_vec();
+        for at in 0..bytes.len() {
+            if let [0xED, 0xA0..=0xBF, _, ..] = &bytes[at..] {
+                bytes[at..at + 3].copy_from_slice("\u{FFFD}".as_bytes());
+            }
+        }
+        Ok(Forgiven(String::from_utf8_lossy(&bytes).into_owned()))
     }
 }

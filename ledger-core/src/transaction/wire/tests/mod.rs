@@ -68,7 +68,7 @@ fn the_example_of_the_interface_is_understood() {
     assert_eq!(transaction.booked_at, at("2026-11-22T10:15:00Z"));
     assert_eq!(transaction.amount.expose().to_string(), "GBP 12.50");
     assert_eq!(transaction.direction, Direction::Debit);
-    assert_eq!(transaction.from_account.expose(), "GB29NWBK60161331926819");
+    assert_eq!(transaction.from_account.unwrap().expose(), "GB29NWBK60161331926819");
     assert_eq!(transaction.to_account.unwrap().expose(), "GB94BARC10201530093459");
     assert_eq!(transaction.description.unwrap().expose(), "COFFEE HOUSE LONDON");
     let merchant = transaction.merchant.unwrap();
@@ -113,7 +113,8 @@ fn the_bounds_themselves_are_taken() {
         ("booked_at", json!("2026-11-22T10:15:00.5+05:30")),
         ("booked_at", json!("2016-12-31T23:59:60Z")),
         ("booked_at", json!("2017-01-01T00:59:60+01:00")),
-        ("amount.minor", json!(1)),
+        ("amount.minor", json!(0)),
+        ("amount.minor", json!("000")),
         ("amount.minor", json!(i64::MAX)),
         ("amount.minor", json!("9223372036854775807")),
         ("amount.minor", json!("0000000000000000000000007")),
@@ -123,9 +124,116 @@ fn the_bounds_themselves_are_taken() {
         ("description", json!("👩\u{200d}🍳 \"quoted\" \\ é")),
         ("merchant.id", json!("m".repeat(128))),
         ("merchant.mcc", json!("0000")),
+        ("merchant.mcc", json!(9_999)),
     ] {
         assert!(parse_value(&with(field, Some(value.clone()))).is_ok(), "{field}: {value}");
     }
     assert!(parse(&edited(r#""source""#, r#""\u0073ource""#)).is_ok(), "an escaped key is the same key");
     assert!(parse(&edited(r#""1250""#, r#""\u0031250""#)).is_ok());
+}
+
+#[test]
+fn a_removal_needs_its_ids_alone_and_nothing_else_of_it_is_looked_at() {
+    let bare =
+        json!({"source": "acme-bank", "transaction_id": "t", "account_id": "cus_1", "status": "removed"});
+    assert_eq!(parse_value(&bare).unwrap().status, Status::Removed);
+    let hostile = [
+        ("booked_at", json!("9999-99-99")),
+        ("amount", json!(-1)),
+        ("direction", json!("sideways")),
+        ("from_account", json!("****6819")),
+        ("description", json!("é".repeat(501))),
+        ("merchant", json!({ "mcc": "x" })),
+        ("pending_transaction_id", json!("4111111111111111")),
+        ("refund_of", json!([])),
+    ];
+    for (field, value) in hostile {
+        let mut row = bare.clone();
+        row[field] = value;
+        assert_eq!(parse_value(&row), parse_value(&bare), "{field}");
+        row["status"] = json!("booked");
+        assert!(parse_value(&row).is_err(), "{field}");
+    }
+    for field in ["source", "transaction_id", "account_id", "status"] {
+        let mut row = bare.clone();
+        row[field] = Value::Null;
+        assert_eq!(parse_value(&row).err(), Some((Code::Missing, field.to_owned())));
+    }
+}
+
+#[test]
+fn the_customers_own_side_is_required_and_the_other_never_is() {
+    for (direction, own, other) in
+        [("debit", "from_account", "to_account"), ("credit", "to_account", "from_account")]
+    {
+        let side = |field, value: Option<Value>| {
+            let mut row = with(field, value);
+            row["direction"] = json!(direction);
+            parse_value(&row)
+        };
+        for nothing in [None, Some(Value::Null), Some(json!(" "))] {
+            assert_eq!(side(own, nothing.clone()).err(), Some((Code::Missing, own.to_owned())));
+            assert!(side(other, nothing).unwrap().own_account().is_some());
+        }
+        assert_eq!(side(own, Some(json!("****6819"))).err(), Some((Code::Malformed, own.to_owned())));
+        assert!(side(other, Some(json!("****6819"))).is_ok());
+    }
+}
+
+#[test]
+fn what_no_rule_reads_costs_no_draw() {
+    let text = |json: &str| {
+        let transaction = parse(&edited(r#""COFFEE HOUSE LONDON""#, json)).unwrap();
+        let name = parse(&edited(r#""Coffee House""#, json)).unwrap().merchant.unwrap().name;
+        assert_eq!(name, transaction.description);
+        transaction.description.map(|text| text.expose().clone())
+    };
+    for (json, read) in [
+        (r#""COFFEE\tHOUSE\nLONDON""#, Some("COFFEE HOUSE LONDON")),
+        (r#""a\u0092b\u0000c\u001b[31m""#, Some("a b c [31m")),
+        (r#""a \ud800 b""#, Some("a \u{FFFD} b")),
+        (r#""\udc00\ud83d\ude00\ud83d""#, Some("\u{FFFD}😀\u{FFFD}")),
+        (r#""CARD 4111\u00001111\n1111 1111""#, Some("CARD **** **** **** ****")),
+        (r#""4111\ud8001111\udc0011111111""#, Some("****\u{FFFD}****\u{FFFD}********")),
+        (r#""say \"hi\" \\""#, Some(r#"say "hi" \"#)),
+        (r#""\u0000\n""#, None),
+        (r#""""#, None),
+        ("null", None),
+    ] {
+        assert_eq!(text(json).as_deref(), read, "{json}");
+    }
+}
+
+#[test]
+fn categories_and_countries_are_read_however_a_feed_writes_them() {
+    for (value, read) in
+        [(json!("742"), "0742"), (json!(742), "0742"), (json!(5814), "5814"), (json!(" 5814 "), "5814")]
+    {
+        let merchant = parse_value(&with("merchant.mcc", Some(value))).unwrap().merchant.unwrap();
+        assert_eq!(merchant.mcc.unwrap().expose().to_string(), read);
+    }
+    for value in ["gb", "Gb", " GB"] {
+        let merchant = parse_value(&with("merchant.country", Some(json!(value)))).unwrap().merchant.unwrap();
+        assert_eq!(merchant.country.unwrap().expose(), "GB");
+    }
+}
+
+#[test]
+fn retired_currencies_are_taken() {
+    for code in ["BGN", "HRK", "ANG", "ZWL", "DEM", "VES", "VED"] {
+        assert!(parse_value(&with("amount.currency", Some(json!(code)))).is_ok(), "{code}");
+    }
+}
+
+#[test]
+fn a_leap_second_stays_in_its_day() {
+    for (text, read) in [
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999Z"),
+        ("2016-12-31T23:59:60.5Z", "2016-12-31T23:59:59.999999Z"),
+        ("2017-01-01T00:59:60+01:00", "2016-12-31T23:59:59.999999Z"),
+        ("2016-12-31T23:59:59.9999999Z", "2016-12-31T23:59:59.999999Z"),
+    ] {
+        let transaction = parse_value(&with("booked_at", Some(json!(text)))).unwrap();
+        assert_eq!(transaction.booked_at.to_string(), read, "{text}");
+    }
 }
