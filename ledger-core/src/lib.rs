@@ -47,6 +47,6 @@ mod given;
 #[cfg(test)]
 extern crate self as ledger_core;
 #[cfg(test)]
-#[allow(dead_code, unreachable_pub, reason = "unit tests need a part of it")]
+#[allow(dead_code, unused_imports, unreachable_pub, reason = "unit tests need a part of it")]
 #[path = "../../tests/support/src/lib.rs"]
 mod support;

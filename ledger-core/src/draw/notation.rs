@@ -22,7 +22,7 @@ impl<'de> Deserialize<'de> for ShareText {
         let wrong = "expected a share such as 5 % or 2.25 %, of whole hundredths of a per cent up to 100 %";
         crate::texts::read(deserializer, |text| {
             let bps = per_cent(text, 10_000).and_then(|bps| u16::try_from(bps).ok());
-            bps.and_then(|bps| BasisPoints::new(bps)).map(ShareText).ok_or(wrong)
+            bps.and_then(BasisPoints::new).map(ShareText).ok_or(wrong)
         })
     }
 }

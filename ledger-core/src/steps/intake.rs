@@ -133,13 +133,14 @@ impl Intake {
             let (transaction_id, parsed) = parse(row.as_ref(), sources, now);
             let prepared = match parsed {
                 Err(error) => Err(error),
-                Ok(transaction) => match self.keyring.ready(&transaction.account_id) {
-                    Some(key) => Ok(Arc::new(seal(&self.keyring, &transaction, &key)?)),
-                    None => {
+                Ok(transaction) => {
+                    if let Some(key) = self.keyring.ready(&transaction.account_id) {
+                        Ok(Arc::new(seal(&self.keyring, &transaction, &key)?))
+                    } else {
                         waiting.push((sealed.len(), transaction));
                         Err(refused(&Rejection::AccountUnknown))
                     }
-                },
+                }
             };
             sealed.push(Row { transaction_id, prepared });
         }

@@ -29,7 +29,7 @@ pub(super) fn rows(conn: &Connection, sql: &str, values: &[Value<'_>]) -> Result
 }
 
 fn columns(statement: &Statement<'_>) -> Arc<[Box<str>]> {
-    statement.column_names().into_iter().map(Into::into).collect()
+    statement.column_names().map(Into::into).collect()
 }
 
 fn read(mut found: Rows<'_>, columns: &Arc<[Box<str>]>) -> Result<Vec<Row>> {

@@ -171,16 +171,13 @@ async fn held(target: &Target) -> anyhow::Result<Ended> {
             println!("{line}");
             waiting += 1;
         }
-        match page["next"].as_str() {
-            Some(next) => after = Some(next.parse().map_err(|_| anyhow!("{next} is no position"))?),
-            None => {
-                if waiting == 0 {
-                    eprintln!("nothing waits for a person");
-                }
-                return Ok(Ended::Fine);
-            }
-        }
+        let Some(next) = page["next"].as_str() else { break };
+        after = Some(next.parse().map_err(|_| anyhow!("{next} is no position"))?);
     }
+    if waiting == 0 {
+        eprintln!("nothing waits for a person");
+    }
+    Ok(Ended::Fine)
 }
 
 async fn shown(target: &Target, id: &AccountId) -> anyhow::Result<Value> {

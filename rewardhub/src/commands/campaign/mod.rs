@@ -177,7 +177,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let Arguments { target, action } = arguments;
     match &action {
         Action::Show { id } => println!("{}", serde_json::to_string_pretty(&shown(&target, id).await?)?),
-        Action::List => all(&target).await?.iter().for_each(|campaign| println!("{}", told::line(campaign))),
+        Action::List => print_lines(&all(&target).await?.iter().map(told::line).collect::<Vec<_>>()),
         Action::Diff { id } => print_changes(&shown(&target, id).await?),
         Action::Check { file } => check(file)?,
         _ => {}
@@ -189,7 +189,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     };
     let given = give(&operator, &request).await;
     operator.stop().await?;
-    given?.iter().for_each(|line| println!("{line}"));
+    print_lines(&given?);
     Ok(Ended::Fine)
 }
 
@@ -223,8 +223,14 @@ fn check(file: &Path) -> anyhow::Result<()> {
         return Err(Refused(format!("{}: {over}", file.display())).into());
     }
     println!("{}: is good", terms.campaign_id);
-    told::of_terms(&terms).iter().for_each(|line| println!("{line}"));
+    print_lines(&told::of_terms(&terms));
     Ok(())
+}
+
+fn print_lines(lines: &[String]) {
+    for line in lines {
+        println!("{line}");
+    }
 }
 
 fn print_changes(campaign: &Value) {
@@ -233,7 +239,7 @@ fn print_changes(campaign: &Value) {
         revision => {
             let changes = told::changes(&campaign["terms"], &revision["terms"]);
             println!("version {} by {} changes:", revision["version"], revision["by"]);
-            changes.iter().for_each(|line| println!("{line}"));
+            print_lines(&changes);
         }
     }
 }

@@ -124,11 +124,14 @@ fn flatten(at: &str, value: &Value, into: &mut BTreeMap<String, String>) {
     match value {
         Value::Object(fields) if !fields.is_empty() => {
             let dot = if at.is_empty() { "" } else { "." };
-            fields.iter().for_each(|(name, value)| flatten(&format!("{at}{dot}{name}"), value, into));
+            for (name, value) in fields {
+                flatten(&format!("{at}{dot}{name}"), value, into);
+            }
         }
-        Value::Array(values) if values.iter().any(|value| value.is_object()) => {
-            let all = values.iter().enumerate();
-            all.for_each(|(index, value)| flatten(&format!("{at}[{index}]"), value, into));
+        Value::Array(values) if values.iter().any(Value::is_object) => {
+            for (index, value) in values.iter().enumerate() {
+                flatten(&format!("{at}[{index}]"), value, into);
+            }
         }
         value => {
             into.insert(at.to_owned(), value.to_string());
