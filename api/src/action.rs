@@ -9,8 +9,9 @@ use ledger_core::faults;
 use ledger_core::ids::AccountId;
 use ledger_core::log::LogError;
 use ledger_core::words::{WordsError, check_person, check_reason, without_values};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _, Unexpected};
+use serde::{Deserialize, Deserializer};
+use serde_json::Number;
 
 use crate::auth::{Caller, Scope};
 use crate::intake::{media_type, read_body};
@@ -51,6 +52,16 @@ pub(crate) fn read<T: DeserializeOwned>(action: &str, body: &[u8]) -> Result<T, 
         let cause = without_values(&e);
         let cause = if empty { format!("it is empty, and {cause}") } else { cause };
         ActionError::Body { action: action.into(), cause }
+    })
+}
+
+/// A whole number, also where it is written `7.0`: JSON Schema's `integer` is that, and some languages write it so.
+pub(crate) fn whole<'de, D: Deserializer<'de>, N: TryFrom<i64>>(deserializer: D) -> Result<N, D::Error> {
+    let number = Number::deserialize(deserializer)?;
+    let text = number.to_string();
+    let whole = text.strip_suffix(".0").unwrap_or(&text).parse::<i64>().ok();
+    whole.and_then(|whole| N::try_from(whole).ok()).ok_or_else(|| {
+        D::Error::invalid_type(Unexpected::Other("number"), &"a whole number within its bounds")
     })
 }
 
@@ -107,4 +118,40 @@ pub(crate) fn unreadable_log(error: &LogError) -> Problem {
     }
     faults::error("the log cannot be read", &error.to_string(), error);
     Problem::internal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Eq, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(deserialize_with = "whole")]
+        version: u32,
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        for (body, version) in [
+            (r#"{"version":1}"#, 1),
+            (r#"{"version":1.0}"#, 1),
+            (r#"{"version":1e2}"#, 100),
+            (r#"{"version":4294967295.0}"#, u32::MAX),
+        ] {
+            assert_eq!(read::<Body>("x", body.as_bytes()).unwrap(), Body { version }, "{body}");
+        }
+        for body in [
+            r#"{"version":1.5}"#,
+            r#"{"version":-1.0}"#,
+            r#"{"version":4294967296}"#,
+            r#"{"version":4294967296.0}"#,
+            r#"{"version":1e300}"#,
+            r#"{"version":"1.0"}"#,
+            r#"{"version":1.0,"version":1}"#,
+            "{}",
+        ] {
+            assert!(read::<Body>("x", body.as_bytes()).is_err(), "{body}");
+        }
+    }
 }

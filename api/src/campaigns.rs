@@ -11,16 +11,17 @@ use ledger_core::campaign::terms::Terms;
 use ledger_core::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use ledger_core::engine::{Context, Ledger, SubmitError};
 use ledger_core::ids::CampaignId;
-use ledger_core::money::Money;
+use ledger_core::money::{Currency, Money};
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::words::without_values;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 pub use self::shown::show;
 use self::shown::shown;
 use crate::ApiState;
-use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, who};
+use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, who, whole};
 use crate::auth::{Caller, Scope};
 use crate::intake::unwritable;
 use crate::observe::RequestId;
@@ -78,6 +79,7 @@ pub const ACTIONS: [&str; 12] = [
 #[serde(deny_unknown_fields)]
 struct Approve {
     /// The one that was read: whoever says only "the latest" may sign what he has not seen.
+    #[serde(deserialize_with = "whole")]
     version: u32,
 }
 
@@ -96,8 +98,23 @@ struct Pause {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Fund {
+    #[serde(deserialize_with = "money")]
     amount: Money,
     reference: String,
+}
+
+/// An amount as a body has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Amount {
+    #[serde(deserialize_with = "whole")]
+    minor: i64,
+    currency: Currency,
+}
+
+fn money<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Money, D::Error> {
+    let Amount { minor, currency } = Amount::deserialize(deserializer)?;
+    Money::new(minor, currency).map_err(D::Error::custom)
 }
 
 #[derive(Deserialize)]

@@ -11,6 +11,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use tower::ServiceExt as _;
 
+use crate::cors::Origins;
 use crate::problem::Problem;
 use crate::{health, observed};
 
@@ -50,13 +51,14 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Front {
     now: Arc<RwLock<Router>>,
     render_metrics: RenderMetrics,
+    origins: Origins,
 }
 
 impl Front {
-    /// One that is starting.
-    pub fn new(render_metrics: RenderMetrics) -> Front {
-        let now = waiting(Waiting::Starting, Arc::clone(&render_metrics));
-        Front { now: Arc::new(RwLock::new(now)), render_metrics }
+    /// One that is starting. Web apps of these origins may read that.
+    pub fn new(render_metrics: RenderMetrics, origins: Origins) -> Front {
+        let now = waiting(Waiting::Starting, Arc::clone(&render_metrics), &origins);
+        Front { now: Arc::new(RwLock::new(now)), render_metrics, origins }
     }
 
     /// What to serve.
@@ -66,7 +68,7 @@ impl Front {
 
     /// From now on tells callers to come back later.
     pub fn wait(&self, why: Waiting) {
-        self.serve(waiting(why, Arc::clone(&self.render_metrics)));
+        self.serve(waiting(why, Arc::clone(&self.render_metrics), &self.origins));
     }
 
     /// From now on these routes answer.
@@ -83,7 +85,7 @@ async fn pass_on(State(front): State<Front>, request: Request) -> Response {
     }
 }
 
-fn waiting(why: Waiting, render_metrics: RenderMetrics) -> Router {
+fn waiting(why: Waiting, render_metrics: RenderMetrics, origins: &Origins) -> Router {
     let ready = move || async move {
         let body = json!({ "ready": false, "state": why.as_str() });
         (StatusCode::SERVICE_UNAVAILABLE, Json(body))
@@ -101,5 +103,5 @@ fn waiting(why: Waiting, render_metrics: RenderMetrics) -> Router {
         .route("/metrics", get(metrics))
         .fallback(later)
         .method_not_allowed_fallback(later);
-    observed(routes)
+    observed(routes, origins)
 }

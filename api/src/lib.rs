@@ -7,7 +7,8 @@
 //! common), [`clock`] shows and accepts the time, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
 //! [`openapi`] describes the REST part, [`proof`] is the page on which a customer recomputes his draw,
 //! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
-//! answers in its place while there is no ledger to serve. [`server`] lets connections in and bounds them.
+//! answers in its place while there is no ledger to serve, [`explorer`] is the pages for people who look around,
+//! [`cors`] lets web apps in. [`server`] lets connections in and bounds them.
 
 pub mod accounts;
 pub mod action;
@@ -16,6 +17,8 @@ pub mod auth;
 pub mod bodies;
 pub mod campaigns;
 pub mod clock;
+pub mod cors;
+pub mod explorer;
 pub mod front;
 pub mod graphql;
 pub mod health;
@@ -37,6 +40,8 @@ use ledger_core::time::Clock;
 use projections::ReadStore;
 use projections::runner::Progress;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::predicate::SizeAbove;
+use tower_http::compression::{CompressionLayer, CompressionLevel};
 
 use crate::accounts::CommandAccounts;
 use crate::allowance::Allowances;
@@ -44,6 +49,8 @@ use crate::auth::Verifier;
 use crate::bodies::Bodies;
 use crate::campaigns::CommandCampaigns;
 use crate::clock::KeepTime;
+use crate::cors::Origins;
+use crate::explorer::MakeTokens;
 use crate::graphql::{ApiSchema, OpenDetails};
 use crate::intake::TakeRows;
 use crate::parked::ManageParked;
@@ -86,14 +93,24 @@ pub struct ApiState {
     pub render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The profile `production`: the schema is shown to the scope `ops` only, and there is no page of GraphiQL.
     pub production: bool,
-    /// Makes the token that GraphiQL's page comes with. Anyone who can reach the page gets one: for sandboxes only.
-    pub graphiql_token: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+    /// Makes the tokens that pages come with. Anyone who can reach the pages gets them: for sandboxes only.
+    pub page_tokens: Option<MakeTokens>,
+    /// Web apps that may read answers.
+    pub origins: Origins,
 }
+
+/// Bytes from which on an answer is compressed for whoever asks for it.
+const COMPRESSED_FROM: u16 = 1_024;
 
 /// All routes.
 pub fn router(state: ApiState) -> Router {
     let schema: ApiSchema = graphql::schema(&state);
-    let (mut counted, mut others) = (Router::new(), Router::new().route("/proof", get(proof::get)));
+    let origins = state.origins.clone();
+    let pages = Router::new()
+        .route("/", get(explorer::first))
+        .route("/explorer/{file}", get(explorer::file))
+        .route("/proof", get(proof::get));
+    let (mut counted, mut others) = (Router::new(), pages);
     for (path, methods) in rest() {
         if path == intake::PATH || !path.starts_with("/v1/") {
             others = others.route(path, methods);
@@ -112,7 +129,7 @@ pub fn router(state: ApiState) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not know the method")
         });
-    observed(routes)
+    observed(routes, &origins)
 }
 
 /// The REST part: what `openapi.json` describes, no more and no less.
@@ -138,11 +155,13 @@ fn rest() -> [(&'static str, MethodRouter<ApiState>); 16] {
 }
 
 /// Puts around routes what every answer gets.
-fn observed(routes: Router) -> Router {
-    routes
+fn observed(routes: Router, origins: &Origins) -> Router {
+    let routes = routes
         .layer(axum::middleware::from_fn(observe::limit_time))
-        .layer(CatchPanicLayer::custom(observe::panicked))
-        .layer(axum::middleware::from_fn(observe::observe))
+        .layer(CatchPanicLayer::custom(observe::panicked));
+    let worth = SizeAbove::new(COMPRESSED_FROM);
+    let compressed = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worth);
+    origins.around(routes).layer(compressed).layer(axum::middleware::from_fn(observe::observe))
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ mod fuzz;
 mod graphql;
 mod hostile;
 mod openapi;
+mod pages;
 mod positions;
+mod web;
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::auth::{SandboxIssuer, TokenRequest};
+use crate::explorer::{PageToken, PageTokens};
 use crate::graphql::{SealedLine, ShownDetails};
 
 /// Answers what it is told to, and remembers what it was given.
@@ -106,7 +109,12 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
     let read = if shown == "read.db" { read } else { ReadStore::open(&folder.path().join(shown)).unwrap() };
     let intake = Arc::new(StubIntake::default());
     let time = Arc::new(clock::StubTime::default());
-    let page_token: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(|| "page-token".into());
+    let token = |sub, scope, token: &str| PageToken { sub, scope, ttl: "an hour", token: token.into() };
+    let page_tokens: MakeTokens = Arc::new(move || PageTokens {
+        customer: token("cus_0001", "rewards:read", "customer-token"),
+        staff: token("feed", "transactions:write audit:read", "staff-token"),
+        explorer: token("cus_0001", "rewards:read audit:read", "page-token"),
+    });
     let state = ApiState {
         verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), crate::auth::AUDIENCE).unwrap()),
         allowances: Arc::new(crate::allowance::Allowances::new(crate::allowance::Limits::default())),
@@ -125,7 +133,8 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
         details: Arc::new(NoDetails),
         render_metrics: Arc::new(|| "up 1\n".into()),
         production: false,
-        graphiql_token: graphiql.then_some(page_token),
+        page_tokens: graphiql.then_some(page_tokens),
+        origins: cors::Origins::default(),
     };
     House {
         router: router(state.clone()),
@@ -341,7 +350,7 @@ async fn read_models_that_are_behind_by_too_much_or_for_too_long_are_not_ready()
 #[tokio::test]
 async fn a_front_says_what_it_waits_for_until_there_is_something_to_serve() {
     use crate::front::{Front, Waiting};
-    let front = Front::new(Arc::new(|| "up 1\n".into()));
+    let front = Front::new(Arc::new(|| "up 1\n".into()), Origins::default());
     let send = |path: &str| front.router().oneshot(get_request(path));
     for (waiting, state) in [(None, "starting"), (Some(Waiting::Standby), "standby")] {
         if let Some(why) = waiting {

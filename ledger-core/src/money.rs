@@ -265,6 +265,8 @@ impl From<BasisPoints> for u16 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     fn gbp(minor: i64) -> Money {
@@ -306,6 +308,31 @@ mod tests {
             assert!(serde_json::from_value::<Currency>(no.into()).is_err(), "{no}");
         }
         assert!(Currency::from_code("VES").is_some() && Currency::from_code("VED").is_some());
+    }
+
+    /// The standard's lists are the oracle, for every code there can be.
+    #[test]
+    fn the_currencies_in_use_and_the_retired_ones_are_those_of_iso_4217() {
+        let listed = include_str!("../../tests/data/iso4217/codes-all.csv");
+        let (mut in_use, mut withdrawn) = (BTreeMap::new(), BTreeSet::new());
+        for line in listed.lines().skip(1) {
+            // From the right: a country's name may hold commas.
+            let mut columns = line.rsplit(',');
+            let (date, minor_unit) = (columns.next().unwrap(), columns.next().unwrap());
+            let code = columns.nth(1).unwrap();
+            if date.is_empty() {
+                in_use.insert(code, minor_unit.parse::<u16>().ok());
+            } else {
+                withdrawn.insert(code);
+            }
+        }
+        for code in CODES.chunks(3).map(|code| std::str::from_utf8(code).unwrap()) {
+            let standard = in_use.get(code).copied().flatten();
+            assert_eq!(Currency::from_code(code).map(Currency::exponent), standard, "{code}");
+            let is_retired = withdrawn.contains(code) && !in_use.contains_key(code);
+            let is_taken = Currency::in_use_or_retired(code).is_some();
+            assert_eq!(is_taken, standard.is_some() || is_retired, "{code}");
+        }
     }
 
     /// A newer table may add a currency: its exponent then belongs into our list, before anybody is paid in it.

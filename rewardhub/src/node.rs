@@ -263,8 +263,16 @@ impl Node {
 
     /// What the API needs of it.
     pub fn api_state(&self, around: ApiSettings) -> api::ApiState {
-        let ApiSettings { verifier, per_token, ready, bodies, render_metrics, production, graphiql_token } =
-            around;
+        let ApiSettings {
+            verifier,
+            per_token,
+            ready,
+            bodies,
+            render_metrics,
+            production,
+            page_tokens,
+            origins,
+        } = around;
         let health = self.engine.ledger.health();
         api::ApiState {
             verifier,
@@ -284,7 +292,8 @@ impl Node {
             details: Arc::clone(&self.engine.keyring) as _,
             render_metrics,
             production,
-            graphiql_token,
+            page_tokens,
+            origins,
         }
     }
 
@@ -357,8 +366,10 @@ pub struct ApiSettings {
     pub render_metrics: crate::telemetry::RenderMetrics,
     /// See [`api::ApiState::production`].
     pub production: bool,
-    /// See [`api::ApiState::graphiql_token`].
-    pub graphiql_token: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+    /// See [`api::ApiState::page_tokens`].
+    pub page_tokens: Option<api::explorer::MakeTokens>,
+    /// Web apps that may read answers.
+    pub origins: api::cors::Origins,
 }
 
 fn is_not_writer(error: &anyhow::Error) -> bool {

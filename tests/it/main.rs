@@ -20,6 +20,7 @@ mod memory;
 mod observe;
 mod operate;
 mod proof;
+mod published;
 mod rederive;
 mod serve;
 mod tidy;

@@ -4,14 +4,16 @@
 //! looked at by the library once [`size`] has found that it does not multiply, and what is made of it is counted by its
 //! [`Budget`] while it is made.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
 
-use async_graphql::{Request, Response as Answer, ServerError, Variables};
+use async_graphql::parser::types::{BaseType, ExecutableDocument};
+use async_graphql::{Name, Request, Response as Answer, ServerError, Value, Variables};
 use axum::extract::{Request as HttpRequest, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::ApiSchema;
@@ -21,11 +23,12 @@ use super::load::Loaders;
 use super::{size, text};
 use crate::ApiState;
 use crate::auth::{Caller, Scope};
+use crate::explorer;
 use crate::intake::{media_type, read_body};
 use crate::problem::Problem;
 
-/// The page. async-graphql's own is a template whose engine takes longer to build than all our handlers.
-const GRAPHIQL: &str = include_str!("graphiql.html");
+/// The media type of GraphQL over HTTP, whose statuses say whether a query was executed.
+const GRAPHQL_RESPONSE: &str = "application/graphql-response+json";
 /// The longest request.
 const BODY_BYTES_MAX: usize = 256 * 1024;
 /// The longest variables, in JSON: a library's error repeats one as often as it is used.
@@ -42,16 +45,50 @@ pub async fn post(
     request: HttpRequest,
 ) -> Result<Response, Problem> {
     caller.identity()?;
-    let json = matches!(
-        media_type(request.headers()).as_deref(),
-        Some("application/json" | "application/graphql-response+json")
-    );
+    let json =
+        matches!(media_type(request.headers()).as_deref(), Some("application/json" | GRAPHQL_RESPONSE));
     if !json {
         return Err(Problem::unsupported_media_type("application/json"));
     }
+    let own = wants_own_type(request.headers());
     let body = read_body(request, BODY_BYTES_MAX).await?;
     let request = read(&body)?;
-    Ok(answer(&state, &schema, caller, request).await)
+    Ok(answer(&state, &schema, caller, request, own).await)
+}
+
+/// Whether `Accept` prefers GraphQL's own media type to plain JSON, which is what everybody else gets.
+fn wants_own_type(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges = accepted.flat_map(|value| value.split(',')).filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let media_type = parts.next()?.to_ascii_lowercase();
+        let quality = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        // Of 1000. What cannot be read is not wanted.
+        let quality = quality.map_or(Some(1_000), thousandths).unwrap_or(0);
+        (quality > 0).then_some((media_type, quality))
+    });
+    let mut best: Option<(bool, u32)> = None;
+    for (media_type, quality) in ranges {
+        let own = media_type == GRAPHQL_RESPONSE;
+        let json = matches!(media_type.as_str(), "application/json" | "application/*" | "*/*");
+        // Of two that are wanted alike the first one counts.
+        if (own || json) && best.is_none_or(|(_, known)| quality > known) {
+            best = Some((own, quality));
+        }
+    }
+    best.is_some_and(|(own, _)| own)
+}
+
+/// A quality such as `0.9` (RFC 9110, 12.4.2).
+fn thousandths(quality: &str) -> Option<u32> {
+    let (whole, rest) = quality.split_once('.').unwrap_or((quality, ""));
+    let digits = rest.len() <= 3 && rest.bytes().all(|byte| byte.is_ascii_digit());
+    let rest: u32 = digits.then(|| format!("{rest:0<3}"))?.parse().ok()?;
+    match whole {
+        "0" => Some(rest),
+        "1" if rest == 0 => Some(1_000),
+        _ => None,
+    }
 }
 
 /// A request in JSON; what else is in it is passed over.
@@ -95,45 +132,27 @@ fn read(body: &[u8]) -> Result<Request, Problem> {
 
 /// `GET /graphql`: the page, whatever else is in the address.
 pub async fn get(State(state): State<ApiState>, headers: HeaderMap) -> Result<Response, Problem> {
-    page(&state, &headers)
+    explorer::graphiql(&state, &headers)
 }
 
-fn page(state: &ApiState, headers: &HeaderMap) -> Result<Response, Problem> {
-    if state.production {
-        return Err(Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "there is no page here; send a query as JSON with POST",
-        ));
-    }
-    // A token's characters mean nothing in a JavaScript string.
-    let authorization = match &state.graphiql_token {
-        // A page of another site that got this address under its own name (DNS rebinding) gets no token.
-        Some(_) if !is_loopback(headers) => {
-            return Err(Problem::new(
-                StatusCode::FORBIDDEN,
-                "this page comes with a token and is served to this machine only; send a query with POST",
-            ));
-        }
-        Some(token) => format!("Bearer {}", token()),
-        None => String::new(),
-    };
-    Ok(Html(GRAPHIQL.replace("{{authorization}}", &authorization)).into_response())
+/// An answer on the wire; `data` is left out where nothing was executed.
+#[derive(Serialize)]
+struct Answered {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<ServerError>,
 }
 
-/// Whether the request names this machine. HTTP/1.0 clients may name nobody; browsers always do.
-fn is_loopback(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(header::HOST) else { return true };
-    let host = host.to_str().unwrap_or_default();
-    let name = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
-        .map_or(host, |(name, _)| name);
-    name == "localhost"
-        || name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// What went wrong stands in `errors`, each with a code. It is 200, or 503 where part of it may be answered later.
-async fn answer(state: &ApiState, schema: &ApiSchema, caller: Caller, request: Request) -> Response {
+/// What went wrong stands in `errors`, each with a code. It is 200, or 503 where part of it may be answered later. What was
+/// not executed is 400 in GraphQL's own media type.
+async fn answer(
+    state: &ApiState,
+    schema: &ApiSchema,
+    caller: Caller,
+    request: Request,
+    own_type: bool,
+) -> Response {
     let mut answer = match prepare(state, &caller, request) {
         Ok((request, budget)) => {
             let request = request.data(caller).data(Arc::clone(&budget)).data(Loaders::new(state));
@@ -160,12 +179,25 @@ async fn answer(state: &ApiState, schema: &ApiSchema, caller: Caller, request: R
     }
     let code = |error: &ServerError| error.extensions.as_ref()?.get("code").cloned();
     let unavailable = Some(ErrorCode::Unavailable.as_str().into());
+    // What goes wrong with a field says which one it was.
+    let refused = answer.data == Value::Null
+        && !answer.errors.is_empty()
+        && answer.errors.iter().all(|error| error.path.is_empty());
     let status = if answer.errors.iter().any(|error| code(error) == unavailable) {
         StatusCode::SERVICE_UNAVAILABLE
+    } else if refused && own_type {
+        StatusCode::BAD_REQUEST
     } else {
         StatusCode::OK
     };
-    (status, Json(answer)).into_response()
+    let answered = Answered { data: (!refused).then_some(answer.data), errors: answer.errors };
+    let mut response = (status, Json(answered)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("accept"));
+    if own_type {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(GRAPHQL_RESPONSE));
+    }
+    response
 }
 
 /// A request whose document has been parsed and measured, and what its answer may take.
@@ -176,12 +208,69 @@ fn prepare(
 ) -> Result<(Request, Arc<Budget>), Box<Answer>> {
     let bad = |error: &dyn std::error::Error| Box::new(refusal(ErrorCode::BadUserInput, &error.to_string()));
     text::check(&request.query).map_err(|error| bad(&error))?;
+    let (operation, given) = (request.operation_name.clone(), request.variables.clone());
     let document = request.parsed_query().map_err(|error| Box::new(Answer::from_errors(vec![error])))?;
     let measured = size::measure(document).map_err(|error| bad(&error))?;
+    if let Some(name) = untyped(document) {
+        return Err(bad(&Untyped(name)));
+    }
+    if let Some(name) = lacking(document, operation.as_deref(), &given) {
+        return Err(bad(&Lacking(name)));
+    }
     if measured.introspects && state.production && !caller.has(Scope::Ops) {
         return Err(Box::new(refusal(ErrorCode::Forbidden, "the schema is shown to the scope ops only")));
     }
     Ok((request, Arc::new(Budget::new(measured))))
+}
+
+/// A variable that must have a value and has none; the library would only look once a field uses it.
+#[derive(Debug, thiserror::Error)]
+#[error("the variable ${0} needs a value")]
+struct Lacking(Name);
+
+/// A variable of a type that no argument has; the library panics where such a one has a default.
+#[derive(Debug, thiserror::Error)]
+#[error("the variable ${0} is of no type that can be sent")]
+struct Untyped(Name);
+
+/// Names of the types that can be sent.
+static SENT: LazyLock<HashSet<String>> = LazyLock::new(|| {
+    let sdl = super::sdl();
+    let named = sdl.lines().filter_map(|line| {
+        let (kind, rest) = line.split_once(' ')?;
+        let name = rest.split([' ', '{', '@']).next()?;
+        matches!(kind, "scalar" | "enum" | "input").then(|| name.to_owned())
+    });
+    named.chain(["ID", "String", "Int", "Float", "Boolean"].map(str::to_owned)).collect()
+});
+
+fn untyped(document: &ExecutableDocument) -> Option<Name> {
+    let defined = document.operations.iter().flat_map(|(_, operation)| &operation.node.variable_definitions);
+    let mut untyped = defined.map(|variable| &variable.node).filter(|variable| {
+        let mut base = &variable.var_type.node.base;
+        // A query is flat: this ends soon.
+        while let BaseType::List(inner) = base {
+            base = &inner.base;
+        }
+        matches!(base, BaseType::Named(name) if !SENT.contains(name.as_str()))
+    });
+    untyped.next().map(|variable| variable.name.node.clone())
+}
+
+fn lacking(document: &ExecutableDocument, operation: Option<&str>, given: &Variables) -> Option<Name> {
+    let (_, operation) = document
+        .operations
+        .iter()
+        .find(|(name, _)| operation.is_none_or(|wanted| name.is_some_and(|name| name.as_str() == wanted)))?;
+    let defined = &operation.node.variable_definitions;
+    let mut lacking = defined.iter().map(|variable| &variable.node).filter(|variable| {
+        let name = &variable.name.node;
+        let default = variable.default_value.as_ref().filter(|_| !given.contains_key(name));
+        !variable.var_type.node.nullable
+            && default.is_none()
+            && given.get(name).is_none_or(|value| *value == Value::Null)
+    });
+    lacking.next().map(|variable| variable.name.node.clone())
 }
 
 fn refusal(code: ErrorCode, message: &str) -> Answer {

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use super::answered;
+use crate::cors::Origins;
 use crate::front::RenderMetrics;
 use crate::health::METRICS_TYPE;
 use crate::observe::Unobserved;
@@ -88,7 +89,7 @@ impl Health {
             .fallback(no_room)
             .method_not_allowed_fallback(no_room)
             .with_state(Arc::clone(self));
-        observed(routes)
+        observed(routes, &Origins::default())
     }
 
     /// Whether the service is ready, as it said after `arrived`. Whoever waits shares one question.

@@ -28,6 +28,7 @@ fn routes() -> Router {
             .route("/blocks", get(async || std::thread::sleep(Duration::from_secs(3))))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(async || (StatusCode::SERVICE_UNAVAILABLE, "{}"))),
+        &crate::cors::Origins::default(),
     )
 }
 

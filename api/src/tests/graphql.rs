@@ -103,30 +103,6 @@ async fn the_history_is_paged_and_told_without_what_is_sealed() {
 }
 
 #[tokio::test]
-async fn get_answers_a_page_only_and_in_production_none() {
-    for path in [
-        "/graphql",
-        "/graphql?query=%7B__typename%7D",
-        "/graphql?query=mutation%7Bx%7D",
-        "/graphql?query=%7B",
-    ] {
-        let page = house(true).send(get_request(path)).await;
-        assert_eq!(page.status(), 200);
-        assert!(text(page).await.contains("Bearer page-token"));
-        let mut house = house(false);
-        let plain = text(house.send(get_request(path)).await).await;
-        assert!(plain.contains("GraphiQL") && !plain.contains("Bearer"), "{plain}");
-        house.in_production();
-        let none = house.send(get_request(path)).await;
-        assert_eq!(none.status(), 405);
-        assert!(!text(none).await.contains("data"));
-    }
-    let elsewhere =
-        Request::get("/graphql").header(header::HOST, "evil.example").body(Body::empty()).unwrap();
-    assert_eq!(house(true).send(elsewhere).await.status(), 403);
-}
-
-#[tokio::test]
 async fn a_request_is_one_object_with_a_query_and_flat_variables() {
     let house = house(false);
     let token = house.token(Some("cus_1"), "rewards:read");

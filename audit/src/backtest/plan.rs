@@ -159,6 +159,7 @@ impl Pass {
             account_id: transaction.account_id.clone(),
             position: Position(0),
             fingerprint: Some(transaction.line.fingerprint),
+            booked_at: Some(booked_at),
         };
         // Also the name of a purchase that is known by another.
         self.known.insert(transaction.key, known);

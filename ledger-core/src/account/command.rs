@@ -149,6 +149,8 @@ pub struct Known {
     pub position: Position,
     /// The terms under which it was first seen; `None` for a line that was removed before it was booked.
     pub fingerprint: Option<Fingerprint>,
+    /// When it was booked; `None` where the event does not say.
+    pub booked_at: Option<Timestamp>,
 }
 
 /// One campaign as it stands for one line at one moment.
@@ -275,8 +277,11 @@ pub enum Rejection {
     /// Its history or its key cannot be read. The only one that passes, once it has been repaired.
     #[error("the account cannot be read just now; this is ours to repair: send it again later")]
     AccountUnavailable,
-    /// The same id was booked before with other terms.
-    #[error("this id was booked before with another amount, currency, direction or bank account")]
+    /// The same id was booked before with other terms, or at quite another time.
+    #[error(
+        "this id was booked before with another amount, currency, direction or bank account, or more than 31 days apart; \
+         ids that are unique only within a bank account need a source for each account, or its name before them"
+    )]
     Conflict,
     /// No draw of this account won under this entry.
     #[error("the account has no reward {0}")]

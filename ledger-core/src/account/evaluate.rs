@@ -74,6 +74,7 @@ impl RewardAccount {
                 let Some(mark) = self.mark(key) else {
                     return match known.fingerprint {
                         Some(first) if !transaction.has_terms(first) => Err(Rejection::Conflict),
+                        Some(_) if transaction.is_far_from(known) => Err(Rejection::Conflict),
                         _ => duplicate(known),
                     };
                 };
@@ -139,7 +140,8 @@ impl RewardAccount {
         {
             return None;
         }
-        let pending = command.pending_known.as_ref().and_then(|known| known.fingerprint);
+        let near = command.pending_known.as_ref().filter(|known| !transaction.is_far_from(known));
+        let pending = near.and_then(|known| known.fingerprint);
         let is_booked = pending.is_some_and(|terms| transaction.has_terms(terms));
         let is_released = || transaction.pending_key().is_some_and(|key| self.has_released(key, transaction));
         let id = if is_booked || is_released() {

@@ -2,11 +2,16 @@
 
 use compact_str::CompactString;
 
+use crate::account::command::Known;
 use crate::account::event::Line;
 use crate::ids::{AccountId, Fingerprint, TransactionKey};
 use crate::money::Money;
 use crate::seal::{AmountKey, LineTerms};
+use crate::time::{DAY_MICROS, Timestamp};
 use crate::transaction::{Direction, Mcc, Personal, Status};
+
+/// How far apart one id may be booked and still be one purchase: 31 days.
+const REPEAT_MICROS_MAX: u64 = 31 * DAY_MICROS.unsigned_abs();
 
 /// A line ready for the loop: parsed, keyed, fingerprinted, its details sealed.
 #[derive(Clone, Debug)]
@@ -31,6 +36,13 @@ impl PreparedTransaction {
     /// Whether a line that the log has was of the same terms, whichever release recorded it.
     pub fn has_terms(&self, known: Fingerprint) -> bool {
         known == self.line.fingerprint || self.terms.as_ref().is_some_and(|terms| terms.were(known))
+    }
+
+    /// Whether they are too far apart to be one purchase: a bank that repeats its ids means another one.
+    pub fn is_far_from(&self, known: &Known) -> bool {
+        let far =
+            |first: Timestamp| self.line.booked_at.micros().abs_diff(first.micros()) > REPEAT_MICROS_MAX;
+        known.booked_at.is_some_and(far)
     }
 
     /// The key of the other id that a booked line had while pending.

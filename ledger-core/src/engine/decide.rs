@@ -187,9 +187,12 @@ impl Writer {
             ) => (RowResult::Accepted, None),
         };
         if let (Some(key), Some(position)) = (key, position) {
-            let fingerprint = (row.status == Status::Booked).then_some(row.line.fingerprint);
+            let is_booked = row.status == Status::Booked;
+            let fingerprint = is_booked.then_some(row.line.fingerprint);
+            // A linked name's event does not say when.
+            let booked_at = (is_booked && result != RowResult::Linked).then_some(row.line.booked_at);
             self.filter.insert(&key);
-            core.known.insert(key, Known { account_id: owner, position, fingerprint });
+            core.known.insert(key, Known { account_id: owner, position, fingerprint, booked_at });
             core.staging.keys.push(key);
         }
         Ok(Ok(Receipt { result, position, won }))
@@ -297,7 +300,7 @@ fn owner(
         slot.zip(row.pending_key()).is_some_and(|(slot, key)| slot.state.has_released(key, row))
     };
     let is_same = |pending: &&Known| match pending.fingerprint {
-        Some(first) => row.has_terms(first),
+        Some(first) => row.has_terms(first) && !row.is_far_from(pending),
         None => has_released(&pending.account_id),
     };
     known.or(pending_known.filter(is_same)).map_or(&row.account_id, |known| &known.account_id).clone()

@@ -253,15 +253,15 @@ async fn in_parts<T: Clone>(
 fn known(stored: &StoredEvent) -> Result<Known, LogError> {
     let damaged = || LogError::Damaged(format!("{} carries a transaction key", stored.position));
     let account_id = AccountId::parse(&stored.stream.id).map_err(|_| damaged())?;
-    let fingerprint = match decode(stored)? {
+    let (fingerprint, booked_at) = match decode(stored)? {
         LedgerEvent::Account(
             AccountEvent::TransactionEvaluated { line, .. } | AccountEvent::TransactionDeferred { line, .. },
-        ) => Some(line.fingerprint),
-        LedgerEvent::Account(AccountEvent::TransactionLinked { fingerprint, .. }) => fingerprint,
-        LedgerEvent::Account(AccountEvent::TransactionRemoved { .. }) => None,
+        ) => (Some(line.fingerprint), Some(line.booked_at)),
+        LedgerEvent::Account(AccountEvent::TransactionLinked { fingerprint, .. }) => (fingerprint, None),
+        LedgerEvent::Account(AccountEvent::TransactionRemoved { .. }) => (None, None),
         LedgerEvent::Account(_) | LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Err(damaged()),
     };
-    Ok(Known { account_id, position: stored.position, fingerprint })
+    Ok(Known { account_id, position: stored.position, fingerprint, booked_at })
 }
 
 /// An aggregate read from the log.

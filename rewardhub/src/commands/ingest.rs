@@ -120,7 +120,7 @@ pub async fn into_ledger(
 
 async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summary> {
     let began = Instant::now();
-    let mut lines = Lines::open(&arguments.file)?;
+    let mut lines = Lines::transactions(&arguments.file)?;
     let mut rejects = Rejects::open(arguments)?;
     let bar = progress_bar(&lines);
     let mut summary = Summary::default();

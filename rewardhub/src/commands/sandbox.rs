@@ -11,6 +11,8 @@ use adapters::sandbox::{Generator, GeneratorConfig, Misbehaviour};
 use anyhow::Context as _;
 use api::allowance;
 use api::auth::{AUDIENCE, SandboxIssuer, TokenRequest, Verifier};
+use api::cors::Origins;
+use api::explorer::{MakeTokens, PageToken, PageTokens};
 use api::health::Bounds;
 use api::server::{Limits, Server};
 use ledger_core::campaign::CampaignCommandKind;
@@ -49,6 +51,9 @@ pub struct Arguments {
     /// Fixes customers and purchases, never draw seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Web apps that may read answers in a browser, such as <http://localhost:5173>; commas between them.
+    #[arg(long, value_name = "ORIGINS", default_value = "", hide_default_value = true, value_parser = Origins::parse, env = "REWARDHUB_CORS_ORIGINS")]
+    cors_origins: Origins,
     /// Stop after this time.
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
@@ -60,7 +65,7 @@ const CAMPAIGN: &str = include_str!("../../../campaign.example.yaml");
 const BEAT: Duration = Duration::from_millis(50);
 /// How long requests under way may go on at the end.
 const GRACE: Duration = Duration::from_secs(5);
-/// For the token in `GraphiQL`.
+/// For the tokens on pages.
 const TOKEN_TTL: Duration = Duration::from_hours(1);
 
 /// `20`, `20/s`.
@@ -100,7 +105,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         bodies: Memory::default().bodies,
         render_metrics: Arc::clone(&render_metrics),
         production: false,
-        graphiql_token: Some(graphiql_token(Arc::clone(&issuer))),
+        page_tokens: Some(page_tokens(Arc::clone(&issuer))),
+        origins: arguments.cors_origins.clone(),
     }));
     let (stop, stopping) = watch::channel(false);
     let limits = descriptors::make_room(Limits::default(), 0)?;
@@ -161,16 +167,17 @@ async fn start_campaign(engine: &Engine) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tokens for the page's own requests: the auditor's view, renewed with every load of the page.
-fn graphiql_token(issuer: Arc<SandboxIssuer>) -> Arc<dyn Fn() -> String + Send + Sync> {
-    Arc::new(move || {
-        let request = TokenRequest {
-            sub: Some("cus_0001"),
-            sources: &[],
-            scope: "rewards:read audit:read",
-            ttl: TOKEN_TTL,
-        };
-        issuer.issue(&request, SystemClock.now()).unwrap_or_default()
+/// Tokens for the pages, renewed with every load.
+fn page_tokens(issuer: Arc<SandboxIssuer>) -> MakeTokens {
+    let token = move |sub, scope, sources: &[String]| {
+        let request = TokenRequest { sub: Some(sub), sources, scope, ttl: TOKEN_TTL };
+        let token = issuer.issue(&request, SystemClock.now()).unwrap_or_default();
+        PageToken { sub, scope, ttl: "an hour", token }
+    };
+    Arc::new(move || PageTokens {
+        customer: token("cus_0001", "rewards:read", &[]),
+        staff: token("first-feed", "transactions:write audit:read", &["*".into()]),
+        explorer: token("cus_0001", "rewards:read audit:read", &[]),
     })
 }
 
@@ -283,6 +290,7 @@ async fn feed(
 fn print_where_to_look(folder: &Folder, address: SocketAddr) {
     let data = folder.path().display();
     say(&format!("RewardHub sandbox on http://{address}, data in {data}"));
+    say(&format!("  start here    http://{address}/ with tokens to try"));
     say(&format!("  GraphiQL      http://{address}/graphql"));
     say(&format!("  send          POST http://{address}/v1/transactions"));
     say(&format!("  metrics       http://{address}/metrics"));

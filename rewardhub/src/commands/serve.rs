@@ -36,7 +36,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     config.open_enrolment.get_or_insert(false);
     let verifier = Arc::new(verifier(&config)?);
     let render_metrics = telemetry::metrics()?;
-    let front = Front::new(Arc::clone(&render_metrics));
+    let front = Front::new(Arc::clone(&render_metrics), config.origins.clone());
     let server = listen(&config, &front, &render_metrics).await?;
     // Before anybody can know that we are here.
     let mut stop = std::pin::pin!(interrupted());
@@ -138,7 +138,8 @@ fn routes(
         bodies: config.memory.bodies,
         render_metrics,
         production: config.production.is_some(),
-        graphiql_token: None,
+        page_tokens: None,
+        origins: config.origins.clone(),
     };
     api::router(node.api_state(settings))
 }

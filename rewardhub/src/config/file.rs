@@ -27,6 +27,7 @@ pub struct File {
     pub(super) tokens: Option<Tokens>,
     pub(super) payout: Value,
     pub(super) beacon: Option<Beacon>,
+    pub(super) cors: Option<Cors>,
     pub(super) clock: Option<Clock>,
     pub(super) memory: Option<Memory>,
     pub(super) profile: Value,
@@ -71,6 +72,12 @@ pub(super) struct Ready {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Beacon {
     pub(super) urls: Value,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Cors {
+    pub(super) origins: Value,
 }
 
 #[derive(Default, Deserialize)]

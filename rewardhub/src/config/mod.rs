@@ -36,6 +36,8 @@ pub struct Config {
     pub connections: api::server::Limits,
     /// What the bearer of one token may cost.
     pub per_token: api::allowance::Limits,
+    /// Web apps that may read answers in a browser.
+    pub origins: api::cors::Origins,
     /// The data folder: the root key, and all of an embedded ledger.
     pub data: PathBuf,
     /// Where the log is.
@@ -308,6 +310,12 @@ impl Sources<'_> {
                 file.shutdown_grace,
                 grace,
                 Duration::from_secs(20),
+            )?,
+            origins: self.value(
+                "cors.origins",
+                file.cors.unwrap_or_default().origins,
+                api::cors::Origins::parse,
+                api::cors::Origins::default(),
             )?,
             per_token: self.per_token(file.per_token.unwrap_or_default())?,
             connections: self.connections(file.connections.unwrap_or_default())?,

@@ -73,6 +73,8 @@ fn the_example_is_a_configuration_and_sets_every_setting() {
         "pages:",
         "map_files:",
         "urls:",
+        "cors:",
+        "origins:",
         "profile:",
         "shutdown_grace:",
     ] {

@@ -199,11 +199,12 @@ fn known(minor: i64) -> Known {
         account_id: "cus_1".parse().unwrap(),
         position: Position(2),
         fingerprint: Some(Fingerprint(u128::try_from(minor).unwrap().to_be_bytes())),
+        booked_at: Some(at(BOOKED)),
     }
 }
 
 fn known_removed() -> Known {
-    Known { fingerprint: None, ..known(0) }
+    Known { fingerprint: None, booked_at: None, ..known(0) }
 }
 
 const DUPLICATE: Answer = Answer::Duplicate { position: Some(Position(2)) };

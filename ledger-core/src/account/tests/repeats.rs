@@ -34,6 +34,37 @@ fn an_id_booked_with_other_terms_is_a_conflict() {
 }
 
 #[test]
+fn an_id_booked_again_more_than_31_days_apart_is_a_conflict_and_not_a_repeat() {
+    let again_after = |micros: i64, known| {
+        let mut line = purchase("t1");
+        line.line.booked_at = at(BOOKED).plus_micros(micros);
+        decided_purchase().when(again(line, known))
+    };
+    let most = 31 * crate::time::DAY_MICROS;
+    for far in [most + 1, -most - 1, 300 * crate::time::DAY_MICROS] {
+        again_after(far, known(12_50)).then_rejects(Rejection::Conflict);
+    }
+    for near in [0, most, -most] {
+        again_after(near, known(12_50)).then_only_answers(DUPLICATE);
+    }
+    // What does not say when it was booked stays a repeat.
+    let undated = Known { booked_at: None, ..known(12_50) };
+    again_after(most + 1, undated).then_only_answers(DUPLICATE);
+}
+
+#[test]
+fn a_pending_name_that_was_booked_more_than_31_days_before_is_another_purchases() {
+    let old =
+        Known { booked_at: Some(at(BOOKED).plus_micros(-32 * crate::time::DAY_MICROS)), ..known(12_50) };
+    let CommandKind::EvaluateTransaction(evaluation) = evaluate(purchase_once("t2", "p1"), offer()) else {
+        panic!("a line is evaluated");
+    };
+    let reused =
+        CommandKind::EvaluateTransaction(EvaluateTransaction { pending_known: Some(old), ..evaluation });
+    given([opened()]).when(reused).then_answers(won(5_00));
+}
+
+#[test]
 fn a_pending_line_is_noted_and_decides_nothing() {
     let line = pending("p1").line;
     given([opened()])

@@ -10,6 +10,33 @@ MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL
 RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW \
 TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW XK";
 
+/// When the table was last compared with the standard. It decides which rules a new campaign may have, never what an old
+/// one means.
+pub const COUNTRIES_VERSION: &str = "2026-05";
+
+/// What people write for a country that has another code.
+const MEANT: [(&str, &str); 10] = [
+    ("UK", "GB"),
+    ("EN", "GB"),
+    ("GBR", "GB"),
+    ("EL", "GR"),
+    ("USA", "US"),
+    ("DEU", "DE"),
+    ("FRA", "FR"),
+    ("IRL", "IE"),
+    ("ESP", "ES"),
+    ("ITA", "IT"),
+];
+
+/// What a rule should have instead of a code that no country has.
+pub(super) fn expected(code: &str) -> String {
+    let code = code.trim().to_ascii_uppercase();
+    let meant = MEANT.iter().find(|(written, _)| *written == code).map(|(_, meant)| *meant);
+    let meant = meant.or_else(|| is_country(&code).then_some(code.as_str()));
+    let hint = meant.map_or(String::new(), |meant| format!("; did you mean {meant}?"));
+    format!("a country of ISO 3166-1 alpha-2 such as GB{hint}")
+}
+
 /// Whether a line may have this country.
 pub(super) fn is_country(code: &str) -> bool {
     code.len() == 2 && COUNTRIES.split(' ').any(|known| known == code)
@@ -18,6 +45,28 @@ pub(super) fn is_country(code: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_codes_are_those_of_the_standard_and_kosovos() {
+        let listed = include_str!("../../../../tests/data/iso3166/alpha-2.csv");
+        let mut standard: Vec<_> = listed.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
+        standard.push("XK");
+        standard.sort_unstable();
+        standard.dedup();
+        let mut ours: Vec<_> = COUNTRIES.split(' ').collect();
+        ours.sort_unstable();
+        assert_eq!(ours, standard);
+        assert_eq!(COUNTRIES_VERSION.len(), "2026-05".len());
+    }
+
+    #[test]
+    fn what_people_write_instead_is_met_with_the_code_they_mean() {
+        for (written, meant) in [("UK", "GB"), ("uk", "GB"), ("gb", "GB"), ("EL", "GR"), ("USA", "US")] {
+            assert!(expected(written).ends_with(&format!("did you mean {meant}?")), "{written}");
+        }
+        assert!(!expected("ZZ").contains("did you mean"));
+        assert!(MEANT.iter().all(|(written, meant)| !is_country(written) && is_country(meant)));
+    }
 
     #[test]
     fn every_country_is_there_once_and_nothing_else_is() {

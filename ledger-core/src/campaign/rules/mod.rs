@@ -22,6 +22,7 @@ mod wins;
 pub use code::RuleCode;
 pub use compiled::CompiledRules;
 pub use condition::{Condition, Missing, Spending, Velocity, Weekday};
+pub use countries::COUNTRIES_VERSION;
 pub use mcc::MccRange;
 pub use short::ShortRules;
 pub use subject::{History, MerchantFacts, Subject, Won};

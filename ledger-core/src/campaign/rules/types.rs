@@ -8,7 +8,7 @@ use std::fmt;
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use chrono::NaiveDate;
 
-use super::countries::is_country;
+use super::countries::{self, is_country};
 use crate::money::Currency;
 use crate::transaction::Mcc;
 
@@ -191,8 +191,11 @@ fn can_be(fact: &IdedExpr, value: &IdedExpr) -> Result<(), Fault> {
             (!fits).then_some("a category of four digits such as '0742'")
         }
         ("country", Expr::Literal(LiteralValue::String(text))) => {
-            let fits = text.inner().is_empty() || is_country(text.inner());
-            (!fits).then_some("a country of ISO 3166-1 such as 'GB'")
+            if text.inner().is_empty() || is_country(text.inner()) {
+                return Ok(());
+            }
+            let expected = countries::expected(text.inner());
+            return fault(value, format!("`{name}` is never this: expected {expected}"));
         }
         ("currency", Expr::Literal(LiteralValue::String(text))) => {
             Currency::from_code(text.inner()).is_none().then_some("a currency of ISO 4217 such as 'GBP'")

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use chrono::NaiveDate;
 
 use super::compiled::CelFacts;
-use super::countries::is_country;
+use super::countries::{self, is_country};
 use super::expression::{self, Expression};
 use super::subject::{History, MerchantFacts, Subject, Won};
 use super::{Condition, Form, Rule, RuleCode, Rules, ShortRules};
@@ -137,11 +137,12 @@ fn condition(condition: &Condition) -> Result<(), Fault> {
             list(ids, is_merchant, "expected a merchant's id, 1 to 128 printable characters, no card number")
         }
         Condition::MccAllowed(ranges) | Condition::MccDenied(ranges) => list(ranges, |_| true, ""),
-        Condition::CountriesAllowed(countries) | Condition::CountriesDenied(countries) => list(
-            countries,
-            |code| is_country(code),
-            "expected a country of ISO 3166-1 alpha-2 such as \"GB\"",
-        ),
+        Condition::CountriesAllowed(countries) | Condition::CountriesDenied(countries) => {
+            let wrong = countries.iter().find(|code| !is_country(code));
+            let expected =
+                wrong.map_or(String::new(), |code| format!("expected {}", countries::expected(code)));
+            list(countries, |code| is_country(code), &expected)
+        }
         Condition::Weekdays(days) => list(days, |_| true, ""),
         Condition::Hours(ranges) => list(ranges, |_| true, ""),
         Condition::AmountMinMinor(minor) if *minor < 0 => here("must not be negative"),

@@ -73,7 +73,7 @@ impl Past {
 /// Transactions from NDJSON. A row that is none is told with its line and passed over.
 pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
     let now = SystemClock.now();
-    let mut lines = Lines::open(path)?;
+    let mut lines = Lines::transactions(path)?;
     let mut origin = Origin { from: "file", read: 0, rejected: 0, unreadable: 0 };
     let mut transactions = vec![];
     while let Some(chunk) = lines.next_chunk()? {

@@ -7,12 +7,16 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use crate::commands::Usage;
+
 /// Rows per chunk, which is a request over HTTP.
 const CHUNK_ROWS: usize = 2_000;
 /// Bytes per chunk, well below a request's 5 MiB.
 const CHUNK_BYTES: usize = 4 << 20;
 /// What is kept of a line: more than a transaction may have, so that it is refused as too long.
 const LINE_BYTES: u64 = 64 << 10;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Some rows and their line numbers, from 1.
 pub(in crate::commands) struct Chunk {
@@ -35,7 +39,28 @@ pub(in crate::commands) struct Lines {
 }
 
 impl Lines {
+    /// Lines of text. What is packed or in another encoding is refused in one sentence, not once a line.
     pub(in crate::commands) fn open(path: &Path) -> anyhow::Result<Lines> {
+        let mut lines = Lines::open_any(path)?;
+        match unreadable(lines.head()?) {
+            Some(what) => Err(Usage(format!("{}, line 1: {what}", path.display())).into()),
+            None => Ok(lines),
+        }
+    }
+
+    /// The same of transactions, of which an array is none.
+    pub(in crate::commands) fn transactions(path: &Path) -> anyhow::Result<Lines> {
+        let mut lines = Lines::open(path)?;
+        let head = lines.head()?;
+        let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head).trim_ascii_start();
+        if text.starts_with(b"[") {
+            let what = "this is a JSON array; one transaction per line is needed: jq -c '.[]' FILE | … -";
+            return Err(Usage(format!("{}, line 1: {what}", path.display())).into());
+        }
+        Ok(lines)
+    }
+
+    fn open_any(path: &Path) -> anyhow::Result<Lines> {
         if path == Path::new("-") {
             return Ok(Lines::of(Box::new(BufReader::new(std::io::stdin())), None));
         }
@@ -48,6 +73,11 @@ impl Lines {
 
     fn of(reader: Box<dyn BufRead + Send>, total: Option<u64>) -> Lines {
         Lines { reader, line: 0, bytes: 0, total }
+    }
+
+    /// The first bytes, which are read again as lines.
+    fn head(&mut self) -> anyhow::Result<&[u8]> {
+        self.reader.fill_buf().context("cannot read line 1")
     }
 
     pub(in crate::commands) fn bytes_total(&self) -> Option<u64> {
@@ -69,7 +99,7 @@ impl Lines {
             };
             // A byte order mark is no part of the first row.
             let row = if self.line == 1 {
-                row.strip_prefix(b"\xEF\xBB\xBF").map(<[u8]>::to_vec).unwrap_or(row)
+                row.strip_prefix(BYTE_ORDER_MARK).map(<[u8]>::to_vec).unwrap_or(row)
             } else {
                 row
             };
@@ -103,6 +133,20 @@ impl Lines {
     }
 }
 
+/// Why no line of it can be read, by the first bytes.
+fn unreadable(head: &[u8]) -> Option<&'static str> {
+    const PACKED: [&[u8]; 5] = [b"\x1F\x8B", b"PK\x03\x04", b"BZh", b"\xFD7zXZ\0", b"\x28\xB5\x2F\xFD"];
+    const WIDE: [&[u8]; 2] = [b"\xFF\xFE", b"\xFE\xFF"];
+    let starts = |with: &&[u8]| head.starts_with(with);
+    if PACKED.iter().any(starts) {
+        Some("this is compressed; unpack it first, such as by gunzip")
+    } else if WIDE.iter().any(starts) || head.iter().take(2).any(|byte| *byte == 0) {
+        Some("this is UTF-16; UTF-8 is needed: iconv -f UTF-16 -t UTF-8 FILE")
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +159,35 @@ mod tests {
         assert_eq!(*chunk.rows, [b"a".to_vec(), b"b".to_vec(), b"c".to_vec()]);
         assert_eq!(chunk.lines, [1, 4, 6]);
         assert!(lines.next_chunk().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_not_lines_of_transactions_gets_one_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let refused = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            Lines::transactions(&path).err().map(|error| {
+                assert!(error.is::<Usage>(), "{error}");
+                error.to_string()
+            })
+        };
+        for (bytes, word) in [
+            (&b"[{\"source\":1}]"[..], "JSON array"),
+            (b"\xEF\xBB\xBF \r\n[\n{}", "JSON array"),
+            (b"\x1F\x8B\x08\0", "compressed"),
+            (b"PK\x03\x04", "compressed"),
+            (b"\xFF\xFE{\0\"\0", "UTF-16"),
+            (b"\xFE\xFF\0{", "UTF-16"),
+            (b"{\0\"\0", "UTF-16"),
+            (b"\0{", "UTF-16"),
+        ] {
+            let said = refused(bytes).unwrap();
+            assert!(said.contains(word) && said.contains("line 1"), "{said}");
+        }
+        for good in [&b""[..], b"{}\n[]", b"\xEF\xBB\xBF{}", b"x", b"\n\n"] {
+            assert_eq!(refused(good), None);
+        }
     }
 
     #[test]
