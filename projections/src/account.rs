@@ -2,19 +2,19 @@
 //!
 //! Won, issued, credited and reversed only grow; what is outstanding follows from them.
 
+use std::collections::HashMap;
+
 use compact_str::CompactString;
 use ledger_core::account::AccountEvent;
 use ledger_core::ids::AccountId;
+use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::{Currency, Money};
 use ledger_core::time::Timestamp;
 
 use crate::connection::{Connection, Row, values};
 use crate::error::ProjectionError;
-use crate::projection::Projection;
-use crate::record::Record;
-use crate::registry::Fold;
-use crate::table::{Rows, table};
+use crate::projection::{Fold, Projection, Record};
 
 const THIS: Projection = Projection::Account;
 
@@ -85,7 +85,7 @@ impl BalanceRow {
 /// The account of this id.
 pub fn account(conn: &Connection, id: &AccountId) -> Result<Option<AccountRow>, ProjectionError> {
     let found = conn.row(
-        "SELECT account_id, enrolled_at, closed_at, excluded_at, erased_at FROM accounts WHERE account_id = $1",
+        "SELECT account_id, enrolled_at, closed_at, excluded_at, erased_at FROM accounts WHERE account_id = ?1",
         &values![id.as_str()],
     )?;
     let read = |row: Row| {
@@ -104,7 +104,7 @@ pub fn account(conn: &Connection, id: &AccountId) -> Result<Option<AccountRow>, 
 pub fn balances(conn: &Connection, id: &AccountId) -> Result<Vec<BalanceRow>, ProjectionError> {
     let found = conn.rows(
         "SELECT currency, won_minor, issued_minor, credited_minor, reversed_minor FROM balances
-         WHERE account_id = $1 ORDER BY currency",
+         WHERE account_id = ?1 ORDER BY currency",
         &values![id.as_str()],
     )?;
     let read = |row: &Row| {
@@ -119,131 +119,115 @@ pub fn balances(conn: &Connection, id: &AccountId) -> Result<Vec<BalanceRow>, Pr
     found.iter().map(read).collect()
 }
 
-table! {
-    /// An account.
-    Stored in "accounts", key 1, by (account_id: CompactString) {
-        account_id: CompactString,
-        enrolled_at: Option<Timestamp>,
-        closed_at: Option<Timestamp>,
-        excluded_at: Option<Timestamp>,
-        erased_at: Option<Timestamp>,
-    }
-}
-
-table! {
-    /// A balance.
-    Balance in "balances", key 2, by (account_id: CompactString, currency: Currency) {
-        account_id: CompactString,
-        currency: Currency,
-        won_minor: i64,
-        issued_minor: i64,
-        credited_minor: i64,
-        reversed_minor: i64,
-    }
-}
-
-/// The accounts and balances of a page.
+/// Gathers what a batch adds to each balance.
+#[derive(Default)]
 pub(crate) struct Accounts {
-    accounts: Rows<Stored>,
-    balances: Rows<Balance>,
+    sums: HashMap<(CompactString, Currency), Sums>,
 }
 
-/// What an event changes.
-enum Change {
-    /// One of the account's times.
-    Set(fn(&mut Stored) -> &mut Option<Timestamp>, Option<Timestamp>),
-    /// A balance.
-    Add(fn(&mut Balance) -> &mut i64, Vec<Money>),
-    Nothing,
+#[derive(Default)]
+struct Sums {
+    won: i64,
+    issued: i64,
+    credited: i64,
+    reversed: i64,
 }
 
-fn change(event: &LedgerEvent) -> Change {
-    let event = match event {
-        LedgerEvent::Account(event) => event,
-        // No event of another stream is about one account.
-        LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Change::Nothing,
-    };
-    match event {
-        AccountEvent::AccountOpened { enrolled_at } => {
-            Change::Set(|a| &mut a.enrolled_at, Some(*enrolled_at))
+impl Fold<'_> for Accounts {
+    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
+        let event = match &record.event {
+            LedgerEvent::Account(event) => event,
+            // No event of another stream is about one account.
+            LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Ok(()),
+        };
+        let set = |column, at: Option<Timestamp>| set(conn, &record.stream_id, column, at);
+        match event {
+            AccountEvent::AccountOpened { enrolled_at } => set(Column::Enrolled, Some(*enrolled_at)),
+            AccountEvent::AccountClosed { closed_at, .. } => set(Column::Closed, Some(*closed_at)),
+            AccountEvent::AccountExcluded { excluded_at, .. } => set(Column::Excluded, Some(*excluded_at)),
+            AccountEvent::AccountReinstated { .. } => set(Column::Excluded, None),
+            AccountEvent::PersonalDataErased { erased_at } => set(Column::Erased, Some(*erased_at)),
+            AccountEvent::TransactionEvaluated { draws, .. } => draws
+                .iter()
+                .filter_map(|d| d.amount)
+                .try_for_each(|won| self.add(record, won, |s| &mut s.won)),
+            AccountEvent::RewardIssued { amount, .. } => self.add(record, *amount, |s| &mut s.issued),
+            AccountEvent::RewardCredited { amount, .. } => self.add(record, *amount, |s| &mut s.credited),
+            AccountEvent::RewardReversed { amount, .. } => self.add(record, *amount, |s| &mut s.reversed),
+            AccountEvent::TransactionNoted { .. }
+            | AccountEvent::TransactionDeferred { .. }
+            | AccountEvent::TransactionLinked { .. }
+            | AccountEvent::TransactionRemoved { .. }
+            | AccountEvent::ReviewProposed { .. }
+            | AccountEvent::TransactionReviewed { .. }
+            | AccountEvent::CustomerNotified { .. }
+            | AccountEvent::CreditRequested { .. }
+            | AccountEvent::CreditFailed { .. } => Ok(()),
         }
-        AccountEvent::AccountClosed { closed_at, .. } => Change::Set(|a| &mut a.closed_at, Some(*closed_at)),
-        AccountEvent::AccountExcluded { excluded_at, .. } => {
-            Change::Set(|a| &mut a.excluded_at, Some(*excluded_at))
-        }
-        AccountEvent::AccountReinstated { .. } => Change::Set(|a| &mut a.excluded_at, None),
-        AccountEvent::PersonalDataErased { erased_at } => Change::Set(|a| &mut a.erased_at, Some(*erased_at)),
-        AccountEvent::TransactionEvaluated { draws, .. } => {
-            Change::Add(|b| &mut b.won_minor, draws.iter().filter_map(|d| d.amount).collect())
-        }
-        AccountEvent::RewardIssued { amount, .. } => Change::Add(|b| &mut b.issued_minor, vec![*amount]),
-        AccountEvent::RewardCredited { amount, .. } => Change::Add(|b| &mut b.credited_minor, vec![*amount]),
-        AccountEvent::RewardReversed { amount, .. } => Change::Add(|b| &mut b.reversed_minor, vec![*amount]),
-        AccountEvent::TransactionNoted { .. }
-        | AccountEvent::TransactionDeferred { .. }
-        | AccountEvent::TransactionLinked { .. }
-        | AccountEvent::TransactionRemoved { .. }
-        | AccountEvent::ReviewProposed { .. }
-        | AccountEvent::TransactionReviewed { .. }
-        | AccountEvent::CustomerNotified { .. }
-        | AccountEvent::CreditRequested { .. }
-        | AccountEvent::CreditFailed { .. } => Change::Nothing,
-    }
-}
-
-impl Fold for Accounts {
-    fn load(conn: &Connection, page: &[Record]) -> Result<Self, ProjectionError> {
-        let (mut accounts, mut balances) = (vec![], vec![]);
-        for record in page {
-            let id = &record.stream_id;
-            match change(&record.event) {
-                Change::Set(..) => accounts.push((id.clone(),)),
-                Change::Add(_, amounts) => {
-                    balances.extend(amounts.iter().map(|amount| (id.clone(), amount.currency())));
-                }
-                Change::Nothing => {}
-            }
-        }
-        Ok(Accounts { accounts: Rows::load(conn, accounts)?, balances: Rows::load(conn, balances)? })
     }
 
-    fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
-        let account_id = &record.stream_id;
-        match change(&record.event) {
-            Change::Set(column, at) => {
-                let new = || Stored {
-                    account_id: account_id.clone(),
-                    enrolled_at: None,
-                    closed_at: None,
-                    excluded_at: None,
-                    erased_at: None,
-                };
-                *column(self.accounts.slot((account_id.clone(),)).get_or_insert_with(new)) = at;
-            }
-            Change::Add(sum, amounts) => {
-                for amount in amounts {
-                    let (account_id, currency) = (account_id.clone(), amount.currency());
-                    let slot = self.balances.slot((account_id.clone(), currency));
-                    let balance = slot.get_or_insert(Balance {
-                        account_id,
-                        currency,
-                        won_minor: 0,
-                        issued_minor: 0,
-                        credited_minor: 0,
-                        reversed_minor: 0,
-                    });
-                    THIS.add(sum(balance), amount.minor(), record.position)?;
-                }
-            }
-            Change::Nothing => {}
+    fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
+        for ((account, currency), sums) in self.sums.drain() {
+            conn.write(
+                "INSERT INTO balances (account_id, currency, won_minor, issued_minor, credited_minor, reversed_minor)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (account_id, currency) DO UPDATE SET
+                     won_minor = balances.won_minor + excluded.won_minor,
+                     issued_minor = balances.issued_minor + excluded.issued_minor,
+                     credited_minor = balances.credited_minor + excluded.credited_minor,
+                     reversed_minor = balances.reversed_minor + excluded.reversed_minor",
+                &values![&account, currency.code(), sums.won, sums.issued, sums.credited, sums.reversed],
+            )?;
         }
         Ok(())
     }
+}
 
-    fn write(self, conn: &Connection) -> Result<(), ProjectionError> {
-        self.accounts.write(conn)?;
-        self.balances.write(conn)
+impl Accounts {
+    fn add(
+        &mut self,
+        record: &Record,
+        amount: Money,
+        sum: impl FnOnce(&mut Sums) -> &mut i64,
+    ) -> Result<(), ProjectionError> {
+        let sums = self.sums.entry((record.stream_id.clone(), amount.currency())).or_default();
+        THIS.add(sum(sums), amount.minor(), record.position)
     }
+}
+
+#[derive(Clone, Copy)]
+enum Column {
+    Enrolled,
+    Closed,
+    Excluded,
+    Erased,
+}
+
+fn set(
+    conn: &Connection,
+    account: &str,
+    column: Column,
+    at: Option<Timestamp>,
+) -> Result<(), ProjectionError> {
+    let sql = match column {
+        Column::Enrolled => {
+            "INSERT INTO accounts (account_id, enrolled_at) VALUES (?1, ?2)
+             ON CONFLICT (account_id) DO UPDATE SET enrolled_at = excluded.enrolled_at"
+        }
+        Column::Closed => {
+            "INSERT INTO accounts (account_id, closed_at) VALUES (?1, ?2)
+             ON CONFLICT (account_id) DO UPDATE SET closed_at = excluded.closed_at"
+        }
+        Column::Excluded => {
+            "INSERT INTO accounts (account_id, excluded_at) VALUES (?1, ?2)
+             ON CONFLICT (account_id) DO UPDATE SET excluded_at = excluded.excluded_at"
+        }
+        Column::Erased => {
+            "INSERT INTO accounts (account_id, erased_at) VALUES (?1, ?2)
+             ON CONFLICT (account_id) DO UPDATE SET erased_at = excluded.erased_at"
+        }
+    };
+    conn.write(sql, &values![account, at])
 }
 
 #[cfg(test)]
@@ -251,8 +235,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::error::Contradiction;
     use crate::fixtures::*;
-    use crate::projection::Contradiction;
 
     fn balance(place: &Place, events: Vec<AccountEvent>) -> (i64, i64, i64, i64, i64) {
         let balances = place.after(events).query(|conn| balances(conn, &account_id("a")));

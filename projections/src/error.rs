@@ -4,7 +4,19 @@ use ledger_core::log::{LogError, Position};
 use stores::postgres::{Fault, SchemaError};
 use stores::sqlite::passes;
 
-use crate::projection::Contradiction;
+use crate::projection::Projection;
+
+/// An event that contradicts those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("projection {projection} cannot apply the event at {position}: {what}")]
+pub struct Contradiction {
+    /// Which read model noticed.
+    pub projection: Projection,
+    /// The event.
+    pub position: Position,
+    /// What is wrong, in words.
+    pub what: &'static str,
+}
 
 /// A fault of the read models.
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +65,10 @@ pub enum ProjectionError {
         found: Position,
     },
     /// The tables have seen more than the log has: one of the two was restored from an older backup.
-    #[error("the read models are at {cursor}, the event log ends at {head}")]
+    #[error("the read models are at {checkpoint}, the event log ends at {head}")]
     Ahead {
         /// Of the tables.
-        cursor: Position,
+        checkpoint: Position,
         /// Of the log.
         head: Position,
     },
@@ -66,6 +78,9 @@ pub enum ProjectionError {
     /// A value that cannot be written as JSON.
     #[error("a value could not be written as JSON")]
     Json(#[from] serde_json::Error),
+    /// No read model has this name.
+    #[error("no projection is called {0:?}; there are {list} and all", list = Projection::names())]
+    Unknown(String),
     /// The thread that ran a query is gone.
     #[error("a query was given up")]
     Cancelled(#[from] tokio::task::JoinError),
@@ -90,6 +105,7 @@ impl ProjectionError {
             | ProjectionError::Ahead { .. }
             | ProjectionError::Contradiction(_)
             | ProjectionError::Json(_)
+            | ProjectionError::Unknown(_)
             | ProjectionError::Cancelled(_) => false,
         }
     }

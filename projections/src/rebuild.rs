@@ -1,6 +1,6 @@
 //! Read models made anew from the log, and compared with the running ones row by row.
 //!
-//! The tables are built in a side file up to the running ones' cursors, from the log alone. [`compare`] tells
+//! The tables are built in a side file up to the running ones' checkpoints, from the log alone. [`compare`] tells
 //! how many rows differ; [`rebuild`] then puts the new ones in their place in one transaction. Both take the
 //! running tables as of one position: `compare` holds a snapshot beside a running runner, `rebuild` the write
 //! lock, so that a runner waits. The side file is SQLite's wherever the running tables are, so that every
@@ -12,13 +12,9 @@ use std::path::Path;
 use ledger_core::log::{EventLog, Position};
 
 use crate::connection::{Access, Connection, Row, Value};
-use crate::cursor;
 use crate::error::ProjectionError;
-use crate::projection::{Projection, UnknownProjection};
-use crate::record::Record;
-use crate::registry;
+use crate::projection::{self, Projection, Record, Table};
 use crate::store::{self, ReadStore};
-use crate::table::Table;
 
 const BATCH_EVENTS: usize = 5_000;
 /// Rows read at once while tables are walked.
@@ -43,8 +39,8 @@ impl Selection {
 }
 
 impl std::str::FromStr for Selection {
-    type Err = UnknownProjection;
-    fn from_str(name: &str) -> Result<Self, UnknownProjection> {
+    type Err = ProjectionError;
+    fn from_str(name: &str) -> Result<Self, ProjectionError> {
         if name == "all" { Ok(Selection::All) } else { name.parse().map(Selection::One) }
     }
 }
@@ -54,7 +50,7 @@ impl std::str::FromStr for Selection {
 pub struct RebuildReport {
     /// Which.
     pub projection: Projection,
-    /// Events read: all up to its cursor.
+    /// Events read: all up to its checkpoint.
     pub events: u64,
     /// Rows it has when built from the log.
     pub rows: u64,
@@ -75,7 +71,7 @@ pub async fn rebuild(
     let targets = targets(&running, selection)?;
     let built = build(log, &store.side_folder(), &targets, progress).await?;
     let reports = report(&running, &built.conn, &targets)?;
-    for table in targets.iter().flat_map(|(projection, _)| registry::tables(*projection)) {
+    for table in targets.iter().flat_map(|(projection, _)| projection.tables()) {
         replace(&running, &built.conn, table)?;
     }
     running.commit()?;
@@ -90,7 +86,7 @@ pub async fn compare(
     progress: impl FnMut(Position, Position),
 ) -> Result<Vec<RebuildReport>, ProjectionError> {
     let running = store.connect(Access::Read)?;
-    // The first read, of the cursors, fixes the snapshot.
+    // The first read, of the checkpoints, fixes the snapshot.
     let running = running.begin(Access::Read)?;
     let targets = targets(&running, selection)?;
     // Not beside the running ones: a comparison leaves no trace there, and may not be allowed to.
@@ -101,7 +97,7 @@ pub async fn compare(
 type Targets = Vec<(Projection, Position)>;
 
 fn targets(running: &Connection, selection: Selection) -> Result<Targets, ProjectionError> {
-    let all = cursor::cursors(running)?;
+    let all = projection::checkpoints(running)?;
     Ok(all.into_iter().filter(|(projection, _)| selection.contains(*projection)).collect())
 }
 
@@ -139,13 +135,13 @@ async fn build(
         let events = log.read_after(at, BATCH_EVENTS).await?;
         let records = Record::decode_after(at, &events)?;
         let Some(last) = records.last() else {
-            return Err(ProjectionError::Ahead { cursor: end, head: at });
+            return Err(ProjectionError::Ahead { checkpoint: end, head: at });
         };
         let transaction = side.conn.begin(Access::Write)?;
         for (projection, target) in targets {
             let wanted = &records[..records.partition_point(|r| r.position <= *target)];
             // A projection whose target lies behind has nothing wanted any more.
-            registry::apply(&transaction, *projection, at, wanted)?;
+            projection::apply(&transaction, *projection, at, wanted)?;
         }
         transaction.commit()?;
         at = last.position;
@@ -162,7 +158,7 @@ fn report(
     let report = |(projection, target): &(Projection, Position)| {
         let mut report =
             RebuildReport { projection: *projection, events: target.0, rows: 0, rows_changed: 0 };
-        for table in registry::tables(*projection) {
+        for table in projection.tables() {
             let (rows, changed) = differences(running, built, table)?;
             report.rows += rows;
             report.rows_changed += changed;
@@ -178,7 +174,9 @@ fn differences(
     built: &Connection,
     table: &Table,
 ) -> Result<(u64, u64), ProjectionError> {
-    let (mut left, mut right) = (Walk::of(running, table)?, Walk::of(built, table)?);
+    let columns = columns(built, table)?;
+    let (mut left, mut right) =
+        (Walk::start(running, table, &columns)?, Walk::start(built, table, &columns)?);
     let (mut rows, mut changed) = (0, 0);
     loop {
         let order = match (&left.row, &right.row) {
@@ -202,6 +200,11 @@ fn differences(
     }
 }
 
+/// The columns by name: a database that was migrated may have them in another order.
+fn columns(built: &Connection, table: &Table) -> Result<Vec<String>, ProjectionError> {
+    built.columns(&format!("SELECT * FROM {}", table.name))
+}
+
 /// Rows in key order, the present one at hand. Read page by page, in a transaction that keeps them as they are.
 pub(crate) struct Walk<'c> {
     conn: &'c Connection,
@@ -212,18 +215,12 @@ pub(crate) struct Walk<'c> {
 }
 
 impl<'c> Walk<'c> {
-    /// All columns by name: a database that was migrated may have them in another order.
-    fn of(conn: &'c Connection, table: &Table) -> Result<Walk<'c>, ProjectionError> {
-        let columns: Vec<&str> = table.columns.iter().map(|(name, _)| *name).collect();
-        Walk::start(conn, table.name, table.key_columns, &columns)
-    }
-
     pub(crate) fn start(
         conn: &'c Connection,
-        name: &str,
-        key_columns: usize,
-        columns: &[&str],
+        table: &Table,
+        columns: &[String],
     ) -> Result<Walk<'c>, ProjectionError> {
+        let (name, key_columns) = (table.name, table.key_columns);
         let key = columns[..key_columns].join(", ");
         let (all, last) = (columns.join(", "), parameters(key_columns));
         let order = format!("ORDER BY {key} LIMIT {PAGE_ROWS}");
@@ -245,9 +242,9 @@ impl<'c> Walk<'c> {
     }
 }
 
-/// `$1, $2, …`
+/// `?1, ?2, …`
 fn parameters(number: usize) -> String {
-    (1..=number).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+    (1..=number).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ")
 }
 
 /// As both databases order keys: integers by value, text and blobs by bytes.
@@ -264,14 +261,13 @@ fn order(a: &[Value<'_>], b: &[Value<'_>]) -> Ordering {
 
 fn replace(running: &Connection, built: &Connection, table: &Table) -> Result<(), ProjectionError> {
     running.write(&format!("DELETE FROM {}", table.name), &[])?;
-    let mut rows = Walk::of(built, table)?;
-    while rows.row.is_some() {
-        let mut page = Vec::with_capacity(PAGE_ROWS);
-        while let (true, Some(row)) = (page.len() < PAGE_ROWS, rows.row.clone()) {
-            page.push(row);
-            rows.step()?;
-        }
-        running.upsert(table, &page)?;
+    let columns = columns(built, table)?;
+    let (name, all, values) = (table.name, columns.join(", "), parameters(columns.len()));
+    let insert = format!("INSERT INTO {name} ({all}) VALUES ({values})");
+    let mut rows = Walk::start(built, table, &columns)?;
+    while let Some(row) = &rows.row {
+        running.write(&insert, row)?;
+        rows.step()?;
     }
     Ok(())
 }

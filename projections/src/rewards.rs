@@ -4,24 +4,20 @@
 
 use std::fmt;
 
-use compact_str::CompactString;
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
 use ledger_core::draw::Draw;
 use ledger_core::ids::{AccountId, CampaignId, EntryId, PayoutReference, Source, TransactionId};
 use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
-use ledger_core::money::{Currency, Money};
+use ledger_core::money::Money;
 use ledger_core::time::Timestamp;
 
-use crate::connection::{Connection, Row, values};
+use crate::connection::{Connection, Row, Value, values};
 use crate::error::ProjectionError;
 use crate::page::{self, Page};
-use crate::projection::{Contradiction, Projection};
-use crate::record::Record;
-use crate::registry::Fold;
+use crate::projection::{Fold, Projection, Record};
 use crate::row;
-use crate::table::{Rows, table, text};
 
 const THIS: Projection = Projection::Rewards;
 /// By name: `*` would change under a prepared statement when a migration adds a column.
@@ -117,7 +113,7 @@ pub fn reward(
     entry: &EntryId,
     owner: Option<&AccountId>,
 ) -> Result<Option<RewardRow>, ProjectionError> {
-    let sql = &format!("SELECT {COLUMNS} FROM rewards WHERE entry_id = $1 AND ($2 = '' OR account_id = $2)");
+    let sql = &format!("SELECT {COLUMNS} FROM rewards WHERE entry_id = ?1 AND (?2 = '' OR account_id = ?2)");
     let found = conn.row(sql, &values![entry, owner.map_or("", AccountId::as_str)])?;
     found.as_ref().map(read).transpose()
 }
@@ -134,8 +130,8 @@ pub fn rewards(
     let rows = conn.rows(
         &format!(
             "SELECT {COLUMNS} FROM rewards
-         WHERE account_id = $1 AND (position, ordinal) < ($2, $3) AND status = coalesce($4, status)
-         ORDER BY position DESC, ordinal DESC LIMIT $5"
+         WHERE account_id = ?1 AND (position, ordinal) < (?2, ?3) AND status = coalesce(?4, status)
+         ORDER BY position DESC, ordinal DESC LIMIT ?5"
         ),
         &values![account.as_str(), position, ordinal, status, page::limit(first)],
     )?;
@@ -165,114 +161,60 @@ fn read(row: &Row) -> Result<RewardRow, ProjectionError> {
     })
 }
 
-table! {
-    /// A reward.
-    Stored in "rewards", key 2, by (entry_id: EntryId) {
-        position: Position,
-        ordinal: u32,
-        entry_id: EntryId,
-        account_id: CompactString,
-        campaign_id: CompactString,
-        source: CompactString,
-        transaction_id: CompactString,
-        amount_minor: i64,
-        currency: Currency,
-        status: RewardStatus,
-        won_at: Timestamp,
-        issued_at: Option<Timestamp>,
-        notified_at: Option<Timestamp>,
-        attempt: u32,
-        credited_at: Option<Timestamp>,
-        payout_reference: Option<CompactString>,
-        failed_at: Option<Timestamp>,
-        failure: Option<CompactString>,
-        reversed_at: Option<Timestamp>,
-        reversal_reason: Option<CompactString>,
-    }
-}
+/// Writes every reward at once: wins are few.
+pub(crate) struct Rewards;
 
-/// The rewards of a page.
-pub(crate) struct Rewards(Rows<Stored>);
-
-impl Fold for Rewards {
-    fn load(conn: &Connection, page: &[Record]) -> Result<Self, ProjectionError> {
-        let mut entries = vec![];
-        for record in page {
-            let LedgerEvent::Account(event) = &record.event else { continue };
-            match event {
-                AccountEvent::TransactionEvaluated { draws, .. } => {
-                    entries.extend(draws.iter().filter(|d| d.amount.is_some()).map(|d| (d.entry_id,)));
-                }
-                AccountEvent::RewardIssued { entry_id, .. }
-                | AccountEvent::CustomerNotified { entry_id, .. }
-                | AccountEvent::CreditRequested { entry_id, .. }
-                | AccountEvent::RewardCredited { entry_id, .. }
-                | AccountEvent::CreditFailed { entry_id, .. }
-                | AccountEvent::RewardReversed { entry_id, .. } => entries.push((*entry_id,)),
-                // What `apply` changes nothing for.
-                _ => {}
-            }
-        }
-        Ok(Rewards(Rows::load(conn, entries)?))
-    }
-
-    fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
+impl Fold<'_> for Rewards {
+    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
         let event = match &record.event {
             LedgerEvent::Account(event) => event,
             // No event of another stream is about one reward.
             LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Ok(()),
         };
+        let change = |sql, values: &[Value<'_>]| {
+            conn.write_one(sql, values, THIS.contradiction(record.position, "no draw won this reward"))
+        };
         match event {
             AccountEvent::TransactionEvaluated { line, draws, .. } => {
                 for (ordinal, draw) in (0..).zip(draws) {
                     if let Some(amount) = draw.amount {
-                        self.win(record, line, ordinal, draw, amount)?;
+                        insert(conn, record, line, ordinal, draw, amount)?;
                     }
                 }
+                Ok(())
             }
-            AccountEvent::RewardIssued { entry_id, issued_at, .. } => {
-                let row = self.won(record, entry_id)?;
-                row.issued_at = Some(*issued_at);
-                if row.status == RewardStatus::Won {
-                    row.status = RewardStatus::Issued;
-                }
-            }
-            AccountEvent::CustomerNotified { entry_id, notified_at } => {
-                self.won(record, entry_id)?.notified_at = Some(*notified_at);
-            }
+            AccountEvent::RewardIssued { entry_id, issued_at, .. } => change(
+                "UPDATE rewards SET issued_at = ?2, status = CASE status WHEN 'won' THEN 'issued' ELSE status END
+                 WHERE entry_id = ?1",
+                &values![entry_id, *issued_at],
+            ),
+            AccountEvent::CustomerNotified { entry_id, notified_at } => change(
+                "UPDATE rewards SET notified_at = ?2 WHERE entry_id = ?1",
+                &values![entry_id, *notified_at],
+            ),
             // After a refusal, another attempt: what failed is under way again.
-            AccountEvent::CreditRequested { entry_id, attempt, .. } => {
-                let row = self.won(record, entry_id)?;
-                row.attempt = *attempt;
-                if row.status == RewardStatus::CreditFailed {
-                    row.status = RewardStatus::Issued;
-                }
-            }
+            AccountEvent::CreditRequested { entry_id, attempt, .. } => change(
+                "UPDATE rewards SET attempt = ?2, status = CASE status WHEN 'credit_failed' THEN 'issued' ELSE status END
+                 WHERE entry_id = ?1",
+                &values![entry_id, *attempt],
+            ),
             // A confirmation is a fact even after a reversal; the status then stays reversed.
-            AccountEvent::RewardCredited { entry_id, attempt, payout_reference, credited_at, .. } => {
-                let row = self.won(record, entry_id)?;
-                row.attempt = *attempt;
-                row.payout_reference = Some(text(payout_reference.as_str()));
-                row.credited_at = Some(*credited_at);
-                if row.status != RewardStatus::Reversed {
-                    row.status = RewardStatus::Credited;
-                }
-            }
-            AccountEvent::CreditFailed { entry_id, attempt, reason, failed_at } => {
-                let row = self.won(record, entry_id)?;
-                row.attempt = *attempt;
-                row.failure = Some(text(reason));
-                row.failed_at = Some(*failed_at);
-                if !matches!(row.status, RewardStatus::Reversed | RewardStatus::Credited) {
-                    row.status = RewardStatus::CreditFailed;
-                }
-            }
-            AccountEvent::RewardReversed { entry_id, reason, reversed_at, .. } => {
-                let row = self.won(record, entry_id)?;
-                row.status = RewardStatus::Reversed;
-                row.reversal_reason = Some(text(reason));
-                row.reversed_at = Some(*reversed_at);
-            }
+            AccountEvent::RewardCredited { entry_id, attempt, payout_reference, credited_at, .. } => change(
+                "UPDATE rewards SET attempt = ?2, payout_reference = ?3, credited_at = ?4,
+                     status = CASE status WHEN 'reversed' THEN status ELSE 'credited' END
+                 WHERE entry_id = ?1",
+                &values![entry_id, *attempt, payout_reference.as_str(), *credited_at],
+            ),
+            AccountEvent::CreditFailed { entry_id, attempt, reason, failed_at } => change(
+                "UPDATE rewards SET attempt = ?2, failure = ?3, failed_at = ?4,
+                     status = CASE WHEN status IN ('reversed', 'credited') THEN status ELSE 'credit_failed' END
+                 WHERE entry_id = ?1",
+                &values![entry_id, *attempt, reason, *failed_at],
+            ),
+            AccountEvent::RewardReversed { entry_id, reason, reversed_at, .. } => change(
+                "UPDATE rewards SET status = 'reversed', reversal_reason = ?2, reversed_at = ?3 WHERE entry_id = ?1",
+                &values![entry_id, reason, *reversed_at],
+            ),
             AccountEvent::AccountOpened { .. }
             | AccountEvent::AccountClosed { .. }
             | AccountEvent::AccountExcluded { .. }
@@ -283,58 +225,36 @@ impl Fold for Rewards {
             | AccountEvent::TransactionRemoved { .. }
             | AccountEvent::ReviewProposed { .. }
             | AccountEvent::TransactionReviewed { .. }
-            | AccountEvent::PersonalDataErased { .. } => {}
+            | AccountEvent::PersonalDataErased { .. } => Ok(()),
         }
-        Ok(())
-    }
-
-    fn write(self, conn: &Connection) -> Result<(), ProjectionError> {
-        self.0.write(conn)
     }
 }
 
-impl Rewards {
-    fn won(&mut self, record: &Record, entry: &EntryId) -> Result<&mut Stored, Contradiction> {
-        let row = self.0.slot((*entry,)).as_mut();
-        row.ok_or_else(|| THIS.contradiction(record.position, "no draw won this reward"))
-    }
-
-    fn win(
-        &mut self,
-        record: &Record,
-        line: &Line,
-        ordinal: u32,
-        draw: &Draw,
-        amount: Money,
-    ) -> Result<(), ProjectionError> {
-        let slot = self.0.slot((draw.entry_id,));
-        if slot.is_some() {
-            return Err(THIS.contradiction(record.position, "a draw has won before").into());
-        }
-        *slot = Some(Stored {
-            position: record.position,
+fn insert(
+    conn: &Connection,
+    record: &Record,
+    line: &Line,
+    ordinal: u32,
+    draw: &Draw,
+    amount: Money,
+) -> Result<(), ProjectionError> {
+    conn.write(
+        "INSERT INTO rewards (position, ordinal, entry_id, account_id, campaign_id, source, transaction_id,
+                              amount_minor, currency, status, won_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'won', ?10)",
+        &values![
+            record.position,
             ordinal,
-            entry_id: draw.entry_id,
-            account_id: record.stream_id.clone(),
-            campaign_id: text(draw.campaign_id.as_str()),
-            source: text(line.source.as_str()),
-            transaction_id: text(line.transaction_id.as_str()),
-            amount_minor: amount.minor(),
-            currency: amount.currency(),
-            status: RewardStatus::Won,
-            won_at: record.recorded_at,
-            issued_at: None,
-            notified_at: None,
-            attempt: 0,
-            credited_at: None,
-            payout_reference: None,
-            failed_at: None,
-            failure: None,
-            reversed_at: None,
-            reversal_reason: None,
-        });
-        Ok(())
-    }
+            &draw.entry_id,
+            &record.stream_id,
+            draw.campaign_id.as_str(),
+            line.source.as_str(),
+            line.transaction_id.as_str(),
+            amount.minor(),
+            amount.currency().code(),
+            record.recorded_at,
+        ],
+    )
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ use ledger_core::log::Position;
 use ledger_core::seal::Sealed;
 use ledger_core::time::Timestamp;
 
-pub(crate) mod fold;
+mod fold;
 
+pub(crate) use self::fold::Transactions;
 use crate::connection::{Connection, Row, values};
 use crate::error::ProjectionError;
 use crate::page::{self, Page};
@@ -90,7 +91,7 @@ pub fn transaction(
     let named = |id: &TransactionId| {
         let sql = &format!(
             "SELECT {COLUMNS} FROM transactions
-             WHERE source = $1 AND transaction_id = $2 AND ($3 = '' OR account_id = $3)"
+             WHERE source = ?1 AND transaction_id = ?2 AND (?3 = '' OR account_id = ?3)"
         );
         conn.row(sql, &values![source.as_str(), id.as_str(), owner.map_or("", AccountId::as_str)])
     };
@@ -114,8 +115,8 @@ pub fn transactions(
     let rows = conn.rows(
         &format!(
             "SELECT {COLUMNS} FROM transactions
-         WHERE account_id = $1 AND position < $2 AND (status <> 'removed' OR outcome IS NOT NULL)
-         ORDER BY position DESC LIMIT $3"
+         WHERE account_id = ?1 AND position < ?2 AND (status <> 'removed' OR outcome IS NOT NULL)
+         ORDER BY position DESC LIMIT ?3"
         ),
         &values![account.as_str(), page::before(after), page::limit(first)],
     )?;
@@ -130,7 +131,7 @@ pub fn held(
 ) -> Result<Page<TransactionRow>, ProjectionError> {
     let rows = conn.rows(
         &format!(
-            "SELECT {COLUMNS} FROM transactions WHERE status = 'held' AND position > $1 ORDER BY position LIMIT $2"
+            "SELECT {COLUMNS} FROM transactions WHERE status = 'held' AND position > ?1 ORDER BY position LIMIT ?2"
         ),
         &values![after.unwrap_or_default(), page::limit(first)],
     )?;
@@ -148,12 +149,12 @@ fn read(row: &Row) -> Result<TransactionRow, ProjectionError> {
         recorded_at: row.get("recorded_at")?,
         details: row.get("details")?,
         pending_transaction_id: row.get("pending_transaction_id")?,
-        outcome: row.get("outcome")?,
-        defer_reason: row.get("defer_reason")?,
+        outcome: row.word_opt("outcome")?,
+        defer_reason: row.word_opt("defer_reason")?,
         considered: row.json_opt("considered")?.unwrap_or_default(),
         draws: row.json_opt("draws")?.unwrap_or_default(),
         removed_at: row.get("removed_at")?,
-        verdict: row.get("verdict")?,
+        verdict: row.word_opt("verdict")?,
         proposal: row.json_opt("proposal")?,
     })
 }
@@ -164,7 +165,7 @@ fn booked_as(
     id: &TransactionId,
 ) -> Result<Option<TransactionId>, ProjectionError> {
     let found = conn.row(
-        "SELECT booked_as FROM transaction_aliases WHERE source = $1 AND transaction_id = $2",
+        "SELECT booked_as FROM transaction_aliases WHERE source = ?1 AND transaction_id = ?2",
         &values![source.as_str(), id.as_str()],
     )?;
     found.map(|row| row.get("booked_as")).transpose()

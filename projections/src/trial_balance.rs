@@ -3,21 +3,16 @@
 //! Debits and credits are summed apart, and the difference is taken from those sums. That each posting
 //! balances is not relied upon: a row lost or changed shows up here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use compact_str::CompactString;
 use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::Currency;
 use ledger_core::posting::{Entry, Side};
 
 use crate::connection::{Connection, Row, values};
-use crate::cursor::cursors;
 use crate::error::ProjectionError;
-use crate::projection::Projection;
-use crate::record::Record;
-use crate::registry::Fold;
-use crate::table::{Rows, table, text};
+use crate::projection::{self, Fold, Projection, Record};
 
 const THIS: Projection = Projection::TrialBalance;
 
@@ -55,15 +50,15 @@ pub struct TrialBalance {
 
 /// The books as of `as_of`, or as of now. A past position takes a walk over the entries up to it.
 pub fn trial_balance(conn: &Connection, as_of: Option<Position>) -> Result<TrialBalance, ProjectionError> {
-    let cursor = cursor(conn)?;
-    let position = as_of.map_or(cursor, |asked| asked.min(cursor));
-    let accounts = if position == cursor { totals(conn)? } else { totals_as_of(conn, position)? };
+    let checkpoint = checkpoint(conn)?;
+    let position = as_of.map_or(checkpoint, |asked| asked.min(checkpoint));
+    let accounts = if position == checkpoint { totals(conn)? } else { totals_as_of(conn, position)? };
     let differences = differences(&accounts);
     Ok(TrialBalance { position, accounts, differences })
 }
 
-fn cursor(conn: &Connection) -> Result<Position, ProjectionError> {
-    let all = cursors(conn)?;
+fn checkpoint(conn: &Connection) -> Result<Position, ProjectionError> {
+    let all = projection::checkpoints(conn)?;
     Ok(all.into_iter().find(|(p, _)| *p == THIS).map_or(Position::default(), |(_, at)| at))
 }
 
@@ -77,7 +72,7 @@ fn totals_as_of(conn: &Connection, position: Position) -> Result<Vec<LedgerAccou
     // Neither database lets a sum overflow: SQLite's `sum` refuses, PostgreSQL's is exact and the cast refuses.
     let sql = "SELECT ledger_account, currency, CAST(sum(debit_minor) AS bigint) AS debits_minor,
                    CAST(sum(credit_minor) AS bigint) AS credits_minor
-               FROM entries WHERE position <= $1
+               FROM entries WHERE position <= ?1
                GROUP BY ledger_account, currency ORDER BY ledger_account, currency";
     conn.rows(sql, &values![position])?.iter().map(read).collect()
 }
@@ -100,83 +95,69 @@ fn differences(accounts: &[LedgerAccountRow]) -> Vec<(Currency, i128)> {
     by_code.into_values().collect()
 }
 
-table! {
-    /// An entry of a posting.
-    Booked in "entries", key 2, by (position: Position, ordinal: u32) {
-        position: Position,
-        ordinal: u32,
-        ledger_account: CompactString,
-        currency: Currency,
-        debit_minor: i64,
-        credit_minor: i64,
-    }
-}
-
-table! {
-    /// A ledger account's sums.
-    Total in "ledger_totals", key 2, by (ledger_account: CompactString, currency: Currency) {
-        ledger_account: CompactString,
-        currency: Currency,
-        debits_minor: i64,
-        credits_minor: i64,
-    }
-}
-
-/// The entries and totals of a page.
+/// Gathers what a batch adds to each ledger account.
+#[derive(Default)]
 pub(crate) struct TrialBalances {
-    entries: Rows<Booked>,
-    totals: Rows<Total>,
+    sums: HashMap<(String, Currency), Sums>,
 }
 
-fn entries(record: &Record) -> &[Entry] {
-    // `posting` names every event that makes none.
-    let posting = match &record.event {
-        LedgerEvent::Account(event) => event.posting(),
-        LedgerEvent::Campaign(event) => event.posting(),
-        LedgerEvent::System(_) => None,
-    };
-    posting.map_or(&[], |posting| posting.entries())
+#[derive(Default)]
+struct Sums {
+    debits: i64,
+    credits: i64,
 }
 
-impl Fold for TrialBalances {
-    fn load(conn: &Connection, page: &[Record]) -> Result<Self, ProjectionError> {
-        let totals = page.iter().flat_map(entries).map(|e| (text(&e.account), e.amount.currency()));
-        Ok(TrialBalances { entries: Rows::default(), totals: Rows::load(conn, totals)? })
+impl Fold<'_> for TrialBalances {
+    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
+        // `posting` names every event that makes none.
+        let posting = match &record.event {
+            LedgerEvent::Account(event) => event.posting(),
+            LedgerEvent::Campaign(event) => event.posting(),
+            LedgerEvent::System(_) => None,
+        };
+        let entries = posting.map_or(&[][..], |posting| posting.entries());
+        (0_u32..)
+            .zip(entries)
+            .try_for_each(|(ordinal, entry)| self.enter(conn, record.position, ordinal, entry))
     }
 
-    fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
-        let position = record.position;
-        for (ordinal, entry) in (0..).zip(entries(record)) {
-            let (minor, currency) = (entry.amount.minor(), entry.amount.currency());
-            let (debit_minor, credit_minor) = match entry.side {
-                Side::Debit => (minor, 0),
-                Side::Credit => (0, minor),
-            };
-            let ledger_account = text(&entry.account);
-            let slot = self.totals.slot((ledger_account.clone(), currency));
-            let total = slot.get_or_insert_with(|| Total {
-                ledger_account: ledger_account.clone(),
-                currency,
-                debits_minor: 0,
-                credits_minor: 0,
-            });
-            THIS.add(&mut total.debits_minor, debit_minor, position)?;
-            THIS.add(&mut total.credits_minor, credit_minor, position)?;
-            self.entries.put(Booked {
-                position,
-                ordinal,
-                ledger_account,
-                currency,
-                debit_minor,
-                credit_minor,
-            });
+    fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
+        for ((account, currency), sums) in self.sums.drain() {
+            conn.write(
+                "INSERT INTO ledger_totals (ledger_account, currency, debits_minor, credits_minor)
+                 VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (ledger_account, currency) DO UPDATE SET
+                     debits_minor = ledger_totals.debits_minor + excluded.debits_minor,
+                     credits_minor = ledger_totals.credits_minor + excluded.credits_minor",
+                &values![&account, currency.code(), sums.debits, sums.credits],
+            )?;
         }
         Ok(())
     }
+}
 
-    fn write(self, conn: &Connection) -> Result<(), ProjectionError> {
-        self.entries.write(conn)?;
-        self.totals.write(conn)
+impl TrialBalances {
+    fn enter(
+        &mut self,
+        conn: &Connection,
+        position: Position,
+        ordinal: u32,
+        entry: &Entry,
+    ) -> Result<(), ProjectionError> {
+        let minor = entry.amount.minor();
+        let (debit, credit) = match entry.side {
+            Side::Debit => (minor, 0),
+            Side::Credit => (0, minor),
+        };
+        let currency = entry.amount.currency();
+        conn.write(
+            "INSERT INTO entries (position, ordinal, ledger_account, currency, debit_minor, credit_minor)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            &values![position, ordinal, &entry.account, currency.code(), debit, credit],
+        )?;
+        let sums = self.sums.entry((entry.account.clone(), currency)).or_default();
+        THIS.add(&mut sums.debits, debit, position)?;
+        THIS.add(&mut sums.credits, credit, position)
     }
 }
 

@@ -2,14 +2,19 @@
 //!
 //! While an epoch is open its totals are counted from decisions; `EpochClosed` puts its own in their place.
 
+use ledger_core::campaign::CampaignEvent;
 use ledger_core::ids::{BeaconSignature, CampaignId, Digest};
+use ledger_core::log::Position;
 use ledger_core::time::{Epoch, Timestamp};
 
-use crate::connection::{Connection, Row, values};
+use super::{Drawn, THIS};
+use crate::connection::{Connection, Row, Value, values};
 use crate::error::ProjectionError;
 use crate::page::{self, Page};
+use crate::projection::Record;
 use crate::row;
 
+const NEVER_SCHEDULED: &str = "an epoch that was never scheduled";
 /// By name: `*` would change under a prepared statement when a migration adds a column.
 const COLUMNS: &str = "campaign_id, epoch, status, opens_at, closes_at, grace_days, commitment, table_hash, beacon_spec, \
      at_once, opened_at, beacon, beacon_signature, budget_cap_minor, halt_reason, draws, paid_minor, root, seed";
@@ -82,7 +87,7 @@ pub fn epoch(
     epoch: Epoch,
 ) -> Result<Option<EpochRow>, ProjectionError> {
     let found = conn.row(
-        &format!("SELECT {COLUMNS} FROM epochs WHERE campaign_id = $1 AND epoch = $2"),
+        &format!("SELECT {COLUMNS} FROM epochs WHERE campaign_id = ?1 AND epoch = ?2"),
         &values![campaign.as_str(), epoch.to_string()],
     )?;
     found.map(|row| read(conn, &row)).transpose()
@@ -97,7 +102,7 @@ pub fn epochs(
 ) -> Result<Page<EpochRow>, ProjectionError> {
     // Every day comes before a tilde.
     let rows = conn.rows(
-        &format!("SELECT {COLUMNS} FROM epochs WHERE campaign_id = $1 AND epoch < coalesce($2, '~') ORDER BY epoch DESC LIMIT $3"),
+        &format!("SELECT {COLUMNS} FROM epochs WHERE campaign_id = ?1 AND epoch < coalesce(?2, '~') ORDER BY epoch DESC LIMIT ?3"),
         &values![campaign.as_str(), after.map(|epoch| epoch.to_string()), page::limit(first)],
     )?;
     Page::read(&rows, first, |row| read(conn, row))
@@ -128,7 +133,7 @@ fn read(conn: &Connection, row: &Row) -> Result<EpochRow, ProjectionError> {
         seed: row.get("seed")?,
     };
     let wins = conn.rows(
-        "SELECT tier, wins FROM epoch_wins WHERE campaign_id = $1 AND epoch = $2 ORDER BY tier",
+        "SELECT tier, wins FROM epoch_wins WHERE campaign_id = ?1 AND epoch = ?2 ORDER BY tier",
         &values![epoch.campaign_id.as_str(), epoch.epoch.to_string()],
     )?;
     for row in wins {
@@ -137,4 +142,131 @@ fn read(conn: &Connection, row: &Row) -> Result<EpochRow, ProjectionError> {
         epoch.wins.push(row.get("wins")?);
     }
     Ok(epoch)
+}
+
+/// Adds a batch's draws.
+pub(super) fn add(
+    conn: &Connection,
+    position: Position,
+    campaign: &str,
+    epoch: Epoch,
+    drawn: &Drawn,
+) -> Result<(), ProjectionError> {
+    let epoch = epoch.to_string();
+    conn.write_one(
+        "UPDATE epochs SET draws = draws + ?3, paid_minor = paid_minor + ?4 WHERE campaign_id = ?1 AND epoch = ?2",
+        &values![campaign, &epoch, drawn.draws, drawn.paid],
+        THIS.contradiction(position, "a draw in an epoch that was never scheduled"),
+    )?;
+    drawn.wins_by_tier.iter().try_for_each(|(tier, wins)| {
+        conn.write(
+            "INSERT INTO epoch_wins (campaign_id, epoch, tier, wins) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (campaign_id, epoch, tier) DO UPDATE SET wins = epoch_wins.wins + excluded.wins",
+            &values![campaign, &epoch, *tier, *wins],
+        )
+    })
+}
+
+/// Applies the events about an epoch.
+pub(super) fn apply(
+    conn: &Connection,
+    record: &Record,
+    event: &CampaignEvent,
+) -> Result<(), ProjectionError> {
+    let id = record.stream_id.as_str();
+    let change = |sql, values: &[Value<'_>]| {
+        conn.write_one(sql, values, THIS.contradiction(record.position, NEVER_SCHEDULED))
+    };
+    match event {
+        CampaignEvent::EpochScheduled {
+            epoch,
+            opens_at,
+            closes_at,
+            grace_days,
+            commitment,
+            table_hash,
+            beacon_spec,
+            at_once,
+            sealed_seed: _,
+            prize_table: _,
+            version: _,
+            inventory: _,
+        } => conn.write(
+            "INSERT INTO epochs (campaign_id, epoch, status, opens_at, closes_at, grace_days, commitment,
+                                 table_hash, beacon_spec, at_once)
+             VALUES (?1, ?2, 'scheduled', ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            &values![
+                id,
+                epoch.to_string(),
+                *opens_at,
+                *closes_at,
+                *grace_days,
+                commitment,
+                table_hash,
+                beacon_spec,
+                *at_once,
+            ],
+        ),
+        CampaignEvent::EpochOpened {
+            epoch, opened_at, beacon, budget_cap_minor, beacon_signature, ..
+        } => change(
+            "UPDATE epochs SET status = 'open', opened_at = ?3, beacon = ?4, budget_cap_minor = ?5,
+                 beacon_signature = ?6
+             WHERE campaign_id = ?1 AND epoch = ?2",
+            &values![id, epoch.to_string(), *opened_at, beacon, *budget_cap_minor, beacon_signature.as_ref()],
+        ),
+        CampaignEvent::EpochHalted { epoch, reason, .. } => change(
+            "UPDATE epochs SET status = 'halted', halt_reason = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
+            &values![id, epoch.to_string(), reason],
+        ),
+        // One that was halted before it opened opens when it is due.
+        CampaignEvent::EpochResumed { epoch, .. } => change(
+            "UPDATE epochs SET status = CASE WHEN opened_at IS NULL THEN 'scheduled' ELSE 'open' END
+             WHERE campaign_id = ?1 AND epoch = ?2",
+            &values![id, epoch.to_string()],
+        ),
+        CampaignEvent::EpochClosed { epoch, draws, wins, paid_minor, root, .. } => {
+            state_wins(conn, record, *epoch, wins)?;
+            change(
+                "UPDATE epochs SET status = 'closed', draws = ?3, paid_minor = ?4, root = ?5
+                 WHERE campaign_id = ?1 AND epoch = ?2",
+                &values![id, epoch.to_string(), count(record, *draws)?, *paid_minor, root],
+            )
+        }
+        CampaignEvent::EpochRevealed { epoch, seed, .. } => change(
+            "UPDATE epochs SET status = 'revealed', seed = ?3 WHERE campaign_id = ?1 AND epoch = ?2",
+            &values![id, epoch.to_string(), seed],
+        ),
+        CampaignEvent::CampaignDrafted { .. }
+        | CampaignEvent::CampaignApproved { .. }
+        | CampaignEvent::CampaignScheduled { .. }
+        | CampaignEvent::CampaignStarted { .. }
+        | CampaignEvent::CampaignPaused { .. }
+        | CampaignEvent::CampaignResumed { .. }
+        | CampaignEvent::CampaignRevised { .. }
+        | CampaignEvent::CampaignEnded { .. }
+        | CampaignEvent::FundingProposed { .. }
+        | CampaignEvent::BudgetFunded { .. }
+        | CampaignEvent::BudgetSpent { .. }
+        | CampaignEvent::BudgetAlerted { .. }
+        | CampaignEvent::SeedOpened { .. }
+        | CampaignEvent::EpochResumptionProposed { .. } => Ok(()),
+    }
+}
+
+/// Puts the stated wins per tier in the place of those counted.
+fn state_wins(conn: &Connection, record: &Record, epoch: Epoch, wins: &[u64]) -> Result<(), ProjectionError> {
+    let id = record.stream_id.as_str();
+    let epoch = epoch.to_string();
+    conn.write("DELETE FROM epoch_wins WHERE campaign_id = ?1 AND epoch = ?2", &values![id, &epoch])?;
+    (0_u32..).zip(wins).try_for_each(|(tier, wins)| {
+        conn.write(
+            "INSERT INTO epoch_wins (campaign_id, epoch, tier, wins) VALUES (?1, ?2, ?3, ?4)",
+            &values![id, &epoch, tier, count(record, *wins)?],
+        )
+    })
+}
+
+fn count(record: &Record, n: u64) -> Result<i64, ProjectionError> {
+    Ok(i64::try_from(n).map_err(|_| THIS.contradiction(record.position, "a count does not fit"))?)
 }

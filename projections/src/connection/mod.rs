@@ -1,17 +1,19 @@
 //! One connection to the read models, to an SQLite file or to PostgreSQL; folds and queries do not know which.
 //!
-//! SQL is written once, in what both understand: `$1` for parameters, which come in order, `CASE`, `CAST`. What a page
-//! of events touches is read and written as whole rows of a [`Table`], in the way that each database does best.
+//! SQL is written once, in what both understand: `?1` for parameters (`$1` on its way to PostgreSQL), `CASE`,
+//! `CAST`, qualified columns in `ON CONFLICT DO UPDATE`. A write says what it expects instead of waiting for what
+//! came of it: SQLite answers at once, PostgreSQL before the next read or the commit. So a batch of thousands of
+//! writes costs a few round trips; what was wrong is told later, but never too late, and with the same words.
 
 mod postgres;
+mod rows;
 mod sqlite;
 mod value;
 
 use stores::postgres::Database;
 
 pub(crate) use self::value::{Row, Value, values};
-use crate::error::ProjectionError;
-use crate::table::Table;
+use crate::error::{Contradiction, ProjectionError};
 
 /// A connection to the read models. Belongs to one thread at a time, which may block.
 pub struct Connection(Kind);
@@ -63,36 +65,44 @@ impl Connection {
 
     /// Writes, however many rows that changes.
     pub(crate) fn write(&self, sql: &str, values: &[Value<'_>]) -> Result<(), ProjectionError> {
+        self.write_expecting(sql, values, None)
+    }
+
+    /// Writes exactly one row, or the transaction fails with this contradiction.
+    pub(crate) fn write_one(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        otherwise: Contradiction,
+    ) -> Result<(), ProjectionError> {
+        self.write_expecting(sql, values, Some(otherwise))
+    }
+
+    fn write_expecting(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        otherwise: Option<Contradiction>,
+    ) -> Result<(), ProjectionError> {
         match &self.0 {
-            Kind::Sqlite(conn) => Ok(sqlite::execute(conn, sql, values)?),
-            Kind::Postgres(session) => session.write(sql, values),
+            Kind::Sqlite(conn) => {
+                let changed = sqlite::execute(conn, sql, values)?;
+                otherwise.filter(|_| changed != 1).map_or(Ok(()), |wrong| Err(wrong.into()))
+            }
+            Kind::Postgres(session) => session.write(sql, values, otherwise),
         }
     }
 
-    /// The rows of a table that are found by these values, each different.
-    pub(crate) fn find(&self, table: &Table, wanted: &[Vec<Value<'_>>]) -> Result<Vec<Row>, ProjectionError> {
-        match &self.0 {
-            _ if wanted.is_empty() => Ok(vec![]),
-            Kind::Sqlite(conn) => Ok(sqlite::find(conn, table, wanted)?),
-            Kind::Postgres(session) => session.find(table, wanted),
-        }
+    /// Whether writes of one kind cost less one after another than between others.
+    pub(crate) fn groups_writes(&self) -> bool {
+        matches!(self.0, Kind::Postgres(_))
     }
 
-    /// Writes whole rows, in the place of those with the same keys.
-    pub(crate) fn upsert(&self, table: &Table, rows: &[Vec<Value<'_>>]) -> Result<(), ProjectionError> {
+    /// The names of a query's columns.
+    pub(crate) fn columns(&self, sql: &str) -> Result<Vec<String>, ProjectionError> {
         match &self.0 {
-            _ if rows.is_empty() => Ok(()),
-            Kind::Sqlite(conn) => Ok(sqlite::upsert(conn, table, rows)?),
-            Kind::Postgres(session) => session.upsert(table, rows),
-        }
-    }
-
-    /// Deletes the rows with these keys.
-    pub(crate) fn delete(&self, table: &Table, keys: &[Vec<Value<'_>>]) -> Result<(), ProjectionError> {
-        match &self.0 {
-            _ if keys.is_empty() => Ok(()),
-            Kind::Sqlite(conn) => Ok(sqlite::delete(conn, table, keys)?),
-            Kind::Postgres(session) => session.delete(table, keys),
+            Kind::Sqlite(conn) => Ok(sqlite::columns(conn, sql)?),
+            Kind::Postgres(session) => session.columns(sql),
         }
     }
 
@@ -139,7 +149,7 @@ pub(crate) struct Transaction<'c> {
 }
 
 impl Transaction<'_> {
-    /// Makes all of it durable at once.
+    /// Makes all of it durable at once, if every write was as expected.
     pub(crate) fn commit(mut self) -> Result<(), ProjectionError> {
         match &self.conn.0 {
             Kind::Sqlite(conn) => conn.execute_batch("COMMIT")?,

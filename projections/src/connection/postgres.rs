@@ -1,12 +1,14 @@
-//! Statements on PostgreSQL. Many rows are one statement of arrays: what a statement costs the server, the driver and
-//! the wire is paid once. One advisory lock, held to the end of a writing transaction, does what `BEGIN IMMEDIATE` does
-//! on SQLite, also between processes.
+//! Statements on PostgreSQL: sent without waiting, answered in order.
+//!
+//! A write is sent and its answer looked at when somebody needs to know: before a read's own answer, before a
+//! commit. Writes of one `INSERT` or `DELETE` one after another become one statement ([`rows`]). One advisory lock, held
+//! to the end of a writing transaction, does what `BEGIN IMMEDIATE` does on SQLite, also between processes.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::pin::pin;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use futures::TryStreamExt as _;
 use stores::postgres::{Database, Fault};
@@ -15,40 +17,51 @@ use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_check
 use tokio_postgres::{Client, Statement};
 
 use super::Access;
+use super::rows::{Rows, Run};
 use super::value::{Row, Value};
-use crate::error::ProjectionError;
-use crate::table::{Table, names};
+use crate::error::{Contradiction, ProjectionError};
 
 /// One writer of the read models at a time in the whole database. The number (`RWRM`) is ours alone.
 const WRITE: &str = "BEGIN; SELECT pg_advisory_xact_lock(1381454413)";
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-/// A crash of the server may lose the last transactions, but rows and cursors together, so the runner applies
+/// A crash of the server may lose the last transactions, but rows and checkpoints together, so the runner applies
 /// those events again. Plans made while the tables are small would scan or sort all of them, and be kept: every
 /// row is to be looked up by its key.
 const WRITER: &str = "SET search_path = read_models; SET synchronous_commit = off; \
      SET plan_cache_mode = force_generic_plan; \
      SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
 const READER: &str = "SET search_path = read_models; SET default_transaction_read_only = on";
+/// Statements whose answers nobody has looked at yet.
+const UNSETTLED_MAX: usize = 256;
 
-/// A connection with its statements.
+/// A connection with its statements and the writes under way.
 pub(super) struct Session {
-    client: Client,
-    prepared: RefCell<HashMap<Box<str>, Prepared>>,
-    /// A transaction that begins with its first statement, in one round trip.
-    begin: Cell<Option<&'static str>>,
+    client: Arc<Client>,
+    prepared: RefCell<HashMap<Box<str>, Arc<Prepared>>>,
+    run: RefCell<Option<Run>>,
+    unsettled: RefCell<VecDeque<Answer>>,
 }
 
 /// A statement as the server knows it.
-#[derive(Clone)]
-struct Prepared {
-    statement: Statement,
+pub(super) struct Prepared {
+    pub(super) one: Statement,
+    /// The same for many rows at once, if there is one.
+    pub(super) rows: Option<Rows>,
     columns: Arc<[Box<str>]>,
 }
+
+/// The answer to a statement that was sent.
+type Answer = Pin<Box<dyn Future<Output = Result<(), ProjectionError>> + Send>>;
 
 impl Session {
     pub(super) fn connect(database: &Database, access: Access) -> Result<Session, ProjectionError> {
         let client = block(database.connect())?;
-        let session = Session { client, prepared: RefCell::default(), begin: Cell::default() };
+        let session = Session {
+            client: Arc::new(client),
+            prepared: RefCell::default(),
+            run: RefCell::default(),
+            unsettled: RefCell::default(),
+        };
         session.batch(match access {
             Access::Read => READER,
             Access::Write => WRITER,
@@ -61,44 +74,58 @@ impl Session {
     }
 
     pub(super) fn rows(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, ProjectionError> {
-        self.query(sql, values)
+        let prepared = self.prepared(sql)?;
+        self.end_run();
+        let query = async {
+            let rows = self.client.query_raw(&prepared.one, values).await?;
+            rows.try_collect::<Vec<_>>().await
+        };
+        // The query is sent behind what is under way. That is looked at first: its fault is the cause of others.
+        let (settled, rows) = block(async { tokio::join!(self.settled(), query) });
+        settled?;
+        let rows = rows.map_err(Fault::from)?;
+        rows.iter()
+            .map(|row| Ok(Row { columns: Arc::clone(&prepared.columns), values: read(row)? }))
+            .collect()
     }
 
-    pub(super) fn write(&self, sql: &str, values: &[Value<'_>]) -> Result<(), ProjectionError> {
-        self.query(sql, values).map(drop)
+    pub(super) fn write(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        otherwise: Option<Contradiction>,
+    ) -> Result<(), ProjectionError> {
+        let prepared = self.prepared(sql)?;
+        let values: Vec<_> = values.iter().map(|value| value.by_ref().into_owned()).collect();
+        if prepared.rows.is_none() {
+            self.end_run();
+            self.send(one(Arc::clone(&self.client), prepared, values, otherwise));
+            return self.settle_old();
+        }
+        if !self.run.borrow().as_ref().is_some_and(|run| run.takes(&prepared, &values)) {
+            self.end_run();
+        }
+        self.run.borrow_mut().get_or_insert_with(|| Run::of(prepared)).push(values, otherwise);
+        self.settle_old()
     }
 
-    /// The rows of a table that are found by these.
-    pub(super) fn find(&self, table: &Table, wanted: &[Vec<Value<'_>>]) -> Result<Vec<Row>, ProjectionError> {
-        let by = names(table.by);
-        let (all, name) = (names(table.columns), table.name);
-        let sql = format!("SELECT {all} FROM {name} JOIN {} AS k ({by}) USING ({by})", arrays(table.by));
-        self.query(&sql, &transposed(wanted))
-    }
-
-    pub(super) fn upsert(&self, table: &Table, rows: &[Vec<Value<'_>>]) -> Result<(), ProjectionError> {
-        let (name, all, rows_of) = (table.name, names(table.columns), arrays(table.columns));
-        let sql = format!("INSERT INTO {name} ({all}) SELECT * FROM {rows_of} {}", table.on_conflict());
-        self.query(&sql, &transposed(rows)).map(drop)
-    }
-
-    /// The rows with these keys.
-    pub(super) fn delete(&self, table: &Table, keys: &[Vec<Value<'_>>]) -> Result<(), ProjectionError> {
-        let (name, key) = (table.name, names(table.key()));
-        let sql = format!("DELETE FROM {name} WHERE ({key}) IN (SELECT * FROM {})", arrays(table.key()));
-        self.query(&sql, &transposed(keys)).map(drop)
+    pub(super) fn columns(&self, sql: &str) -> Result<Vec<String>, ProjectionError> {
+        Ok(self.prepared(sql)?.columns.iter().map(ToString::to_string).collect())
     }
 
     pub(super) fn batch(&self, sql: &str) -> Result<(), ProjectionError> {
-        self.begun(self.client.batch_execute(sql))
+        self.settle()?;
+        Ok(block(self.client.batch_execute(sql)).map_err(Fault::from)?)
     }
 
     /// Begins with whatever comes next: that a broken connection does not begin shows there.
     pub(super) fn begin(&self, access: Access) {
-        self.begin.set(Some(match access {
+        let client = Arc::clone(&self.client);
+        let begin = match access {
             Access::Read => READ,
             Access::Write => WRITE,
-        }));
+        };
+        self.send(async move { Ok(client.batch_execute(begin).await.map_err(Fault::from)?) });
     }
 
     pub(super) fn commit(&self) -> Result<(), ProjectionError> {
@@ -107,60 +134,76 @@ impl Session {
 
     /// Rolls back without waiting: the next transaction's statements queue up behind.
     pub(super) fn abandon(&self) {
-        if self.begin.take().is_some() {
-            return;
-        }
-        // A call of the driver is sent when it is polled first.
-        let rollback = pin!(self.client.batch_execute("ROLLBACK"));
-        let _sent = rollback.poll(&mut Context::from_waker(Waker::noop()));
+        self.run.take();
+        self.unsettled.take();
+        let client = Arc::clone(&self.client);
+        self.send(async move { Ok(client.batch_execute("ROLLBACK").await.map_err(Fault::from)?) });
+        self.unsettled.take();
     }
 
-    fn query<P: ToSql>(&self, sql: &str, parameters: &[P]) -> Result<Vec<Row>, ProjectionError> {
-        let Prepared { statement, columns } = self.prepared(sql)?;
-        let rows = self.begun(async {
-            let rows = self.client.query_raw(&statement, parameters).await?;
-            rows.try_collect::<Vec<_>>().await
-        })?;
-        rows.iter().map(|row| Ok(Row { columns: Arc::clone(&columns), values: read(row)? })).collect()
-    }
-
-    /// Waits for an answer, and for the beginning of its transaction where that is not sent yet.
-    fn begun<T>(
-        &self,
-        call: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, ProjectionError> {
-        let done = match self.begin.take() {
-            None => block(call),
-            Some(begin) => {
-                // The call is sent right behind. A fault of the beginning is the cause of others.
-                let (begun, done) = block(async { tokio::join!(self.client.batch_execute(begin), call) });
-                begun.and(done)
-            }
-        };
-        Ok(done.map_err(Fault::from)?)
-    }
-
-    fn prepared(&self, sql: &str) -> Result<Prepared, ProjectionError> {
+    fn prepared(&self, sql: &str) -> Result<Arc<Prepared>, ProjectionError> {
         if let Some(prepared) = self.prepared.borrow().get(sql) {
-            return Ok(prepared.clone());
+            return Ok(Arc::clone(prepared));
         }
-        let statement = self.begun(self.client.prepare(sql))?;
-        let columns = statement.columns().iter().map(|column| column.name().into()).collect();
-        let prepared = Prepared { statement, columns };
-        self.prepared.borrow_mut().insert(sql.into(), prepared.clone());
+        // A statement that failed makes the server refuse every later one; tell the cause.
+        self.settle()?;
+        let prepare = async {
+            let one = self.client.prepare(&sql.replace('?', "$")).await?;
+            let rows = match Rows::sql(sql, one.params()) {
+                Some((sql, key)) => Some(Rows { statement: self.client.prepare(&sql).await?, key }),
+                None => None,
+            };
+            Ok::<_, tokio_postgres::Error>((one, rows))
+        };
+        let (one, rows) = block(prepare).map_err(Fault::from)?;
+        let columns = one.columns().iter().map(|column| column.name().into()).collect();
+        let prepared = Arc::new(Prepared { one, rows, columns });
+        self.prepared.borrow_mut().insert(sql.into(), Arc::clone(&prepared));
         Ok(prepared)
     }
-}
 
-/// `unnest($1::bigint[], …)`: rows from an array for each column.
-fn arrays(columns: &[(&str, &str)]) -> String {
-    let arrays: Vec<String> = (1..).zip(columns).map(|(n, (_, ty))| format!("${n}::{ty}[]")).collect();
-    format!("unnest({})", arrays.join(", "))
-}
+    fn end_run(&self) {
+        if let Some(run) = self.run.take() {
+            self.send(run.execute(Arc::clone(&self.client)));
+        }
+    }
 
-fn transposed<'v>(rows: &'v [Vec<Value<'v>>]) -> Vec<Vec<&'v Value<'v>>> {
-    let columns = rows.first().map_or(0, Vec::len);
-    (0..columns).map(|n| rows.iter().map(|row| &row[n]).collect()).collect()
+    /// A call of the driver is sent when it is polled first.
+    fn send(&self, call: impl Future<Output = Result<(), ProjectionError>> + Send + 'static) {
+        let mut answer: Answer = Box::pin(call);
+        let answer = match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => answer,
+            Poll::Ready(done) => Box::pin(std::future::ready(done)),
+        };
+        self.unsettled.borrow_mut().push_back(answer);
+    }
+
+    /// Ends with the first fault, or when everything sent so far is done.
+    async fn settled(&self) -> Result<(), ProjectionError> {
+        loop {
+            let Some(answer) = self.unsettled.borrow_mut().pop_front() else { return Ok(()) };
+            answer.await?;
+        }
+    }
+
+    fn settle(&self) -> Result<(), ProjectionError> {
+        self.end_run();
+        if self.unsettled.borrow().is_empty() { Ok(()) } else { block(self.settled()) }
+    }
+
+    /// Bounds what is under way.
+    fn settle_old(&self) -> Result<(), ProjectionError> {
+        if self.unsettled.borrow().len() < UNSETTLED_MAX {
+            return Ok(());
+        }
+        let old: Vec<Answer> = self.unsettled.borrow_mut().drain(..UNSETTLED_MAX / 2).collect();
+        block(async {
+            for answer in old {
+                answer.await?;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Drives the connections, and nothing else: whoever waits for an answer waits for no other task, so all threads of the
@@ -172,13 +215,24 @@ static DRIVER: LazyLock<Runtime> = LazyLock::new(|| {
 });
 
 /// Waits for an answer on a thread that may block, also where that thread is inside `block_on` itself, as the runner's is.
-fn block<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn block<T>(future: impl Future<Output = T>) -> T {
     let _driven = DRIVER.enter();
     #[expect(clippy::disallowed_methods, reason = "waits for DRIVER alone, which waits for nobody")]
     futures::executor::block_on(future)
 }
 
-fn read(row: &tokio_postgres::Row) -> Result<Vec<Value<'static>>, ProjectionError> {
+/// A write by itself.
+pub(super) async fn one(
+    client: Arc<Client>,
+    prepared: Arc<Prepared>,
+    values: Vec<Value<'static>>,
+    otherwise: Option<Contradiction>,
+) -> Result<(), ProjectionError> {
+    let changed = client.execute_raw(&prepared.one, &values).await.map_err(Fault::from)?;
+    otherwise.filter(|_| changed != 1).map_or(Ok(()), |wrong| Err(wrong.into()))
+}
+
+pub(super) fn read(row: &tokio_postgres::Row) -> Result<Vec<Value<'static>>, ProjectionError> {
     let value = |(n, column): (usize, &tokio_postgres::Column)| {
         let value = match *column.type_() {
             Type::INT8 => row.try_get::<_, Option<i64>>(n).map(Value::from),

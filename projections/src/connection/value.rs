@@ -31,6 +31,16 @@ impl Value<'_> {
         }
     }
 
+    /// The same value, borrowed.
+    pub(crate) fn by_ref(&self) -> Value<'_> {
+        match self {
+            Value::Null => Value::Null,
+            Value::Integer(integer) => Value::Integer(*integer),
+            Value::Text(text) => Value::Text(Cow::Borrowed(text)),
+            Value::Blob(bytes) => Value::Blob(Cow::Borrowed(bytes)),
+        }
+    }
+
     pub(crate) fn integer(&self) -> Option<i64> {
         if let Value::Integer(integer) = self { Some(*integer) } else { None }
     }

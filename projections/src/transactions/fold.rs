@@ -1,107 +1,66 @@
 //! How events become lines.
+//!
+//! A page's writes are put off. On PostgreSQL they go to the tables kind by kind, so that those of a kind are a few
+//! statements, however the kinds take turns in the log. Writes about different names may change places; those
+//! about one name keep their order: what would overtake another of its name goes with the next *wave* of kinds.
+//! On SQLite they go in the order of the log, which appends rows by position.
 
-use compact_str::CompactString;
+use std::collections::HashMap;
+
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::{DeferReason, Line, Outcome, Verdict};
+use ledger_core::account::event::{Considered, DeferReason, Line, Outcome, Verdict};
 use ledger_core::account::line::Proposal;
+use ledger_core::draw::Draw;
 use ledger_core::ids::{Source, TransactionId};
 use ledger_core::log::Position;
 use ledger_core::log::decode::LedgerEvent;
-use ledger_core::seal::Sealed;
 use ledger_core::time::Timestamp;
 
 use super::TransactionStatus;
-use crate::connection::{Connection, values};
-use crate::error::ProjectionError;
-use crate::projection::Projection;
-use crate::record::Record;
-use crate::registry::Fold;
-use crate::table::{Rows, table, text};
+use crate::connection::{Connection, Value, values};
+use crate::error::{Contradiction, ProjectionError};
+use crate::projection::{Fold, Projection, Record};
 
 pub(super) const THIS: Projection = Projection::Transactions;
 
-table! {
-    /// A line. JSON stays the text that it was written as.
-    Stored in "transactions", key 1, by (source: CompactString, transaction_id: CompactString) {
-        position: Position,
-        source: CompactString,
-        transaction_id: CompactString,
-        account_id: CompactString,
-        status: TransactionStatus,
-        booked_at: Timestamp,
-        recorded_at: Timestamp,
-        details: Option<Sealed>,
-        pending_transaction_id: Option<CompactString>,
-        outcome: Option<Outcome>,
-        defer_reason: Option<DeferReason>,
-        considered: Option<String>,
-        draws: Option<String>,
-        removed_at: Option<Timestamp>,
-        verdict: Option<Verdict>,
-        proposal: Option<String>,
-    }
+/// Writes of a page that wait for their turn.
+#[derive(Default)]
+pub(crate) struct Transactions<'r> {
+    /// As the log has them.
+    staged: Vec<Write<'r>>,
+    /// Which of them touched a name last.
+    last: HashMap<Name<'r>, usize>,
 }
 
-table! {
-    /// Another name of a line.
-    Alias in "transaction_aliases", key 2, by (source: CompactString, transaction_id: CompactString) {
-        source: CompactString,
-        transaction_id: CompactString,
-        booked_as: CompactString,
-    }
-}
-
-/// The lines and names of a page.
-pub(crate) struct Transactions {
-    lines: Rows<Stored>,
-    aliases: Rows<Alias>,
-    /// Accounts whose other lines lose their details too.
-    erased: Vec<CompactString>,
-}
+/// A wave, and a kind in it. A slot touches a name once.
+type Slot = (usize, Kind);
 
 /// A feed and an id there.
-type Name = (CompactString, CompactString);
+type Name<'r> = (&'r Source, &'r TransactionId);
 
-fn name(source: &Source, id: &TransactionId) -> Name {
-    (text(source.as_str()), text(id.as_str()))
+/// In the order within a wave: that of a line's usual life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Note,
+    Defer,
+    Propose,
+    Release,
+    Dismiss,
+    Decide,
+    GiveWay,
+    AddAlias,
+    Remove,
 }
 
-/// The id that a line had while it was pending, if that was another.
-fn pending(line: &Line) -> Option<&TransactionId> {
-    line.pending_transaction_id.as_ref().filter(|pending| **pending != line.transaction_id)
+struct Write<'r> {
+    slot: Slot,
+    values: Vec<Value<'r>>,
+    /// What is wrong if it does not write exactly one row, if that is wrong.
+    otherwise: Option<Contradiction>,
 }
 
-impl Fold for Transactions {
-    fn load(conn: &Connection, page: &[Record]) -> Result<Self, ProjectionError> {
-        let (mut names, mut noted) = (vec![], vec![]);
-        for record in page {
-            let LedgerEvent::Account(event) = &record.event else { continue };
-            match event {
-                AccountEvent::TransactionNoted { line } => {
-                    let name = name(&line.source, &line.transaction_id);
-                    noted.push(name.clone());
-                    names.push(name);
-                }
-                AccountEvent::TransactionDeferred { line, .. }
-                | AccountEvent::TransactionEvaluated { line, .. } => {
-                    names.push(name(&line.source, &line.transaction_id));
-                    names.extend(pending(line).map(|id| name(&line.source, id)));
-                }
-                AccountEvent::TransactionLinked { source, transaction_id, .. }
-                | AccountEvent::ReviewProposed { source, transaction_id, .. }
-                | AccountEvent::TransactionReviewed { source, transaction_id, .. }
-                | AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
-                    names.push(name(source, transaction_id));
-                }
-                // What `apply` changes nothing for, or what touches lines by their account.
-                _ => {}
-            }
-        }
-        let (lines, aliases) = (Rows::load(conn, names)?, Rows::load(conn, noted)?);
-        Ok(Transactions { lines, aliases, erased: vec![] })
-    }
-
-    fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
+impl<'r> Fold<'r> for Transactions<'r> {
+    fn apply(&mut self, conn: &Connection, record: &'r Record) -> Result<(), ProjectionError> {
         let event = match &record.event {
             LedgerEvent::Account(event) => event,
             // No event of another stream is about one line.
@@ -110,12 +69,10 @@ impl Fold for Transactions {
         match event {
             AccountEvent::TransactionNoted { line } => self.note(record, line),
             AccountEvent::TransactionDeferred { line, reason } => {
-                self.defer(record, line, *reason)?;
+                self.defer(record, line, *reason);
                 self.take_over_pending(line);
             }
             AccountEvent::TransactionEvaluated { line, outcome, considered, draws } => {
-                let considered = serde_json::to_string(considered)?;
-                let draws = if draws.is_empty() { None } else { Some(serde_json::to_string(draws)?) };
                 self.decide(record, line, *outcome, considered, draws)?;
                 self.take_over_pending(line);
             }
@@ -125,30 +82,15 @@ impl Fold for Transactions {
             AccountEvent::ReviewProposed { source, transaction_id, verdict, reason, by, proposed_at } => {
                 let (reason, by) = (reason.clone(), by.clone());
                 let proposal = Proposal { verdict: *verdict, by, reason, proposed_at: *proposed_at };
-                let proposal = text(&serde_json::to_string(&proposal)?).into();
-                // Another verdict takes the place of what was proposed before.
-                if let Some(row) = self.lines.slot(name(source, transaction_id))
-                    && row.status == TransactionStatus::Held
-                {
-                    row.proposal = Some(proposal);
-                }
+                self.propose(source, transaction_id, &proposal)?;
             }
             AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. } => {
-                if let Some(row) = self.lines.slot(name(source, transaction_id)) {
-                    row.review(*verdict);
-                }
+                self.review(source, transaction_id, *verdict);
             }
             AccountEvent::TransactionRemoved { source, transaction_id, removed_at, .. } => {
                 self.remove(record, source, transaction_id, *removed_at);
             }
-            AccountEvent::PersonalDataErased { .. } => {
-                self.lines.change_all(|row| {
-                    if row.account_id == record.stream_id {
-                        row.details = None;
-                    }
-                });
-                self.erased.push(record.stream_id.clone());
-            }
+            AccountEvent::PersonalDataErased { .. } => self.erase(conn, record)?,
             AccountEvent::AccountOpened { .. }
             | AccountEvent::AccountClosed { .. }
             | AccountEvent::AccountExcluded { .. }
@@ -163,178 +105,247 @@ impl Fold for Transactions {
         Ok(())
     }
 
-    fn write(self, conn: &Connection) -> Result<(), ProjectionError> {
-        for account in &self.erased {
-            // Before the page's own lines: what was recorded after the erasure stays.
-            conn.write("UPDATE transactions SET details = NULL WHERE account_id = $1", &values![account])?;
-        }
-        self.lines.write(conn)?;
-        self.aliases.write(conn)
+    fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
+        self.write_staged(conn)
     }
 }
 
-impl Transactions {
-    /// A pending line may change until it is booked. One that is booked by now, under whatever name and through
-    /// whichever account, is not pending again.
-    fn note(&mut self, record: &Record, line: &Line) {
-        let name = name(&line.source, &line.transaction_id);
-        if self.aliases.has(&name) {
-            return;
-        }
-        match self.lines.slot(name) {
-            Some(row) if row.account_id == record.stream_id && row.is_open() => {
-                row.booked_at = line.booked_at;
-                row.recorded_at = record.recorded_at;
-                row.details.clone_from(&line.details);
-                row.status = TransactionStatus::Pending;
-                row.removed_at = None;
-            }
-            Some(_) => {}
-            none => *none = Some(Stored::new(record, line, TransactionStatus::Pending)),
-        }
+impl<'r> Transactions<'r> {
+    fn note(&mut self, record: &'r Record, line: &'r Line) {
+        let name = (&line.source, &line.transaction_id);
+        self.stage(Kind::Note, name, line_values(record, line).into(), None);
     }
 
     /// The decision of a line that was removed and is booked again stays, beside the reason why it waits.
-    fn defer(&mut self, record: &Record, line: &Line, reason: DeferReason) -> Result<(), ProjectionError> {
-        let status = match reason {
-            DeferReason::EpochNotOpen | DeferReason::DrawsHalted => TransactionStatus::Deferred,
-            DeferReason::Held => TransactionStatus::Held,
+    fn defer(&mut self, record: &'r Record, line: &'r Line, reason: DeferReason) {
+        let (status, reason) = match reason {
+            DeferReason::EpochNotOpen => (TransactionStatus::Deferred, "epoch_not_open"),
+            DeferReason::DrawsHalted => (TransactionStatus::Deferred, "draws_halted"),
+            DeferReason::Held => (TransactionStatus::Held, "held"),
         };
-        let row = self.lines.slot(name(&line.source, &line.transaction_id));
-        if row.as_ref().is_some_and(|row| row.status == TransactionStatus::Booked) {
-            return Err(THIS.contradiction(record.position, "a decided line is deferred").into());
-        }
-        let row = Stored::recorded(row, record, line, status);
-        row.defer_reason = Some(reason);
-        row.verdict = None;
-        row.proposal = None;
-        Ok(())
+        let name = (&line.source, &line.transaction_id);
+        let mut values = Vec::from(line_values(record, line));
+        values.extend(values![status, reason]);
+        let otherwise = THIS.contradiction(record.position, "a decided line is deferred");
+        self.stage(Kind::Defer, name, values, Some(otherwise));
     }
 
     fn decide(
         &mut self,
-        record: &Record,
-        line: &Line,
+        record: &'r Record,
+        line: &'r Line,
         outcome: Outcome,
-        considered: String,
-        draws: Option<String>,
+        considered: &[Considered],
+        draws: &[Draw],
     ) -> Result<(), ProjectionError> {
-        let row = self.lines.slot(name(&line.source, &line.transaction_id));
+        let outcome = match outcome {
+            Outcome::Declined => "declined",
+            Outcome::Lost => "lost",
+            Outcome::Won => "won",
+        };
+        let considered = serde_json::to_string(considered)?;
+        let draws = if draws.is_empty() { None } else { Some(serde_json::to_string(draws)?) };
+        let name = (&line.source, &line.transaction_id);
+        let mut values = Vec::from(line_values(record, line));
+        values.extend(values![outcome, considered, draws]);
         // Decided at most once, for ever: the last place that would notice.
-        if row.as_ref().is_some_and(|row| row.outcome.is_some()) {
-            return Err(THIS.contradiction(record.position, "a line is decided twice").into());
-        }
-        let row = Stored::recorded(row, record, line, TransactionStatus::Booked);
-        row.outcome = Some(outcome);
-        row.considered = Some(considered);
-        row.draws = draws;
-        row.defer_reason = None;
-        row.removed_at = None;
-        row.proposal = None;
+        let otherwise = THIS.contradiction(record.position, "a line is decided twice");
+        self.stage(Kind::Decide, name, values, Some(otherwise));
         Ok(())
     }
 
-    fn take_over_pending(&mut self, line: &Line) {
-        if let Some(pending) = pending(line) {
-            self.add_alias(&line.source, pending, &line.transaction_id);
+    fn propose(
+        &mut self,
+        source: &'r Source,
+        id: &'r TransactionId,
+        proposal: &Proposal,
+    ) -> Result<(), ProjectionError> {
+        let values = values![source.as_str(), id.as_str(), serde_json::to_string(proposal)?];
+        self.stage(Kind::Propose, (source, id), values.into(), None);
+        Ok(())
+    }
+
+    fn review(&mut self, source: &'r Source, id: &'r TransactionId, verdict: Verdict) {
+        let kind = match verdict {
+            Verdict::Released => Kind::Release,
+            Verdict::Dismissed => Kind::Dismiss,
+        };
+        let values = values![source.as_str(), id.as_str()];
+        self.stage(kind, (source, id), values.into(), None);
+    }
+
+    fn take_over_pending(&mut self, line: &'r Line) {
+        match &line.pending_transaction_id {
+            Some(pending) if *pending != line.transaction_id => {
+                self.add_alias(&line.source, pending, &line.transaction_id);
+            }
+            Some(_) | None => {}
         }
     }
 
     /// What was pending under the alias gives way. What was booked under it keeps its row: a name's own row is
     /// found before an alias.
-    fn add_alias(&mut self, source: &Source, alias: &TransactionId, booked_as: &TransactionId) {
-        let (source, alias) = name(source, alias);
-        let row = self.lines.slot((source.clone(), alias.clone()));
-        if row.as_ref().is_some_and(Stored::is_open) {
-            *row = None;
+    fn add_alias(&mut self, source: &'r Source, alias: &'r TransactionId, booked_as: &'r TransactionId) {
+        let name = (source, alias);
+        self.give_way(source, alias);
+        let values = values![source.as_str(), alias.as_str(), booked_as.as_str()];
+        self.stage(Kind::AddAlias, name, values.into(), None);
+    }
+
+    /// A note that would be deleted next is not written: whatever row it finds or makes, the delete leaves the same.
+    fn give_way(&mut self, source: &'r Source, id: &'r TransactionId) {
+        let name = (source, id);
+        let values = values![source.as_str(), id.as_str()].into();
+        let last = self.last.get(&name).map(|last| &mut self.staged[*last]);
+        match last {
+            Some(write) if write.slot.1 == Kind::Note => {
+                *write = Write { slot: (write.slot.0, Kind::GiveWay), values, otherwise: None };
+            }
+            Some(_) | None => self.stage(Kind::GiveWay, name, values, None),
         }
-        self.aliases.put(Alias { source, transaction_id: alias, booked_as: text(booked_as.as_str()) });
     }
 
     /// The event says which line the bank took back. A name that it only had while pending is another's: a purchase that
-    /// has settled stays, though the bank then removes its pending line. A line may be removed before we ever saw it:
-    /// there is nothing to show then.
-    fn remove(&mut self, record: &Record, source: &Source, id: &TransactionId, removed_at: Timestamp) {
-        if let Some(row) = self.lines.slot(name(source, id))
-            && row.account_id == record.stream_id
-        {
-            row.status = TransactionStatus::Removed;
-            row.removed_at = Some(removed_at);
-            row.defer_reason = None;
-            row.proposal = None;
+    /// has settled stays, though the bank then removes its pending line.
+    fn remove(
+        &mut self,
+        record: &'r Record,
+        source: &'r Source,
+        id: &'r TransactionId,
+        removed_at: Timestamp,
+    ) {
+        let values = values![source.as_str(), id.as_str(), &record.stream_id, removed_at];
+        self.stage(Kind::Remove, (source, id), values.into(), None);
+    }
+
+    /// Every line of an account: nothing can pass it.
+    fn erase(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
+        self.write_staged(conn)?;
+        conn.write(
+            "UPDATE transactions SET details = NULL WHERE account_id = ?1",
+            &values![&record.stream_id],
+        )
+    }
+
+    /// Puts a write into the first wave that comes after all that was staged for this name.
+    fn stage(
+        &mut self,
+        kind: Kind,
+        name: Name<'r>,
+        values: Vec<Value<'r>>,
+        otherwise: Option<Contradiction>,
+    ) {
+        let wave = match self.last.get(&name).map(|last| self.staged[*last].slot) {
+            Some((wave, before)) if before < kind => wave,
+            Some((wave, _)) => wave + 1,
+            None => 0,
+        };
+        self.last.insert(name, self.staged.len());
+        self.staged.push(Write { slot: (wave, kind), values, otherwise });
+    }
+
+    fn write_staged(&mut self, conn: &Connection) -> Result<(), ProjectionError> {
+        self.last.clear();
+        let mut staged = std::mem::take(&mut self.staged);
+        if conn.groups_writes() {
+            staged.sort_by_key(|write| write.slot);
         }
+        for Write { slot: (_, kind), values, otherwise } in staged {
+            match otherwise {
+                Some(wrong) => conn.write_one(kind.sql(), &values, wrong)?,
+                None => conn.write(kind.sql(), &values)?,
+            }
+        }
+        Ok(())
     }
 }
 
-impl Stored {
-    fn new(record: &Record, line: &Line, status: TransactionStatus) -> Stored {
-        let (source, transaction_id) = name(&line.source, &line.transaction_id);
-        Stored {
-            position: record.position,
-            source,
-            transaction_id,
-            account_id: record.stream_id.clone(),
-            status,
-            booked_at: line.booked_at,
-            recorded_at: record.recorded_at,
-            details: line.details.clone(),
-            pending_transaction_id: line.pending_transaction_id.as_ref().map(|id| text(id.as_str())),
-            outcome: None,
-            defer_reason: None,
-            considered: None,
-            draws: None,
-            removed_at: None,
-            verdict: None,
-            proposal: None,
-        }
-    }
+/// The first eight columns of every statement that writes a line.
+fn line_values<'r>(record: &'r Record, line: &'r Line) -> [Value<'r>; 8] {
+    values![
+        record.position,
+        line.source.as_str(),
+        line.transaction_id.as_str(),
+        &record.stream_id,
+        line.booked_at,
+        record.recorded_at,
+        line.details.as_ref(),
+        line.pending_transaction_id.as_ref().map(TransactionId::as_str),
+    ]
+}
 
-    /// The line as it is recorded now, in the place that it has.
-    fn recorded<'r>(
-        slot: &'r mut Option<Stored>,
-        record: &Record,
-        line: &Line,
-        status: TransactionStatus,
-    ) -> &'r mut Stored {
-        let new = Stored::new(record, line, status);
-        let new = match slot.take() {
-            None => new,
-            Some(old) => Stored {
-                account_id: new.account_id,
-                status,
-                booked_at: new.booked_at,
-                recorded_at: new.recorded_at,
-                details: new.details,
-                pending_transaction_id: new.pending_transaction_id,
-                ..old
-            },
-        };
-        slot.insert(new)
-    }
-
-    /// Whether it is neither decided nor waits to be.
-    fn is_open(&self) -> bool {
-        self.outcome.is_none()
-            && matches!(self.status, TransactionStatus::Pending | TransactionStatus::Removed)
-    }
-
-    fn review(&mut self, verdict: Verdict) {
-        match verdict {
-            Verdict::Released if self.outcome.is_some() => return,
-            Verdict::Released => {
-                self.status = TransactionStatus::Deferred;
-                self.removed_at = None;
+impl Kind {
+    fn sql(self) -> &'static str {
+        match self {
+            // A pending line may change until it is booked. One that is booked by now, under whatever name and
+            // through whichever account, is not pending again.
+            Kind::Note => {
+                "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at,
+                                           details, pending_transaction_id, status)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending'
+                 WHERE NOT EXISTS (SELECT 1 FROM transaction_aliases alias
+                                   WHERE alias.source = ?2 AND alias.transaction_id = ?3)
+                 ON CONFLICT (source, transaction_id) DO UPDATE SET
+                     booked_at = excluded.booked_at, recorded_at = excluded.recorded_at,
+                     details = excluded.details, status = 'pending', removed_at = NULL
+                 WHERE transactions.account_id = excluded.account_id
+                     AND transactions.status IN ('pending', 'removed') AND transactions.outcome IS NULL"
+            }
+            Kind::Defer => {
+                "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at,
+                                           details, pending_transaction_id, status, defer_reason)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                 ON CONFLICT (source, transaction_id) DO UPDATE SET
+                     account_id = excluded.account_id, booked_at = excluded.booked_at,
+                     recorded_at = excluded.recorded_at, details = excluded.details,
+                     pending_transaction_id = excluded.pending_transaction_id,
+                     status = excluded.status, defer_reason = excluded.defer_reason, verdict = NULL,
+                     proposal = NULL
+                 WHERE transactions.status <> 'booked'"
+            }
+            // Of a line that is held: another verdict takes the place of what was proposed before.
+            Kind::Propose => {
+                "UPDATE transactions SET proposal = ?3
+                 WHERE source = ?1 AND transaction_id = ?2 AND status = 'held'"
+            }
+            Kind::Release => {
+                "UPDATE transactions SET status = 'deferred', defer_reason = NULL, removed_at = NULL,
+                     verdict = 'released', proposal = NULL
+                 WHERE source = ?1 AND transaction_id = ?2 AND outcome IS NULL"
             }
             // As it was before it was held. One that was never decided is not to be, which is a decision.
-            Verdict::Dismissed if self.outcome.is_none() => {
-                self.status = TransactionStatus::Booked;
-                self.removed_at = None;
-                self.outcome = Some(Outcome::Declined);
+            Kind::Dismiss => {
+                "UPDATE transactions SET status = CASE WHEN outcome IS NULL THEN 'booked' ELSE 'removed' END,
+                     removed_at = CASE WHEN outcome IS NULL THEN NULL ELSE removed_at END,
+                     outcome = coalesce(outcome, 'declined'), defer_reason = NULL, verdict = 'dismissed',
+                     proposal = NULL
+                 WHERE source = ?1 AND transaction_id = ?2"
             }
-            Verdict::Dismissed => self.status = TransactionStatus::Removed,
+            Kind::Decide => {
+                "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at,
+                                           details, pending_transaction_id, status, outcome, considered, draws)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'booked', ?9, ?10, ?11)
+                 ON CONFLICT (source, transaction_id) DO UPDATE SET
+                     account_id = excluded.account_id, booked_at = excluded.booked_at,
+                     recorded_at = excluded.recorded_at, details = excluded.details,
+                     pending_transaction_id = excluded.pending_transaction_id,
+                     status = excluded.status, outcome = excluded.outcome, considered = excluded.considered,
+                     draws = excluded.draws, defer_reason = NULL, removed_at = NULL, proposal = NULL
+                 WHERE transactions.outcome IS NULL"
+            }
+            Kind::GiveWay => {
+                "DELETE FROM transactions WHERE source = ?1 AND transaction_id = ?2 AND outcome IS NULL
+                     AND status IN ('pending', 'removed')"
+            }
+            Kind::AddAlias => {
+                "INSERT INTO transaction_aliases (source, transaction_id, booked_as) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (source, transaction_id) DO UPDATE SET booked_as = excluded.booked_as"
+            }
+            // A line may be removed before we ever saw it: there is nothing to show then.
+            Kind::Remove => {
+                "UPDATE transactions SET status = 'removed', removed_at = ?4, defer_reason = NULL, proposal = NULL
+                 WHERE source = ?1 AND transaction_id = ?2 AND account_id = ?3"
+            }
         }
-        self.defer_reason = None;
-        self.verdict = Some(verdict);
-        self.proposal = None;
     }
 }

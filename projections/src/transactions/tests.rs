@@ -13,8 +13,8 @@ use proptest::test_runner::{Config, TestRunner};
 use super::fold::THIS;
 use super::*;
 use crate::connection::Value;
+use crate::error::Contradiction;
 use crate::fixtures::*;
-use crate::projection::Contradiction;
 
 fn find(store: &TestStore, id: &str) -> Option<TransactionRow> {
     store.query(|conn| transaction(conn, &source(), &tx(id), None))
