@@ -63,6 +63,10 @@ async fn the_first_page_says_what_to_do_and_shows_a_sandboxs_tokens_to_its_own_m
             "{page}"
         );
         assert_eq!(page.matches("<li>").count(), 5);
+        assert!(
+            page.contains("\"merchant\":{"),
+            "a payment to nobody known is declined: a poor first minute"
+        );
     }
     for sandbox in [true, false] {
         for host in ELSEWHERE {

@@ -5,6 +5,8 @@
 //! minor units, lengths are characters (Unicode scalar values) unless they say bytes.
 
 mod body;
+mod codes;
+mod forgiving;
 mod raw;
 #[cfg(test)]
 mod tests;
@@ -16,9 +18,11 @@ use serde_json::value::RawValue;
 
 pub use body::{BODY_BYTES_MAX, BodyError, Format, ROWS_MAX, split_body};
 
+use self::codes::{country, mcc};
+use self::forgiving::forgiving_text;
 use self::raw::{Object, RawAmount, RawMerchant, RawRow, Scalar, Slot};
 use super::bank_account;
-use super::{Code, Direction, Mcc, Merchant, Personal, RowError, Status, Transaction, pan};
+use super::{Code, Direction, Merchant, Personal, RowError, Status, Transaction, pan};
 use crate::ids::{AccountId, ID_CHARACTERS_MAX, IdError, Source, TransactionId, check_id};
 use crate::money::{Currency, Money};
 use crate::time::{DAY_MICROS, Timestamp};
@@ -334,7 +338,7 @@ fn bank_account(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<P
 fn free_text(field: &'static str, slot: &Slot<&RawValue>) -> Result<Option<Personal<String>>, RowError> {
     let read = match given(field, slot)? {
         None => Slot::Absent,
-        Some(json) => Slot::Given(raw::forgiving_text(json)),
+        Some(json) => Slot::Given(forgiving_text(json)),
     };
     let Some(text) = text(field, &read)? else {
         return Ok(None);
@@ -376,32 +380,4 @@ fn merchant(slot: &Slot<Object<RawMerchant<'_>>>) -> Result<Option<Merchant>, Ro
         country: country(&fields.country)?,
     };
     Ok(Some(merchant).filter(|merchant| *merchant != Merchant::default()))
-}
-
-/// A category is digits, by rights as a text; a feed that makes a number of it loses its zero.
-fn mcc(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<Mcc>>, RowError> {
-    const FIELD: &str = "merchant.mcc";
-    let text = match slot {
-        Slot::Given(Scalar::Number(number)) => Some(Cow::Owned(number.to_string())),
-        slot => text(FIELD, slot)?.map(Cow::Borrowed),
-    };
-    let Some(text) = text else {
-        return Ok(None);
-    };
-    match Mcc::parse(text.trim()) {
-        Some(mcc) => Ok(Some(Personal::new(mcc))),
-        None => Err(malformed(FIELD, "must be three or four digits")),
-    }
-}
-
-fn country(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<String>>, RowError> {
-    const FIELD: &str = "merchant.country";
-    let Some(text) = text(FIELD, slot)?.map(str::trim) else {
-        return Ok(None);
-    };
-    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        Ok(Some(Personal::new(text.to_ascii_uppercase())))
-    } else {
-        Err(malformed(FIELD, "must be two letters (ISO 3166-1 alpha-2)"))
-    }
 }
