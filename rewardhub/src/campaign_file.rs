@@ -52,10 +52,14 @@ pub fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
 
 /// What the library says to programmers, said to authors.
 fn in_our_words(said: &str) -> String {
-    let whole = "expected a whole number; money is in minor units (GBP 200.00 is 20000)";
     match said {
-        "invalid i64" | "invalid i32" => whole.into(),
-        "invalid u64" | "invalid u32" | "invalid u16" | "invalid u8" => format!("{whole}, not below zero"),
+        "invalid i64" | "invalid i32" => {
+            "expected a whole number; money is in minor units: GBP 200.00 is 20000".into()
+        }
+        "invalid u32" => {
+            "expected a whole number, not below zero; odds are parts per 10^9, or `odds: 1 in 500`".into()
+        }
+        "invalid u64" | "invalid u16" | "invalid u8" => "expected a whole number, not below zero".into(),
         "unexpected end of input" => "the file is empty, or ends too early".into(),
         said if said.contains("DuplicateKeyPolicy") || said.contains("duplicate mapping key") => {
             "this setting is given twice".into()
@@ -251,6 +255,18 @@ mod tests {
         for (from, to, expected) in [
             ("time_zone: Europe/London", "time_zone: Europe/Londn", "time_zone: must be a zone"),
             ("grace_days: 31", "grace_dayz: 31", "unknown field, expected one of"),
+            (
+                "fixed: 500 }",
+                "fixed: 200.00 }",
+                "tiers[1].prize.fixed: expected a whole number; money is in minor units",
+            ),
+            (
+                "odds_ppb: 5000000 ",
+                "odds_ppb: 2% ",
+                "tiers[1].odds_ppb: expected a whole number, not below zero; odds",
+            ),
+            ("odds_ppb: 5000000 ", "odds: 1 in 3 ", "tiers[1].odds: expected odds such as 1 in 500"),
+            ("grace_days: 31", "grace_days: -3", "grace_days: expected a whole number, not below zero"),
             ("\"7995\"", "\"79x5\"", "four digits"),
             ("\"7995\"", "\"79x5\"", ": rules[0].mcc_denied[5]: expected"),
             ("wins_per_day: 3", "wins_per_fortnight: 3", "a rule has code, customer, staff"),
@@ -260,6 +276,13 @@ mod tests {
             assert!(said.starts_with(&format!("autumn.yaml:{line}:")), "{said}, not in line {line}");
             assert!(said.contains(expected) && !said.contains('\n'), "{said}");
         }
+    }
+
+    #[test]
+    fn what_is_given_twice_or_not_at_all_is_said_in_our_words() {
+        let twice = refused(&changed("grace_days: 31", "grace_days: 31\ngrace_days: 30").0);
+        assert!(twice.ends_with("this setting is given twice"), "{twice}");
+        assert!(refused("").contains("the file is empty"), "{}", refused(""));
     }
 
     #[test]

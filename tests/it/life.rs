@@ -93,7 +93,7 @@ fn a_folder_in_use_is_refused_by_name() {
         &["sandbox", "--rate", "0", "--listen", "127.0.0.1:0", "--for", "1s"][..],
         &["ingest", text(&file)],
         &["rebuild", "all"],
-        &["campaign", "pause", "everyday-surprise"],
+        &["campaign", "pause", "everyday-surprise", "--reason", "checks"],
     ] {
         let refused = home.run(arguments).expect_code(3);
         let message = format!("the data folder {} is in use by rewardhub sandbox", data.display());

@@ -177,7 +177,7 @@ async fn what_operators_say_is_printable_bounded_and_no_card_number() {
     ] {
         assert_eq!(post(action, body).await, (422, "reference: must not hold a card number".to_owned()));
     }
-    assert_eq!(post("pause", json!({})).await.0, 200, "a pause may go without a reason");
+    assert_eq!(post("pause", json!({})).await.0, 422, "a pause has a reason");
 }
 
 #[tokio::test]

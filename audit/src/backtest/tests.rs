@@ -48,7 +48,7 @@ fn past(count: u64) -> Vec<PastLine> {
             "status": "booked", "booked_at": format!("2026-11-{day:02}T{hour:02}:30:00Z"),
             "amount": { "minor": 50 + below(n, 4, 2_000), "currency": if below(n, 5, 20) == 0 { "EUR" } else { "GBP" } },
             "direction": if below(n, 6, 20) == 0 { "credit" } else { "debit" },
-            "from_account": "GB29NWBK60161331926819",
+            "from_account": "GB29NWBK60161331926819", "to_account": "GB94BARC10201530093459",
             "merchant": { "id": format!("m{}", below(n, 7, 12)), "mcc": mcc },
         });
         PastLine::read(&parse_row(row.to_string().as_bytes(), now).unwrap())

@@ -102,7 +102,10 @@ async fn a_line_removed_and_booked_again_is_held_once() {
 fn statement() -> Vec<Value> {
     let mut rows = rows(0..60);
     rows.extend((60..70).map(|n| with(&row(&format!("tx-{n}"), "cus-1"), "status", "pending")));
-    rows.extend((70..75).map(|n| with(&row(&format!("tx-{n}"), "cus-2"), "direction", "credit")));
+    rows.extend((70..75).map(|n| {
+        let row = with(&row(&format!("tx-{n}"), "cus-2"), "direction", "credit");
+        with(&row, "to_account", "GB94BARC10201530093459")
+    }));
     rows.extend(
         (75..80).map(|n| with(&row(&format!("tx-{n}"), "cus-3"), "booked_at", "2026-11-23T09:00:00Z")),
     );

@@ -88,6 +88,7 @@ fn purchases(dice: &mut Dice, count: usize) -> Vec<Value> {
         row["booked_at"] = serde_json::to_value(booked_at).unwrap();
         row["amount"] = json!({ "minor": minor, "currency": currency });
         row["direction"] = json!(if dice.one_in(10) { "credit" } else { "debit" });
+        row["to_account"] = json!("GB94BARC10201530093459");
         row
     };
     (0..count).map(purchase).collect()

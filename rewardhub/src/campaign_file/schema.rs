@@ -101,6 +101,27 @@ fn the_example_fits_as_it_is_written_and_as_history_keeps_it() {
     assert!(fits(&rules(short)));
 }
 
+#[test]
+fn odds_and_shares_fit_in_either_notation_and_never_in_both() {
+    let tiers = |tier: Value| {
+        let mut campaign = example();
+        campaign["prize_table"]["tiers"] = json!([tier]);
+        let read = parse_terms("tiers", &campaign.to_string());
+        assert_eq!(fits(&campaign), read.is_ok(), "{campaign}: {read:?}");
+        read.is_ok()
+    };
+    assert!(tiers(json!({ "name": "a", "odds": "1 in 500", "prize": { "share": "5 %", "max": 9 } })));
+    assert!(tiers(json!({ "name": "a", "odds_ppb": 500, "prize": { "share_bps": 5, "max": 9 } })));
+    for wrong in [
+        json!({ "name": "a", "odds": "1 in 500", "odds_ppb": 5, "prize": { "fixed": 1 } }),
+        json!({ "name": "a", "prize": { "fixed": 1 } }),
+        json!({ "name": "a", "odds": "1 in 500", "prize": { "share": "5 %", "share_bps": 5, "max": 9 } }),
+        json!({ "name": "a", "odds": "1 in 500", "prize": { "share": "5 %" } }),
+    ] {
+        assert!(!tiers(wrong));
+    }
+}
+
 /// Both ways: terms with everything in them have no other fields than the schema, which requires what they do.
 #[test]
 fn the_schema_and_the_types_know_the_same_fields() {

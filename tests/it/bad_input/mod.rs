@@ -144,6 +144,8 @@ fn every_bad_row_is_told_what_is_wrong_and_takes_no_neighbour_along() {
         "campaign",
         "create",
         rewardhub_tests::text(&home.write("c.yaml", rewardhub_tests::rows::campaign("draft", 1, 1, 1))),
+        "--by",
+        "alice",
     ])
     .expect_code(0);
     let sandbox = home.serve();
@@ -212,7 +214,7 @@ fn a_line_that_is_no_json_stays_alone() {
         ("malformed", "amount.minor", edited("\"1250\"", b"1,\"minor\":2")),
         ("malformed", "description", edited("COFFEE HOUSE", b"COFFEE\xffHOUSE")),
         ("malformed", "description", edited("COFFEE HOUSE", b"COFFEE\x00HOUSE")),
-        ("malformed", "description", edited("COFFEE HOUSE", br"COFFEE\ud800HOUSE")),
+        ("malformed", "merchant.id", edited("m_42", br"m_\ud800")),
         ("malformed", "transaction_id", edited("\"bad\"", b"\"b\xc3\x28d\"")),
     ];
     let mut body = Vec::new();
@@ -325,7 +327,10 @@ fn a_request_that_cannot_be_read_is_refused_as_a_whole() {
     assert_problem(&sandbox.post(&feed, "text/csv", many(1)), 415);
     assert_problem(&sandbox.post(&feed, "", many(1)), 415);
     assert_problem(&sandbox.post(&feed, "application/jsonx", many(1)), 415);
-    for broken in ["", "{", "[{]", "nonsense", "[1,2", "{}{}", "[{}] trailing"] {
+    let empty = sandbox.post(&feed, "application/json", "");
+    assert_problem(&empty, 400);
+    assert!(empty.body["detail"].as_str().unwrap().starts_with("the body is empty"), "{empty:?}");
+    for broken in ["{", "[{]", "nonsense", "[1,2", "{}{}", "[{}] trailing"] {
         let answer = sandbox.post(&feed, "application/json", broken);
         assert_problem(&answer, 400);
         assert!(answer.body["detail"].as_str().unwrap().contains("line 1"), "{answer:?}");

@@ -37,7 +37,7 @@ fn customers_see_campaigns_from_their_start_on_and_never_what_they_cost() {
     }
     command("alice", "/scheduled/schedule", json!({ "start_at": "2099-01-01T00:00:00Z" }));
     command("alice", "/paused/start", json!({}));
-    command("alice", "/paused/pause", json!({}));
+    command("alice", "/paused/pause", json!({ "reason": "checks" }));
     sandbox.send(&sandbox.feed(), &[purchase("a1", "cus_a")]);
     sandbox.settle(PATIENCE);
 

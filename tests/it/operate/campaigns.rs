@@ -19,7 +19,8 @@ fn two_people_take_a_campaign_through_its_life_over_http() {
         home.run_as(token, &[&["campaign"], arguments, &["--url", service.url()]].concat())
     };
     let says = |token: &str, arguments: &[&str], answer: &str| {
-        assert_eq!(run(token, arguments).expect_code(0).stdout, format!("{ID}: {answer}\n"), "{arguments:?}");
+        let said = run(token, arguments).expect_code(0).stdout;
+        assert_eq!(said.lines().next(), Some(&*format!("{ID}: {answer}")), "{arguments:?}: {said}");
     };
     let refuses = |token: &str, arguments: &[&str], why: &str| {
         let refused = run(token, arguments).expect_code(1);
@@ -43,7 +44,7 @@ fn two_people_take_a_campaign_through_its_life_over_http() {
     refuses(&bob, &["approve", ID, "--version", "2"], "version 2 is not the latest: that is 3");
     says(&bob, &["approve", ID, "--version", "3"], "done");
 
-    says(&alice, &["fund", ID, "1001", "GBP", "--reference", "po-1"], proposed);
+    says(&alice, &["fund", ID, "10.01", "GBP", "--reference", "po-1"], proposed);
     refuses(&alice, &["approve-funding", ID, "po-1"], "somebody else has to agree");
     let waits = run(&bob, &["show", ID]).expect_code(0).json();
     assert_eq!(waits["fundings_proposed"][0]["reference"], "po-1");

@@ -10,7 +10,7 @@ fn campaign_commands_say_what_is_wrong() {
     let yaml = campaign("sure", CERTAIN, 250, 1_000_000);
     let create = |name: &str, text_of_file: &str| {
         let file = home.write(name, text_of_file);
-        home.run(&["campaign", "create", text(&file)])
+        home.run(&["campaign", "create", text(&file), "--by", "alice"])
     };
     let unknown = create("unknown.yaml", &yaml.replace("budget:", "colour: red\nbudget:")).expect_code(1);
     for words in ["unknown.yaml:10:1: ", "unknown field"] {
@@ -29,7 +29,7 @@ fn campaign_commands_say_what_is_wrong() {
         let refused = create("bad.yaml", &yaml.replace(from, to)).expect_code(1);
         assert!(refused.stderr.contains(field), "{field}: {}", refused.stderr);
     }
-    let missing = home.run(&["campaign", "create", "nowhere.yaml"]).expect_code(3);
+    let missing = home.run(&["campaign", "create", "nowhere.yaml", "--by", "alice"]).expect_code(3);
     assert!(missing.stderr.contains("cannot read nowhere.yaml"), "{}", missing.stderr);
 
     create("good.yaml", &yaml).expect_code(0);
@@ -76,16 +76,76 @@ fn campaign_commands_say_what_is_wrong() {
     let nameless = home.run(&["campaign", "approve", "sure", "--version", "1"]).expect_code(2);
     assert!(nameless.stderr.contains("--by NAME is needed"), "{}", nameless.stderr);
     let approve = ["campaign", "approve", "sure", "--by", "bob", "--version", "1"];
-    assert_eq!(home.run(&approve).expect_code(0).stdout, "sure: done\n");
-    for action in ["start", "pause", "resume", "end"] {
-        let done = home.run(&["campaign", action, "sure"]).expect_code(0);
-        assert_eq!(done.stdout, "sure: done\n", "{action}");
-        let again = home.run(&["campaign", action, "sure"]).expect_code(0);
-        assert_eq!(again.stdout, "sure: it was so already\n", "{action}");
+    let approved = home.run(&approve).expect_code(0).stdout;
+    assert!(
+        approved.starts_with("sure: done\nversion 1 is approved\nnext: campaign start sure"),
+        "{approved}"
+    );
+    for action in [&["start"][..], &["pause", "--reason", "a storm"], &["resume"], &["end"]] {
+        let run = || home.run(&[&["campaign"], action, &["sure"]].concat()).expect_code(0).stdout;
+        let (done, again) = (run(), run());
+        assert!(done.starts_with("sure: done\n"), "{action:?}: {done}");
+        assert_eq!(again, "sure: it was so already\n", "{action:?}");
+        if action == ["pause", "--reason", "a storm"] {
+            home.run(&["campaign", "pause", "sure"]).expect_code(2);
+            let other = home.run(&["campaign", "pause", "sure", "--reason", "a flood"]).expect_code(1);
+            assert!(other.stderr.contains("for another reason"), "{}", other.stderr);
+        }
     }
     let shown = home.run(&["campaign", "show", "sure"]).expect_code(0).json();
     assert_eq!((&shown["standing"], &shown["funded_minor"]), (&json!("ended"), &json!(1_000_000)));
     assert_eq!(shown["terms"]["campaign_id"], "sure");
     assert!(home.run(&["campaign", "start", "sure"]).code != 0, "the end is for good");
     home.replayed();
+}
+
+#[test]
+fn what_a_person_does_is_told_in_money_and_odds() {
+    let home = Home::new();
+    let yaml = campaign("sure", CERTAIN, 250, 1_000_000) + "funding_limit_minor: 100000\n";
+    let people = yaml.replace("odds_ppb: 1000000000", "odds: 1 in 500");
+    assert_ne!(people, yaml);
+    let file = home.write("sure.yaml", &people);
+    let run = |arguments: &[&str]| home.run(&[&["campaign"], arguments].concat()).expect_code(0).stdout;
+    let checked = run(&["check", text(&file)]);
+    assert!(checked.contains("sure: is good\n") && checked.contains("budget: 10000.00 GBP"), "{checked}");
+    assert!(!home.data().exists(), "a check needs no ledger");
+
+    home.run(&["campaign", "create", text(&file)]).expect_code(2);
+    let created = run(&["create", text(&file), "--by", "alice"]);
+    for words in [
+        "sure: done\n",
+        "version 1 is drafted",
+        "odds of any prize: 1 in 500 (0.2000000 %)",
+        "at most 0.0050 GBP on average",
+        "--version 1 --by NAME",
+    ] {
+        assert!(created.contains(words), "{words}: {created}");
+    }
+    let alice = home.run(&["campaign", "approve", "sure", "--version", "1", "--by", "Alice"]).expect_code(1);
+    assert!(alice.stderr.contains("somebody else has to approve it"), "{}", alice.stderr);
+    run(&["approve", "sure", "--version", "1", "--by", "bob"]);
+    run(&["start", "sure"]);
+    assert_eq!(run(&["diff", "sure"]), "no version waits for approval; version 1 stands\n");
+
+    let bare = ["campaign", "fund", "sure", "5000", "GBP", "--reference", "po-1", "--by", "alice"];
+    let refused = home.run(&bare).expect_code(2);
+    assert!(refused.stderr.contains("5000.00 GBP"), "{}", refused.stderr);
+    let proposed = run(&["fund", "sure", "5000.00", "GBP", "--reference", "po-1", "--by", "alice"]);
+    assert_eq!(proposed, "sure: proposed; somebody else has to agree\npo-1: 5000.00 GBP\n");
+    let agreed = run(&["approve-funding", "sure", "po-1", "--by", "bob"]);
+    for words in ["po-1: 5000.00 GBP, proposed by operator:alice", "funded: 15000.00 GBP, spent: 0.00 GBP"] {
+        assert!(agreed.contains(words), "{words}: {agreed}");
+    }
+    let revised = home.write("sure.yaml", people.replace("1 in 500", "0.4 %"));
+    run(&["revise", text(&revised), "--by", "alice"]);
+    let diff = run(&["diff", "sure"]);
+    assert!(diff.contains("prize_table.tiers[0].odds_ppb: 2000000 -> 4000000"), "{diff}");
+    let listed = run(&["list"]);
+    assert!(listed.starts_with("sure  active  version 1  from ") && listed.lines().count() == 1, "{listed}");
+
+    let over =
+        home.write("over.yaml", yaml.replace("starts_at:", "ends_at: 2021-02-01T00:00:00Z\nstarts_at:"));
+    let over = home.run(&["campaign", "check", text(&over)]).expect_code(1);
+    assert!(over.stderr.contains("ends_at"), "{}", over.stderr);
 }

@@ -31,13 +31,62 @@ fn rebuild_fills_the_read_models_of_a_folder_that_only_commands_have_used() {
 fn lines_that_cannot_win_are_not_taken_without_a_word() {
     let home = Home::new();
     let file = purchases(&home);
-    let ran = home.run(&["ingest", text(&file)]).expect_code(0);
-    for words in ["a new one is laid out", "this ledger has no campaign"] {
-        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
-    }
+    let typo = home.run(&["ingest", text(&file)]).expect_code(1);
+    assert!(typo.stderr.contains("is no data folder") && !home.data().exists(), "{}", typo.stderr);
+    home.run(&["account", "open", "cus_1"]).expect_code(0);
+    let none = home.run(&["ingest", text(&file)]).expect_code(2);
+    assert!(none.stderr.contains("this ledger has no campaign"), "{}", none.stderr);
+    assert_eq!(home.replayed()["transactions"], 0, "nothing was taken");
+    let meant = home.run(&["ingest", text(&file), "--without-campaign", "--json"]).expect_code(0).json();
+    assert_eq!(meant["accepted"], 5);
     home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 1_000_000));
     let ran = home.run(&["ingest", text(&file)]).expect_code(0);
     assert_eq!(ran.stderr, "");
+}
+
+/// Of all that write, only what begins a ledger lays one out.
+#[test]
+fn a_mistyped_folder_is_not_taken_for_a_new_ledger() {
+    let home = Home::new();
+    for command in [
+        &["campaign", "approve", "sure", "--version", "1", "--by", "bob"][..],
+        &["campaign", "start", "sure"],
+        &["campaign", "pause", "sure", "--reason", "a storm"],
+        &["campaign", "list"],
+        &["account", "close", "cus_1", "--reason", "gone"],
+        &["parked", "retry", "x", "--reason", "again"],
+    ] {
+        let refused = home.run(command);
+        assert_ne!(refused.code, 0, "{command:?}");
+        assert!(!home.data().join("log.db").exists(), "{command:?} laid a ledger out: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_refused_by_name() {
+    let run = |name: &str| Home::with(&[(name, "x")]).run(&["campaign", "list"]);
+    let refused = run("REWARDHUB_LSTEN").expect_code(2);
+    assert!(refused.stderr.contains("REWARDHUB_LSTEN: there is no such setting"), "{}", refused.stderr);
+    for name in ["REWARDHUB_TEST_SPEED", "REWARDHUB_SERVICE_HOST", "REWARDHUB_PORT_8080_TCP"] {
+        assert!(run(name).stderr.contains("is no data folder"), "{name}");
+    }
+}
+
+#[test]
+fn logs_have_no_colour_where_they_go_to_no_terminal_and_are_json_on_request() {
+    let typo = |format: &[(&str, &str)]| {
+        let home = Home::with(format);
+        home.start_campaign("sure", &campaign("sure", CERTAIN, 250, 1_000_000));
+        std::fs::write(home.data().join("runs"), "").unwrap();
+        home.run(&["sandbox", "--rate", "0", "--listen", "127.0.0.1:0", "--for", "1s"]).expect_code(0).stderr
+    };
+    let text = typo(&[]);
+    assert!(text.contains("WARN") && !text.contains('\u{1b}'), "{text}");
+    let json = typo(&[("REWARDHUB_LOG_FORMAT", "json")]);
+    let line: Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(line["level"], "WARN", "{line}");
+    let wrong = Home::with(&[("REWARDHUB_LOG_FORMAT", "xml")]).run(&["campaign", "list"]).expect_code(2);
+    assert!(wrong.stderr.contains("REWARDHUB_LOG_FORMAT=xml must be text or json"), "{}", wrong.stderr);
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn no_command_opens_keys_that_production_refuses() {
     let run = |arguments: &[&str]| home.run(&[arguments, &["--config", text(&config)]].concat());
     for command in [
         &["ingest", text(&rows)][..],
-        &["campaign", "pause", "sure"],
+        &["campaign", "pause", "sure", "--reason", "checks"],
         &["account", "open", "cus_1"],
         &["account", "open", "--file", text(&rows)],
         &["backtest", "--from-log", "--campaign", text(&terms)],
@@ -38,7 +38,15 @@ fn no_command_opens_keys_that_production_refuses() {
     }
     let elsewhere = home.file("elsewhere");
     let in_environment = Home::with(&[("REWARDHUB_PROFILE", "production")]);
-    let refused = in_environment.run(&["campaign", "create", text(&terms), "--data", text(&elsewhere)]);
+    let refused = in_environment.run(&[
+        "campaign",
+        "create",
+        text(&terms),
+        "--by",
+        "alice",
+        "--data",
+        text(&elsewhere),
+    ]);
     assert!(refused.expect_code(2).stderr.contains("REWARDHUB_PROFILE: profile: production is refused"));
     assert!(!elsewhere.exists(), "nothing was made");
 }

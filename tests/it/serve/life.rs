@@ -47,7 +47,7 @@ fn from_an_empty_database_to_a_visible_transaction_and_on_after_a_restart() {
     service.trial_balance();
     // An audit works beside it; a command that writes is told who does.
     home.replayed();
-    let refused = home.run(&["campaign", "pause", "sure"]).expect_code(3);
+    let refused = home.run(&["campaign", "pause", "sure", "--reason", "checks"]).expect_code(3);
     assert!(refused.stderr.contains(&format!("process {}", service.id())), "{}", refused.stderr);
     let ended = service.stop_by("TERM").expect_code(0);
     assert!(!(ended.stdout + &ended.stderr).contains("test-"), "the password is never shown");
@@ -104,7 +104,7 @@ fn a_lost_root_key_is_asked_for_and_not_made_anew() {
     let key = home.data().join("root.key");
     let kept = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
-    let refused = home.run(&["campaign", "pause", "sure"]).expect_code(3);
+    let refused = home.run(&["campaign", "pause", "sure", "--reason", "checks"]).expect_code(3);
     assert!(refused.stderr.contains("need their root key"), "{}", refused.stderr);
     assert!(!key.exists());
     assert_eq!(kept.len(), 32);
@@ -119,7 +119,7 @@ fn a_data_folder_is_served_as_well() {
     let sent = service.send(&service.feed(), &[purchase("t1", "cus_1")]);
     assert_eq!(transactions(&service, &sent[0]["position"]).len(), 1);
     // Two processes on one folder never wait for each other: the second is refused by name.
-    let refused = home.run(&["campaign", "pause", "sure"]).expect_code(3);
+    let refused = home.run(&["campaign", "pause", "sure", "--reason", "checks"]).expect_code(3);
     assert!(refused.stderr.contains("in use by rewardhub serve"), "{}", refused.stderr);
     let began = Instant::now();
     service.stop_by("TERM").expect_code(0);
