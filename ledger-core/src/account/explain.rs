@@ -113,7 +113,7 @@ fn declined(considered: &[Considered], reference: &Reference) -> Vec<Reason> {
 fn rule(campaign: &Considered, code: &RuleCode, reference: &Reference) -> Reason {
     let Considered { campaign_id, campaign_version, .. } = campaign;
     let terms = reference.terms.get(&(campaign_id.clone(), *campaign_version));
-    let rule = terms.filter(|_| !code.is_reserved()).and_then(|terms| terms.rules.rule(code));
+    let rule = terms.and_then(|terms| terms.rules.rule(code));
     let (customer, staff) = match &rule {
         Some(rule) => (rule.customer(), rule.staff()),
         None => (code.customer(), code.staff().into()),

@@ -253,7 +253,9 @@ fn seal(
     let Transaction { account_id, source, transaction_id, .. } = transaction;
     let details = Details::of(transaction);
     let (facts, amounts) = (facts(&details), key.amounts());
-    let merchant_id = facts.merchant_id.as_ref().filter(|_| facts.is_purchase());
+    // A card check of nothing is no first purchase.
+    let is_purchase = facts.is_purchase() && !transaction.amount.expose().is_zero();
+    let merchant_id = facts.merchant_id.as_ref().filter(|_| is_purchase);
     let terms = keyring.terms(transaction);
     let line = Line {
         source: source.clone(),

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind};
 use ledger_core::engine::{self, Ledger, SubmitError};
 use ledger_core::ids::{AccountId, CampaignId};
+use ledger_core::person::same_person;
 use ledger_core::steps::parked::ParkedError;
 use ledger_core::transaction::wire::parse_account_id;
 use ledger_core::words::check_person;
@@ -31,6 +32,12 @@ const TWO_PEOPLE: [&str; 10] = [
     "fail",
 ];
 
+const WHO: &str = "--by NAME is needed: two people are asked for";
+
+fn is_nobody(by: &str, action: &str) -> bool {
+    same_person(by, NOBODY) && TWO_PEOPLE.contains(&action)
+}
+
 /// Where it is said, and by whom.
 #[derive(clap::Args)]
 pub(super) struct Target {
@@ -46,6 +53,14 @@ pub(super) struct Target {
 }
 
 impl Target {
+    /// What takes two people needs a name, before anything is opened.
+    pub(super) fn check_person(&self, action: &str) -> Result<(), Usage> {
+        if self.url.is_none() && is_nobody(&self.by, action) {
+            return Err(Usage(WHO.into()));
+        }
+        Ok(())
+    }
+
     /// Opens the ledger as its writer, or gets ready to ask the service. `command` is told to others who want the
     /// ledger, `scope` is what the service's token needs.
     pub(super) async fn operator(&self, command: &str, scope: &'static str) -> anyhow::Result<Operator> {
@@ -126,9 +141,7 @@ impl Operator {
     /// well a moment later is [`Busy`].
     pub(super) async fn give(&self, request: &Request) -> anyhow::Result<String> {
         match self {
-            Operator::Ledger { by, .. } if by == NOBODY && TWO_PEOPLE.contains(&request.action) => {
-                Err(Usage("--by NAME is needed: two people are asked for".into()).into())
-            }
+            Operator::Ledger { by, .. } if is_nobody(by, request.action) => Err(Usage(WHO.into()).into()),
             Operator::Ledger { engine, by } => Ok(execute(engine, request, by).await?.into()),
             Operator::Service(service) => {
                 let Request { noun, id, action, body } = request;

@@ -23,15 +23,14 @@ pub(super) fn unknown(names: impl Iterator<Item = OsString>, asked: &BTreeSet<St
 /// What tests tell each other.
 const TESTS: &str = "REWARDHUB_TEST_";
 
-/// Kubernetes sets these for a service called `rewardhub`: `…_SERVICE_HOST`, `…_SERVICE_PORT_HTTP`, `…_PORT_8080_TCP_ADDR`.
+/// Kubernetes sets these for each service whose name begins with `rewardhub`: `…_SERVICE_HOST`, `…_SERVICE_PORT_HTTP`,
+/// `…_PORT`, `…_PORT_8080_TCP_ADDR`. No setting of ours is called so.
 fn is_of_an_orchestrator(name: &str) -> bool {
-    let name = name.trim_start_matches("REWARDHUB_");
-    let after_port = name.strip_prefix("PORT");
-    name == "SERVICE_HOST"
-        || name.starts_with("SERVICE_PORT")
-        || after_port.is_some_and(|rest| {
-            rest.is_empty() || rest[1..].starts_with(|digit: char| digit.is_ascii_digit())
-        })
+    let of_a_port = |(_, rest): (&str, &str)| rest.starts_with(|digit: char| digit.is_ascii_digit());
+    name.ends_with("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_PORT")
+        || name.split_once("_PORT_").is_some_and(of_a_port)
 }
 
 #[cfg(test)]
@@ -52,12 +51,16 @@ mod tests {
             "REWARDHUB_SERVICE_PORT_HTTP",
             "REWARDHUB_PORT",
             "REWARDHUB_PORT_8080_TCP_ADDR",
+            "REWARDHUB_DB_SERVICE_HOST",
+            "REWARDHUB_DB_PORT_5432_TCP",
+            "REWARDHUB_DB_PORT",
+            "REWARDHUB_PORTé",
         ];
         let mut asked = BTreeSet::from(OTHERS.map(str::to_owned));
         asked.insert("REWARDHUB_LISTEN".into());
         assert_eq!(
             unknown(names.into_iter().map(Into::into), &asked),
-            ["REWARDHUB_LSTEN", "REWARDHUB_PORTS"]
+            ["REWARDHUB_LSTEN", "REWARDHUB_PORTS", "REWARDHUB_PORTé"]
         );
     }
 }

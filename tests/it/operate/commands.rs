@@ -112,6 +112,8 @@ fn what_a_person_does_is_told_in_money_and_odds() {
     assert!(!home.data().exists(), "a check needs no ledger");
 
     home.run(&["campaign", "create", text(&file)]).expect_code(2);
+    home.run(&["campaign", "create", text(&file), "--by", "Operator"]).expect_code(2);
+    assert!(!home.data().exists(), "nothing is laid out before somebody says who he is");
     let created = run(&["create", text(&file), "--by", "alice"]);
     for words in [
         "sure: done\n",
@@ -126,7 +128,7 @@ fn what_a_person_does_is_told_in_money_and_odds() {
     assert!(alice.stderr.contains("somebody else has to approve it"), "{}", alice.stderr);
     run(&["approve", "sure", "--version", "1", "--by", "bob"]);
     run(&["start", "sure"]);
-    assert_eq!(run(&["diff", "sure"]), "no version waits for approval; version 1 stands\n");
+    assert_eq!(run(&["diff", "sure"]), "version 1 is the latest: no other waits for approval\n");
 
     let bare = ["campaign", "fund", "sure", "5000", "GBP", "--reference", "po-1", "--by", "alice"];
     let refused = home.run(&bare).expect_code(2);

@@ -183,6 +183,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         _ => {}
     }
     let Some(request) = action.request()? else { return Ok(Ended::Fine) };
+    target.check_person(request.action)?;
     let operator = match request.action {
         "create" => target.first_operator("campaign", "campaigns:write").await?,
         _ => target.operator("campaign", "campaigns:write").await?,
@@ -199,7 +200,8 @@ async fn give(operator: &Operator, request: &Request) -> anyhow::Result<Vec<Stri
     // A second person hears what he agrees to.
     let proposal = match (request.action, request.body["reference"].as_str()) {
         ("approve-funding", Some(reference)) => {
-            operator.campaign(&id).await?.and_then(|campaign| told::proposed(&campaign, reference))
+            let campaign = operator.campaign(&id).await.ok().flatten();
+            campaign.and_then(|campaign| told::proposed(&campaign, reference))
         }
         _ => None,
     };
@@ -207,8 +209,9 @@ async fn give(operator: &Operator, request: &Request) -> anyhow::Result<Vec<Stri
     let mut lines = vec![request.told(&answer)];
     lines.extend(proposal);
     if answer == "done" && !matches!(request.action, "pause" | "resume" | "end") {
-        let campaign = operator.campaign(&id).await?.unwrap_or_default();
-        lines.extend(told::after(request.action, &campaign));
+        // It is done: that more cannot be told just now is no failure.
+        let campaign = operator.campaign(&id).await.ok().flatten();
+        lines.extend(campaign.map_or(Vec::new(), |campaign| told::after(request.action, &campaign)));
     }
     if let ("fund", Ok(amount)) = (request.action, serde_json::from_value(request.body["amount"].clone())) {
         let reference = request.body["reference"].as_str().unwrap_or_default();
@@ -235,7 +238,7 @@ fn print_lines(lines: &[String]) {
 
 fn print_changes(campaign: &Value) {
     match &campaign["revision"] {
-        Value::Null => println!("no version waits for approval; version {} stands", campaign["version"]),
+        Value::Null => println!("version {} is the latest: no other waits for approval", campaign["version"]),
         revision => {
             let changes = told::changes(&campaign["terms"], &revision["terms"]);
             println!("version {} by {} changes:", revision["version"], revision["by"]);
