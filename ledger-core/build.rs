@@ -1,6 +1,7 @@
-//! The fingerprint of the code that makes and reads an aggregate's state: a snapshot made by other code is not
-//! used. It covers the aggregates, the values they are made of and what feeds them from the log, whole files,
-//! comments included: once too often costs a hydration from the first event, once too rarely a wrong state.
+//! The fingerprint of the code that makes and reads an aggregate's state: a snapshot made by other
+//! code is not used. It covers the aggregates, the values they are made of and what feeds them from
+//! the log, whole files, comments included: once too often costs a hydration from the first event,
+//! once too rarely a wrong state.
 
 use std::hash::{DefaultHasher, Hasher as _};
 use std::path::{Path, PathBuf};

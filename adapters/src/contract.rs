@@ -1,6 +1,6 @@
-//! What every [`PayoutRail`] promises, as one suite. `open` opens the rail over the same books each time;
-//! before it is called again the rail opened before is dropped. A rail that was asked to misbehave keeps
-//! the same promises: an error only means that one has to ask again.
+//! What every [`PayoutRail`] promises, as one suite. `open` opens the rail over the same books each
+//! time; before it is called again the rail opened before is dropped. A rail that was asked to
+//! misbehave keeps the same promises: an error only means that one has to ask again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -104,7 +104,8 @@ pub async fn after_an_error_a_lookup_tells_the_truth(open: Open<'_>) {
     }
 }
 
-/// The same key with another amount or account is a mistake of the caller's: the first payment stands.
+/// The same key with another amount or account is a mistake of the caller's: the first payment
+/// stands.
 pub async fn a_key_used_for_other_terms_is_never_paid(open: Open<'_>) {
     let rail = open();
     let payout = payout("terms", 0);

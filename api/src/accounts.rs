@@ -1,5 +1,6 @@
-//! `POST /v1/accounts/{account_id}/{action}` opens, closes, excludes and reinstates customers, and reviews their held
-//! lines; `GET` shows what staff may see of one. Amounts, merchants and names are in neither.
+//! `POST /v1/accounts/{account_id}/{action}` opens, closes, excludes and reinstates customers, and
+//! reviews their held lines; `GET` shows what staff may see of one. Amounts, merchants and names
+//! are in neither.
 
 mod held;
 mod shown;

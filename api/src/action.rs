@@ -1,6 +1,8 @@
-//! What commanding campaigns and accounts over HTTP have in common: who acts, and the body of an action.
+//! What commanding campaigns and accounts over HTTP have in common: who acts, and the body of an
+//! action.
 //!
-//! Whoever holds the token is who did it: where two people are needed, two tokens with different `sub` are.
+//! Whoever holds the token is who did it: where two people are needed, two tokens with different
+//! `sub` are.
 
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -55,7 +57,8 @@ pub(crate) fn read<T: DeserializeOwned>(action: &str, body: &[u8]) -> Result<T, 
     })
 }
 
-/// A whole number, also where it is written `7.0`: JSON Schema's `integer` is that, and some languages write it so.
+/// A whole number, also where it is written `7.0`: JSON Schema's `integer` is that, and some
+/// languages write it so.
 pub(crate) fn whole<'de, D: Deserializer<'de>, N: TryFrom<i64>>(deserializer: D) -> Result<N, D::Error> {
     let number = Number::deserialize(deserializer)?;
     let text = number.to_string();
@@ -65,7 +68,8 @@ pub(crate) fn whole<'de, D: Deserializer<'de>, N: TryFrom<i64>>(deserializer: D)
     })
 }
 
-/// Why, in the operator's words. It is kept for ever, in the clear: one to 500 printable characters, no card number.
+/// Why, in the operator's words. It is kept for ever, in the clear: one to 500 printable
+/// characters, no card number.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Reason(pub(crate) String);
@@ -84,8 +88,8 @@ impl TryFrom<String> for Reason {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 
-/// Who acts, as events call him. A token that names nobody can answer for nothing, and neither can one whose name
-/// might be taken for another's.
+/// Who acts, as events call him. A token that names nobody can answer for nothing, and neither can
+/// one whose name might be taken for another's.
 pub(crate) fn who(caller: &Caller, scope: Scope) -> Result<String, Problem> {
     let identity = caller.require(scope)?;
     let subject = identity.subject.as_ref().map(AccountId::as_str);

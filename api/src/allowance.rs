@@ -1,8 +1,10 @@
-//! What the bearer of a token may cost us: so much work per second, with some saved up, and so many requests at once.
+//! What the bearer of a token may cost us: so much work per second, with some saved up, and so many
+//! requests at once.
 //!
-//! A request is paid for once it is answered, by how long it took and how much it answered: who has overdrawn waits until
-//! he is in credit again. Transactions are not counted here, since their own queue bounds them. Nobody without a valid
-//! token has an allowance, so nobody can crowd out others' from the bounded memory of them.
+//! A request is paid for once it is answered, by how long it took and how much it answered: who has
+//! overdrawn waits until he is in credit again. Transactions are not counted here, since their own
+//! queue bounds them. Nobody without a valid token has an allowance, so nobody can crowd out
+//! others' from the bounded memory of them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! How many bytes of bodies may be held at once, by all requests that bring transactions: each may bring 5 MiB, and what
-//! is made of a body takes several times as much.
+//! How many bytes of bodies may be held at once, by all requests that bring transactions: each may
+//! bring 5 MiB, and what is made of a body takes several times as much.
 
 use std::sync::Arc;
 
@@ -32,8 +32,8 @@ impl Bodies {
         Bodies { room: Arc::new(Semaphore::new(max)), max }
     }
 
-    /// Reads a whole body of at most `bytes_max`. Room is taken as bytes come, so that who only announces many takes none;
-    /// without room the request is refused.
+    /// Reads a whole body of at most `bytes_max`. Room is taken as bytes come, so that who only
+    /// announces many takes none; without room the request is refused.
     pub(crate) async fn read(&self, request: Request, bytes_max: usize) -> Result<Held, Problem> {
         let mut held: Option<OwnedSemaphorePermit> = None;
         let bytes = read_parts(request, bytes_max, |count| {

@@ -1,5 +1,5 @@
-//! `POST /v1/campaigns` drafts a campaign, `POST /v1/campaigns/{id}/{action}` does everything else with it, `GET` shows
-//! what is public of it or will be: terms, odds, commitments.
+//! `POST /v1/campaigns` drafts a campaign, `POST /v1/campaigns/{id}/{action}` does everything else
+//! with it, `GET` shows what is public of it or will be: terms, odds, commitments.
 
 mod shown;
 
@@ -27,8 +27,8 @@ use crate::intake::unwritable;
 use crate::observe::RequestId;
 use crate::problem::{Path, Problem};
 
-/// Commands campaigns, and says how they stand; the ledger as this module sees it. Contract: that of
-/// [`Ledger::campaign`] and [`Ledger::campaigns`].
+/// Commands campaigns, and says how they stand; the ledger as this module sees it. Contract: that
+/// of [`Ledger::campaign`] and [`Ledger::campaigns`].
 #[async_trait::async_trait]
 pub trait CommandCampaigns: Send + Sync {
     /// Answers once what happened is durable.
@@ -130,7 +130,8 @@ struct OfEpoch {
     reason: Reason,
 }
 
-/// The command that an action and its body are: `create`, or one of [`ACTIONS`]. An empty body is `{}`.
+/// The command that an action and its body are: `create`, or one of [`ACTIONS`]. An empty body is
+/// `{}`.
 pub fn command(action: &str, body: &[u8]) -> Result<CampaignCommandKind, ActionError> {
     if action == "create" {
         return Ok(CampaignCommandKind::Draft(read(action, body)?));
@@ -188,7 +189,8 @@ pub fn opening_purpose(reason: &str) -> String {
     format!("audit: {reason}")
 }
 
-/// What a token needs for an action. A seed is opened by who may not also write the campaign's terms.
+/// What a token needs for an action. A seed is opened by who may not also write the campaign's
+/// terms.
 fn scope(action: &str) -> Scope {
     if action == "open-seed" { Scope::Ops } else { Scope::CampaignsWrite }
 }

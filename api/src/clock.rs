@@ -1,4 +1,5 @@
-//! `GET /v1/clock` shows whether the ledger trusts its clock; `POST /v1/clock/accept` says that it may.
+//! `GET /v1/clock` shows whether the ledger trusts its clock; `POST /v1/clock/accept` says that it
+//! may.
 
 use axum::extract::{Request, State};
 use axum::{Extension, Json};

@@ -1,7 +1,8 @@
-//! Which web apps may read our answers in a browser: those of configured origins, of what apps use (`/graphql`, `/v1`).
+//! Which web apps may read our answers in a browser: those of configured origins, of what apps use
+//! (`/graphql`, `/v1`).
 //!
-//! By default none may. A token is sent in a header and never by the browser itself, so that credentials in the sense of
-//! CORS are not allowed.
+//! By default none may. A token is sent in a header and never by the browser itself, so that
+//! credentials in the sense of CORS are not allowed.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ const REMEMBERED: Duration = Duration::from_hours(1);
 pub struct Origins(Vec<HeaderValue>);
 
 impl Origins {
-    /// Reads origins with commas between them, as browsers send them: `https://app.example`, `http://localhost:5173`.
+    /// Reads origins with commas between them, as browsers send them: `https://app.example`,
+    /// `http://localhost:5173`.
     pub fn parse(text: &str) -> Result<Origins, String> {
         let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
         let origins = origins.map(origin).collect::<Result<Vec<_>, _>>()?;

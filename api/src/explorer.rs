@@ -1,5 +1,6 @@
-//! The pages for people who look around: `/` says what to do next, `/graphql` is GraphiQL. All of it comes from our own
-//! files, so that it works without a network, and no other site can change it.
+//! The pages for people who look around: `/` says what to do next, `/graphql` is GraphiQL. All of
+//! it comes from our own files, so that it works without a network, and no other site can change
+//! it.
 //!
 //! A sandbox's pages come with tokens, for a browser on this machine only.
 
@@ -114,7 +115,8 @@ pub(crate) fn graphiql(state: &ApiState, headers: &HeaderMap) -> Result<Response
     }
     // A token's characters mean nothing in HTML.
     let (authorization, whose) = match &state.page_tokens {
-        // A page of another site that got this address under its own name (DNS rebinding) gets no token.
+        // A page of another site that got this address under its own name (DNS rebinding) gets no
+        // token.
         Some(_) if loopback(headers).is_none() => {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,

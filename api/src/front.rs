@@ -1,5 +1,5 @@
-//! What is answered from the first moment on: while there is no ledger to serve, that we live and what we wait for;
-//! then whatever the router of the ledger answers.
+//! What is answered from the first moment on: while there is no ledger to serve, that we live and
+//! what we wait for; then whatever the router of the ledger answers.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,4 +1,5 @@
-//! What machines ask about us: `/healthz` (the process lives), `/readyz` (it can serve), `/metrics`.
+//! What machines ask about us: `/healthz` (the process lives), `/readyz` (it can serve),
+//! `/metrics`.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -53,8 +54,8 @@ struct Checks {
     lag_ms: Option<u64>,
 }
 
-/// 200 if transactions can be taken and reads are fresh enough, else 503. A check that is not `ok` says what is
-/// wrong.
+/// 200 if transactions can be taken and reads are fresh enough, else 503. A check that is not `ok`
+/// says what is wrong.
 pub async fn ready(State(state): State<ApiState>) -> Response {
     let lag = tokio::time::timeout(LOG_PATIENCE, measure(&state)).await;
     let writer = if (state.writer_healthy)() { "ok" } else { "cannot write" };

@@ -1,7 +1,8 @@
-//! `POST /v1/transactions`: one object, an array, or NDJSON; answered row by row once all rows are durable.
+//! `POST /v1/transactions`: one object, an array, or NDJSON; answered row by row once all rows are
+//! durable.
 //!
-//! The request as a whole is refused only when it cannot be read (400, 413, 415) or taken (429, 503); what is
-//! wrong with a row is that row's answer.
+//! The request as a whole is refused only when it cannot be read (400, 413, 415) or taken (429,
+//! 503); what is wrong with a row is that row's answer.
 
 use axum::Extension;
 use axum::Json;
@@ -125,8 +126,9 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     (!encoded).then(|| essence.to_ascii_lowercase())
 }
 
-/// The whole body, refused if it is longer than `bytes_max`. What is too long by little is read to its end
-/// all the same: a client that is still sending would see a broken connection instead of the answer.
+/// The whole body, refused if it is longer than `bytes_max`. What is too long by little is read to
+/// its end all the same: a client that is still sending would see a broken connection instead of
+/// the answer.
 pub(crate) async fn read_body(request: Request, bytes_max: usize) -> Result<Bytes, Problem> {
     read_parts(request, bytes_max, |_| Ok(())).await
 }

@@ -1,14 +1,16 @@
-//! What the outside talks to: `POST /v1/transactions` for feeds, `/graphql` for apps and auditors, and the
-//! pages that a load balancer and Prometheus read.
+//! What the outside talks to: `POST /v1/transactions` for feeds, `/graphql` for apps and auditors,
+//! and the pages that a load balancer and Prometheus read.
 //!
-//! [`router`] puts it together. [`auth`] says who calls, [`allowance`] what he may cost, [`problem`] how a request is
-//! refused, [`intake`] takes transactions in, [`campaigns`] and [`accounts`] command campaigns and accounts, [`parked`]
-//! decides what steps have given up ([`action`] is what they have in
-//! common), [`clock`] shows and accepts the time, [`graphql`] answers queries from the read models, [`health`] says whether we can serve,
-//! [`openapi`] describes the REST part, [`proof`] is the page on which a customer recomputes his draw,
-//! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs. [`front`]
-//! answers in its place while there is no ledger to serve, [`explorer`] is the pages for people who look around,
-//! [`cors`] lets web apps in. [`server`] lets connections in and bounds them.
+//! [`router`] puts it together. [`auth`] says who calls, [`allowance`] what he may cost,
+//! [`problem`] how a request is refused, [`intake`] takes transactions in, [`campaigns`] and
+//! [`accounts`] command campaigns and accounts, [`parked`] decides what steps have given up
+//! ([`action`] is what they have in common), [`clock`] shows and accepts the time, [`graphql`]
+//! answers queries from the read models, [`health`] says whether we can serve, [`openapi`]
+//! describes the REST part, [`proof`] is the page on which a customer recomputes his draw,
+//! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs.
+//! [`front`] answers in its place while there is no ledger to serve, [`explorer`] is the pages for
+//! people who look around, [`cors`] lets web apps in. [`server`] lets connections in and bounds
+//! them.
 
 pub mod accounts;
 pub mod action;
@@ -65,7 +67,8 @@ pub struct ApiState {
     pub allowances: Arc<Allowances>,
     /// Tells the time to the verifier.
     pub clock: Arc<dyn Clock>,
-    /// Where transactions go; in a running service the ledger's [`Intake`](ledger_core::steps::intake::Intake).
+    /// Where transactions go; in a running service the ledger's
+    /// [`Intake`](ledger_core::steps::intake::Intake).
     pub intake: Arc<dyn TakeRows>,
     /// Room for the bodies of requests that bring transactions.
     pub bodies: Bodies,
@@ -91,9 +94,11 @@ pub struct ApiState {
     pub details: Arc<dyn OpenDetails>,
     /// The metrics in Prometheus' text format.
     pub render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// The profile `production`: the schema is shown to the scope `ops` only, and there is no page of GraphiQL.
+    /// The profile `production`: the schema is shown to the scope `ops` only, and there is no page
+    /// of GraphiQL.
     pub production: bool,
-    /// Makes the tokens that pages come with. Anyone who can reach the pages gets them: for sandboxes only.
+    /// Makes the tokens that pages come with. Anyone who can reach the pages gets them: for
+    /// sandboxes only.
     pub page_tokens: Option<MakeTokens>,
     /// Web apps that may read answers.
     pub origins: Origins,

@@ -1,7 +1,8 @@
-//! Around every request: an id, a span, counters, security headers, an end to panics and to waiting.
+//! Around every request: an id, a span, counters, security headers, an end to panics and to
+//! waiting.
 //!
-//! Nothing here looks at bodies, queries or tokens. Routes are named by their pattern, so that no id from a
-//! path gets into a metric.
+//! Nothing here looks at bodies, queries or tokens. Routes are named by their pattern, so that no
+//! id from a path gets into a metric.
 
 use std::any::Any;
 use std::time::{Duration, Instant};
@@ -31,7 +32,8 @@ impl RequestId {
         self.0.to_str().unwrap_or_default()
     }
 
-    /// The caller's own id if it may stand in events and log lines for ever, else a fresh random one.
+    /// The caller's own id if it may stand in events and log lines for ever, else a fresh random
+    /// one.
     fn of(headers: &HeaderMap) -> RequestId {
         let mut given = headers.get_all(X_REQUEST_ID).iter();
         let valid = match (given.next(), given.next()) {
@@ -142,7 +144,8 @@ pub async fn limit_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// What a panic becomes. Its message may hold anything, so it goes nowhere; the panic hook has printed where.
+/// What a panic becomes. Its message may hold anything, so it goes nowhere; the panic hook has
+/// printed where.
 pub fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a handler panicked");
     metrics::counter!("rewardhub_http_panics_total").increment(1);

@@ -1,4 +1,5 @@
-//! `GET /openapi.json`: the REST part in OpenAPI 3.1, written by hand in `api/openapi.json`. A test holds it to the routes.
+//! `GET /openapi.json`: the REST part in OpenAPI 3.1, written by hand in `api/openapi.json`. A test
+//! holds it to the routes.
 
 use axum::http::header;
 use axum::response::IntoResponse;

@@ -1,5 +1,5 @@
-//! `GET /v1/parked` and `/v1/parked/{id}`: items that steps have given up. `POST /v1/parked/{id}/{action}` says what
-//! becomes of one; what costs or saves money takes two people.
+//! `GET /v1/parked` and `/v1/parked/{id}`: items that steps have given up. `POST
+//! /v1/parked/{id}/{action}` says what becomes of one; what costs or saves money takes two people.
 
 use async_trait::async_trait;
 use axum::extract::{Request, State};

@@ -1,6 +1,6 @@
-//! Refusals of a whole request, as RFC 9457 problem+json. A problem says what the caller can do about it; it
-//! never repeats what was sent. Of a token it says whether to log in, to refresh, or to look at the issuer's
-//! settings; which check it failed is for our metrics.
+//! Refusals of a whole request, as RFC 9457 problem+json. A problem says what the caller can do
+//! about it; it never repeats what was sent. Of a token it says whether to log in, to refresh, or
+//! to look at the issuer's settings; which check it failed is for our metrics.
 
 use axum::Json;
 use axum::extract::FromRequestParts;

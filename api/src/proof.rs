@@ -1,8 +1,8 @@
-//! The proof of a draw, for whoever trusts neither our code nor us: as JSON, and as a page that recomputes it in the
-//! browser without a network.
+//! The proof of a draw, for whoever trusts neither our code nor us: as JSON, and as a page that
+//! recomputes it in the browser without a network.
 //!
-//! `proof/proof.js` does the recomputing and is all that the page runs; node runs the same file. The JSON is, name by
-//! name, what GraphQL answers to [`QUERY`].
+//! `proof/proof.js` does the recomputing and is all that the page runs; node runs the same file.
+//! The JSON is, name by name, what GraphQL answers to [`QUERY`].
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! The router as a client meets it. The ledger behind the intake is a stub; tokens, log and read models are
-//! real.
+//! The router as a client meets it. The ledger behind the intake is a stub; tokens, log and read
+//! models are real.
 
 mod access;
 mod accounts;

@@ -1,11 +1,13 @@
 //! The audit bundle: the log as text that any language reads, one JSON object per line.
 //!
-//! - `events.ndjson`: every event in order of the log, every column; `payload` and `metadata` are the exact texts
-//!   that the hash chain covers, `recorded_at` microseconds since 1970.
-//! - `details.ndjson` (disclosed): what the rules look at of each line, by position. Names, descriptions, bank
-//!   accounts are no part of any rule and stay sealed.
-//! - `seeds.ndjson` (opened): seeds of epochs not yet revealed. Whoever has it can predict their draws.
-//! - `manifest.json`: [`FORMAT`], first and last position, count, the last event's hash, SHA-256 of each file.
+//! - `events.ndjson`: every event in order of the log, every column; `payload` and `metadata` are
+//!   the exact texts that the hash chain covers, `recorded_at` microseconds since 1970.
+//! - `details.ndjson` (disclosed): what the rules look at of each line, by position. Names,
+//!   descriptions, bank accounts are no part of any rule and stay sealed.
+//! - `seeds.ndjson` (opened): seeds of epochs not yet revealed. Whoever has it can predict their
+//!   draws.
+//! - `manifest.json`: [`FORMAT`], first and last position, count, the last event's hash, SHA-256 of
+//!   each file.
 //!
 //! All of it follows from the log: the same log up to the same position gives the same bytes.
 
@@ -66,8 +68,9 @@ impl<'e> EventLine<'e> {
 #[derive(Serialize)]
 pub struct DetailsLine<'d> {
     position: u64,
-    /// `disclosed`, `other_amount` where the line keeps another than that of the details, `erased` with the account's key,
-    /// or `damaged`: it does not open. What is not as it should be is the auditor's finding.
+    /// `disclosed`, `other_amount` where the line keeps another than that of the details, `erased`
+    /// with the account's key, or `damaged`: it does not open. What is not as it should be is the
+    /// auditor's finding.
     state: &'static str,
     details: Option<Disclosed<'d>>,
 }

@@ -2,7 +2,8 @@
 //! the bundle with which others do all of it without our code; and back-tests of campaigns over
 //! past lines.
 //!
-//! Nothing here writes, pays or tells anyone: it has a reader of the log, keys to open with, and no more.
+//! Nothing here writes, pays or tells anyone: it has a reader of the log, keys to open with, and no
+//! more.
 
 pub mod backtest;
 pub mod bundle;

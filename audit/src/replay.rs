@@ -1,4 +1,5 @@
-//! Replay: state, balances and hashes recomputed from the log alone, and everything that does not fit named.
+//! Replay: state, balances and hashes recomputed from the log alone, and everything that does not
+//! fit named.
 //!
 //! Replay cannot pay or tell anyone: it has no ledger, no rail and no notifier, only events.
 
@@ -98,8 +99,8 @@ impl Decoded {
 }
 
 impl Replay {
-    /// Replays the whole log: while the calling task checks and applies one page and reads the page after
-    /// next, another thread decodes the one between.
+    /// Replays the whole log: while the calling task checks and applies one page and reads the page
+    /// after next, another thread decodes the one between.
     pub async fn run(log: &dyn EventLog, mut progress: impl FnMut(u64)) -> Result<Replay, LogError> {
         let mut replay = Replay::default();
         replay.go_on(log, None, &mut progress).await?;
@@ -218,8 +219,8 @@ impl Replay {
         }
     }
 
-    /// Debits minus credits of rewards payable, plus what accounts are owed: a reward issued, paid or taken
-    /// back twice balances in itself, but not with its account.
+    /// Debits minus credits of rewards payable, plus what accounts are owed: a reward issued, paid
+    /// or taken back twice balances in itself, but not with its account.
     fn payable_differences(&self) -> Vec<(&'static str, i128)> {
         let mut differences: BTreeMap<&'static str, i128> = BTreeMap::new();
         for ((account, code), balance) in &self.balances {

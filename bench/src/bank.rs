@@ -1,5 +1,5 @@
-//! The lines that are taken in: purchases of a sandbox bank's customers, under names of our own so that several
-//! kinds of customers share one ledger.
+//! The lines that are taken in: purchases of a sandbox bank's customers, under names of our own so
+//! that several kinds of customers share one ledger.
 
 use adapters::sandbox::bank::{Customer, Mix};
 use adapters::sandbox::{Generator, GeneratorConfig};

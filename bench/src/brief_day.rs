@@ -1,5 +1,5 @@
-//! The brief's day: 100,000 transactions, as `rewardhub ingest` takes them from an NDJSON file (in memory by then)
-//! to durable decisions, with what they cost in processor time and on the disk.
+//! The brief's day: 100,000 transactions, as `rewardhub ingest` takes them from an NDJSON file (in
+//! memory by then) to durable decisions, with what they cost in processor time and on the disk.
 
 use std::io::Write as _;
 use std::time::Instant;

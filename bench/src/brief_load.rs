@@ -1,5 +1,6 @@
-//! The brief's load by itself: 100,000 transactions in a day are one to two a second, six with room to spare; a
-//! spike of five times that comes within a minute and stays. Whether it is felt shows in the tails of both.
+//! The brief's load by itself: 100,000 transactions in a day are one to two a second, six with room
+//! to spare; a spike of five times that comes within a minute and stays. Whether it is felt shows
+//! in the tails of both.
 
 use serde_json::{Value, json};
 

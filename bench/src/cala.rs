@@ -1,4 +1,5 @@
-//! cala-ledger posting two-entry transactions, measured by a program of its own (`bench/comparators/cala`).
+//! cala-ledger posting two-entry transactions, measured by a program of its own
+//! (`bench/comparators/cala`).
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,5 +1,6 @@
-//! Whether the ten millionth transaction is as fast as the first: one log that grows, with throughput, memory and
-//! bytes at each power of ten. Nothing else can take turns here, so each figure is the median of several.
+//! Whether the ten millionth transaction is as fast as the first: one log that grows, with
+//! throughput, memory and bytes at each power of ten. Nothing else can take turns here, so each
+//! figure is the median of several.
 
 use anyhow::Context as _;
 use serde_json::{Value, json};

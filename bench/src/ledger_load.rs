@@ -64,8 +64,8 @@ impl LedgerLoad {
         enrol(&self.engine.ledger, &self.engine.keyring, bank, self.engine.clock.now()).await
     }
 
-    /// Opens the accounts of all its customers and gives each about so many events: lines go to customers by
-    /// chance.
+    /// Opens the accounts of all its customers and gives each about so many events: lines go to
+    /// customers by chance.
     pub(crate) async fn enrol_with_history(&self, bank: &mut Bank, events: usize) -> anyhow::Result<()> {
         self.enrol(bank).await?;
         let mut missing = bank.accounts()?.len() * events;

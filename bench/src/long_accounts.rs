@@ -1,5 +1,5 @@
-//! Accounts with very long histories: as fast as others once in memory, and there soon after a restart, since a
-//! snapshot stands for all but the last of their events.
+//! Accounts with very long histories: as fast as others once in memory, and there soon after a
+//! restart, since a snapshot stands for all but the last of their events.
 
 use std::time::Duration;
 
@@ -49,7 +49,8 @@ pub(crate) async fn measure(
     Ok(json!({ "accounts": accounts, "events_each": events, "first_answer_after_restart": first }))
 }
 
-/// Of one line each, in this order after a start: the first one also pays for what every start does.
+/// Of one line each, in this order after a start: the first one also pays for what every start
+/// does.
 #[derive(Default)]
 struct FirstAnswers {
     without_history: Vec<Duration>,

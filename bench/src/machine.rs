@@ -53,7 +53,8 @@ pub(crate) fn time_of_all(processes: &[u32]) -> Duration {
 
 fn time_of(process: &str) -> Option<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name, in parentheses, may hold spaces; of what follows, user and system time are fields 12 and 13.
+    // The name, in parentheses, may hold spaces; of what follows, user and system time are fields
+    // 12 and 13.
     let (_, fields) = stat.rsplit_once(')')?;
     let ticks = |n| fields.split_whitespace().nth(n)?.parse::<u32>().ok();
     Some(TICK * (ticks(11)? + ticks(12)?))

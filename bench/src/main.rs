@@ -1,8 +1,9 @@
-//! `./scripts/bench`: how fast the ledger is beside the plain crates and beside the database alone, in one run.
+//! `./scripts/bench`: how fast the ledger is beside the plain crates and beside the database alone,
+//! in one run.
 //!
-//! Every case is durable, with accounts opened beforehand and, but for the part `beside`, no steps or projections
-//! running. The cases take turns round by round, since machines drift; shown are medians of the rounds and the median of their ratios.
-//! Temporary files are where `TMPDIR` says.
+//! Every case is durable, with accounts opened beforehand and, but for the part `beside`, no steps
+//! or projections running. The cases take turns round by round, since machines drift; shown are
+//! medians of the rounds and the median of their ratios. Temporary files are where `TMPDIR` says.
 
 mod bank;
 mod bare_ledger;
@@ -52,14 +53,15 @@ struct Arguments {
     /// The log to measure.
     #[arg(long, value_enum, default_value_t = Log::Sqlite)]
     log: Log,
-    /// A PostgreSQL where databases may be made; without it a private one is started from the installed binaries.
+    /// A PostgreSQL where databases may be made; without it a private one is started from the
+    /// installed binaries.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The program of `bench/comparators/cala`, to be measured too.
     #[arg(long, value_name = "PATH")]
     cala: Option<PathBuf>,
-    /// Transactions in one log, at 10^5 and each power of ten up to which throughput and memory are shown; 0 for
-    /// none [default: 1000000, with --quick 0].
+    /// Transactions in one log, at 10^5 and each power of ten up to which throughput and memory are
+    /// shown; 0 for none [default: 1000000, with --quick 0].
     #[arg(long, value_name = "N")]
     growth: Option<usize>,
     /// Requests of one line in a second, on a schedule; may be given several times.

@@ -1,9 +1,11 @@
-//! Latency under a given load: requests of one line on a schedule that waits for no answer. A request's time
-//! counts from when it was due, not from when it was sent, so a stall is felt by all that were due during it.
+//! Latency under a given load: requests of one line on a schedule that waits for no answer. A
+//! request's time counts from when it was due, not from when it was sent, so a stall is felt by all
+//! that were due during it.
 //!
-//! The disk is at rest before each case. What earlier cases wrote without waiting is still on its way to the disk
-//! then, and while it is, one `fdatasync` of the log in some thousands takes a tenth of a second; the case would
-//! measure those before it. So `sync` is called first, which ends when nothing is left to be written.
+//! The disk is at rest before each case. What earlier cases wrote without waiting is still on its
+//! way to the disk then, and while it is, one `fdatasync` of the log in some thousands takes a
+//! tenth of a second; the case would measure those before it. So `sync` is called first, which ends
+//! when nothing is left to be written.
 
 #![expect(clippy::float_arithmetic, reason = "a schedule is seconds and rates, not money")]
 
@@ -85,7 +87,8 @@ async fn run(load: &mut LedgerLoad, ramp: &Ramp) -> anyhow::Result<Value> {
     for (n, row) in rows.into_iter().enumerate() {
         let due = began + ramp.due(n);
         if due > Instant::now() {
-            // Tokio's timers tick in milliseconds: what is due within one is sent together at its end.
+            // Tokio's timers tick in milliseconds: what is due within one is sent together at its
+            // end.
             tokio::time::sleep_until(due.into()).await;
         }
         backlog_max = backlog_max.max(waiting.fetch_add(1, Ordering::Relaxed) + 1);

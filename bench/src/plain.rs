@@ -1,4 +1,5 @@
-//! Plain cqrs-es with a store of its ecosystem, measured by a program of its own (`bench/comparators/plain`).
+//! Plain cqrs-es with a store of its ecosystem, measured by a program of its own
+//! (`bench/comparators/plain`).
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

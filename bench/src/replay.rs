@@ -52,7 +52,8 @@ pub(crate) async fn measure(log: &Arc<dyn EventLog>, rounds: usize) -> anyhow::R
     Ok(speeds)
 }
 
-/// What a restart would do to have everything in memory: each stream's state, version and last hash.
+/// What a restart would do to have everything in memory: each stream's state, version and last
+/// hash.
 async fn state(log: &Arc<dyn EventLog>) -> anyhow::Result<()> {
     let mut accounts: HashMap<StreamId, (RewardAccount, u64, Digest)> = HashMap::new();
     let mut campaigns: HashMap<StreamId, Campaign> = HashMap::new();

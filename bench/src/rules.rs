@@ -1,5 +1,5 @@
-//! What a campaign's rules cost for one transaction: twenty typed ones, and five expressions besides. All of them
-//! pass, so that none is spared; the account remembers as much as it can.
+//! What a campaign's rules cost for one transaction: twenty typed ones, and five expressions
+//! besides. All of them pass, so that none is spared; the account remembers as much as it can.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -19,7 +19,8 @@ const ROUNDS: usize = 100_000;
 /// Microseconds for one transaction, by what is asked of it.
 pub(crate) fn measure() -> anyhow::Result<[(&'static str, f64); 3]> {
     let all = [typed(), expressions()].concat();
-    // What costs most by far: 55 sealed amounts are opened, which an account does once for all its rules.
+    // What costs most by far: 55 sealed amounts are opened, which an account does once for all its
+    // rules.
     let week = vec![named(0, json!({ "spent_max": { "minor": 1_000_000, "hours": 168 } }))];
     Ok([
         ("20 rules", micros(&rules(typed())?)?),

@@ -1,5 +1,6 @@
-//! A PostgreSQL to measure on: a private one from the installed binaries, or one at a given address. On both,
-//! every log and every crate we compare with gets a database of its own; all are removed in the end.
+//! A PostgreSQL to measure on: a private one from the installed binaries, or one at a given
+//! address. On both, every log and every crate we compare with gets a database of its own; all are
+//! removed in the end.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +10,8 @@ use stores::postgres::{self, Database, Options};
 use stores::testing::Cluster;
 use tokio_postgres::Client;
 
-/// Durable as the server is by default; room for the measured data and no checkpoint in the middle of a round.
+/// Durable as the server is by default; room for the measured data and no checkpoint in the middle
+/// of a round.
 const SETTINGS: &[&str] =
     &["fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=1GB", "max_wal_size=4GB"];
 /// What is reported.

@@ -1,5 +1,6 @@
-//! What steps and projections cost the sender of a transaction, and how far behind him they are: the same lines
-//! into a ledger where they run and into one where they do not, in turns, each with a database of its own.
+//! What steps and projections cost the sender of a transaction, and how far behind him they are:
+//! the same lines into a ledger where they run and into one where they do not, in turns, each with
+//! a database of its own.
 
 use std::time::{Duration, Instant};
 

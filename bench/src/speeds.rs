@@ -19,7 +19,8 @@ pub(crate) struct Sizes {
     pub(crate) rounds: usize,
     /// On a slow or busy machine there are fewer rounds, at least one.
     pub(crate) rounds_within: Duration,
-    /// Transactions of one case in one round: enough for some requests of each of [`CHUNKS`] at once.
+    /// Transactions of one case in one round: enough for some requests of each of [`CHUNKS`] at
+    /// once.
     pub(crate) transactions: [usize; 2],
     /// Commands of plain cqrs-es with no history, in one round.
     pub(crate) plain: usize,
@@ -151,7 +152,8 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
-    /// Over all accounts, new and again; the same events bare, and some of them through plain cqrs-es.
+    /// Over all accounts, new and again; the same events bare, and some of them through plain
+    /// cqrs-es.
     async fn spread(&mut self, n: usize) -> anyhow::Result<()> {
         let rows = self.load.rows(self.sizes.transactions[n])?;
         let before = self.load.position();

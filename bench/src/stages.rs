@@ -102,7 +102,8 @@ pub(crate) async fn measure(
 
     stages.figures.extend(crate::rules::measure()?.map(|(name, micros)| (name.to_owned(), json!(micros))));
 
-    // The newest ones: the log begins with the accounts that were opened, whose events are far smaller.
+    // The newest ones: the log begins with the accounts that were opened, whose events are far
+    // smaller.
     let after = Position(load.position().0.saturating_sub(count as u64));
     let mut stored = load.engine.log.read_after(after, count).await?;
     stages.count = stored.len();

@@ -1,5 +1,5 @@
-//! Faults that repeat are told once, then counted once a minute, then told to be over: a log that grows by a megabyte a
-//! second hides what else goes wrong.
+//! Faults that repeat are told once, then counted once a minute, then told to be over: a log that
+//! grows by a megabyte a second hides what else goes wrong.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -16,8 +16,8 @@ const APART_MAX: usize = 1_000;
 
 static FAULTS: Faults = Faults::new();
 
-/// Tells of a fault that somebody has to look at. `what` is the sentence, `whose` names an account, a campaign, a step; both
-/// together are one fault, whatever its cause is.
+/// Tells of a fault that somebody has to look at. `what` is the sentence, `whose` names an account,
+/// a campaign, a step; both together are one fault, whatever its cause is.
 pub fn error(what: &'static str, whose: &str, cause: &(dyn Error + 'static)) {
     settle();
     if let Some(times) = FAULTS.occurred(what, whose, Instant::now()) {
@@ -33,7 +33,8 @@ pub fn warn(what: &'static str, whose: &str, cause: &(dyn Error + 'static)) {
     }
 }
 
-/// Faults of this kind are over, whoever they were about: what failed has worked. Cheap while there are none.
+/// Faults of this kind are over, whoever they were about: what failed has worked. Cheap while there
+/// are none.
 pub fn over(what: &'static str) {
     if FAULTS.any.load(Ordering::Relaxed) {
         for (whose, times) in FAULTS.ended(what) {

@@ -85,7 +85,8 @@ impl<A: Decides<Answer: PartialEq + std::fmt::Debug, Error: PartialEq>> Given<A>
         self.when(kind).accepted()
     }
 
-    /// Asks. Whatever is decided must survive the log's JSON, where an unbalanced posting is refused.
+    /// Asks. Whatever is decided must survive the log's JSON, where an unbalanced posting is
+    /// refused.
     pub(crate) fn when(self, kind: A::Kind) -> Then<A> {
         let decision = self.state.decides(self.now, self.by, &kind);
         if let Ok((events, _)) = &decision {

@@ -1,5 +1,5 @@
-//! Typed ids. Text from outside is 1–128 printable characters, not blank, without surrounding space;
-//! hashes that name entries and transactions are fixed-size and shown as lower-case hex.
+//! Typed ids. Text from outside is 1–128 printable characters, not blank, without surrounding
+//! space; hashes that name entries and transactions are fixed-size and shown as lower-case hex.
 
 use std::fmt;
 
@@ -31,7 +31,8 @@ pub fn check_id(text: &str) -> Result<(), IdError> {
     check(text, is_printable)
 }
 
-/// The rules that every id of a log keeps: earlier releases let characters pass that [`check_id`] refuses.
+/// The rules that every id of a log keeps: earlier releases let characters pass that [`check_id`]
+/// refuses.
 fn check_known(text: &str) -> Result<(), IdError> {
     check(text, was_printable)
 }
@@ -61,7 +62,8 @@ macro_rules! text_id {
         pub struct $name(CompactString);
 
         impl $name {
-            /// Reads an id that the ledger may have. One that enters it has to pass [`check_id`] too.
+            /// Reads an id that the ledger may have. One that enters it has to pass [`check_id`]
+            /// too.
             pub fn parse(text: &str) -> Result<Self, IdError> {
                 check_known(text).map(|()| $name(CompactString::new(text)))
             }
@@ -164,21 +166,24 @@ macro_rules! hash_id {
 }
 
 hash_id! {
-    /// Names one draw: one transaction in one campaign. The idempotency key of all that follows from it.
+    /// Names one draw: one transaction in one campaign. The idempotency key of all that follows
+    /// from it.
     EntryId, 32
 }
 hash_id! {
-    /// Names one statement line for ever: `SHA-256(LP(source) ‖ LP(transaction_id))`, first 16 bytes.
+    /// Names one statement line for ever: `SHA-256(LP(source) ‖ LP(transaction_id))`, first 16
+    /// bytes.
     TransactionKey, 16
 }
 hash_id! {
-    /// A keyed hash of a line's terms (`HMAC(index_key, …)`, first 16 bytes): equal terms compare equal,
-    /// and nobody without the key can guess an amount from it.
+    /// A keyed hash of a line's terms (`HMAC(index_key, …)`, first 16 bytes): equal terms compare
+    /// equal, and nobody without the key can guess an amount from it.
     Fingerprint, 16
 }
 hash_id! {
-    /// A merchant as one customer's lines know it: a hash under the account's own key, first 8 bytes. It tells a
-    /// merchant seen again, links no two customers, and means nothing once the key is destroyed.
+    /// A merchant as one customer's lines know it: a hash under the account's own key, first 8
+    /// bytes. It tells a merchant seen again, links no two customers, and means nothing once the
+    /// key is destroyed.
     MerchantTag, 8
 }
 hash_id! {
@@ -186,7 +191,8 @@ hash_id! {
     Digest, 32
 }
 hash_id! {
-    /// A public beacon's signature of one round: a compressed point of BLS12-381's G1. Its SHA-256 is the randomness.
+    /// A public beacon's signature of one round: a compressed point of BLS12-381's G1. Its SHA-256
+    /// is the randomness.
     BeaconSignature, 48
 }
 

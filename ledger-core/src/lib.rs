@@ -1,10 +1,10 @@
-//! RewardHub's domain and engine: what a transaction is, who wins, what is owed, and how each of these
-//! facts becomes durable once.
+//! RewardHub's domain and engine: what a transaction is, who wins, what is owed, and how each of
+//! these facts becomes durable once.
 //!
 //! Read it in the order money moves: a [`transaction`] is parsed, its details [`seal`]ed, the
 //! [`engine`] lets the [`account`] decide under a [`campaign`]'s terms with a [`draw`], the [`log`]
-//! makes the decision durable, [`steps`] issue, tell and pay. The crate `audit` checks all of it again.
-//! Nothing here knows HTTP, GraphQL or a vendor.
+//! makes the decision durable, [`steps`] issue, tell and pay. The crate `audit` checks all of it
+//! again. Nothing here knows HTTP, GraphQL or a vendor.
 
 pub mod ids;
 pub mod money;
@@ -43,7 +43,8 @@ pub mod steps;
 
 #[cfg(test)]
 mod given;
-// The sources of the crate `support`: through the crate itself, unit tests would see a second ledger-core.
+// The sources of the crate `support`: through the crate itself, unit tests would see a second
+// ledger-core.
 #[cfg(test)]
 extern crate self as ledger_core;
 #[cfg(test)]

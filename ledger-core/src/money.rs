@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// A currency by its ISO 4217 code; its minor unit has an exponent (GBP has 2, JPY 0, BHD 3).
 ///
-/// What enters the ledger is in use ([`Currency::from_code`]). What a log or a store has was in use once, whatever today's
-/// table says: any three letters are read, and the exponent is from a list of our own that never changes.
+/// What enters the ledger is in use ([`Currency::from_code`]). What a log or a store has was in use
+/// once, whatever today's table says: any three letters are read, and the exponent is from a list
+/// of our own that never changes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency(u16);
 
@@ -31,8 +32,8 @@ const fn letter(number: usize) -> u8 {
     b'A' + number as u8
 }
 
-/// Currencies without minor units, with three decimals, and with four; all others have two. Only added to: an amount in an
-/// old event must not change by a factor of a hundred.
+/// Currencies without minor units, with three decimals, and with four; all others have two. Only
+/// added to: an amount in an old event must not change by a factor of a hundred.
 const EXPONENT_0: &str = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF";
 const EXPONENT_3: &str = "BHD IQD JOD KWD LYD OMR TND";
 const EXPONENT_4: &str = "CLF UYW";
@@ -47,13 +48,14 @@ SRG STD SUR TJR TMM TPE TRL UAK UGS UGW USS UYN UYP VEB VEF VNC XEU XFO XFU XRE 
 ZAL ZMK ZRN ZRZ ZWC ZWD ZWL ZWN ZWR";
 
 impl Currency {
-    /// The currency in use with this upper-case alphabetic code, or `None` where ISO 4217 has no such code or
-    /// the code has no minor units.
+    /// The currency in use with this upper-case alphabetic code, or `None` where ISO 4217 has no
+    /// such code or the code has no minor units.
     pub fn from_code(code: &str) -> Option<Currency> {
         Currency::recorded(code).filter(|currency| currency.is_in_use())
     }
 
-    /// The same, or one that ISO 4217 has withdrawn: a statement may still hold it, no campaign may.
+    /// The same, or one that ISO 4217 has withdrawn: a statement may still hold it, no campaign
+    /// may.
     pub fn in_use_or_retired(code: &str) -> Option<Currency> {
         let is_retired = || RETIRED.split(' ').any(|retired| retired == code);
         Currency::recorded(code).filter(|currency| currency.is_in_use() || is_retired())
@@ -119,7 +121,8 @@ impl<'de> Deserialize<'de> for Currency {
 
 /// An exact amount in minor units: GBP 12.34 is `1234`.
 ///
-/// Invariant: `0 <= minor`. Direction belongs to the entry of a posting, so no sign slips into a payout.
+/// Invariant: `0 <= minor`. Direction belongs to the entry of a posting, so no sign slips into a
+/// payout.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "MoneyParts", into = "MoneyParts")]
 pub struct Money {
@@ -179,7 +182,8 @@ impl Money {
         Money::new(minor, self.currency)
     }
 
-    /// `rate` of this amount, rounded down: nobody is paid a fraction of a penny that no budget funded.
+    /// `rate` of this amount, rounded down: nobody is paid a fraction of a penny that no budget
+    /// funded.
     #[must_use]
     pub fn share(self, rate: BasisPoints) -> Money {
         let minor = i128::from(self.minor) * i128::from(rate.0) / 10_000;
@@ -335,7 +339,8 @@ mod tests {
         }
     }
 
-    /// A newer table may add a currency: its exponent then belongs into our list, before anybody is paid in it.
+    /// A newer table may add a currency: its exponent then belongs into our list, before anybody is
+    /// paid in it.
     #[test]
     fn our_exponents_are_those_of_iso_4217() {
         for a in 'A'..='Z' {

@@ -1,6 +1,7 @@
-//! Threads of our own, for what runs as long as the ledger does: the writer, its appends, its snapshots, the read
-//! models. They alone wait for futures. A task that did would hold one of the runtime's threads while it waits for
-//! another; with as many tasks as threads, nothing would ever move again.
+//! Threads of our own, for what runs as long as the ledger does: the writer, its appends, its
+//! snapshots, the read models. They alone wait for futures. A task that did would hold one of the
+//! runtime's threads while it waits for another; with as many tasks as threads, nothing would ever
+//! move again.
 
 use tokio::runtime::Handle;
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// An event's place in the log, from 1; 0 is before the first. Outside it is the opaque token `0:<n>`.
+/// An event's place in the log, from 1; 0 is before the first. Outside it is the opaque token
+/// `0:<n>`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub u64);
 

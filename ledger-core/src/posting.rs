@@ -1,8 +1,9 @@
 //! Postings: what an event means in the books, as a balanced set of entries.
 //!
-//! The chart of accounts is short. `sponsor` (what the sponsor owes us, an asset), `budget:<campaign>`
-//! (funded and not yet given away), `rewards-payable` (issued, not yet paid), `payout-rail` (what the rail
-//! has paid for us) and `customer-receivable` (paid although reversed).
+//! The chart of accounts is short. `sponsor` (what the sponsor owes us, an asset),
+//! `budget:<campaign>` (funded and not yet given away), `rewards-payable` (issued, not yet paid),
+//! `payout-rail` (what the rail has paid for us) and `customer-receivable` (paid although
+//! reversed).
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! What the ledger is as of a position, by whoever makes it of the log. Read models are held against it.
+//! What the ledger is as of a position, by whoever makes it of the log. Read models are held
+//! against it.
 
 use std::collections::{BTreeMap, HashMap};
 

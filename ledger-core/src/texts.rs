@@ -1,4 +1,5 @@
-//! Values that are written as a text: read without keeping the text, since an event holds a dozen of them.
+//! Values that are written as a text: read without keeping the text, since an event holds a dozen
+//! of them.
 
 use std::fmt::{self, Display};
 use std::marker::PhantomData;

@@ -81,7 +81,8 @@ impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         crate::texts::read(deserializer, |text| {
             let time = DateTime::parse_from_rfc3339(text).map_err(|_| NOT_A_TIME)?.to_utc();
-            // In UTC it may lie in a year that RFC 3339 cannot write: what is recorded must be readable for ever.
+            // In UTC it may lie in a year that RFC 3339 cannot write: what is recorded must be
+            // readable for ever.
             let is_writable = (0..=9_999).contains(&time.year());
             if is_writable { Ok(time.into()) } else { Err("must lie in the years 0 to 9999 UTC") }
         })
@@ -158,13 +159,14 @@ impl<'de> Deserialize<'de> for Epoch {
     }
 }
 
-/// Where time comes from. May jump either way: the engine records a time that never goes back, and waits when it leaps
-/// ahead.
+/// Where time comes from. May jump either way: the engine records a time that never goes back, and
+/// waits when it leaps ahead.
 pub trait Clock: Send + Sync {
     /// The present, in microseconds since 1970 UTC.
     fn now(&self) -> Timestamp;
 
-    /// The time since some moment, by a clock that nobody sets. It may stand still while the machine is suspended.
+    /// The time since some moment, by a clock that nobody sets. It may stand still while the
+    /// machine is suspended.
     fn monotonic(&self) -> Duration {
         BEGINNING.elapsed()
     }

@@ -1,5 +1,5 @@
-//! Words that people put into the ledger, where they stand in the clear for ever: names, reasons, references, sentences.
-//! All are printable, bounded in characters, and hold no card number.
+//! Words that people put into the ledger, where they stand in the clear for ever: names, reasons,
+//! references, sentences. All are printable, bounded in characters, and hold no card number.
 
 use crate::transaction::pan::contains_pan;
 
@@ -39,7 +39,8 @@ pub fn check_name(text: &str, characters_max: usize) -> Result<(), WordsError> {
     }
 }
 
-/// The name of somebody who does something. Two people are told apart by it, so two names must not look like one.
+/// The name of somebody who does something. Two people are told apart by it, so two names must not
+/// look like one.
 pub fn check_person(name: &str) -> Result<(), WordsError> {
     check_name(name, PERSON_CHARACTERS_MAX)
 }
@@ -49,11 +50,12 @@ pub fn check_reason(text: &str) -> Result<(), WordsError> {
     check_words(text, REASON_CHARACTERS_MAX)
 }
 
-/// What a reader of JSON or YAML says of a text, without what was sent: the kind of fault, what is expected, and where. The
-/// one door to every answer and every log line.
+/// What a reader of JSON or YAML says of a text, without what was sent: the kind of fault, what is
+/// expected, and where. The one door to every answer and every log line.
 pub fn without_values(error: &dyn std::fmt::Display) -> String {
     let said = error.to_string();
-    // Serde repeats a value before it says what is expected. Names of our own fields come after, or after these words.
+    // Serde repeats a value before it says what is expected. Names of our own fields come after, or
+    // after these words.
     let own = ["missing field", "duplicate field", "expected"].iter().any(|words| said.starts_with(words));
     let end = match said.rfind(", expected ").or_else(|| said.rfind(", there are no")) {
         Some(end) if !own => end,
@@ -72,8 +74,9 @@ pub fn without_values(error: &dyn std::fmt::Display) -> String {
     if contains_pan(&said) { "it holds what looks like a card number".into() } else { said }
 }
 
-/// Whether a character shows as itself: no control characters, no line or paragraph separators, nothing that is
-/// invisible or turns the direction of what follows, so that no two texts look alike for a character nobody sees.
+/// Whether a character shows as itself: no control characters, no line or paragraph separators,
+/// nothing that is invisible or turns the direction of what follows, so that no two texts look
+/// alike for a character nobody sees.
 pub fn is_printable(c: char) -> bool {
     was_printable(c) && !is_default_ignorable(c)
 }
@@ -93,8 +96,8 @@ pub(crate) fn was_printable(c: char) -> bool {
         || matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}'))
 }
 
-/// `Default_Ignorable_Code_Point`: what is shown as nothing at all. Source: `DerivedCoreProperties.txt` of Unicode 17.0,
-/// neighbouring ranges joined.
+/// `Default_Ignorable_Code_Point`: what is shown as nothing at all. Source:
+/// `DerivedCoreProperties.txt` of Unicode 17.0, neighbouring ranges joined.
 const DEFAULT_IGNORABLE: [(char, char); 17] = [
     ('\u{AD}', '\u{AD}'),
     ('\u{34F}', '\u{34F}'),

@@ -1,5 +1,5 @@
-//! A civil time zone by its IANA name. A name that today's table does not have is still a name: history stays readable,
-//! and what has to know the time there waits.
+//! A civil time zone by its IANA name. A name that today's table does not have is still a name:
+//! history stays readable, and what has to know the time there waits.
 
 use std::fmt;
 

@@ -18,7 +18,8 @@ use crate::projection::{Fold, Projection, Record};
 
 const THIS: Projection = Projection::Account;
 
-/// An account. Any of the times may be absent: an account can be excluded or erased before it is opened.
+/// An account. Any of the times may be absent: an account can be excluded or erased before it is
+/// opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountRow {
     /// Its pseudonym.
@@ -33,7 +34,8 @@ pub struct AccountRow {
     pub erased_at: Option<Timestamp>,
 }
 
-/// What holds for an account. The first that applies, in the order erased, closed, excluded, opened.
+/// What holds for an account. The first that applies, in the order erased, closed, excluded,
+/// opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountStatus {
     /// Takes part.
@@ -74,10 +76,11 @@ pub struct BalanceRow {
 }
 
 impl BalanceRow {
-    /// Issued and neither paid nor taken back, in minor units. Below zero is what the customer owes: a
-    /// reward paid and then reversed, or paid although reversed.
+    /// Issued and neither paid nor taken back, in minor units. Below zero is what the customer
+    /// owes: a reward paid and then reversed, or paid although reversed.
     pub fn outstanding_minor(&self) -> i64 {
-        // Each is at least zero, so the first difference fits; a second that does not is below any real sum.
+        // Each is at least zero, so the first difference fits; a second that does not is below any
+        // real sum.
         (self.issued.minor() - self.credited.minor()).saturating_sub(self.reversed.minor())
     }
 }

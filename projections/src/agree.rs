@@ -1,8 +1,9 @@
-//! The read models held against the state of accounts, campaigns and books, which a replay makes of the log by other
-//! code than theirs.
+//! The read models held against the state of accounts, campaigns and books, which a replay makes of
+//! the log by other code than theirs.
 //!
-//! [`compare`](crate::rebuild::compare) folds the log a second time by the same code, so it cannot see what that code
-//! gets wrong. Here a line is removed where its account says that the bank took it back, and nowhere else.
+//! [`compare`](crate::rebuild::compare) folds the log a second time by the same code, so it cannot
+//! see what that code gets wrong. Here a line is removed where its account says that the bank took
+//! it back, and nowhere else.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -40,8 +41,8 @@ impl Disagreements {
     }
 }
 
-/// Compares each read model, as of the position that it has reached, with the state that the log has there. Blocks
-/// between awaits.
+/// Compares each read model, as of the position that it has reached, with the state that the log
+/// has there. Blocks between awaits.
 pub async fn disagreements<S: Stated>(
     log: &dyn EventLog,
     store: &ReadStore,

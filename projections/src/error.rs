@@ -1,4 +1,5 @@
-//! What can go wrong with read models. Nothing here is a customer's doing, and no text repeats a row.
+//! What can go wrong with read models. Nothing here is a customer's doing, and no text repeats a
+//! row.
 
 use ledger_core::log::{LogError, Position};
 use stores::postgres::{Fault, SchemaError};
@@ -36,7 +37,8 @@ pub enum ProjectionError {
     /// The database's schema is not the one this program needs.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The file is of another version of this program; it can be deleted and built again from the log.
+    /// The file is of another version of this program; it can be deleted and built again from the
+    /// log.
     #[error("the read models have schema {found}, this version knows {expected}")]
     SchemaVersion {
         /// In the file.
@@ -64,7 +66,8 @@ pub enum ProjectionError {
         /// What came instead of the next.
         found: Position,
     },
-    /// The tables have seen more than the log has: one of the two was restored from an older backup.
+    /// The tables have seen more than the log has: one of the two was restored from an older
+    /// backup.
     #[error("the read models are at {checkpoint}, the event log ends at {head}")]
     Ahead {
         /// Of the tables.

@@ -1,4 +1,5 @@
-//! Events, and a log of them, for this crate's tests. One campaign `c1` with two tiers, one feed `bank`.
+//! Events, and a log of them, for this crate's tests. One campaign `c1` with two tiers, one feed
+//! `bank`.
 
 mod place;
 

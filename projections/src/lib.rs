@@ -1,11 +1,12 @@
 //! Read models: what the log says, as tables an app can query.
 //!
-//! A [`runner`] reads the log after its checkpoints and applies every event once to each [`Projection`]:
-//! [`account`] (balances), [`rewards`], [`transactions`] (with their decisions and draws), [`campaigns`] (with
-//! their epochs) and the [`trial_balance`]. Rows and checkpoints move in one transaction of the [`store`], which
-//! is a file of SQLite or a schema of PostgreSQL, so that a reader's answer is always the state at one position. [`rebuild`] makes the tables anew and tells
-//! whether the running ones were right. Nothing here can pay or tell anyone: a projection sees events and a
-//! database, no port.
+//! A [`runner`] reads the log after its checkpoints and applies every event once to each
+//! [`Projection`]: [`account`] (balances), [`rewards`], [`transactions`] (with their decisions and
+//! draws), [`campaigns`] (with their epochs) and the [`trial_balance`]. Rows and checkpoints move
+//! in one transaction of the [`store`], which is a file of SQLite or a schema of PostgreSQL, so
+//! that a reader's answer is always the state at one position. [`rebuild`] makes the tables anew
+//! and tells whether the running ones were right. Nothing here can pay or tell anyone: a projection
+//! sees events and a database, no port.
 //!
 //! Money is integer minor units with a currency; personal details stay sealed.
 

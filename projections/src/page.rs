@@ -1,4 +1,5 @@
-//! Pages by key: a cursor is the key of a row, so pages neither skip nor repeat while rows are added.
+//! Pages by key: a cursor is the key of a row, so pages neither skip nor repeat while rows are
+//! added.
 
 use ledger_core::log::Position;
 

@@ -156,8 +156,8 @@ impl Record {
     }
 }
 
-/// One projection over one batch. It lives as long as the transaction and may gather sums, or writes of one
-/// kind: a row that a thousand events of a batch add to is written once, by `flush`.
+/// One projection over one batch. It lives as long as the transaction and may gather sums, or
+/// writes of one kind: a row that a thousand events of a batch add to is written once, by `flush`.
 pub(crate) trait Fold<'r> {
     fn apply(&mut self, conn: &Connection, record: &'r Record) -> Result<(), ProjectionError>;
 
@@ -168,8 +168,8 @@ pub(crate) trait Fold<'r> {
     }
 }
 
-/// Applies records to one projection and moves its checkpoint to the last of them; those at or before
-/// `checkpoint` have been applied already. The caller's transaction makes it all or nothing.
+/// Applies records to one projection and moves its checkpoint to the last of them; those at or
+/// before `checkpoint` have been applied already. The caller's transaction makes it all or nothing.
 pub(crate) fn apply(
     conn: &Connection,
     projection: Projection,

@@ -1,10 +1,11 @@
 //! Read models made anew from the log, and compared with the running ones row by row.
 //!
-//! The tables are built in a side file up to the running ones' checkpoints, from the log alone. [`compare`] tells
-//! how many rows differ; [`rebuild`] then puts the new ones in their place in one transaction. Both take the
-//! running tables as of one position: `compare` holds a snapshot beside a running runner, `rebuild` the write
-//! lock, so that a runner waits. The side file is SQLite's wherever the running tables are, so that every
-//! comparison on PostgreSQL is one of two databases too. Both block between awaits; call them where that is fine.
+//! The tables are built in a side file up to the running ones' checkpoints, from the log alone.
+//! [`compare`] tells how many rows differ; [`rebuild`] then puts the new ones in their place in one
+//! transaction. Both take the running tables as of one position: `compare` holds a snapshot beside
+//! a running runner, `rebuild` the write lock, so that a runner waits. The side file is SQLite's
+//! wherever the running tables are, so that every comparison on PostgreSQL is one of two databases
+//! too. Both block between awaits; call them where that is fine.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -58,8 +59,8 @@ pub struct RebuildReport {
     pub rows_changed: u64,
 }
 
-/// Builds read models anew and puts them in the place of the running ones. `progress` gets the position reached
-/// and the one to reach.
+/// Builds read models anew and puts them in the place of the running ones. `progress` gets the
+/// position reached and the one to reach.
 pub async fn rebuild(
     log: &dyn EventLog,
     store: &ReadStore,
@@ -168,7 +169,8 @@ fn report(
     targets.iter().map(report).collect()
 }
 
-/// Walks both tables in key order; answers the rows of the built one and how many rows differ between them.
+/// Walks both tables in key order; answers the rows of the built one and how many rows differ
+/// between them.
 fn differences(
     running: &Connection,
     built: &Connection,
@@ -205,7 +207,8 @@ fn columns(built: &Connection, table: &Table) -> Result<Vec<String>, ProjectionE
     built.columns(&format!("SELECT * FROM {}", table.name))
 }
 
-/// Rows in key order, the present one at hand. Read page by page, in a transaction that keeps them as they are.
+/// Rows in key order, the present one at hand. Read page by page, in a transaction that keeps them
+/// as they are.
 pub(crate) struct Walk<'c> {
     conn: &'c Connection,
     next_page: String,

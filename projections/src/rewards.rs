@@ -1,6 +1,7 @@
 //! Rewards, one row per winning draw: won, issued, credited or reversed.
 //!
-//! A reward is named by its draw's `entry_id` and has its place where its decision stands in the log.
+//! A reward is named by its draw's `entry_id` and has its place where its decision stands in the
+//! log.
 
 use std::fmt;
 
@@ -107,7 +108,8 @@ pub struct RewardRow {
     pub reversal_reason: Option<String>,
 }
 
-/// The reward of this draw; with an owner only if it is his, as [`crate::transactions::transaction`] has it.
+/// The reward of this draw; with an owner only if it is his, as
+/// [`crate::transactions::transaction`] has it.
 pub fn reward(
     conn: &Connection,
     entry: &EntryId,
@@ -118,7 +120,8 @@ pub fn reward(
     found.as_ref().map(read).transpose()
 }
 
-/// An account's rewards, newest first: those older than `after`, those of one status where it is given.
+/// An account's rewards, newest first: those older than `after`, those of one status where it is
+/// given.
 pub fn rewards(
     conn: &Connection,
     account: &AccountId,

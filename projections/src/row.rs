@@ -1,4 +1,5 @@
-//! Between columns and values. A column that does not hold what was written there is a fault, not a default.
+//! Between columns and values. A column that does not hold what was written there is a fault, not a
+//! default.
 
 use ledger_core::ids::{
     AccountId, BeaconSignature, CampaignId, Digest, EntryId, PayoutReference, Source, TransactionId,

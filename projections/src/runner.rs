@@ -1,8 +1,9 @@
 //! The runner carries the log into the read models, batch by batch.
 //!
-//! A batch is read, decoded once, applied to every projection that has not seen it, and committed with the
-//! checkpoints, so that a kill at any instruction loses or repeats nothing. A hole in the log, damage or a
-//! contradiction stops the runner with an error; what may pass is tried again with growing pauses.
+//! A batch is read, decoded once, applied to every projection that has not seen it, and committed
+//! with the checkpoints, so that a kill at any instruction loses or repeats nothing. A hole in the
+//! log, damage or a contradiction stops the runner with an error; what may pass is tried again with
+//! growing pauses.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -29,8 +30,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How often it is measured how far the read models are behind, whatever the runner is doing.
 const MEASURE: Duration = Duration::from_secs(1);
 
-/// Fills the read models of one store. A second one on the same store does no harm, and nothing twice: who writes
-/// goes on from the checkpoints that the store has then.
+/// Fills the read models of one store. A second one on the same store does no harm, and nothing
+/// twice: who writes goes on from the checkpoints that the store has then.
 pub struct Runner {
     log: Arc<dyn EventLog>,
     store: ReadStore,
@@ -105,8 +106,8 @@ impl Runner {
         std::thread::Builder::new().name("projections".into()).spawn(run)
     }
 
-    /// Follows the log until `stop` becomes true (or its sender is gone) or something is wrong for good.
-    /// `head` is a hint that there is more to read; without it the log is polled.
+    /// Follows the log until `stop` becomes true (or its sender is gone) or something is wrong for
+    /// good. `head` is a hint that there is more to read; without it the log is polled.
     pub async fn run(
         self,
         mut head: watch::Receiver<Position>,

@@ -1,9 +1,10 @@
 //! Where the read models are: one writer (the runner), a few readers.
 //!
-//! In a file of SQLite, or in the schema `read_models` of PostgreSQL. WAL with `synchronous=NORMAL`, and
-//! `synchronous_commit=off`: a crash may lose the last transactions, but rows and checkpoints together, so the
-//! runner applies those events again. A query runs in one read transaction: all parts of an answer are of one
-//! position. A connection that broke is made anew.
+//! In a file of SQLite, or in the schema `read_models` of PostgreSQL. WAL with
+//! `synchronous=NORMAL`, and `synchronous_commit=off`: a crash may lose the last transactions, but
+//! rows and checkpoints together, so the runner applies those events again. A query runs in one
+//! read transaction: all parts of an answer are of one position. A connection that broke is made
+//! anew.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -77,7 +78,8 @@ impl ReadStore {
         let store = ReadStore::new(place, Some(Mutex::new(Some(writer))));
         let kept: Weak<Shared> = Arc::downgrade(&store.0);
         files::keep(path, WAL_BYTES_MAX, kept);
-        // Later there may be no descriptor left. What cannot be opened yet is opened when it is needed.
+        // Later there may be no descriptor left. What cannot be opened yet is opened when it is
+        // needed.
         let opened: Vec<Connection> = (0..READERS_MAX)
             .map_while(|_| {
                 let reader = open_reader(path, false).ok()?;
@@ -98,8 +100,8 @@ impl ReadStore {
         Ok(ReadStore::new(place, None))
     }
 
-    /// Opens the read models of this database, if it has the schema this program needs. Has connections of its
-    /// own.
+    /// Opens the read models of this database, if it has the schema this program needs. Has
+    /// connections of its own.
     pub async fn open_postgres(database: Database) -> Result<ReadStore, ProjectionError> {
         postgres::check(&database.connect().await?).await?;
         let place = Place::Database(Box::new(database));
@@ -111,7 +113,8 @@ impl ReadStore {
         ReadStore(Arc::new(Shared { place, writer, readers, freed: Condvar::new(), turns }))
     }
 
-    /// Runs queries of this crate against the state at one position. Blocks; see [`read`](ReadStore::read).
+    /// Runs queries of this crate against the state at one position. Blocks; see
+    /// [`read`](ReadStore::read).
     pub fn query<T>(
         &self,
         query: impl FnOnce(&Connection) -> Result<T, ProjectionError>,
@@ -159,8 +162,8 @@ impl ReadStore {
         self.0.place.connect(access)?.unbounded()
     }
 
-    /// Where a rebuild may put its files: beside the file they take the place of, or with the system's other
-    /// temporary ones.
+    /// Where a rebuild may put its files: beside the file they take the place of, or with the
+    /// system's other temporary ones.
     pub(crate) fn side_folder(&self) -> PathBuf {
         match &self.0.place {
             Place::File { path, .. } => {
@@ -218,7 +221,8 @@ impl Shared {
         let idle = readers.idle.pop();
         readers.open += usize::from(idle.is_none());
         drop(readers);
-        // From here on the place is ours: dropping the reader gives it back, whether or not opening works.
+        // From here on the place is ours: dropping the reader gives it back, whether or not opening
+        // works.
         let mut reader = Reader { shared: self, conn: idle.filter(|conn| !conn.is_broken()) };
         if reader.conn.is_none() {
             reader.conn = Some(self.place.connect(Access::Read)?);

@@ -1,11 +1,13 @@
-//! Statement lines as we know them, one row per line and name, with their decision once there is one.
+//! Statement lines as we know them, one row per line and name, with their decision once there is
+//! one.
 //!
-//! A line's place in lists is where it was first recorded and never changes. A pending line booked under
-//! another id is the same purchase: its row gives way to the booked one, and its id becomes an alias that
-//! finds it. So does an id that the bank gives a known line later. A removed line keeps its decision; one that
-//! was never decided is found by id but no longer listed. One that is booked again is held until people have
-//! reviewed it: released it is deferred once more, dismissed it is removed as before, or declined where it was never
-//! decided. Details stay sealed and go with an erasure.
+//! A line's place in lists is where it was first recorded and never changes. A pending line booked
+//! under another id is the same purchase: its row gives way to the booked one, and its id becomes
+//! an alias that finds it. So does an id that the bank gives a known line later. A removed line
+//! keeps its decision; one that was never decided is found by id but no longer listed. One that is
+//! booked again is held until people have reviewed it: released it is deferred once more, dismissed
+//! it is removed as before, or declined where it was never decided. Details stay sealed and go with
+//! an erasure.
 
 use ledger_core::account::event::{Considered, DeferReason, Outcome, Verdict};
 use ledger_core::account::line::Proposal;
@@ -80,8 +82,9 @@ pub struct TransactionRow {
     pub proposal: Option<Proposal>,
 }
 
-/// The line that goes by this id now, or went by it while pending; with an owner only if it is his. What is someone
-/// else's is not read: that it takes as long as what there is not tells nobody of it.
+/// The line that goes by this id now, or went by it while pending; with an owner only if it is his.
+/// What is someone else's is not read: that it takes as long as what there is not tells nobody of
+/// it.
 pub fn transaction(
     conn: &Connection,
     source: &Source,

@@ -1,7 +1,7 @@
 //! The books: every entry of every posting, and what they come to per ledger account and currency.
 //!
-//! Debits and credits are summed apart, and the difference is taken from those sums. That each posting
-//! balances is not relied upon: a row lost or changed shows up here.
+//! Debits and credits are summed apart, and the difference is taken from those sums. That each
+//! posting balances is not relied upon: a row lost or changed shows up here.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -69,7 +69,8 @@ fn totals(conn: &Connection) -> Result<Vec<LedgerAccountRow>, ProjectionError> {
 }
 
 fn totals_as_of(conn: &Connection, position: Position) -> Result<Vec<LedgerAccountRow>, ProjectionError> {
-    // Neither database lets a sum overflow: SQLite's `sum` refuses, PostgreSQL's is exact and the cast refuses.
+    // Neither database lets a sum overflow: SQLite's `sum` refuses, PostgreSQL's is exact and the
+    // cast refuses.
     let sql = "SELECT ledger_account, currency, CAST(sum(debit_minor) AS bigint) AS debits_minor,
                    CAST(sum(credit_minor) AS bigint) AS credits_minor
                FROM entries WHERE position <= ?1

@@ -2,7 +2,8 @@
 
 use ledger_core::money::{Currency, Money};
 
-/// An amount as it is typed. A bare number of pounds is refused: earlier releases took it for pence.
+/// An amount as it is typed. A bare number of pounds is refused: earlier releases took it for
+/// pence.
 pub(crate) fn parse(text: &str) -> Result<Money, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let [number, code] = words[..] else {

@@ -1,5 +1,5 @@
-//! A backup of an embedded ledger: a folder with a consistent copy of its files, the keys apart in `keys/`, and a manifest
-//! that says what it is.
+//! A backup of an embedded ledger: a folder with a consistent copy of its files, the keys apart in
+//! `keys/`, and a manifest that says what it is.
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -58,8 +58,8 @@ pub async fn back_up(folder: &Folder, to: &Path) -> anyhow::Result<Manifest> {
     let half = Half::create(to)?;
     DirBuilder::new().mode(0o700).create(half.0.join(KEYS))?;
     let keys = half.0.join(KEYS);
-    // In this order nothing in the copy is ahead of its log, and every account in it has its key. The read models are made
-    // anew from the log.
+    // In this order nothing in the copy is ahead of its log, and every account in it has its key.
+    // The read models are made anew from the log.
     let mut copies = Vec::new();
     for (from, to) in [
         (folder.steps(), half.0.join("steps.db")),
@@ -120,7 +120,8 @@ impl Manifest {
         })
     }
 
-    /// Reads the manifest of a backup and compares all files with it. What is wrong is named, all of it.
+    /// Reads the manifest of a backup and compares all files with it. What is wrong is named, all
+    /// of it.
     pub async fn verified(from: &Path) -> anyhow::Result<(Manifest, Vec<String>)> {
         let path = from.join(MANIFEST);
         let no_backup = |why: String| Refused(format!("{} {why}", path.display()));
@@ -191,7 +192,8 @@ impl Manifest {
         Ok(wrong)
     }
 
-    /// Lays the files out in an empty folder. The log last: until it is there, nothing starts on the folder.
+    /// Lays the files out in an empty folder. The log last: until it is there, nothing starts on
+    /// the folder.
     pub fn lay_out(&self, from: &Path, folder: &Folder) -> anyhow::Result<()> {
         let mut names: Vec<&String> = self.files.keys().collect();
         names.sort_by_key(|name| (*name == "log.db", *name));
@@ -257,7 +259,8 @@ impl Half {
         for folder in [self.0.join(KEYS), self.0.clone()] {
             File::open(folder)?.sync_all()?;
         }
-        // Renaming onto a folder with something in it fails: nothing that appeared meanwhile is lost.
+        // Renaming onto a folder with something in it fails: nothing that appeared meanwhile is
+        // lost.
         fs::rename(&self.0, to).with_context(|| format!("cannot complete {}", to.display()))?;
         let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
         Ok(File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?)

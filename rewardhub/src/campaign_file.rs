@@ -1,5 +1,5 @@
-//! Campaign files: YAML, of which JSON is a part. Every error says where in the file it is: `file:line:column:`,
-//! then the field where it has one.
+//! Campaign files: YAML, of which JSON is a part. Every error says where in the file it is:
+//! `file:line:column:`, then the field where it has one.
 
 use std::fmt;
 use std::io::Read as _;
@@ -68,8 +68,8 @@ fn in_our_words(said: &str) -> String {
     }
 }
 
-/// Reading calls itself for each level, several times in [`Node`]: the library's own 64 overflow a thread's stack in a
-/// debug build. Terms have seven.
+/// Reading calls itself for each level, several times in [`Node`]: the library's own 64 overflow a
+/// thread's stack in a debug build. Terms have seven.
 pub(crate) fn flat() -> serde_saphyr::Options {
     serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: 16 } }
 }
@@ -236,7 +236,8 @@ mod tests {
         assert_eq!(parse_terms("campaign.json", &json).unwrap(), terms);
     }
 
-    /// The rules that the example only shows are good rules too, and with the others they are all there are.
+    /// The rules that the example only shows are good rules too, and with the others they are all
+    /// there are.
     #[test]
     fn the_example_shows_every_kind_of_rule() {
         let shown = |line: &str| {

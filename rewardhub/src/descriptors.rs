@@ -4,14 +4,15 @@ use anyhow::bail;
 use api::server::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What the process needs besides connections and sessions of a database: the files of an embedded ledger, pipes, timers.
+/// What the process needs besides connections and sessions of a database: the files of an embedded
+/// ledger, pipes, timers.
 const OWN: usize = 96;
 
 /// With fewer files the process would stand still more often than it serves.
 const FILES_MIN: usize = 96;
 
-/// Raises the soft limit to the hard one, and takes so many connections that `sessions` of a database and our own files find
-/// room beside them.
+/// Raises the soft limit to the hard one, and takes so many connections that `sessions` of a
+/// database and our own files find room beside them.
 pub(crate) fn make_room(wanted: Limits, sessions: usize) -> anyhow::Result<Limits> {
     let Some(files) = raise() else { return Ok(wanted) };
     if files < FILES_MIN {

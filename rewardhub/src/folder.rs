@@ -9,8 +9,8 @@ use std::time::Duration;
 use ::stores::files;
 use anyhow::{Context as _, bail};
 
-/// A data folder. Log, read models and keys are files of their own, so that they never wait for each other
-/// and keys are backed up apart.
+/// A data folder. Log, read models and keys are files of their own, so that they never wait for
+/// each other and keys are backed up apart.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
@@ -44,7 +44,8 @@ impl Folder {
         }
     }
 
-    /// Before SQLite makes a file: it is its owner's alone, and so are those that SQLite puts beside it.
+    /// Before SQLite makes a file: it is its owner's alone, and so are those that SQLite puts
+    /// beside it.
     pub fn make(&self, file: &Path) -> anyhow::Result<()> {
         let made = OpenOptions::new().append(true).create(true).mode(0o600).open(file);
         made.map(drop).with_context(|| format!("cannot create {}", file.display()))
@@ -104,9 +105,9 @@ impl Folder {
         self.0.join("runs")
     }
 
-    /// Refuses a folder that has lost a part which would silently be made anew: the log of its read models, the
-    /// keys of its log, the root key of its keys. They are made in the opposite order, so a kill during the very
-    /// first start leaves nothing that is refused.
+    /// Refuses a folder that has lost a part which would silently be made anew: the log of its read
+    /// models, the keys of its log, the root key of its keys. They are made in the opposite order,
+    /// so a kill during the very first start leaves nothing that is refused.
     pub fn check_complete(&self) -> anyhow::Result<()> {
         let pairs = [(self.read(), self.log()), (self.log(), self.keys()), (self.keys(), self.root_key())];
         for (present, missing) in pairs {

@@ -1,5 +1,5 @@
-//! Whether all that a ledger keeps belongs together, asked before anything is opened for writing: see
-//! [`::stores::belonging`].
+//! Whether all that a ledger keeps belongs together, asked before anything is opened for writing:
+//! see [`::stores::belonging`].
 
 use ::stores::belonging::{
     self, Found, KeyPrint, Kind, LogFound, Misfits, has_asked_rail, misfits, survey_database, survey_file,
@@ -141,7 +141,8 @@ fn unreadable(file: &std::path::Path) -> String {
 }
 
 impl Survey {
-    /// What has seen more of the log than there is. Refuses whatever else does not fit: no declaration makes it fit.
+    /// What has seen more of the log than there is. Refuses whatever else does not fit: no
+    /// declaration makes it fit.
     fn ahead(&self) -> anyhow::Result<Vec<&Found>> {
         let head = self.log.head;
         let is_ahead = |store: &&Found| store.holds.as_ref().is_some_and(|holds| holds.position > head);
@@ -177,8 +178,8 @@ impl Survey {
                     .with_context(|| format!("cannot set {} back", file.display()))?;
             }
         }
-        // The steps begin anew: what they had done for events that are still there may have been recorded by events that
-        // are gone.
+        // The steps begin anew: what they had done for events that are still there may have been
+        // recorded by events that are gone.
         remove(&folder.steps())
     }
 

@@ -1,4 +1,5 @@
-//! The rewardhub command: configuration, telemetry, wiring. The only place that names concrete types.
+//! The rewardhub command: configuration, telemetry, wiring. The only place that names concrete
+//! types.
 
 mod amount;
 pub mod backup;

@@ -7,7 +7,8 @@ use clap::Parser;
 use rewardhub::commands::{Command, Ended, Refused, Usage};
 use rewardhub::config::ConfigError;
 
-/// An event-sourced reward ledger: bank transactions in, surprise rewards out, every fact auditable.
+/// An event-sourced reward ledger: bank transactions in, surprise rewards out, every fact
+/// auditable.
 #[derive(Parser)]
 #[command(name = "rewardhub", version, about)]
 struct Arguments {

@@ -73,8 +73,8 @@ impl Engine {
         Ok(Engine { log, keyring, ledger, intake, clock, seeds, stopped, noting, stores })
     }
 
-    /// For a command that writes and ends: opens what the configuration names and becomes its writer. A lease that
-    /// a killed process left behind is waited for.
+    /// For a command that writes and ends: opens what the configuration names and becomes its
+    /// writer. A lease that a killed process left behind is waited for.
     pub async fn open(config: &Config, command: &str) -> anyhow::Result<Engine> {
         let stores = Arc::new(Stores::open(config, command).await?);
         let settings = settings(config, &stores);
@@ -186,7 +186,8 @@ pub struct Readers {
 }
 
 impl Readers {
-    /// Opens them on the engine's stores. What fails for the moment can be tried again: the engine goes on.
+    /// Opens them on the engine's stores. What fails for the moment can be tried again: the engine
+    /// goes on.
     pub async fn open(engine: &Engine) -> anyhow::Result<Readers> {
         let stores = &engine.stores;
         let head = *engine.ledger.head().borrow();
@@ -321,7 +322,8 @@ impl Node {
         }
     }
 
-    /// Stops readers, then the writer. What was acknowledged is durable; what was under way goes on next time.
+    /// Stops readers, then the writer. What was acknowledged is durable; what was under way goes on
+    /// next time.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.stop.send_replace(true);
         let Node { engine, rail, readers, parked, .. } = self;
@@ -335,8 +337,9 @@ impl Node {
     }
 }
 
-/// Ends with the projections. Read models that are wrong for good are no reason to take no more transactions:
-/// `/readyz` says that they stopped. A passing fault that stopped them is one: the next start may go well.
+/// Ends with the projections. Read models that are wrong for good are no reason to take no more
+/// transactions: `/readyz` says that they stopped. A passing fault that stopped them is one: the
+/// next start may go well.
 async fn follow(
     projections: std::thread::JoinHandle<Result<(), projections::ProjectionError>>,
     mut stop: watch::Receiver<bool>,

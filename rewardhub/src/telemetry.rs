@@ -23,9 +23,9 @@ static QUIETED: std::sync::Once = std::sync::Once::new();
 /// Renders all metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Sends log lines of `REWARDHUB_LOG_LEVEL` (such as `info,ledger_core=debug`) to stderr, as `REWARDHUB_LOG_FORMAT` has
-/// it: `text` (the default) or `json`, an object a line.
-/// What the answer stands for is waited for, briefly, when it is dropped.
+/// Sends log lines of `REWARDHUB_LOG_LEVEL` (such as `info,ledger_core=debug`) to stderr, as
+/// `REWARDHUB_LOG_FORMAT` has it: `text` (the default) or `json`, an object a line. What the answer
+/// stands for is waited for, briefly, when it is dropped.
 pub fn logs(default: &str) -> anyhow::Result<LastWords> {
     let wanted = std::env::var("REWARDHUB_LOG_LEVEL").unwrap_or_default();
     let wanted = if wanted.trim().is_empty() { default.to_owned() } else { wanted };
@@ -48,8 +48,8 @@ pub fn logs(default: &str) -> anyhow::Result<LastWords> {
     Ok(LastWords::new())
 }
 
-/// The message of a panic may quote what it fell over. Inside the interpreter of campaigns' expressions that is
-/// a customer's purchase: of such a panic only the place is told.
+/// The message of a panic may quote what it fell over. Inside the interpreter of campaigns'
+/// expressions that is a customer's purchase: of such a panic only the place is told.
 fn keep_expressions_quiet() {
     let tell = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| match panic.location() {

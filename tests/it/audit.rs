@@ -104,7 +104,8 @@ fn a_changed_read_model_is_found_and_repaired() {
     home.assert_read_models_hold();
 }
 
-/// What Plaid sends for every settlement: the pending line, the booked one, and that the pending one is gone.
+/// What Plaid sends for every settlement: the pending line, the booked one, and that the pending
+/// one is gone.
 #[test]
 fn a_settled_purchase_stays_and_the_audit_holds_read_models_against_the_account() {
     let home = Home::new();

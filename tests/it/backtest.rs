@@ -1,4 +1,5 @@
-//! `rewardhub backtest`: a campaign over past transactions, from a file or from the log, that changes nothing.
+//! `rewardhub backtest`: a campaign over past transactions, from a file or from the log, that
+//! changes nothing.
 
 use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, purchase, statement};
 use rewardhub_tests::{Home, text};

@@ -1,9 +1,10 @@
-//! Killed at any moment, over and over, the ledger loses nothing it acknowledged, decides nothing twice and
-//! pays nothing twice.
+//! Killed at any moment, over and over, the ledger loses nothing it acknowledged, decides nothing
+//! twice and pays nothing twice.
 //!
-//! Several connections send one file, again and again from its start, while the process is killed by SIGKILL
-//! at random moments, during start-up too. The client remembers each answer it got. `KILLS`, `TRANSACTIONS`
-//! and `SEED` set the size and the moments; `scripts/crash` runs the long form.
+//! Several connections send one file, again and again from its start, while the process is killed
+//! by SIGKILL at random moments, during start-up too. The client remembers each answer it got.
+//! `KILLS`, `TRANSACTIONS` and `SEED` set the size and the moments; `scripts/crash` runs the long
+//! form.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -43,7 +44,8 @@ fn crash(kills: usize, transactions: usize) {
     println!("{transactions} transactions, {kills} kills, SEED={seed}");
     let mut dice = Dice(seed | 1);
     let home = Home::new();
-    // A tenth would win, but the budget ends after a quarter of them, with a rest that pays no prize.
+    // A tenth would win, but the budget ends after a quarter of them, with a rest that pays no
+    // prize.
     let budget_minor = i64::try_from(transactions).unwrap() / 40 * PRIZE_MINOR + 3;
     home.start_campaign("small", &campaign("small", CERTAIN / 10, PRIZE_MINOR, budget_minor));
     let feed = Feed::new(transactions);
@@ -179,7 +181,8 @@ impl Feed {
     }
 }
 
-/// The log against what the sender was told, and against the rail's own books. Tells how many were credited.
+/// The log against what the sender was told, and against the rail's own books. Tells how many were
+/// credited.
 fn check_log(home: &Home, feed: &Feed, transactions: usize) -> i64 {
     let log = Connection::open(home.data().join("log.db")).unwrap();
     let mut decided = BTreeMap::new();

@@ -72,7 +72,8 @@ fn what_a_reader_is_told_to_type_works() {
 
     for block in blocks {
         sandbox.settled(PATIENCE);
-        // Each is a shell of its own, so that each has its own patience; variables go from one to the next.
+        // Each is a shell of its own, so that each has its own patience; variables go from one to
+        // the next.
         let text = block.text.replace("http://127.0.0.1:8080", sandbox.url());
         let script = format!("set -eua\n[ ! -f .env ] || . ./.env\n{text}\nexport -p > .env");
         let ran = process::run(shell(&script), b"");
@@ -236,7 +237,8 @@ fn blocks(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// A folder with the repository's files in it and `rewardhub` among the programs; answers their path.
+/// A folder with the repository's files in it and `rewardhub` among the programs; answers their
+/// path.
 fn lay_out(folder: &Path) -> String {
     for name in ["api", "campaign.example.yaml", "tests"] {
         std::os::unix::fs::symlink(root().join(name), folder.join(name)).unwrap();

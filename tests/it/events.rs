@@ -1,4 +1,5 @@
-//! The JSON of every event, as history keeps it for ever: a change here must stay readable by what is written.
+//! The JSON of every event, as history keeps it for ever: a change here must stay readable by what
+//! is written.
 
 use std::collections::BTreeSet;
 

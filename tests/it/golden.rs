@@ -1,9 +1,10 @@
-//! Golden logs: what each release wrote, for ever. Every later build reads, replays, audits and projects them, from SQLite's
-//! own file and on PostgreSQL, and comes to the same.
+//! Golden logs: what each release wrote, for ever. Every later build reads, replays, audits and
+//! projects them, from SQLite's own file and on PostgreSQL, and comes to the same.
 //!
-//! `tests/data/golden/<release>/` has `log.db` as that release left it, `log.jsonl` with the same events for any store, and
-//! `expected.json`: what the build that added it made of them. Never edit those: no log can be. New
-//! ones are written by `ledger-core/tests/engine/golden.rs`; `GOLDEN_ACCEPT=1` writes the `expected.json` that a folder lacks.
+//! `tests/data/golden/<release>/` has `log.db` as that release left it, `log.jsonl` with the same
+//! events for any store, and `expected.json`: what the build that added it made of them. Never edit
+//! those: no log can be. New ones are written by `ledger-core/tests/engine/golden.rs`;
+//! `GOLDEN_ACCEPT=1` writes the `expected.json` that a folder lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

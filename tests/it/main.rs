@@ -1,4 +1,5 @@
-//! The workspace's integration tests, as one program: `cargo test -p rewardhub-tests --test it serve::`.
+//! The workspace's integration tests, as one program: `cargo test -p rewardhub-tests --test it
+//! serve::`.
 //!
 //! What a process has only one of (its environment, its folder, its metrics) is changed in no test:
 //! a test that needs its own starts the built program.

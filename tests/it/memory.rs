@@ -1,4 +1,5 @@
-//! What a process takes while it takes in and catches up with more than its memory holds. In full by `scripts/memory`.
+//! What a process takes while it takes in and catches up with more than its memory holds. In full
+//! by `scripts/memory`.
 
 use std::fmt::{self, Write as _};
 use std::time::{Duration, Instant};

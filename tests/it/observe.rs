@@ -112,7 +112,8 @@ fn logs_at_their_most_talkative_hold_nothing_personal() {
         let answers = serde_json::to_string(&answers).unwrap();
         assert!(!answers.contains(secret), "{secret} is in an answer: {answers}");
     }
-    // Nor in any file, but for what is sealed: neither in the clear nor as part of an error kept somewhere.
+    // Nor in any file, but for what is sealed: neither in the clear nor as part of an error kept
+    // somewhere.
     for entry in std::fs::read_dir(home.data()).unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();

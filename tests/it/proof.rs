@@ -1,8 +1,8 @@
-//! A customer's proof, checked by the JavaScript of the page: against draw-1's vectors, for draws of the real binary
-//! before and after the reveal, and falsified in each of its parts.
+//! A customer's proof, checked by the JavaScript of the page: against draw-1's vectors, for draws
+//! of the real binary before and after the reveal, and falsified in each of its parts.
 //!
-//! The clock of the ledger is set to the time of a recorded round of the public beacon; the real binary then serves the
-//! same folder today, long after that day's grace.
+//! The clock of the ledger is set to the time of a recorded round of the public beacon; the real
+//! binary then serves the same folder today, long after that day's grace.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -82,7 +82,8 @@ fn terms() -> Terms {
     serde_json::from_value(terms).unwrap()
 }
 
-/// A folder in which a campaign's day has committed to the recorded round; lines wait, and are drawn if it is opened.
+/// A folder in which a campaign's day has committed to the recorded round; lines wait, and are
+/// drawn if it is opened.
 async fn prepare(home: &Home, open: bool) {
     let folder = Folder::create(&home.data()).unwrap();
     let stores = Stores::embedded(&folder, folder.lock("test").unwrap()).await.unwrap();

@@ -27,7 +27,8 @@ fn dependencies_point_one_way() {
     assert_eq!(depends_on("rewardhub"), ["ledger-core", "stores", "audit", "projections", "adapters", "api"]);
 }
 
-/// What is measured against has the SQLite that sqlx 0.8 brings: a lock holds one, and ours is another.
+/// What is measured against has the SQLite that sqlx 0.8 brings: a lock holds one, and ours is
+/// another.
 #[test]
 fn comparators_name_no_store_and_the_product_none_of_them() {
     for program in ["cala", "plain"] {

@@ -1,9 +1,9 @@
-//! What the end-to-end tests are made of: the real binary in a process of its own, driven as the outside
-//! drives it, over HTTP, by commands and by signals.
+//! What the end-to-end tests are made of: the real binary in a process of its own, driven as the
+//! outside drives it, over HTTP, by commands and by signals.
 //!
-//! [`Home`] is a data folder on which commands run, [`Sandbox`] a process that serves one (`sandbox` or `serve`), [`rows`] the
-//! transactions and campaigns to feed it. Every wait is bounded and says what it waited for; every process
-//! ends with its handle.
+//! [`Home`] is a data folder on which commands run, [`Sandbox`] a process that serves one
+//! (`sandbox` or `serve`), [`rows`] the transactions and campaigns to feed it. Every wait is
+//! bounded and says what it waited for; every process ends with its handle.
 
 pub mod process;
 pub mod rows;
@@ -142,7 +142,8 @@ impl Home {
         (ran.code, ran.json())
     }
 
-    /// What `audit replay` says of a ledger in which all holds: events, accounts, transactions, balances.
+    /// What `audit replay` says of a ledger in which all holds: events, accounts, transactions,
+    /// balances.
     pub fn replayed(&self) -> Value {
         let (code, report) = self.replay();
         assert_eq!((code, &report["holds"]), (0, &Value::Bool(true)), "{report:#}");

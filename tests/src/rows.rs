@@ -15,7 +15,8 @@ pub fn seconds_from_now(seconds: i64) -> String {
     now().plus_micros(seconds * SECOND_MICROS).to_string()
 }
 
-/// A purchase of 12.50 at a coffee house, booked a moment ago: one that every rule of the tests' campaigns admits.
+/// A purchase of 12.50 at a coffee house, booked a moment ago: one that every rule of the tests'
+/// campaigns admits.
 pub fn purchase(transaction_id: &str, account_id: &str) -> Value {
     json!({
         "source": "acme-bank", "transaction_id": transaction_id, "account_id": account_id,
@@ -33,8 +34,9 @@ pub fn ndjson<R: ToString>(rows: &[R]) -> String {
     rows.iter().map(|row| row.to_string() + "\n").collect()
 }
 
-/// What a bank sends in a while: mostly purchases, but with pending lines, repeats, refunds and nonsense in
-/// between, a lot more of them than usual. Of a million lines `removed_ppm` take a booked one back.
+/// What a bank sends in a while: mostly purchases, but with pending lines, repeats, refunds and
+/// nonsense in between, a lot more of them than usual. Of a million lines `removed_ppm` take a
+/// booked one back.
 pub fn statement(lines: usize, customers: u32, seed: u64, removed_ppm: u32) -> Vec<String> {
     let mix = Mix { malformed_ppm: 20_000, removed_ppm, refund_ppm: 10_000, ..Mix::default() };
     let config = GeneratorConfig { seed, customers, source: "acme-bank".into(), run: "file".into(), mix };

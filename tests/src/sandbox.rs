@@ -198,8 +198,8 @@ impl Sandbox {
         books
     }
 
-    /// Waits until nothing is left to do: every step and every read model has seen the whole log, so what was
-    /// won is issued, told and paid.
+    /// Waits until nothing is left to do: every step and every read model has seen the whole log,
+    /// so what was won is issued, told and paid.
     pub fn settle(&self, patience: Duration) {
         eventually("issue, notify, credit and the read models to have done all", patience, || {
             let head = self.number("log.db", "SELECT position FROM head");

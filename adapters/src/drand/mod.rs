@@ -1,7 +1,8 @@
 //! drand's quicknet over HTTP: `GET {base}/{chain hash}/public/{round}`.
 //!
-//! Nothing is trusted: whoever asks checks the signature, so a server, or anyone in between, can at most make a round
-//! late. Hence one source for each server, asked in turn. Answers are short, and read only so far.
+//! Nothing is trusted: whoever asks checks the signature, so a server, or anyone in between, can at
+//! most make a round late. Hence one source for each server, asked in turn. Answers are short, and
+//! read only so far.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -24,7 +25,8 @@ const BODY_BYTES_MAX: usize = 4 * 1024;
 
 /// One server.
 pub struct DrandServer {
-    /// Made when it is first needed: it reads the system's certificate authorities, and most ledgers ask nobody.
+    /// Made when it is first needed: it reads the system's certificate authorities, and most
+    /// ledgers ask nobody.
     client: OnceLock<reqwest::Client>,
     base: String,
 }
@@ -37,7 +39,8 @@ struct Round {
 }
 
 impl DrandServer {
-    /// The server below `base`, such as `https://api.drand.sh`. Nothing is contacted before a round is asked for.
+    /// The server below `base`, such as `https://api.drand.sh`. Nothing is contacted before a round
+    /// is asked for.
     pub fn new(base: &str) -> DrandServer {
         DrandServer { client: OnceLock::new(), base: base.trim_end_matches('/').into() }
     }

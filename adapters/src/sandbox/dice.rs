@@ -1,5 +1,5 @@
-//! Chance for simulations: the same seed, purpose and index always throw the same numbers. Never used for
-//! draws, which have their own rules.
+//! Chance for simulations: the same seed, purpose and index always throw the same numbers. Never
+//! used for draws, which have their own rules.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -52,8 +52,8 @@ impl Dice {
         &choices[self.index(choices.len())]
     }
 
-    /// From `low` to `high`, small values far more often than large ones, most in the middle octaves: the way
-    /// prices are spread, in integers.
+    /// From `low` to `high`, small values far more often than large ones, most in the middle
+    /// octaves: the way prices are spread, in integers.
     pub(crate) fn price(&mut self, low: u64, high: u64) -> u64 {
         let low = low.max(1);
         let octaves = u64::from((high / low).max(1).ilog2()) + 1;

@@ -1,4 +1,5 @@
-//! A notifier that tells nobody and remembers the latest messages, for the sandbox to show and count.
+//! A notifier that tells nobody and remembers the latest messages, for the sandbox to show and
+//! count.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,8 +14,8 @@ pub const RECENT_DEFAULT: usize = 10_000;
 /// Entries remembered to recognise a message sent again; one older than that counts as new.
 const ENTRIES_REMEMBERED: usize = 1 << 17;
 
-/// Keeps the latest messages in memory. A message with an `entry_id` it knows is counted as sent, not as
-/// another reward told.
+/// Keeps the latest messages in memory. A message with an `entry_id` it knows is counted as sent,
+/// not as another reward told.
 pub struct RecordingNotifier {
     capacity: usize,
     state: Mutex<State>,
@@ -54,7 +55,8 @@ impl RecordingNotifier {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Counts and messages are each whole at any moment, so a panic elsewhere leaves nothing half done.
+        // Counts and messages are each whole at any moment, so a panic elsewhere leaves nothing
+        // half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! An account as staff may see it: how it stands, counts, and by name only the lines that wait for people. No amount, no
-//! merchant.
+//! An account as staff may see it: how it stands, counts, and by name only the lines that wait for
+//! people. No amount, no merchant.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Who calls, and what he may do: bearer tokens, scopes, sources.
 //!
-//! [`token`] checks a JWT against a key set, [`sandbox`] is the issuer that a sandbox has built in. A handler
-//! gets a [`Caller`]; asking it for a scope is the only way to find out what is allowed.
+//! [`token`] checks a JWT against a key set, [`sandbox`] is the issuer that a sandbox has built in.
+//! A handler gets a [`Caller`]; asking it for a scope is the only way to find out what is allowed.
 
 pub mod sandbox;
 pub mod scope;
@@ -31,8 +31,8 @@ pub struct Identity {
     pub sources: Sources,
 }
 
-/// Who sent a request: nobody we know, or the bearer of a token that has been checked. A token that does not
-/// pass is refused with 401 before any handler runs.
+/// Who sent a request: nobody we know, or the bearer of a token that has been checked. A token that
+/// does not pass is refused with 401 before any handler runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller(Option<Identity>);
 
@@ -89,7 +89,8 @@ impl Caller {
         self.require(Scope::RewardsRead).ok()?.subject.as_ref()
     }
 
-    /// Whether the caller may see what is pseudonymous about this account: it is his own, or he audits.
+    /// Whether the caller may see what is pseudonymous about this account: it is his own, or he
+    /// audits.
     pub fn may_see(&self, account: &AccountId) -> bool {
         self.has(Scope::AuditRead) || self.own_account() == Some(account)
     }
@@ -118,7 +119,8 @@ impl FromRequestParts<ApiState> for Caller {
         if more.is_some() {
             return Err(refuse(TokenRefused::Malformed));
         }
-        // A way to authenticate that we do not know is none (RFC 6750, 3.1), and neither is a scheme without a token.
+        // A way to authenticate that we do not know is none (RFC 6750, 3.1), and neither is a
+        // scheme without a token.
         let Some(token) = bearer(value.as_bytes()) else { return Ok(Caller::anonymous()) };
         let token = std::str::from_utf8(token).map_err(|_| refuse(TokenRefused::Malformed))?;
         let mut verified = state.verifier.verify(token, state.clock.now());

@@ -1,7 +1,7 @@
 //! The sandbox's own issuer: an Ed25519 key in the data folder signs short-lived tokens.
 //!
-//! The key file is readable by its owner only and holds PKCS #8. Whoever can read it can make tokens, so
-//! `serve` uses an issuer outside instead.
+//! The key file is readable by its owner only and holds PKCS #8. Whoever can read it can make
+//! tokens, so `serve` uses an issuer outside instead.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -97,8 +97,8 @@ impl SandboxIssuer {
         folder.join(KEY_FILE).is_file()
     }
 
-    /// The issuer of this data folder, which must exist; makes a key if it has none. Processes that start
-    /// together end up with the same key.
+    /// The issuer of this data folder, which must exist; makes a key if it has none. Processes that
+    /// start together end up with the same key.
     pub fn open_or_create(folder: &Path) -> Result<SandboxIssuer, IssuerError> {
         let path = folder.join(KEY_FILE);
         if !path.exists() {

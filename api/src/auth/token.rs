@@ -1,7 +1,7 @@
 //! Checking a JWT: signature by a key of the set, issuer, audience, time.
 //!
-//! The token names its key (`kid`); the key alone fixes the algorithm, so neither `none` nor a MAC made with a
-//! public key can pass. Time enters as a value and is looked at in whole seconds.
+//! The token names its key (`kid`); the key alone fixes the algorithm, so neither `none` nor a MAC
+//! made with a public key can pass. Time enters as a value and is looked at in whole seconds.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -109,8 +109,8 @@ impl Verifier {
         Verifier::new(&serde_json::from_str(keys).map_err(KeySetError::Malformed)?, issuer, audience)
     }
 
-    /// A verifier for tokens that `issuer` signs with one of these keys for `audience`. Keys that are not for
-    /// signatures, have no `kid` or are symmetric are passed over.
+    /// A verifier for tokens that `issuer` signs with one of these keys for `audience`. Keys that
+    /// are not for signatures, have no `kid` or are symmetric are passed over.
     pub fn new(keys: &JwkSet, issuer: &str, audience: &str) -> Result<Verifier, KeySetError> {
         let mut known = HashMap::new();
         for jwk in &keys.keys {

@@ -1,5 +1,5 @@
-//! A campaign as people see it: terms, odds, budget, what waits for a second person, and every day's commitment. How
-//! commitments and tables are published ahead; no sealed seed is in it.
+//! A campaign as people see it: terms, odds, budget, what waits for a second person, and every
+//! day's commitment. How commitments and tables are published ahead; no sealed seed is in it.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, LogError, Position, StreamId, follow};
 use serde_json::{Value, json};
 
-/// One campaign, from its whole stream, for who has no writer to ask; `None` where there is none of this id.
+/// One campaign, from its whole stream, for who has no writer to ask; `None` where there is none of
+/// this id.
 pub async fn show(log: &dyn EventLog, id: &CampaignId) -> Result<Option<Value>, LogError> {
     let stream = StreamId::campaign(id);
     let (mut campaign, mut events) = (Campaign::default(), 0);

@@ -1,4 +1,5 @@
-//! Where connections come in: on a thread of its own, so that what the service does cannot keep anybody out.
+//! Where connections come in: on a thread of its own, so that what the service does cannot keep
+//! anybody out.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -24,7 +25,8 @@ use super::health::Health;
 use super::stream::Client;
 use super::{Limits, Phase, Shared, serve};
 
-/// How long the door waits when the system gives it no connection, for want of descriptors or memory.
+/// How long the door waits when the system gives it no connection, for want of descriptors or
+/// memory.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// How long an answer at the door may take, reading what was sent included.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

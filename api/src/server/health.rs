@@ -1,4 +1,5 @@
-//! What the door answers by itself: that we live, whether we can serve, our metrics; and that there is no room.
+//! What the door answers by itself: that we live, whether we can serve, our metrics; and that there
+//! is no room.
 //!
 //! Each answer takes less than a second, whatever the service is busy with or waits for.
 
@@ -35,8 +36,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const BEAT: Duration = Duration::from_millis(250);
 /// A runtime that has not run for so long will not run again.
 const STANDS_STILL: Duration = Duration::from_mins(1);
-/// So much of a refused request is read, and for so long: a client that still sends would see a broken connection in place
-/// of the answer.
+/// So much of a refused request is read, and for so long: a client that still sends would see a
+/// broken connection in place of the answer.
 const PASSED_OVER_MAX: usize = 8 * 1024 * 1024;
 const PASSED_OVER_FOR: Duration = Duration::from_secs(1);
 

@@ -1,4 +1,5 @@
-//! The HTTP server: who is let in, how long anything may take, and answers about health whatever else happens.
+//! The HTTP server: who is let in, how long anything may take, and answers about health whatever
+//! else happens.
 //!
 //! Connections come in at the [door]: a thread with a runtime of its own, which no work of the
 //! service can keep busy. It reads the head of a connection's first request, for a bounded time. A
@@ -40,7 +41,8 @@ pub struct Limits {
     pub connections_max: usize,
     /// How long the head of a connection's first request may take.
     pub header: Duration,
-    /// How long a connection may be without a further request, or with the head of one that is not whole.
+    /// How long a connection may be without a further request, or with the head of one that is not
+    /// whole.
     pub idle: Duration,
     /// How long a client may take to read an answer.
     pub write: Duration,
@@ -75,7 +77,8 @@ impl Limits {
         Limits { connections_max: self.connections_max.min(fitting), ..self }
     }
 
-    /// Connections that may say what they want, and as many that may be answered at the door, whatever the rest does.
+    /// Connections that may say what they want, and as many that may be answered at the door,
+    /// whatever the rest does.
     fn door_max(&self) -> usize {
         (self.connections_max / 8).clamp(4, 128)
     }
@@ -132,7 +135,8 @@ impl Server {
         self.address
     }
 
-    /// Takes no more requests, and lets those under way finish until the deadline. Health is answered on.
+    /// Takes no more requests, and lets those under way finish until the deadline. Health is
+    /// answered on.
     pub async fn stop(&self, deadline: Instant) {
         self.shared.phase.send_replace(Phase::Stopping);
         let all = u32::try_from(self.limits.connections_max).unwrap_or(u32::MAX);

@@ -1,4 +1,5 @@
-//! One client's connection: what was read from it at the door comes first, and it has to read what is written to it.
+//! One client's connection: what was read from it at the door comes first, and it has to read what
+//! is written to it.
 
 use std::io;
 use std::pin::Pin;
@@ -25,8 +26,8 @@ impl Client {
         Client { stream, head, read: 0, patience, unread: None }
     }
 
-    /// A write's outcome, or an error once the client has been slow for too long. A client that reads a little now and then
-    /// gains nothing: the time runs until all has been written.
+    /// A write's outcome, or an error once the client has been slow for too long. A client that
+    /// reads a little now and then gains nothing: the time runs until all has been written.
     fn bounded<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             return written;

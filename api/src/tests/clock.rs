@@ -81,7 +81,8 @@ async fn only_operators_with_a_name_touch_the_clock() {
     assert!(house.time.accepted.lock().unwrap().is_empty());
 }
 
-/// Nobody knows the time: reading goes on, and the operator who makes a token to accept the clock is heard.
+/// Nobody knows the time: reading goes on, and the operator who makes a token to accept the clock
+/// is heard.
 #[tokio::test]
 async fn while_the_clock_is_ahead_a_token_is_good_by_either_time() {
     let house = house(false);

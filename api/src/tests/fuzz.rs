@@ -1,5 +1,6 @@
-//! Garbage shaped like what we read, through the router: GraphQL, rows, terms, tokens, cursors, paths. Whatever it is,
-//! nothing panics, nothing overflows its stack, and the answer is well formed and bounded.
+//! Garbage shaped like what we read, through the router: GraphQL, rows, terms, tokens, cursors,
+//! paths. Whatever it is, nothing panics, nothing overflows its stack, and the answer is well
+//! formed and bounded.
 //!
 //! `PROPTEST_CASES` says how many cases each test tries; `scripts/fuzz` goes on for hours.
 
@@ -18,7 +19,8 @@ use self::graphql::{name, texts};
 use self::json::{bodies, jsons, tokens, words};
 use super::*;
 
-/// The budget of a GraphQL answer, and what is around it. Rows are answered with some hundred bytes each.
+/// The budget of a GraphQL answer, and what is around it. Rows are answered with some hundred bytes
+/// each.
 const ANSWER_BYTES_MAX: usize = 5 * 1024 * 1024;
 
 /// Tries many inputs against one house.

@@ -1,4 +1,5 @@
-//! Requests that are made to do harm. Each ended the process, took its memory or held its threads before.
+//! Requests that are made to do harm. Each ended the process, took its memory or held its threads
+//! before.
 
 #![expect(clippy::format_collect, reason = "no speed is asked of a test")]
 
@@ -140,7 +141,8 @@ async fn with_a_token_each_is_an_error_and_quick() {
     }
 }
 
-/// The library checks a document without a pause, and makes answers without one where nothing has to be read.
+/// The library checks a document without a pause, and makes answers without one where nothing has
+/// to be read.
 #[tokio::test]
 async fn no_query_keeps_the_thread_that_others_wait_for() {
     let house = house(false);

@@ -1,4 +1,5 @@
-//! What a web app in a browser meets: other origins, compressed answers, and the media types of GraphQL over HTTP.
+//! What a web app in a browser meets: other origins, compressed answers, and the media types of
+//! GraphQL over HTTP.
 
 use super::*;
 use crate::cors::Origins;
@@ -124,7 +125,8 @@ async fn an_answer_to_a_query_has_the_media_type_that_is_wanted_most() {
     }
 }
 
-/// GraphQL over HTTP: what was not executed is 400 and has no `data`; what was is 200, whatever it came to.
+/// GraphQL over HTTP: what was not executed is 400 and has no `data`; what was is 200, whatever it
+/// came to.
 #[tokio::test]
 async fn a_query_that_is_not_executed_is_a_bad_request_where_the_media_type_is_graphqls_own() {
     let house = house(false);

@@ -26,7 +26,8 @@ pub struct PastLine {
 }
 
 impl PastLine {
-    /// One that was read from a file. Nothing of it leaves the process, so no account's key is needed.
+    /// One that was read from a file. Nothing of it leaves the process, so no account's key is
+    /// needed.
     pub fn read(transaction: &Transaction) -> PastLine {
         let Transaction { account_id, source, transaction_id, .. } = transaction;
         let is_purchase = transaction.direction.is_purchase(transaction.refund_of.is_some());

@@ -220,7 +220,8 @@ impl Pass {
     }
 }
 
-/// A running campaign without a penny: every tier is masked, so nobody wins and all rules are asked.
+/// A running campaign without a penny: every tier is masked, so nobody wins and all rules are
+/// asked.
 fn nothing_to_win(terms: Arc<Terms>) -> Offer {
     let key: EpochKey = draw::epoch_key(
         &Seed::new([0; 32]),
@@ -244,7 +245,8 @@ fn exclude(account: &mut RewardAccount, excluded: bool, now: Timestamp) {
     }
 }
 
-/// What the account itself says of a line: the rules it fails; `None` for one that it knows under another id.
+/// What the account itself says of a line: the rules it fails; `None` for one that it knows under
+/// another id.
 fn decide(
     account: &mut RewardAccount,
     offer: &Offer,

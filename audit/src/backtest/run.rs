@@ -1,4 +1,5 @@
-//! One seed: every admitted line draws, in order, against budget, inventory and the rules about wins.
+//! One seed: every admitted line draws, in order, against budget, inventory and the rules about
+//! wins.
 
 use std::collections::HashMap;
 
@@ -137,8 +138,8 @@ impl Plan {
         self.terms.prize_table.tiers[tier].prize.amount(amount).minor()
     }
 
-    /// Whether the rules about wins let a line in. Where no win lies close enough to matter, the first pass has
-    /// answered.
+    /// Whether the rules about wins let a line in. Where no win lies close enough to matter, the
+    /// first pass has answered.
     fn admits(&self, entry: &Entry, customer: Customer, won: &HashMap<u32, Vec<(NaiveDate, i64)>>) -> bool {
         let Some(days) = self.wins_matter_days else { return true };
         let since = i64::from(entry.local_day) - i64::from(customer.last_win_day);
@@ -152,8 +153,9 @@ impl Plan {
     }
 }
 
-/// The number of one line under one seed, below 10^9: a splitmix64 (Steele, Lea and Flood 2014) addressed by line,
-/// so that two campaigns over the same lines meet the same luck. Biased by less than 10^9 in 2^64.
+/// The number of one line under one seed, below 10^9: a splitmix64 (Steele, Lea and Flood 2014)
+/// addressed by line, so that two campaigns over the same lines meet the same luck. Biased by less
+/// than 10^9 in 2^64.
 pub(super) fn number(seed: u64, line: u32) -> u32 {
     const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |mut z: u64| {
@@ -161,7 +163,8 @@ pub(super) fn number(seed: u64, line: u32) -> u32 {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     };
-    // Seeds are mixed first: neighbours would otherwise be the same row of numbers, shifted by a line.
+    // Seeds are mixed first: neighbours would otherwise be the same row of numbers, shifted by a
+    // line.
     let state = mix(seed.wrapping_add(GOLDEN)).wrapping_add(GOLDEN.wrapping_mul(u64::from(line) + 1));
     let scaled = (u128::from(mix(state)) * u128::from(ODDS_WHOLE_PPB)) >> 64;
     u32::try_from(scaled).unwrap_or(0)
@@ -177,7 +180,8 @@ pub(super) struct Moment {
     merchant: Option<Merchant>,
     /// Lines before it within each of [`WINDOWS`].
     transactions: [u32; 3],
-    /// What purchases in the line's currency came to within the same, where a rule about wins asks that too.
+    /// What purchases in the line's currency came to within the same, where a rule about wins asks
+    /// that too.
     spent: [Option<i64>; 3],
     knows_merchant: bool,
 }

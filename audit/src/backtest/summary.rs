@@ -70,7 +70,8 @@ pub struct Summary {
     pub ran_out_day: Option<Quantiles<NaiveDate>>,
     /// Customers who won so often, on average over the seeds; the last is that often or more.
     pub customers_by_wins: Vec<CustomersBy>,
-    /// The longest row of lost draws of a customer, over customers and seeds; 1,000 is that long or longer.
+    /// The longest row of lost draws of a customer, over customers and seeds; 1,000 is that long or
+    /// longer.
     pub losing_streak: Quantiles<usize>,
     /// The longest of all; 1,000 is that long or longer.
     pub losing_streak_max: usize,

@@ -56,7 +56,8 @@ fn past(count: u64) -> Vec<PastLine> {
     (0..count).map(line).collect()
 }
 
-/// The slow way: every line through `decide`, budget and inventory kept by hand. Gives each line's `r` too.
+/// The slow way: every line through `decide`, budget and inventory kept by hand. Gives each line's
+/// `r` too.
 fn slowly(terms: &Terms, past: &[PastLine]) -> (HashMap<u32, u32>, u64, u64, i64, Vec<u64>) {
     let mut accounts: BTreeMap<AccountId, RewardAccount> = BTreeMap::new();
     let mut numbers = HashMap::new();
@@ -238,7 +239,8 @@ fn a_purchase_under_two_ids_draws_once() {
         let plan = Plan::new(&terms(|_| {}), lines);
         (plan.lines, plan.skipped.duplicate, plan.entries())
     };
-    // Booked under its own id first, then under the one it had while pending, and the other way round.
+    // Booked under its own id first, then under the one it had while pending, and the other way
+    // round.
     assert_eq!(counts(vec![line("b", Some("p"), 500), line("p", None, 500)]), (1, 1, 1));
     assert_eq!(counts(vec![line("p", None, 500), line("b", Some("p"), 500)]), (1, 1, 1));
     // Another amount is another purchase.

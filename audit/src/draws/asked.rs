@@ -1,5 +1,5 @@
-//! Which campaigns a line had to be asked of, in which order, and whether a campaign declined it for a reason that it
-//! had: what needs no amount and no merchant, so that anyone can derive it.
+//! Which campaigns a line had to be asked of, in which order, and whether a campaign declined it
+//! for a reason that it had: what needs no amount and no merchant, so that anyone can derive it.
 
 use std::collections::BTreeMap;
 
@@ -31,8 +31,8 @@ pub(super) fn order(campaigns: &BTreeMap<CampaignId, Book>) -> Vec<CampaignId> {
     order.into_iter().map(|(_, id)| id.clone()).collect()
 }
 
-/// Compares the campaigns that a line was asked of with those that stood at this place: all in `order`, but after the
-/// first other one that admits it only stackable ones.
+/// Compares the campaigns that a line was asked of with those that stood at this place: all in
+/// `order`, but after the first other one that admits it only stackable ones.
 pub(super) fn check(
     evaluated: &Evaluated<'_>,
     order: &[CampaignId],
@@ -112,8 +112,8 @@ fn epoch_reasons(book: Option<&EpochBook>, epoch: Epoch, now: Timestamp) -> &'st
         None => &[&[RuleCode::NoEpoch]],
         // Closed while halted; earlier releases called that too late.
         Some(book) if book.halted && book.closed => &[HALTED, TOO_LATE],
-        // Lines wait until it is resumed or closed; earlier releases declined them at once. One that fails another
-        // rule is declined for that alone.
+        // Lines wait until it is resumed or closed; earlier releases declined them at once. One
+        // that fails another rule is declined for that alone.
         Some(book) if book.halted => &[NONE, HALTED],
         Some(book) if book.closed => &[TOO_LATE],
         // Never opened, for want of its beacon: earlier releases let its lines wait for ever.

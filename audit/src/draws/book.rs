@@ -33,7 +33,8 @@ pub(super) struct Book {
     tier_wins: BTreeMap<String, u64>,
     /// The same as of the last `BudgetSpent`.
     tier_wins_then: BTreeMap<String, u64>,
-    /// By the name of a tier that `BudgetSpent` has counted: its wins before that, which the running total lacks.
+    /// By the name of a tier that `BudgetSpent` has counted: its wins before that, which the
+    /// running total lacks.
     uncounted: BTreeMap<String, u64>,
     /// Tiers whose number is or was limited.
     limited: BTreeSet<String>,
@@ -41,7 +42,8 @@ pub(super) struct Book {
     reversed_minor: i128,
     /// Of these, what `BudgetSpent` has recorded: this much counts for epochs that open.
     reversed_recorded_minor: i128,
-    /// Where a recorded `budget_left` differed, by how much: one fault is named once, not at every draw after it.
+    /// Where a recorded `budget_left` differed, by how much: one fault is named once, not at every
+    /// draw after it.
     pub(super) drift_minor: i128,
     pub(super) epochs: BTreeMap<Epoch, EpochBook>,
     pub(super) counts: Counts,
@@ -57,7 +59,8 @@ pub struct Summary {
     /// Its draws, and how far they could be derived again.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Draws of epochs whose grace was over at the end of the log and whose seed is still not revealed.
+    /// Draws of epochs whose grace was over at the end of the log and whose seed is still not
+    /// revealed.
     pub reveal_overdue: u64,
     /// Draws that paid something.
     pub wins: u64,
@@ -149,8 +152,9 @@ impl Book {
         }
     }
 
-    /// Compares the running totals of tiers. A tier that is not named is not recorded. The wins of one without a
-    /// limit were once not counted, and are from some batch on: then its total lacks what came before that.
+    /// Compares the running totals of tiers. A tier that is not named is not recorded. The wins of
+    /// one without a limit were once not counted, and are from some batch on: then its total lacks
+    /// what came before that.
     fn totals_of_tiers(&mut self, place: &Place, recorded: &BTreeMap<String, u64>, findings: &mut Findings) {
         for (tier, recorded) in recorded {
             let wins = self.tier_wins.get(tier).copied().unwrap_or(0);
@@ -290,7 +294,8 @@ impl Book {
         book
     }
 
-    /// The tiers that may not be won: those that what is left cannot cover, and those of which there are no more.
+    /// The tiers that may not be won: those that what is left cannot cover, and those of which
+    /// there are no more.
     pub(super) fn mask(&self, epoch: &EpochBook, left_minor: i128) -> u32 {
         let wins = |tier: &str| self.tier_wins.get(tier).copied().unwrap_or(0);
         let left_minor = i64::try_from(left_minor).unwrap_or(i64::MAX);

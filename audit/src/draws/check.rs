@@ -1,5 +1,5 @@
-//! One draw compared with what draw-1 gives. Each field against what the rest implies, so that a changed one is named
-//! and not its neighbours.
+//! One draw compared with what draw-1 gives. Each field against what the rest implies, so that a
+//! changed one is named and not its neighbours.
 
 use super::book::Book;
 use super::findings::{Findings, Place};
@@ -25,7 +25,8 @@ pub(super) struct Evaluated<'e> {
 }
 
 impl Evaluated<'_> {
-    /// The outcome is what the draws say, and whoever is admitted is drawn: a draw left out is a rule made up.
+    /// The outcome is what the draws say, and whoever is admitted is drawn: a draw left out is a
+    /// rule made up.
     pub(super) fn outcome(&self, outcome: Outcome, findings: &mut Findings) {
         let place = Place::of(self.stored, self.draws.first().map(|draw| draw.entry_id));
         let expected = match self.draws {
@@ -69,7 +70,8 @@ impl Book {
         epoch.standing(drawn, &place, findings);
         findings.compare(&place, "table_hash", epoch.table_hash, draw.table_hash);
 
-        // The number, what the budget still had, what that masked, what the number wins, what that pays.
+        // The number, what the budget still had, what that masked, what the number wins, what that
+        // pays.
         let r = epoch.number(draw, &place, &mut self.counts, findings);
         let cap_minor = epoch.cap_minor.unwrap_or(0);
         let left_minor = (cap_minor - self.spent_minor - self.drift_minor).max(0);

@@ -1,4 +1,5 @@
-//! One epoch of a campaign as the log derives it: what it was committed to, whether it draws, what it has drawn.
+//! One epoch of a campaign as the log derives it: what it was committed to, whether it draws, what
+//! it has drawn.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

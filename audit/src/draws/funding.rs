@@ -1,5 +1,5 @@
-//! Who put money into a campaign: its budget once, with the start; more than its terms let one person give takes two.
-//! The books have what was put in.
+//! Who put money into a campaign: its budget once, with the start; more than its terms let one
+//! person give takes two. The books have what was put in.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,12 +1,14 @@
 //! Every draw derived again from the log alone, and each that does not fit named.
 //!
-//! [`Seeds`] are gathered first, from the campaigns' streams: a draw stands in the log long before its seed. Then
-//! [`DrawAudit::take`] follows the log event by event: [`versions`] derives which terms were in force at that place,
-//! [`book`] what each campaign's budget was, [`funding`] who put it in, [`epoch`] what its days were; [`asked`] compares the campaigns that a line
-//! was asked of with them, [`check`] one draw. Money is minor units, odds parts per 10^9.
+//! [`Seeds`] are gathered first, from the campaigns' streams: a draw stands in the log long before
+//! its seed. Then [`DrawAudit::take`] follows the log event by event: [`versions`] derives which
+//! terms were in force at that place, [`book`] what each campaign's budget was, [`funding`] who put
+//! it in, [`epoch`] what its days were; [`asked`] compares the campaigns that a line was asked of
+//! with them, [`check`] one draw. Money is minor units, odds parts per 10^9.
 //!
-//! Memory: 32 bytes for every entry ever drawn (each once), the same again until its epoch is closed, and a small
-//! record per account and per win. The hash chain is [`crate::replay`]'s business, not repeated here.
+//! Memory: 32 bytes for every entry ever drawn (each once), the same again until its epoch is
+//! closed, and a small record per account and per win. The hash chain is [`crate::replay`]'s
+//! business, not repeated here.
 
 mod asked;
 mod book;
@@ -50,8 +52,8 @@ pub struct OpenedLine {
 }
 
 impl OpenedLine {
-    /// Opens a line for an auditor to whom it is disclosed; `None` once its details have been erased, and where the line has
-    /// none of its own.
+    /// Opens a line for an auditor to whom it is disclosed; `None` once its details have been
+    /// erased, and where the line has none of its own.
     pub fn open(keys: &Keys, account: &AccountId, line: &Line) -> Result<Option<OpenedLine>, SealError> {
         let Some(sealed) = &line.details else { return Ok(None) };
         let Some(key) = keys.opening(account)? else { return Ok(None) };
@@ -74,7 +76,8 @@ pub struct DrawAudit {
     /// What opens the details of the events at hand, where they are disclosed.
     keys: Option<Keys>,
     campaigns: BTreeMap<CampaignId, Book>,
-    /// In which order lines are asked of them; empty after a campaign's event, until it is needed again.
+    /// In which order lines are asked of them; empty after a campaign's event, until it is needed
+    /// again.
     order: Vec<CampaignId>,
     customers: HashMap<CompactString, Customer>,
     /// Every entry ever drawn: none is drawn twice, in whatever epoch.
@@ -127,7 +130,8 @@ impl Counts {
 /// What the audit came to.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Report {
-    /// No finding: nothing in the log contradicts another thing in it. Draws may still wait for their seed.
+    /// No finding: nothing in the log contradicts another thing in it. Draws may still wait for
+    /// their seed.
     pub holds: bool,
     /// Every draw was derived again with its seed.
     pub complete: bool,
@@ -166,8 +170,8 @@ impl DrawAudit {
         }
     }
 
-    /// Follows the log to its end, with details where they are disclosed; `also` reads along (without what does not
-    /// decode).
+    /// Follows the log to its end, with details where they are disclosed; `also` reads along
+    /// (without what does not decode).
     pub async fn run(
         &mut self,
         log: &dyn EventLog,
@@ -298,7 +302,8 @@ impl DrawAudit {
                 }
             }
             AccountEvent::AccountOpened { enrolled_at } => {
-                // Backdated, it would let lines in that were booked before; postdated, keep some out.
+                // Backdated, it would let lines in that were booked before; postdated, keep some
+                // out.
                 let place = Place::of(stored, None);
                 self.findings.compare(&place, "enrolled_at", stored.recorded_at, *enrolled_at);
                 self.customer(stored).enrolled_at = Some(*enrolled_at);
@@ -319,8 +324,8 @@ impl DrawAudit {
         }
     }
 
-    /// The line's amount, where it is disclosed. A purchase keeps it sealed besides, and nothing else does: with a smaller
-    /// one, or none, a customer could spend more than a rule allows.
+    /// The line's amount, where it is disclosed. A purchase keeps it sealed besides, and nothing
+    /// else does: with a smaller one, or none, a customer could spend more than a rule allows.
     fn disclosed(&mut self, evaluated: &Evaluated<'_>) -> Option<Money> {
         let Evaluated { stored, line, .. } = evaluated;
         self.keeps_amounts |= line.spent.is_some();
@@ -359,7 +364,8 @@ impl DrawAudit {
         asked::check(evaluated, &self.order, &self.campaigns, customer, &mut self.findings);
     }
 
-    /// Credits are wins: what is issued, paid or taken back was won, is what was won, and happens once.
+    /// Credits are wins: what is issued, paid or taken back was won, is what was won, and happens
+    /// once.
     fn follow(
         &mut self,
         stored: &StoredEvent,

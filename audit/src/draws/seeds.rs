@@ -1,4 +1,5 @@
-//! The seeds an audit works with: the revealed ones, and with the keys at hand the sealed ones opened.
+//! The seeds an audit works with: the revealed ones, and with the keys at hand the sealed ones
+//! opened.
 
 use std::collections::BTreeMap;
 
@@ -68,8 +69,9 @@ impl Seeds {
         self.sealed.keys()
     }
 
-    /// Opens the seeds of epochs that draw and are not revealed yet, and names them: whoever sees one can predict what
-    /// is still to be drawn with it. Those of days to come stay sealed; no draw needs them.
+    /// Opens the seeds of epochs that draw and are not revealed yet, and names them: whoever sees
+    /// one can predict what is still to be drawn with it. Those of days to come stay sealed; no
+    /// draw needs them.
     pub fn open(&mut self, vault: &dyn SeedVault) -> Result<Vec<(CampaignId, Epoch)>, SeedsError> {
         let mut opened = Vec::with_capacity(self.sealed.len());
         while let Some(((campaign, epoch), sealed)) = self.sealed.pop_first() {

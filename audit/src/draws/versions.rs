@@ -1,5 +1,5 @@
-//! One campaign's terms as they came: written by one, approved by another, and what each epoch was committed to
-//! under those in force.
+//! One campaign's terms as they came: written by one, approved by another, and what each epoch was
+//! committed to under those in force.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,8 @@ pub(super) struct Versions {
     /// Once approved; until then the latest draft.
     in_force: u32,
     approved: bool,
-    /// An event has named a person or a version. Logs older than that named neither; nothing after it may be silent.
+    /// An event has named a person or a version. Logs older than that named neither; nothing after
+    /// it may be silent.
     names: bool,
     /// Of every version's prize table: all that can be asked of an epoch that names no version.
     tables: BTreeSet<Digest>,
@@ -71,7 +72,8 @@ impl Versions {
         }
     }
 
-    /// The version that an event of the budget or of an epoch names; those of earlier releases name none.
+    /// The version that an event of the budget or of an epoch names; those of earlier releases name
+    /// none.
     pub(super) fn named(&self, place: &Place, event: &CampaignEvent, findings: &mut Findings) {
         let (CampaignEvent::FundingProposed { version, .. }
         | CampaignEvent::BudgetFunded { version, .. }

@@ -1,5 +1,5 @@
-//! What people did to draws, accounts and campaigns, and what waited for them: halts, resumptions, fundings, opened
-//! seeds, exclusions, held lines and their reviews, budgets used up.
+//! What people did to draws, accounts and campaigns, and what waited for them: halts, resumptions,
+//! fundings, opened seeds, exclusions, held lines and their reviews, budgets used up.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,7 +10,8 @@ use ledger_core::ids::CampaignId;
 use ledger_core::log::{StoredEvent, StreamType};
 use ledger_core::time::Timestamp;
 
-/// What a campaign records by itself, day by day. Whatever else is in its stream, somebody did or has to know.
+/// What a campaign records by itself, day by day. Whatever else is in its stream, somebody did or
+/// has to know.
 const ROUTINE: [&str; 5] = ["BudgetSpent", "EpochScheduled", "EpochOpened", "EpochClosed", "EpochRevealed"];
 /// What somebody did to an account. Reversals only where no bank took the line back.
 const OF_ACCOUNTS: [&str; 5] =
@@ -51,8 +52,8 @@ pub struct Incident {
     /// In the operator's words; of an opened seed, what for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What else it says, such as a funding's `amount`, `reference` and who had proposed it, or what a seed was
-    /// opened for.
+    /// What else it says, such as a funding's `amount`, `reference` and who had proposed it, or
+    /// what a seed was opened for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<&'static str, String>,
 }
@@ -66,8 +67,8 @@ pub(super) struct Incidents {
 }
 
 impl Incidents {
-    /// Takes the event, if it is one, and if it is about `only`, or about all campaigns. Goes by names, so that what a
-    /// later release records is listed too.
+    /// Takes the event, if it is one, and if it is about `only`, or about all campaigns. Goes by
+    /// names, so that what a later release records is listed too.
     pub(super) fn take(&mut self, stored: &StoredEvent, only: Option<&CampaignId>) {
         let name = stored.event_type.as_str();
         let of = |campaign: &str| only.is_none_or(|only| only.as_str() == campaign);

@@ -1,7 +1,8 @@
 //! What was won beside what the odds promised, for a person to read and sign.
 //!
-//! [`Fairness`] reads the log along with the draw audit, which derives every number again; [`statistics`] judges the
-//! counts; [`page`] shows them. Days are UTC days of recording, since that is the order in which evidence came in.
+//! [`Fairness`] reads the log along with the draw audit, which derives every number again;
+//! [`statistics`] judges the counts; [`page`] shows them. Days are UTC days of recording, since
+//! that is the order in which evidence came in.
 
 mod incident;
 pub mod page;
@@ -35,10 +36,11 @@ pub struct Fairness {
 /// What it came to.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Nothing contradicts the draws: no finding of the draw audit, and no campaign's evidence reached the alarm. Says
-    /// nothing of numbers that wait for their seed; see `complete`.
+    /// Nothing contradicts the draws: no finding of the draw audit, and no campaign's evidence
+    /// reached the alarm. Says nothing of numbers that wait for their seed; see `complete`.
     pub holds: bool,
-    /// Every draw counted here was derived again with its seed. Before the last day's reveal it is not.
+    /// Every draw counted here was derived again with its seed. Before the last day's reveal it is
+    /// not.
     pub complete: bool,
     /// The last event read.
     pub position: String,
@@ -48,9 +50,11 @@ pub struct Report {
     pub rederived: u64,
     /// Of these, waiting for their seed's reveal: checked in everything but the number.
     pub waiting_for_reveal: u64,
-    /// Of these, drawn on days whose grace was over at the end of the log and whose seed is still secret.
+    /// Of these, drawn on days whose grace was over at the end of the log and whose seed is still
+    /// secret.
     pub reveal_overdue: u64,
-    /// What the draw audit found in the whole log, whichever the campaign, at most [`draws::FINDINGS_MAX`] in full.
+    /// What the draw audit found in the whole log, whichever the campaign, at most
+    /// [`draws::FINDINGS_MAX`] in full.
     pub findings: Vec<draws::Finding>,
     /// How many there were.
     pub findings_total: u64,
@@ -58,7 +62,8 @@ pub struct Report {
     pub campaigns: BTreeMap<CampaignId, CampaignReport>,
     /// How many incidents of each event.
     pub incident_counts: BTreeMap<String, u64>,
-    /// What people did, and what waited for them: to these campaigns, to accounts, to the whole system.
+    /// What people did, and what waited for them: to these campaigns, to accounts, to the whole
+    /// system.
     pub incidents: Vec<Incident>,
 }
 

@@ -204,7 +204,8 @@ fn incidents(page: &mut String, report: &Report) {
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 160.0;
 
-/// Each tier's interval as a multiple of its odds, from none to twice; beyond that it runs out of the picture.
+/// Each tier's interval as a multiple of its odds, from none to twice; beyond that it runs out of
+/// the picture.
 fn intervals(table: &TableReport) -> String {
     let height = 24.0 * table.tiers.len() as f64 + 20.0;
     let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"Intervals\">\n");

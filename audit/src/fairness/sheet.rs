@@ -101,7 +101,8 @@ pub struct TierReport {
     pub interval_ppb: (f64, f64),
     /// Whether the odds lie in it.
     pub within: bool,
-    /// Evidence against its odds, to the base 10. The day's is the average over all tiers and "any".
+    /// Evidence against its odds, to the base 10. The day's is the average over all tiers and
+    /// "any".
     pub log10_e: f64,
 }
 
@@ -177,8 +178,8 @@ impl Sheet {
         self.observe(stored.recorded_at.date(), draw.table_hash, draw.tier_mask, 1, wins);
     }
 
-    /// So many draws of one day from one table under one mask, and how often tiers won: evidence under the odds that
-    /// the mask had left before the draw. Days come in order.
+    /// So many draws of one day from one table under one mask, and how often tiers won: evidence
+    /// under the odds that the mask had left before the draw. Days come in order.
     pub(super) fn observe(
         &mut self,
         day: NaiveDate,
@@ -202,7 +203,8 @@ impl Sheet {
         last.expected += draws as f64 * f64::from(odds_ppb) / f64::from(ODDS_WHOLE_PPB);
     }
 
-    /// Each table's stake is its own, and its odds are known before each draw: their wealths multiply.
+    /// Each table's stake is its own, and its odds are known before each draw: their wealths
+    /// multiply.
     fn close_day(&mut self) {
         let ln_e = self.tables.values().map(|count| count.evidence.ln_e()).sum();
         if let Some(last) = self.days.last_mut() {

@@ -1,5 +1,5 @@
-//! Which lines are known, wait, were taken back or are held: whether each is decided at most once, and a held one only
-//! after two people have released it.
+//! Which lines are known, wait, were taken back or are held: whether each is decided at most once,
+//! and a held one only after two people have released it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -78,8 +78,8 @@ impl Lines {
         }
     }
 
-    /// A line's first event carries its key, which no hash covers; a later one belongs to a line that waits
-    /// or was taken back. So no line is decided twice, and none can be made to look new.
+    /// A line's first event carries its key, which no hash covers; a later one belongs to a line
+    /// that waits or was taken back. So no line is decided twice, and none can be made to look new.
     pub(super) fn take(
         &mut self,
         stored: &StoredEvent,

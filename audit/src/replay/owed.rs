@@ -1,5 +1,5 @@
-//! Wins that were never issued and rewards that were never paid, by the log alone: what a step passed over, whatever its
-//! cursor says.
+//! Wins that were never issued and rewards that were never paid, by the log alone: what a step
+//! passed over, whatever its cursor says.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,8 @@ use ledger_core::ids::EntryId;
 use ledger_core::log::{Position, StoredEvent};
 use ledger_core::time::Timestamp;
 
-/// A step that is at work takes seconds. Measured by the log's own last event, so that a ledger at rest does not turn red.
+/// A step that is at work takes seconds. Measured by the log's own last event, so that a ledger at
+/// rest does not turn red.
 const PATIENCE_MICROS: i64 = 10 * 60 * 1_000_000;
 
 type Since = (Position, Timestamp);

@@ -1,4 +1,5 @@
-//! The limit: the very same events into the very same table by the database alone, on one connection.
+//! The limit: the very same events into the very same table by the database alone, on one
+//! connection.
 
 mod postgres;
 mod sqlite;

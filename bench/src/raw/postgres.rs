@@ -1,4 +1,5 @@
-//! By PostgreSQL: one `INSERT … SELECT … FROM UNNEST` for each batch, arrays made beforehand, without the head row.
+//! By PostgreSQL: one `INSERT … SELECT … FROM UNNEST` for each batch, arrays made beforehand,
+//! without the head row.
 
 use std::time::{Duration, Instant};
 

@@ -61,7 +61,8 @@ pub enum CommandKind {
         /// Which reward.
         entry_id: EntryId,
     },
-    /// The same for a reward that was given up: a person wants one attempt more after this one, which was refused.
+    /// The same for a reward that was given up: a person wants one attempt more after this one,
+    /// which was refused.
     RetryCredit {
         /// Which reward.
         entry_id: EntryId,
@@ -130,7 +131,8 @@ pub struct EvaluateTransaction {
     pub transaction: Arc<PreparedTransaction>,
     /// What the log has under the line's key.
     pub known: Option<Known>,
-    /// What the log has under the id that the line had while pending: a bank may book one purchase under both.
+    /// What the log has under the id that the line had while pending: a bank may book one purchase
+    /// under both.
     pub pending_known: Option<Known>,
     /// Whether an account seen for the first time is opened by this line.
     pub open_unknown: bool,
@@ -147,7 +149,8 @@ pub struct Known {
     pub account_id: AccountId,
     /// Where.
     pub position: Position,
-    /// The terms under which it was first seen; `None` for a line that was removed before it was booked.
+    /// The terms under which it was first seen; `None` for a line that was removed before it was
+    /// booked.
     pub fingerprint: Option<Fingerprint>,
     /// When it was booked; `None` where the event does not say.
     pub booked_at: Option<Timestamp>,
@@ -207,7 +210,8 @@ impl std::fmt::Debug for EpochOffer {
     }
 }
 
-/// What an account answers. A repeat is answered as the first time wherever the answer is still known.
+/// What an account answers. A repeat is answered as the first time wherever the answer is still
+/// known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A booked line was decided now.
@@ -328,7 +332,8 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Whether the same command may be taken later, without anything else having happened to the account.
+    /// Whether the same command may be taken later, without anything else having happened to the
+    /// account.
     pub fn transient(&self) -> bool {
         matches!(self, Rejection::AccountUnavailable)
     }

@@ -13,8 +13,8 @@ use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
 impl RewardAccount {
-    /// Decides a line of any status. Repeats come first, so that a retry is answered as before whatever
-    /// has happened since.
+    /// Decides a line of any status. Repeats come first, so that a retry is answered as before
+    /// whatever has happened since.
     pub(super) fn evaluate(&self, now: Timestamp, command: &EvaluateTransaction) -> Decision {
         let transaction = &*command.transaction;
         if command.resume {
@@ -60,7 +60,8 @@ impl RewardAccount {
         Ok((events, answer))
     }
 
-    /// What is said of a line that has been seen before, if it has: its name is recorded if that is new.
+    /// What is said of a line that has been seen before, if it has: its name is recorded if that is
+    /// new.
     fn repeated(
         &self,
         command: &EvaluateTransaction,
@@ -82,7 +83,8 @@ impl RewardAccount {
                 // Booked again after the bank took it back: held once, then a repeat.
                 match (mark, other) {
                     (Mark::Dismissed, _) => duplicate(known),
-                    // Also one that is told only now to have another name: it is not to be released.
+                    // Also one that is told only now to have another name: it is not to be
+                    // released.
                     (_, other) if self.is_held(key) => {
                         let link = other.and_then(|first| link(command, first));
                         let answer = Answer::Duplicate { position: Some(known.position) };
@@ -93,8 +95,9 @@ impl RewardAccount {
                     (Mark::Decided | Mark::Undecided, None) => Ok(None),
                 }
             }
-            // Taken back again, by whichever name: a repeat, unless it has been booked since and may be released, which ends
-            // with it. One that was decided before is only dismissed: a statement sent again changes nothing about it.
+            // Taken back again, by whichever name: a repeat, unless it has been booked since and
+            // may be released, which ends with it. One that was decided before is only dismissed: a
+            // statement sent again changes nothing about it.
             (Status::Removed, Some(known)) => {
                 let first = self.purchase(key).map_or(key, |name| name.key);
                 match self.removed.get(&first) {
@@ -119,7 +122,8 @@ impl RewardAccount {
         }
     }
 
-    /// Records the name of a purchase that stands; one that was taken back is booked again, and held.
+    /// Records the name of a purchase that stands; one that was taken back is booked again, and
+    /// held.
     fn linked_now(&self, command: &EvaluateTransaction, first: Name) -> Option<(Vec<AccountEvent>, Answer)> {
         match self.removed.get(&first.key) {
             Some(Mark::Decided | Mark::Undecided) => None,
@@ -129,9 +133,9 @@ impl RewardAccount {
         }
     }
 
-    /// The name of the purchase that a booked line is, if we know it by another and have not recorded this one: booked
-    /// or released under the name that this line had while pending, or booked by a line that had this name. A line that
-    /// was decided itself is no name of another's.
+    /// The name of the purchase that a booked line is, if we know it by another and have not
+    /// recorded this one: booked or released under the name that this line had while pending, or
+    /// booked by a line that had this name. A line that was decided itself is no name of another's.
     fn other_name(&self, command: &EvaluateTransaction) -> Option<Name> {
         let transaction = &*command.transaction;
         let (key, line) = (transaction.key, &transaction.line);
@@ -167,15 +171,16 @@ impl RewardAccount {
         }
     }
 
-    /// Offers come in order of precedence. A line enters the draw of every stackable campaign that admits it, and
-    /// of the first other one that does; those after it are not asked.
+    /// Offers come in order of precedence. A line enters the draw of every stackable campaign that
+    /// admits it, and of the first other one that does; those after it are not asked.
     fn decide_booked(
         &self,
         now: Timestamp,
         transaction: &PreparedTransaction,
         offers: &[Offer],
     ) -> (AccountEvent, Answer) {
-        // Whose day it is there nobody can tell: the line waits for a release that knows the zone, or for the campaign's end.
+        // Whose day it is there nobody can tell: the line waits for a release that knows the zone,
+        // or for the campaign's end.
         let is_lost =
             |offer: &Offer| offer.standing == Standing::Active && offer.terms.time_zone.known().is_none();
         if offers.iter().any(is_lost) {
@@ -220,7 +225,8 @@ impl RewardAccount {
         (event, Answer::Evaluated { outcome, won })
     }
 
-    /// The bank takes a line back, by whichever of its names: what it won is taken back too, and the mark stays.
+    /// The bank takes a line back, by whichever of its names: what it won is taken back too, and
+    /// the mark stays.
     fn remove(&self, now: Timestamp, command: &EvaluateTransaction) -> Vec<AccountEvent> {
         let transaction = &*command.transaction;
         let line = &transaction.line;
@@ -247,8 +253,9 @@ impl RewardAccount {
     }
 }
 
-/// A line's name beside the one under which its purchase was first booked. No stream speaks of another's purchase: where
-/// the line's name is known to this one alone, there is nothing to record.
+/// A line's name beside the one under which its purchase was first booked. No stream speaks of
+/// another's purchase: where the line's name is known to this one alone, there is nothing to
+/// record.
 fn link(command: &EvaluateTransaction, first: Name) -> Option<AccountEvent> {
     if let (Some(known), Some(pending)) = (&command.known, &command.pending_known)
         && known.account_id != pending.account_id

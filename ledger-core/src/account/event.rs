@@ -1,5 +1,5 @@
-//! The facts of a reward account. Payloads are externally tagged JSON; fields are added with defaults,
-//! never renamed or reused.
+//! The facts of a reward account. Payloads are externally tagged JSON; fields are added with
+//! defaults, never renamed or reused.
 
 mod values;
 
@@ -99,8 +99,8 @@ pub enum AccountEvent {
         transaction_id: TransactionId,
         /// When we learnt of it.
         removed_at: Timestamp,
-        /// It had never been decided: booked again, it may be released. Events of earlier releases do not say and
-        /// are taken for decided.
+        /// It had never been decided: booked again, it may be released. Events of earlier releases
+        /// do not say and are taken for decided.
         #[serde(default, skip_serializing_if = "is_false")]
         undecided: bool,
         /// The linked name by which the bank took it back, where that is another.

@@ -1,7 +1,8 @@
-//! "Why did I (not) win?", from the recorded decision alone: the same events give the same sentences, for ever.
+//! "Why did I (not) win?", from the recorded decision alone: the same events give the same
+//! sentences, for ever.
 //!
-//! Every reason has two voices. The customer's names no other customer, no rule's innards and no odds he was not
-//! promised; the staff's names campaign, version and what to look up.
+//! Every reason has two voices. The customer's names no other customer, no rule's innards and no
+//! odds he was not promised; the staff's names campaign, version and what to look up.
 
 use std::collections::HashMap;
 
@@ -28,8 +29,8 @@ pub struct Recorded<'a> {
     pub draws: &'a [Draw],
 }
 
-/// What the sentences are looked up in: terms by version, tables by hash. What is not in it is explained by
-/// codes and numbers alone.
+/// What the sentences are looked up in: terms by version, tables by hash. What is not in it is
+/// explained by codes and numbers alone.
 #[derive(Clone, Debug, Default)]
 pub struct Reference {
     /// Versions of terms, which never change.

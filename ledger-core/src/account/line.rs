@@ -1,4 +1,5 @@
-//! What an account remembers of lines that are not simply decided: pending, waiting, taken back, known by other names.
+//! What an account remembers of lines that are not simply decided: pending, waiting, taken back,
+//! known by other names.
 
 use serde::{Deserialize, Serialize};
 
@@ -51,8 +52,8 @@ pub(super) enum Mark {
     Dismissed,
 }
 
-/// Where a line stands by its account's state: what audits hold read models to. A line that was simply decided is not
-/// remembered.
+/// Where a line stands by its account's state: what audits hold read models to. A line that was
+/// simply decided is not remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineStanding {
     /// Not booked yet.

@@ -1,5 +1,5 @@
-//! What an account remembers of its decided lines for rules about repetition: when they were booked, what was spent, where.
-//! Bounded, and from events alone.
+//! What an account remembers of its decided lines for rules about repetition: when they were
+//! booked, what was spent, where. Bounded, and from events alone.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -14,10 +14,12 @@ use crate::money::{Currency, Money};
 use crate::seal::{AmountKey, SealedAmount};
 use crate::time::Timestamp;
 
-/// How many decided lines an account remembers, those booked last: what a rule can count and add up within some hours.
+/// How many decided lines an account remembers, those booked last: what a rule can count and add up
+/// within some hours.
 pub const BOOKED_MAX: usize = VELOCITY_COUNT_MAX as usize;
 
-/// How many merchants an account remembers; the one not seen for longest is forgotten first, and counts as new.
+/// How many merchants an account remembers; the one not seen for longest is forgotten first, and
+/// counts as new.
 pub const MERCHANTS_MAX: usize = 256;
 
 /// Of decided lines of any campaign.
@@ -25,7 +27,8 @@ pub const MERCHANTS_MAX: usize = 256;
 pub(super) struct Memory {
     /// In order of their booking times.
     pub(super) booked: VecDeque<Booked>,
-    /// The latest booking time of those that are forgotten: what is asked of hours before it has no answer.
+    /// The latest booking time of those that are forgotten: what is asked of hours before it has no
+    /// answer.
     pub(super) forgotten: Option<Timestamp>,
     /// Merchants of purchases, the latest last.
     pub(super) merchants: VecDeque<MerchantTag>,
@@ -108,7 +111,8 @@ impl Memory {
     }
 }
 
-/// What an account's purchases cost, opened as rules ask for it: each amount once, whatever asks how often.
+/// What an account's purchases cost, opened as rules ask for it: each amount once, whatever asks
+/// how often.
 pub struct Opened<'a> {
     memory: &'a Memory,
     key: &'a AmountKey,

@@ -1,9 +1,9 @@
-//! A reward account: what a customer's lines were decided to be, and what is owed to him. The aggregate
-//! `account`.
+//! A reward account: what a customer's lines were decided to be, and what is owed to him. The
+//! aggregate `account`.
 //!
-//! [`command`] says what can be asked, [`event`] what can have happened, [`state`] what an account remembers;
-//! [`evaluate`] decides lines, [`review`] what people make of held ones, [`reward`] what follows a win. All of it is
-//! pure.
+//! [`command`] says what can be asked, [`event`] what can have happened, [`state`] what an account
+//! remembers; [`evaluate`] decides lines, [`review`] what people make of held ones, [`reward`] what
+//! follows a win. All of it is pure.
 
 pub mod command;
 mod evaluate;
@@ -76,7 +76,8 @@ impl RewardAccount {
         self.change(self.closed, || AccountEvent::AccountClosed { closed_at: now, reason: reason.into() })
     }
 
-    /// One that is excluded already may be for another kind of reason: whoever reinstates has to see the latest.
+    /// One that is excluded already may be for another kind of reason: whoever reinstates has to
+    /// see the latest.
     fn exclude(&self, now: Timestamp, kind: event::Exclusion, reason: &str) -> Decision {
         self.change(self.excluded == Some(kind), || AccountEvent::AccountExcluded {
             excluded_at: now,
@@ -100,8 +101,8 @@ impl RewardAccount {
     }
 }
 
-/// A thin shim: everything is decided before the first write, since an error after one would leave state
-/// and batch apart.
+/// A thin shim: everything is decided before the first write, since an error after one would leave
+/// state and batch apart.
 impl Aggregate for RewardAccount {
     const TYPE: &'static str = "account";
     type Command = AccountCommand;

@@ -28,7 +28,8 @@ pub struct PreparedTransaction {
     pub facts: Facts,
     /// Opens what the account remembers of other purchases, where a rule asks what they came to.
     pub amounts: AmountKey,
-    /// What earlier releases may have made of its terms; `None` for a line that comes out of the log.
+    /// What earlier releases may have made of its terms; `None` for a line that comes out of the
+    /// log.
     pub terms: Option<LineTerms>,
 }
 
@@ -38,7 +39,8 @@ impl PreparedTransaction {
         known == self.line.fingerprint || self.terms.as_ref().is_some_and(|terms| terms.were(known))
     }
 
-    /// Whether they are too far apart to be one purchase: a bank that repeats its ids means another one.
+    /// Whether they are too far apart to be one purchase: a bank that repeats its ids means another
+    /// one.
     pub fn is_far_from(&self, known: &Known) -> bool {
         let far =
             |first: Timestamp| self.line.booked_at.micros().abs_diff(first.micros()) > REPEAT_MICROS_MAX;

@@ -1,6 +1,8 @@
-//! Held lines, which the bank took back and booked again: two people release one to be decided, or dismiss it for good.
+//! Held lines, which the bank took back and booked again: two people release one to be decided, or
+//! dismiss it for good.
 //!
-//! A line that was ever decided cannot be released, so that it is decided at most once whoever looks at it.
+//! A line that was ever decided cannot be released, so that it is decided at most once whoever
+//! looks at it.
 
 use crate::account::Decision;
 use crate::account::command::{Answer, Rejection};
@@ -12,9 +14,9 @@ use crate::person::same_person;
 use crate::time::Timestamp;
 
 impl RewardAccount {
-    /// One proposes, another agrees: the same person twice is one person. Another verdict takes the place of what was
-    /// proposed. A closed account's line was booked before it closed and is decided as any that waits; an excluded
-    /// customer's is declined by its rule.
+    /// One proposes, another agrees: the same person twice is one person. Another verdict takes the
+    /// place of what was proposed. A closed account's line was booked before it closed and is
+    /// decided as any that waits; an excluded customer's is declined by its rule.
     pub(super) fn review(
         &self,
         now: Timestamp,

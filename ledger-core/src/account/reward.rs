@@ -1,5 +1,5 @@
-//! What follows a win: issue, tell, pay, or take back. Repeats come first in each, so that a retry is
-//! answered as before whatever has happened since.
+//! What follows a win: issue, tell, pay, or take back. Repeats come first in each, so that a retry
+//! is answered as before whatever has happened since.
 
 use crate::account::Decision;
 use crate::account::command::{Answer, Outstanding, Rejection};
@@ -36,8 +36,8 @@ impl RewardAccount {
         Ok((vec![AccountEvent::CustomerNotified { entry_id, notified_at: now }], Answer::Done))
     }
 
-    /// Records the attempt before anything is sent. The attempt rises only after a recorded refusal, and beyond the
-    /// limit only where a person wants another one after this refusal.
+    /// Records the attempt before anything is sent. The attempt rises only after a recorded
+    /// refusal, and beyond the limit only where a person wants another one after this refusal.
     pub(super) fn request_credit(
         &self,
         now: Timestamp,
@@ -85,7 +85,8 @@ impl RewardAccount {
         ))
     }
 
-    /// A payment is a fact and recorded even after a reversal; only a second payment is refused, loudly.
+    /// A payment is a fact and recorded even after a reversal; only a second payment is refused,
+    /// loudly.
     pub(super) fn confirm_credit(
         &self,
         now: Timestamp,
@@ -142,8 +143,8 @@ impl RewardAccount {
         Ok((reward.reversal(now, entry_id, reason), Answer::Done))
     }
 
-    /// What an event about a reward has to put into the books, by the reward as it stands before it. `None` where it
-    /// puts nothing there, or is about no reward of this account.
+    /// What an event about a reward has to put into the books, by the reward as it stands before
+    /// it. `None` where it puts nothing there, or is about no reward of this account.
     pub fn posting_for(&self, event: &AccountEvent) -> Option<Posting> {
         let posting = match event {
             AccountEvent::RewardIssued { entry_id, .. } => self.rewards.get(entry_id)?.issue_posting(),
@@ -186,8 +187,8 @@ impl Reward {
         }
     }
 
-    /// A win not yet booked is issued first, so that the books show both and `issued − credited − reversed`
-    /// stays what is owed.
+    /// A win not yet booked is issued first, so that the books show both and `issued − credited −
+    /// reversed` stays what is owed.
     pub(super) fn reversal(&self, now: Timestamp, entry_id: EntryId, reason: &str) -> Vec<AccountEvent> {
         let reversed = AccountEvent::RewardReversed {
             entry_id,

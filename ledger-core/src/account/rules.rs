@@ -15,8 +15,8 @@ use crate::time::Timestamp;
 use crate::transaction::{Direction, Personal};
 
 impl RewardAccount {
-    /// The rules of `offer` that `transaction` fails: our own checks, the campaign's rules in their order, the
-    /// epoch. An epoch that will open, or may go on, is no failure.
+    /// The rules of `offer` that `transaction` fails: our own checks, the campaign's rules in their
+    /// order, the epoch. An epoch that will open, or may go on, is no failure.
     pub(super) fn failed_rules(
         &self,
         now: Timestamp,

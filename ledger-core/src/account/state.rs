@@ -15,8 +15,8 @@ use crate::ids::{CampaignId, EntryId, Fingerprint, PayoutReference, Source, Tran
 use crate::money::Money;
 use crate::time::Timestamp;
 
-/// How many pending lines an account remembers. A pending line that is brought again after that is recorded
-/// again, for display only: it decides nothing.
+/// How many pending lines an account remembers. A pending line that is brought again after that is
+/// recorded again, for display only: it decides nothing.
 pub const PENDING_MAX: usize = 256;
 
 /// Days for which wins are remembered: a month, and any grace after it, after which nothing draws.
@@ -35,10 +35,12 @@ pub struct RewardAccount {
     pub(super) deferred: BTreeMap<TransactionKey, Wait>,
     /// Lines taken back, for ever unless released: booked again they are held.
     pub(super) removed: BTreeMap<TransactionKey, Mark>,
-    /// The terms of lines that were released: the log's key of one may be that of its removal, which has none.
+    /// The terms of lines that were released: the log's key of one may be that of its removal,
+    /// which has none.
     pub(super) released: BTreeMap<TransactionKey, Fingerprint>,
-    /// Other names under which the bank has booked a purchase, for ever: each is carried by an event and answers for the
-    /// purchase, whose marks and rewards stand under the name that was booked first.
+    /// Other names under which the bank has booked a purchase, for ever: each is carried by an
+    /// event and answers for the purchase, whose marks and rewards stand under the name that was
+    /// booked first.
     pub(super) linked: BTreeMap<TransactionKey, Name>,
     /// Everything ever won.
     pub(super) rewards: BTreeMap<EntryId, Reward>,
@@ -103,7 +105,8 @@ impl RewardAccount {
         self.pending.iter().find(|p| p.key == key)
     }
 
-    /// The booked line that has taken this one's place, which had been pending or taken back undecided.
+    /// The booked line that has taken this one's place, which had been pending or taken back
+    /// undecided.
     pub(super) fn booked_as(&self, key: TransactionKey) -> Option<&TransactionId> {
         match (self.pending(key), self.removed.get(&key)) {
             (Some(Pending { became: Became::Booked(id), .. }), _) | (_, Some(Mark::KnownOtherwise(id))) => {
@@ -243,7 +246,8 @@ impl RewardAccount {
     }
 
     fn decided(&mut self, line: &Line, draws: Vec<Draw>) {
-        // Most accounts have nothing pending and nothing waiting, most lines win nothing: no key to compute.
+        // Most accounts have nothing pending and nothing waiting, most lines win nothing: no key to
+        // compute.
         let won = draws.iter().any(|draw| draw.amount.is_some());
         if !won
             && self.deferred.is_empty()
@@ -289,8 +293,8 @@ impl RewardAccount {
         }
     }
 
-    /// From here on the name answers for the purchase: what was remembered of it alone is over, but for a hold, which
-    /// people still have to dismiss.
+    /// From here on the name answers for the purchase: what was remembered of it alone is over, but
+    /// for a hold, which people still have to dismiss.
     fn linked(&mut self, key: TransactionKey, purchase: Name) {
         if purchase.key == key {
             return;

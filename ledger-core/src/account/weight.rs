@@ -1,5 +1,5 @@
-//! Roughly how many bytes an account takes beside its own size, so that those in memory can be bounded. Texts of
-//! more than 24 bytes count as 24.
+//! Roughly how many bytes an account takes beside its own size, so that those in memory can be
+//! bounded. Texts of more than 24 bytes count as 24.
 
 use std::collections::BTreeMap;
 

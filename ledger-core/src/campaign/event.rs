@@ -13,8 +13,8 @@ use crate::posting::Posting;
 use crate::seal::Sealed;
 use crate::time::{Epoch, Timestamp};
 
-/// A fact of one campaign. Who did it is in the event's metadata (`actor`), and in `by` where it decides what the
-/// same person may do next; `version` is that of the terms in force.
+/// A fact of one campaign. Who did it is in the event's metadata (`actor`), and in `by` where it
+/// decides what the same person may do next; `version` is that of the terms in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CampaignEvent {
     /// Version 1 of the terms.
@@ -27,8 +27,8 @@ pub enum CampaignEvent {
         #[serde(default)]
         by: String,
     },
-    /// Someone other than its author approved a version: it is in force from now on. Rules count at once, a prize
-    /// table from the first epoch not yet scheduled.
+    /// Someone other than its author approved a version: it is in force from now on. Rules count at
+    /// once, a prize table from the first epoch not yet scheduled.
     CampaignApproved {
         /// Which.
         version: u32,
@@ -120,15 +120,16 @@ pub enum CampaignEvent {
         spent_minor: i64,
         /// All reversals so far; count from the next epoch that opens.
         reversed_minor: i64,
-        /// All wins so far of each tier that was won in this batch, by its name. Reversals give nothing back. Logs of
-        /// the first releases name only tiers whose number was limited.
+        /// All wins so far of each tier that was won in this batch, by its name. Reversals give
+        /// nothing back. Logs of the first releases name only tiers whose number was limited.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         tier_wins: BTreeMap<String, u64>,
         /// Of the terms in force.
         #[serde(default)]
         version: u32,
     },
-    /// The spend has reached a share of what was funded. Each share is told once until more is funded.
+    /// The spend has reached a share of what was funded. Each share is told once until more is
+    /// funded.
     BudgetAlerted {
         /// 50, 80 or 95; 100 once no tier can be covered any more.
         percent: u8,
@@ -166,7 +167,8 @@ pub enum CampaignEvent {
         /// Under which version of the terms.
         #[serde(default)]
         version: u32,
-        /// The most wins of a tier over the whole campaign, by its name; a tier that has had them is masked.
+        /// The most wins of a tier over the whole campaign, by its name; a tier that has had them
+        /// is masked.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         inventory: BTreeMap<String, u64>,
     },
@@ -178,10 +180,11 @@ pub enum CampaignEvent {
         opened_at: Timestamp,
         /// 32 bytes of public randomness; zeros for `none`.
         beacon: Digest,
-        /// Funded plus reversed when it opened: wins of this epoch happen only while the campaign's spend
-        /// stays within it.
+        /// Funded plus reversed when it opened: wins of this epoch happen only while the campaign's
+        /// spend stays within it.
         budget_cap_minor: i64,
-        /// What the randomness is the SHA-256 of, so that anyone can check it offline; absent for `none`.
+        /// What the randomness is the SHA-256 of, so that anyone can check it offline; absent for
+        /// `none`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         beacon_signature: Option<BeaconSignature>,
         /// Of the terms in force.
@@ -198,8 +201,8 @@ pub enum CampaignEvent {
         #[serde(default)]
         version: u32,
     },
-    /// Suspicion: nothing draws in it any more unless two people resume it. Lines wait meanwhile. Said again, it ends
-    /// a resumption that one person has proposed.
+    /// Suspicion: nothing draws in it any more unless two people resume it. Lines wait meanwhile.
+    /// Said again, it ends a resumption that one person has proposed.
     EpochHalted {
         /// The day.
         epoch: Epoch,
@@ -290,8 +293,8 @@ impl CampaignEvent {
         }
     }
 
-    /// Who did it, where the event itself says so: the `actor` of its metadata. Drafts, revisions and approvals of
-    /// earlier releases name nobody.
+    /// Who did it, where the event itself says so: the `actor` of its metadata. Drafts, revisions
+    /// and approvals of earlier releases name nobody.
     pub fn by(&self) -> Option<&str> {
         match self {
             CampaignEvent::CampaignDrafted { by, .. }

@@ -197,8 +197,8 @@ impl Campaign {
         (self.alerted_percent > 0).then_some(self.alerted_percent)
     }
 
-    /// Tiers of which an epoch may pay no more: what has been won, `staged` included (by epoch and tier), has
-    /// reached what it was scheduled with.
+    /// Tiers of which an epoch may pay no more: what has been won, `staged` included (by epoch and
+    /// tier), has reached what it was scheduled with.
     pub fn sold_out(&self, epoch: Epoch, staged: &BTreeMap<(Epoch, u32), u64>) -> u32 {
         let Some(state) = self.epoch(epoch) else { return 0 };
         let name =

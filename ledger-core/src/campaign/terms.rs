@@ -17,7 +17,8 @@ use crate::zone::Zone;
 
 const NAME_CHARACTERS_MAX: usize = 200;
 
-/// One version of a campaign's terms. Immutable once drafted; `campaign.example.yaml` shows the file.
+/// One version of a campaign's terms. Immutable once drafted; `campaign.example.yaml` shows the
+/// file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
@@ -38,8 +39,8 @@ pub struct Terms {
     /// Its place among campaigns that run at once: the smallest is asked first, then by id.
     #[serde(default, skip_serializing_if = "is_default")]
     pub precedence: i32,
-    /// Whether a line enters this draw besides another campaign's. Of the others it enters only the first that
-    /// admits it.
+    /// Whether a line enters this draw besides another campaign's. Of the others it enters only the
+    /// first that admits it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub stackable: bool,
     /// Which lines are admitted.
@@ -47,12 +48,14 @@ pub struct Terms {
     pub rules: Rules,
     /// What can be won.
     pub prize_table: PrizeTable,
-    /// The most wins of a tier over the whole campaign, by its name; a tier not named here is not limited.
+    /// The most wins of a tier over the whole campaign, by its name; a tier not named here is not
+    /// limited.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inventory: BTreeMap<String, u64>,
     /// Funded when the campaign starts; its currency is the table's.
     pub budget: Money,
-    /// How many draws the budget is meant for. Where it is given, their expected cost must be within the budget.
+    /// How many draws the budget is meant for. Where it is given, their expected cost must be
+    /// within the budget.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned_draws: Option<u64>,
     /// Minor units above which a funding needs a second person; absent: none does.
@@ -61,7 +64,8 @@ pub struct Terms {
     /// Days between an epoch's close and its reveal in which late lines still draw, at most 60.
     #[serde(default = "default_grace_days")]
     pub grace_days: u32,
-    /// `none`, or `drand:quicknet`: epochs scheduled from now on wait for a public round of randomness.
+    /// `none`, or `drand:quicknet`: epochs scheduled from now on wait for a public round of
+    /// randomness.
     #[serde(default = "default_beacon")]
     pub beacon: String,
 }
@@ -94,7 +98,8 @@ fn in_table(error: &TableError) -> TermsError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EligibleFrom {
-    /// Lines booked before the customer's enrolment do not: a first poll of 30 days buys no tickets.
+    /// Lines booked before the customer's enrolment do not: a first poll of 30 days buys no
+    /// tickets.
     #[default]
     Enrolment,
     /// Every line inside the campaign's window does.
@@ -111,8 +116,8 @@ pub struct TermsError {
     pub message: String,
 }
 
-/// The most that one campaign may ever be funded with. Far below what 64 bits hold, so that sums over thousands of
-/// campaigns, and budgets that are given back and won again, stay within them.
+/// The most that one campaign may ever be funded with. Far below what 64 bits hold, so that sums
+/// over thousands of campaigns, and budgets that are given back and won again, stay within them.
 pub const BUDGET_MAX_MINOR: i64 = 1_000_000_000_000_000;
 
 impl Terms {
@@ -175,8 +180,8 @@ impl Terms {
         self.ends_at.filter(|end| *end <= now).map(|_| TermsError { field: "ends_at".into(), message })
     }
 
-    /// Its texts stand in the log for ever, in the clear. Those of earlier releases were asked less, and are read as
-    /// they are.
+    /// Its texts stand in the log for ever, in the clear. Those of earlier releases were asked
+    /// less, and are read as they are.
     fn check_texts(&self) -> Result<(), TermsError> {
         let fault = |field: &str, message: String| TermsError { field: field.into(), message };
         let id = self.campaign_id.as_str();

@@ -1,5 +1,5 @@
-//! A campaign's rules as sentences: lifecycle, budget, epochs. The campaign `autumn` starts on 22 November
-//! 2026 with a budget of GBP 1,000.00 and a grace of 31 days.
+//! A campaign's rules as sentences: lifecycle, budget, epochs. The campaign `autumn` starts on 22
+//! November 2026 with a budget of GBP 1,000.00 and a grace of 31 days.
 
 mod budget;
 mod epochs;

@@ -1,9 +1,10 @@
-//! The public beacon behind an epoch: randomness that nobody could know when the seed was committed to, so that
-//! not even we could choose a favourable seed.
+//! The public beacon behind an epoch: randomness that nobody could know when the seed was committed
+//! to, so that not even we could choose a favourable seed.
 //!
-//! A round is named by its number and appears at a known time. Its randomness is the SHA-256 of a BLS signature
-//! that only a threshold of independent parties can make, and that anyone can check against one public key.
-//! Everything here is a pure function: [`verify`] is what an auditor calls, offline.
+//! A round is named by its number and appears at a known time. Its randomness is the SHA-256 of a
+//! BLS signature that only a threshold of independent parties can make, and that anyone can check
+//! against one public key. Everything here is a pure function: [`verify`] is what an auditor calls,
+//! offline.
 
 use std::fmt;
 use std::str::FromStr;
@@ -29,7 +30,8 @@ const PUBLIC_KEY: &str = "83cf0f2896adee7eb8b5f01fcad3912212c437e0073e911fb90022
 
 /// A day's round is there a minute before the day begins, so that draws need not wait for it.
 const BEFORE_OPENING_MICROS: i64 = 60 * SECOND_MICROS;
-/// What a commitment is ahead of its round at least: longer than clocks differ and than a round takes to be made.
+/// What a commitment is ahead of its round at least: longer than clocks differ and than a round
+/// takes to be made.
 const AHEAD_MICROS: i64 = 30 * SECOND_MICROS;
 
 /// What an epoch's `beacon_spec` says.
@@ -65,13 +67,15 @@ pub enum BeaconError {
 }
 
 impl BeaconSpec {
-    /// For an epoch that opens at `opens_at` and is committed to at `now`, under terms that say `beacon`.
+    /// For an epoch that opens at `opens_at` and is committed to at `now`, under terms that say
+    /// `beacon`.
     pub fn of(beacon: &str, opens_at: Timestamp, now: Timestamp) -> Result<BeaconSpec, BeaconError> {
         match beacon {
             NONE => Ok(BeaconSpec::None),
             QUICKNET => {
-                // A campaign's first epoch opens at once: a round of a minute before would exist already, and who
-                // makes the seed could try seeds until one suits. Its draws wait half a minute instead.
+                // A campaign's first epoch opens at once: a round of a minute before would exist
+                // already, and who makes the seed could try seeds until one suits. Its draws wait
+                // half a minute instead.
                 let not_before =
                     opens_at.plus_micros(-BEFORE_OPENING_MICROS).max(now.plus_micros(AHEAD_MICROS));
                 Ok(BeaconSpec::Quicknet { round: first_round(not_before) })
@@ -91,8 +95,8 @@ impl BeaconSpec {
         }
     }
 
-    /// The randomness that an epoch of this spec opens with: zeros for `none`, else the SHA-256 of the round's
-    /// signature, once that is checked. BLS: some milliseconds.
+    /// The randomness that an epoch of this spec opens with: zeros for `none`, else the SHA-256 of
+    /// the round's signature, once that is checked. BLS: some milliseconds.
     pub fn randomness(self, signature: Option<&BeaconSignature>) -> Result<Digest, BeaconError> {
         match (self, signature) {
             (BeaconSpec::None, None) => Ok(Digest([0; 32])),
@@ -269,7 +273,8 @@ mod tests {
     #[test]
     fn no_round_that_exists_is_committed_to() {
         let opens_at = at("2026-11-22T00:00:00Z");
-        // At once, half a day late; a minute before; and 24 hours and 90 seconds before, where it makes no difference.
+        // At once, half a day late; a minute before; and 24 hours and 90 seconds before, where it
+        // makes no difference.
         for now in ["2026-11-22T12:00:00Z", "2026-11-21T23:59:00Z", "2026-11-20T23:58:30Z"] {
             let appears_at = BeaconSpec::of(QUICKNET, opens_at, at(now)).unwrap().appears_at().unwrap();
             assert!(appears_at >= at(now).plus_micros(AHEAD_MICROS), "{now}: {appears_at}");

@@ -1,8 +1,8 @@
 //! draw-1: how a winner is chosen so that anyone can check it. The specification is
 //! `docs/concepts/draw-1.md`; its vectors are this module's tests.
 //!
-//! All of it is pure: a seed committed to beforehand and ids that only the bank assigns go in, a number
-//! below 10^9 comes out. Odds are parts per 10^9, amounts minor units.
+//! All of it is pure: a seed committed to beforehand and ids that only the bank assigns go in, a
+//! number below 10^9 comes out. Odds are parts per 10^9, amounts minor units.
 
 pub mod beacon;
 mod notation;
@@ -219,7 +219,8 @@ fn draw_seed(key: &EpochKey, entry: &EntryId) -> Zeroizing<[u8; 32]> {
 
 /// A number below `n`, exactly uniform, and how many words were rejected for it.
 ///
-/// Words at or above the largest multiple of `n` are rejected: kept, they would favour the small numbers.
+/// Words at or above the largest multiple of `n` are rejected: kept, they would favour the small
+/// numbers.
 fn below(seed: [u8; 32], n: u64) -> (u64, u32) {
     let last = u64::MAX - n.wrapping_neg() % n; // zone − 1, where zone = 2^64 − (2^64 mod n) may be 2^64
     let mut generator = ChaCha20Rng::from_seed(seed);

@@ -1,4 +1,5 @@
-//! Odds and shares as people write them in a campaign's file: `1 in 500`, `2.5 %`. Only what is exact is taken.
+//! Odds and shares as people write them in a campaign's file: `1 in 500`, `2.5 %`. Only what is
+//! exact is taken.
 
 use serde::{Deserialize, Deserializer};
 

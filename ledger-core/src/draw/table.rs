@@ -15,8 +15,8 @@ pub const ODDS_WHOLE_PPB: u32 = 1_000_000_000;
 /// A mask has a bit for every tier.
 pub const TIERS_MAX: usize = 32;
 
-/// What can be won, in one currency. Its RFC 8785 JSON is what `table_hash` is taken over, so neither names
-/// nor order of its fields can be changed.
+/// What can be won, in one currency. Its RFC 8785 JSON is what `table_hash` is taken over, so
+/// neither names nor order of its fields can be changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PrizeTable {
@@ -66,8 +66,8 @@ pub struct TableError {
 }
 
 impl PrizeTable {
-    /// Checks what a draw needs and the types do not say: 1–32 tiers with unique names, odds above zero whose sum is at most
-    /// 10^9, prizes above zero and within what JSON numbers hold exactly.
+    /// Checks what a draw needs and the types do not say: 1–32 tiers with unique names, odds above
+    /// zero whose sum is at most 10^9, prizes above zero and within what JSON numbers hold exactly.
     pub fn validate(&self) -> Result<(), TableError> {
         if self.tiers.is_empty() || self.tiers.len() > TIERS_MAX {
             return Err(error("tiers", format!("must have 1 to {TIERS_MAX} tiers")));
@@ -95,8 +95,9 @@ impl PrizeTable {
         Ok(())
     }
 
-    /// Checks the names: 1–100 printable characters without surrounding space, no card number. Tables are drawn from
-    /// whatever they were called by earlier releases, so only terms that are written now are asked.
+    /// Checks the names: 1–100 printable characters without surrounding space, no card number.
+    /// Tables are drawn from whatever they were called by earlier releases, so only terms that are
+    /// written now are asked.
     pub fn check_names(&self) -> Result<(), TableError> {
         for (index, tier) in self.tiers.iter().enumerate() {
             check_name(&tier.name, NAME_CHARACTERS_MAX)
@@ -157,8 +158,8 @@ impl Prize {
         }
     }
 
-    /// What it pays for a transaction of this amount (both in the table's currency). A small share of a
-    /// small amount rounds down to nothing.
+    /// What it pays for a transaction of this amount (both in the table's currency). A small share
+    /// of a small amount rounds down to nothing.
     pub fn amount(&self, transaction: Money) -> Money {
         let minor = match *self {
             Prize::Fixed { fixed } => fixed,
@@ -183,8 +184,8 @@ impl Prize {
     }
 }
 
-/// Reads the two shapes by hand: serde's own untagged enum answers every slip of the pen with "did not
-/// match any variant", and whoever writes campaigns deserves to hear which word is wrong.
+/// Reads the two shapes by hand: serde's own untagged enum answers every slip of the pen with "did
+/// not match any variant", and whoever writes campaigns deserves to hear which word is wrong.
 impl<'de> Deserialize<'de> for Prize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Prize, D::Error> {
         let fields = PrizeFields::deserialize(deserializer)?;
@@ -224,7 +225,8 @@ struct PrizeFields {
     max: Option<i64>,
 }
 
-/// Odds are parts per 10^9, or as people write them: `1 in 500`, `0.2 %`. What is recorded are the parts.
+/// Odds are parts per 10^9, or as people write them: `1 in 500`, `0.2 %`. What is recorded are the
+/// parts.
 impl<'de> Deserialize<'de> for Tier {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tier, D::Error> {
         let TierFields { name, odds_ppb, odds, prize } = TierFields::deserialize(deserializer)?;

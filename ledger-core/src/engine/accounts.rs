@@ -1,4 +1,5 @@
-//! The accounts in memory, and roughly how many bytes they take: one of ten years weighs as much as hundreds of new ones.
+//! The accounts in memory, and roughly how many bytes they take: one of ten years weighs as much as
+//! hundreds of new ones.
 
 use compact_str::CompactString;
 use hashlink::LruCache;

@@ -1,6 +1,6 @@
-//! What is set apart for a while, so that it takes no neighbour along: accounts whose history cannot be read, keys whose
-//! events cannot, and whatever a command panicked on. Its rows and commands are refused at once; after a while it is
-//! tried again.
+//! What is set apart for a while, so that it takes no neighbour along: accounts whose history
+//! cannot be read, keys whose events cannot, and whatever a command panicked on. Its rows and
+//! commands are refused at once; after a while it is tried again.
 
 use std::hash::Hash;
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
-//! Phase four of the loop: a batch is handed to the thread that writes, and what became of it is learnt. An append
-//! ends *landed*, *fenced*, *duplicate* or *unknown*, and after each it is known where the log stands.
+//! Phase four of the loop: a batch is handed to the thread that writes, and what became of it is
+//! learnt. An append ends *landed*, *fenced*, *duplicate* or *unknown*, and after each it is known
+//! where the log stands.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, mpsc};
@@ -43,7 +44,8 @@ pub(super) struct Append {
     result: oneshot::Receiver<Result<(), AppendError>>,
 }
 
-/// The thread that writes, and nothing else: an append never waits behind reads. Ends with the writer.
+/// The thread that writes, and nothing else: an append never waits behind reads. Ends with the
+/// writer.
 pub(super) struct Appender(mpsc::Sender<Order>);
 
 struct Order {
@@ -110,7 +112,8 @@ impl Writer {
                     "keys that memory did not know are in the log; deciding again"
                 );
                 self.forget_undurable();
-                // Nothing was written, and the term is still ours: the next append follows what this one would have.
+                // Nothing was written, and the term is still ours: the next append follows what
+                // this one would have.
                 self.shared.lock().staging.head = expected;
                 self.probe(&keys).await.map_err(|e| unavailable("probe duplicate keys", &e))?;
                 return Err(Failed::Again);
@@ -167,7 +170,8 @@ impl Writer {
         metrics::gauge!("rewardhub_ledger_position").set(figure(head.position.0));
     }
 
-    /// Raises our own term, which waits for a statement that may still be running, then reads the head.
+    /// Raises our own term, which waits for a statement that may still be running, then reads the
+    /// head.
     pub(super) async fn learn_head(&mut self) -> Result<u64, Failed> {
         let held = self.shared.lock().staging.head.term;
         let mut last = None;

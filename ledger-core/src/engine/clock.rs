@@ -1,12 +1,14 @@
 //! The clock that the ledger goes by: the system's, as long as it does not leap ahead.
 //!
-//! What is recorded is never recorded earlier than what stands before it, so a leap ahead cannot be taken back: days
-//! would be closed before their lines come. At every reading the wall clock is therefore compared with the monotonic
-//! one, and regularly with that of the log's server where there is one. Beyond a bound the writer waits
-//! ([`ClockAhead`]), until the clock has come back, the server's clock agrees with it, or a person accepts it.
+//! What is recorded is never recorded earlier than what stands before it, so a leap ahead cannot be
+//! taken back: days would be closed before their lines come. At every reading the wall clock is
+//! therefore compared with the monotonic one, and regularly with that of the log's server where
+//! there is one. Beyond a bound the writer waits ([`ClockAhead`]), until the clock has come back,
+//! the server's clock agrees with it, or a person accepts it.
 //!
-//! Steps below the bound add up: what was trusted follows the clock by a tenth of the time that passes, and no faster. A
-//! clock that creeps is never told from a good one. One that is set back is told of, and recorded time waits for it.
+//! Steps below the bound add up: what was trusted follows the clock by a tenth of the time that
+//! passes, and no faster. A clock that creeps is never told from a good one. One that is set back
+//! is told of, and recorded time waits for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,7 +39,8 @@ pub struct ClockState {
     pub ahead: Option<ClockAhead>,
 }
 
-/// A clock that is compared with others. Its [`now`](Clock::now) is the expected time while it is ahead.
+/// A clock that is compared with others. Its [`now`](Clock::now) is the expected time while it is
+/// ahead.
 pub struct WatchedClock {
     source: Arc<dyn Clock>,
     ahead_max_micros: i64,
@@ -123,15 +126,17 @@ impl WatchedClock {
         ClockState { shows, expected, ahead: is_ahead.then_some(ClockAhead { seconds }) }
     }
 
-    /// The clock of the log's server showed `server` in answer to what was asked when ours showed `asked`. While the two
-    /// agree ours is right, whatever happened to it (a machine that was suspended). If ours is ahead, it is wrong.
+    /// The clock of the log's server showed `server` in answer to what was asked when ours showed
+    /// `asked`. While the two agree ours is right, whatever happened to it (a machine that was
+    /// suspended). If ours is ahead, it is wrong.
     pub fn compare(&self, asked: ClockReading, server: Timestamp) {
         let answered = self.source.monotonic();
         if answered.saturating_sub(asked.monotonic) > ANSWER_MAX {
             return;
         }
         let mut state = self.lock();
-        // The answer was given after the question: ours is further ahead than this by its way, if by anything.
+        // The answer was given after the question: ours is further ahead than this by its way, if
+        // by anything.
         let lead = asked.wall.micros().saturating_sub(server.micros()).saturating_sub(state.accepted_micros);
         state.server = Some((server, asked.monotonic));
         if lead > self.ahead_max_micros {
@@ -153,7 +158,8 @@ impl WatchedClock {
         ClockReading { wall: self.source.now(), monotonic: self.source.monotonic() }
     }
 
-    /// A person says that the clock is right. What was trusted before comes back by [`WatchedClock::restore`].
+    /// A person says that the clock is right. What was trusted before comes back by
+    /// [`WatchedClock::restore`].
     pub fn accept(&self) -> Trusted {
         let mut state = self.lock();
         let before = state.clone();
@@ -205,8 +211,8 @@ impl Clock for WatchedClock {
 }
 
 impl Ledger {
-    /// A person says that the clock is right: from now on everything is recorded by it, this first. False if nothing waits
-    /// for it.
+    /// A person says that the clock is right: from now on everything is recorded by it, this first.
+    /// False if nothing waits for it.
     pub async fn accept_clock(&self, reason: String, context: Context) -> Result<bool, SubmitError> {
         let ClockState { shows, ahead, .. } = self.clock().state();
         if ahead.is_none() {
@@ -228,8 +234,8 @@ impl Ledger {
     }
 }
 
-/// Compares the clock with that of the log's server as long as the writer is there. A server that cannot be asked says
-/// nothing about our clock.
+/// Compares the clock with that of the log's server as long as the writer is there. A server that
+/// cannot be asked says nothing about our clock.
 pub(super) async fn keep_comparing(
     clock: Arc<WatchedClock>,
     lease: Arc<dyn WriterLease>,

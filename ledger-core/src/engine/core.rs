@@ -30,7 +30,8 @@ pub(super) struct Slot<A> {
     pub(super) noted: BTreeMap<TransactionKey, Position>,
     /// The last version of which a snapshot was taken; 0 without one.
     pub(super) snapshot_at: u64,
-    /// The number of the last batch with one of its events; 0 if that was before it came into memory.
+    /// The number of the last batch with one of its events; 0 if that was before it came into
+    /// memory.
     pub(super) staged_in: u64,
     /// What it was weighed at; 0 since it changed.
     pub(super) bytes: usize,
@@ -44,7 +45,8 @@ impl<A: Default> Default for Slot<A> {
 }
 
 impl Slot<RewardAccount> {
-    /// Remembers where a pending line was recorded, for as long as the account remembers the line itself.
+    /// Remembers where a pending line was recorded, for as long as the account remembers the line
+    /// itself.
     pub(super) fn note(&mut self, key: TransactionKey, position: Position) {
         self.noted.insert(key, position);
         if self.noted.len() > PENDING_MAX {
@@ -151,7 +153,8 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// The caches are bounded by [`Core::evict`], between batches: what a batch has read stays until it ends.
+    /// The caches are bounded by [`Core::evict`], between batches: what a batch has read stays
+    /// until it ends.
     pub(super) fn new(snapshot_every: u64) -> Core {
         Core {
             accounts: Accounts::new(),
@@ -185,7 +188,8 @@ impl Core {
         Ok(())
     }
 
-    /// The staged batch, about to be written: what is staged from now on follows it. `None` if it is empty.
+    /// The staged batch, about to be written: what is staged from now on follows it. `None` if it
+    /// is empty.
     pub(super) fn dispatch(&mut self) -> Option<Batch> {
         let staging = &mut self.staging;
         if staging.events.is_empty() {
@@ -223,8 +227,8 @@ impl Core {
         self.staging.spend.clear();
     }
 
-    /// Lets go of what was used longest ago, called when no batch is being written. What the next batch has
-    /// already touched stays: the log does not have it yet.
+    /// Lets go of what was used longest ago, called when no batch is being written. What the next
+    /// batch has already touched stays: the log does not have it yet.
     pub(super) fn evict(&mut self, accounts_max: usize, accounts_bytes: usize, keys_max: usize) {
         let number = self.staging.number;
         self.accounts.evict(accounts_max, accounts_bytes, |slot| slot.staged_in >= number);

@@ -52,7 +52,8 @@ impl Writer {
                 Due::Open(epoch) => CampaignCommandKind::OpenEpoch { epoch, signature: None },
             };
             if let Err(rejection) = self.campaign(&campaign, kind, &self.own.clone()).await? {
-                // A campaign that stands still must not keep the others, nor its own operators, from going on.
+                // A campaign that stands still must not keep the others, nor its own operators,
+                // from going on.
                 faults::error(
                     "a campaign refuses what is due; its lines wait",
                     campaign.as_str(),
@@ -267,7 +268,8 @@ impl Writer {
         staging.now
     }
 
-    /// One `BudgetSpent` with running totals for each campaign the batch touched, in the same append.
+    /// One `BudgetSpent` with running totals for each campaign the batch touched, in the same
+    /// append.
     pub(super) async fn record_spend(&mut self) -> Result<(), Failed> {
         let spend = std::mem::take(&mut self.shared.lock().staging.spend);
         for (campaign, spend) in spend {
@@ -287,8 +289,8 @@ impl Writer {
     }
 }
 
-/// The line belongs to whoever brought it first, under whatever name: one that was booked, or released, under the name
-/// that this line had while pending.
+/// The line belongs to whoever brought it first, under whatever name: one that was booked, or
+/// released, under the name that this line had while pending.
 fn owner(
     core: &Core,
     row: &PreparedTransaction,

@@ -13,8 +13,8 @@ use crate::time::{Epoch, Timestamp};
 
 use super::core::Core;
 
-/// Makes and keeps the secret behind an epoch's draws. A port: a key file here, a KMS in production, fixed
-/// seeds in tests.
+/// Makes and keeps the secret behind an epoch's draws. A port: a key file here, a KMS in
+/// production, fixed seeds in tests.
 pub trait SeedVault: Send + Sync {
     /// 32 fresh secret bytes and the same sealed under the draw key, bound to campaign and epoch.
     fn create(&self, campaign: &CampaignId, epoch: Epoch) -> Result<(Seed, Sealed), SealError>;
@@ -47,7 +47,8 @@ impl SeedVault for KeyringSeeds {
 
 /// Days of missed epochs that are made up for after an outage: the bank's polling window.
 const MISSED_DAYS_MAX: i64 = 31;
-/// Epochs scheduled ahead of today's, so that the nearer one is committed to 24 hours before it opens.
+/// Epochs scheduled ahead of today's, so that the nearer one is committed to 24 hours before it
+/// opens.
 const SCHEDULED_AHEAD: usize = 2;
 
 /// Epoch keys, opened once, and the offers of the days that lines are booked on.
@@ -90,7 +91,8 @@ impl Offers {
         std::mem::take(&mut self.opened)
     }
 
-    /// What every started campaign offers a line booked at `booked_at`, in order of precedence, then of id.
+    /// What every started campaign offers a line booked at `booked_at`, in order of precedence,
+    /// then of id.
     pub(super) fn of(
         &mut self,
         booked_at: Timestamp,
@@ -200,8 +202,8 @@ pub(super) enum Due {
     Start,
     /// Commit to a seed.
     Schedule(Epoch),
-    /// Let draws begin; never for one that waits for a beacon, which step *beacon* opens: the writer waits for no
-    /// network.
+    /// Let draws begin; never for one that waits for a beacon, which step *beacon* opens: the
+    /// writer waits for no network.
     Open(Epoch),
 }
 
@@ -227,7 +229,8 @@ pub(super) fn due(campaign: &Campaign, now: Timestamp) -> Vec<Due> {
     let earliest = Epoch::on(today.date() - chrono::TimeDelta::days(MISSED_DAYS_MAX));
     let last_wanted = (0..SCHEDULED_AHEAD).fold(today.max(begins), |epoch, _| epoch.next());
     let in_time = |epoch: &Epoch| terms.ends_at.is_none_or(|end| epoch.opens_at() < end);
-    // An epoch is scheduled one day at a time, so each has its turn; a far-off start waits for its day.
+    // An epoch is scheduled one day at a time, so each has its turn; a far-off start waits for its
+    // day.
     let schedule = std::iter::successors(Some(first.max(earliest)), |epoch| Some(epoch.next()))
         .take_while(|epoch| *epoch <= last_wanted && in_time(epoch));
     let waiting = |e: &EpochState| e.phase == EpochPhase::Scheduled && e.beacon_spec == beacon::NONE;

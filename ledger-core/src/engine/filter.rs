@@ -1,9 +1,9 @@
-//! Which transaction keys are surely not in the log, so that lines seen for the first time, which nearly all are,
-//! cost no look into it.
+//! Which transaction keys are surely not in the log, so that lines seen for the first time, which
+//! nearly all are, cost no look into it.
 //!
-//! A key of this writer's is put in when it is decided, those of before are read from the log in the background;
-//! until that has ended every key may be known. What is wrongly taken for new is caught by the log's unique index,
-//! and decided again as the repeat it is.
+//! A key of this writer's is put in when it is decided, those of before are read from the log in
+//! the background; until that has ended every key may be known. What is wrongly taken for new is
+//! caught by the log's unique index, and decided again as the repeat it is.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -41,8 +41,8 @@ impl Filter {
         Arc::new(Filter { keys, complete, count: AtomicU64::new(0), told })
     }
 
-    /// Reads the log's keys in the background, until all are in or the writer is gone. To be called once the writer
-    /// has the lease: only its own keys come after those that are read.
+    /// Reads the log's keys in the background, until all are in or the writer is gone. To be called
+    /// once the writer has the lease: only its own keys come after those that are read.
     pub(super) fn fill(self: &Arc<Filter>, log: Arc<dyn TransactionIndex>) {
         tokio::spawn(read_all(log, Arc::downgrade(self)));
     }

@@ -24,7 +24,8 @@ use super::writer::Writer;
 const WRONG_MAX: usize = 64;
 
 impl Writer {
-    /// Reads accounts not in memory and probes keys that may be known, each in one query (see [`Writer::load`]).
+    /// Reads accounts not in memory and probes keys that may be known, each in one query (see
+    /// [`Writer::load`]).
     pub(super) async fn hydrate(&mut self, works: &[Work]) -> Result<(), LogError> {
         let (mut streams, mut keys) = (BTreeSet::new(), Vec::new());
         {
@@ -87,7 +88,8 @@ impl Writer {
         Ok(())
     }
 
-    /// A pending line carries no key into the log, whose unique index would find a repeat out: it is always looked up.
+    /// A pending line carries no key into the log, whose unique index would find a repeat out: it
+    /// is always looked up.
     fn is_surely_new(&self, row: &PreparedTransaction) -> bool {
         row.status != Status::Pending && !self.filter.may_have(&row.key)
     }
@@ -119,7 +121,8 @@ impl Writer {
         Ok(found)
     }
 
-    /// Campaigns are few and always in memory; after a failed append those it touched are read again.
+    /// Campaigns are few and always in memory; after a failed append those it touched are read
+    /// again.
     pub(super) async fn hydrate_campaigns(&mut self) -> Result<(), LogError> {
         if self.campaigns_loaded {
             return Ok(());
@@ -133,8 +136,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Reads these streams, but for those that cannot be read, which are the answer. In one query where the events of all
-    /// fit into a page, as they mostly do.
+    /// Reads these streams, but for those that cannot be read, which are the answer. In one query
+    /// where the events of all fit into a page, as they mostly do.
     async fn load<A: Loaded>(&mut self, streams: &[StreamId]) -> Result<Vec<(StreamId, LogError)>, LogError> {
         let mut broken = Vec::new();
         let damaged = in_parts(streams, async |some| {
@@ -146,7 +149,8 @@ impl Writer {
         Ok(broken)
     }
 
-    /// What failed by itself while the rest of the log can be read is damaged; else the log is out of reach.
+    /// What failed by itself while the rest of the log can be read is damaged; else the log is out
+    /// of reach.
     async fn readable<T>(
         &self,
         damaged: Result<Vec<(T, LogError)>, LogError>,
@@ -183,8 +187,8 @@ impl Writer {
         Ok(broken)
     }
 
-    /// Follows the log page by page. However long that takes, no statement and no memory is asked for more
-    /// than a page, and the lease is kept.
+    /// Follows the log page by page. However long that takes, no statement and no memory is asked
+    /// for more than a page, and the lease is kept.
     async fn read<A: Loaded>(&mut self, reading: &mut Reading<A>) -> Result<(), LogError> {
         loop {
             let page = self.log.events.load_streams(&reading.rest(), self.page_events()).await?;
@@ -225,8 +229,9 @@ impl<A: Loaded> Slot<A> {
     }
 }
 
-/// Gives `work` all of them, or, where that fails for good, ever smaller parts, down to the single ones: those are the
-/// answer, with what is wrong. Fails where that passes, or where it is wrong with many.
+/// Gives `work` all of them, or, where that fails for good, ever smaller parts, down to the single
+/// ones: those are the answer, with what is wrong. Fails where that passes, or where it is wrong
+/// with many.
 async fn in_parts<T: Clone>(
     all: &[T],
     mut work: impl AsyncFnMut(&[T]) -> Result<(), LogError>,

@@ -98,7 +98,8 @@ pub(super) struct IntakeBatch {
 }
 
 impl IntakeBatch {
-    /// What is waiting behind `first`, up to a bound. No timer: batches grow by themselves under load.
+    /// What is waiting behind `first`, up to a bound. No timer: batches grow by themselves under
+    /// load.
     pub(super) fn receive(
         first: (Work, Option<OwnedSemaphorePermit>),
         receiver: &mut Received,

@@ -1,8 +1,9 @@
 //! The engine: one writer executes all commands one after another in memory and appends in batches.
 //!
-//! [`Ledger`] is what the outside may ask. Behind it a thread of its own repeats five phases: *receive* what
-//! waits, *hydrate* what memory lacks, *decide* each command through cqrs-es, *append* once, *answer* in
-//! order. Callers hear only of what is durable; rejections, too, wait for what was staged before them.
+//! [`Ledger`] is what the outside may ask. Behind it a thread of its own repeats five phases:
+//! *receive* what waits, *hydrate* what memory lacks, *decide* each command through cqrs-es,
+//! *append* once, *answer* in order. Callers hear only of what is durable; rejections, too, wait
+//! for what was staged before them.
 
 mod accounts;
 mod apart;

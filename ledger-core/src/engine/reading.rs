@@ -1,4 +1,5 @@
-//! Streams that are being read, page by page: where each stands, and which snapshots turned out not to fit.
+//! Streams that are being read, page by page: where each stands, and which snapshots turned out not
+//! to fit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -16,7 +17,8 @@ pub(super) struct End<A: Loaded> {
     pub(super) broken: BTreeMap<StreamId, LogError>,
 }
 
-/// The slots of some streams on their way to the streams' ends. Pages come in the order of the streams.
+/// The slots of some streams on their way to the streams' ends. Pages come in the order of the
+/// streams.
 pub(super) struct Reading<A: Loaded> {
     slots: BTreeMap<StreamId, Slot<A>>,
     /// With a snapshot whose own event has not come yet.
@@ -54,8 +56,8 @@ impl<A: Loaded> Reading<A> {
         fate.insert(snapshot.stream);
     }
 
-    /// Lets each slot follow its events. A snapshot's own event comes again and vouches for it. A stream that breaks off is
-    /// set aside; the others go on.
+    /// Lets each slot follow its events. A snapshot's own event comes again and vouches for it. A
+    /// stream that breaks off is set aside; the others go on.
     pub(super) fn follow(&mut self, events: Vec<StoredEvent>) -> Result<(), LogError> {
         if let Some(last) = events.last() {
             self.last = Some((last.stream.clone(), last.sequence));
@@ -67,7 +69,8 @@ impl<A: Loaded> Reading<A> {
                 continue;
             }
             if !self.unproven.contains(&stored.stream) {
-                // An event that nobody can have written may be too much for the state it is applied to.
+                // An event that nobody can have written may be too much for the state it is applied
+                // to.
                 let followed = catch_unwind(AssertUnwindSafe(|| slot.follow(&stored)));
                 let panicked = || LogError::Damaged(format!("a panic at {}", stored.position));
                 if let Err(error) = followed.unwrap_or_else(|_| Err(panicked())) {
@@ -95,8 +98,9 @@ impl<A: Loaded> Reading<A> {
         slots.filter_map(after).collect()
     }
 
-    /// The slots at their streams' ends, but for those whose snapshots do not fit, which are to be read again from the first
-    /// event, also where they break off later on; and for those that break off.
+    /// The slots at their streams' ends, but for those whose snapshots do not fit, which are to be
+    /// read again from the first event, also where they break off later on; and for those that
+    /// break off.
     pub(super) fn end(mut self) -> End<A> {
         self.unfit.append(&mut self.unproven);
         self.broken.retain(|stream, _| !self.unfit.contains(stream));

@@ -1,5 +1,5 @@
-//! What explanations are looked up in, read from the log: the terms under which a line was decided, the tables
-//! it was drawn from.
+//! What explanations are looked up in, read from the log: the terms under which a line was decided,
+//! the tables it was drawn from.
 
 use std::collections::HashSet;
 
@@ -11,8 +11,8 @@ use crate::ids::{CampaignId, Digest};
 use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StreamId, follow};
 
-/// Adds what `reference` lacks to explain `recorded`. Reads each campaign's stream no further than it must: old
-/// terms stand at its beginning.
+/// Adds what `reference` lacks to explain `recorded`. Reads each campaign's stream no further than
+/// it must: old terms stand at its beginning.
 pub async fn complete(
     log: &dyn EventLog,
     recorded: &Recorded<'_>,

@@ -1,8 +1,9 @@
 //! Snapshots of long streams: made from committed events only, used only where they fit.
 //!
-//! A snapshot carries the hash of the last event in it, which stands for the stream's whole history, and the
-//! fingerprint of the code that made it. Hydration reads that event again and compares: a snapshot that does not
-//! fit is not used, loudly. It is written on a thread of its own, some time after the append, or not at all.
+//! A snapshot carries the hash of the last event in it, which stands for the stream's whole
+//! history, and the fingerprint of the code that made it. Hydration reads that event again and
+//! compares: a snapshot that does not fit is not used, loudly. It is written on a thread of its
+//! own, some time after the append, or not at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -77,7 +78,8 @@ impl Snapshots {
         Ok(Snapshots(sender))
     }
 
-    /// Keeps snapshots of what has just become durable. No room: the stream is long again some time.
+    /// Keeps snapshots of what has just become durable. No room: the stream is long again some
+    /// time.
     pub(super) fn write(&self, snapshots: Vec<Snapshot>) {
         if !snapshots.is_empty() {
             let _ = self.0.try_send(snapshots);
@@ -85,8 +87,8 @@ impl Snapshots {
     }
 }
 
-/// Snapshots of the streams that have become long with the batch that is about to be written: later ones may
-/// already hold what is decided on top of it.
+/// Snapshots of the streams that have become long with the batch that is about to be written: later
+/// ones may already hold what is decided on top of it.
 pub(super) fn take(core: &mut Core) -> Vec<Snapshot> {
     let (mut snapshots, every) = (Vec::new(), core.snapshot_every);
     for stream in std::mem::take(&mut core.staging.long) {
@@ -125,8 +127,8 @@ pub struct SnapshotFinding {
     pub sequence: u64,
 }
 
-/// Compares all snapshots with the replay of their streams, for audits; answers how many there are and those that
-/// differ. Snapshots of other code are none of its business: nobody reads them.
+/// Compares all snapshots with the replay of their streams, for audits; answers how many there are
+/// and those that differ. Snapshots of other code are none of its business: nobody reads them.
 pub async fn check_snapshots(
     log: &dyn EventLog,
     store: &dyn SnapshotStore,

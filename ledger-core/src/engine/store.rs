@@ -1,8 +1,9 @@
 //! Our `cqrs_es::EventStore`: a handle on the writer's memory that stages into the batch.
 //!
-//! `load_aggregate` takes the slot out of the cache, since an `AggregateContext` has no lifetime and must own
-//! it; `commit` stages the events and puts it back; dropping the context after a rejection puts it back
-//! unchanged. `commit` returns no envelopes, so that nothing is dispatched before the append.
+//! `load_aggregate` takes the slot out of the cache, since an `AggregateContext` has no lifetime
+//! and must own it; `commit` stages the events and puts it back; dropping the context after a
+//! rejection puts it back unchanged. `commit` returns no envelopes, so that nothing is dispatched
+//! before the append.
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
@@ -22,7 +23,8 @@ impl Shared {
         Shared(Arc::new(Mutex::new(core)))
     }
 
-    /// The memory. A panic while it was held is followed by dropping all of it, so poison tells nothing.
+    /// The memory. A panic while it was held is followed by dropping all of it, so poison tells
+    /// nothing.
     pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -77,7 +79,8 @@ impl<A: Hosted + 'static> EventStore<A> for Store<A> {
     }
 
     async fn load_aggregate(&self, id: &str) -> Result<Context<A>, AggregateError<A::Error>> {
-        // An aggregate that is not in memory is not a new one: deciding on it would fork its stream.
+        // An aggregate that is not in memory is not a new one: deciding on it would fork its
+        // stream.
         let slot = A::take(&mut self.shared.lock(), id)
             .ok_or_else(|| AggregateError::UnexpectedError(Box::new(NotHydrated)))?;
         Ok(Context { id: id.into(), slot: Some(slot), shared: self.shared.clone() })

@@ -127,8 +127,8 @@ impl Writer {
         self.hydrate_campaigns().await
     }
 
-    /// A ledger may rest for weeks, so a clock that has leapt meanwhile cannot be told from one that is right: a person is
-    /// told how long it was.
+    /// A ledger may rest for weeks, so a clock that has leapt meanwhile cannot be told from one
+    /// that is right: a person is told how long it was.
     fn tell_gap(&self, last: Option<Timestamp>) {
         let Some(last) = last else { return };
         let gap = self.clock.reading().wall().micros().saturating_sub(last.micros());
@@ -163,8 +163,8 @@ impl Writer {
         })
     }
 
-    /// The loop. What has come in during an append is decided while it runs, on top of what it writes; answers
-    /// leave in order, after their own append and all earlier ones.
+    /// The loop. What has come in during an append is decided while it runs, on top of what it
+    /// writes; answers leave in order, after their own append and all earlier ones.
     async fn work(&mut self, receiver: &mut Received) -> Result<(), Fenced> {
         let mut running: Option<Running> = None;
         loop {
@@ -204,7 +204,8 @@ impl Writer {
         }
     }
 
-    /// Starts the append of what has just been staged; if there is nothing to write, answers at once.
+    /// Starts the append of what has just been staged; if there is nothing to write, answers at
+    /// once.
     async fn dispatch(
         &mut self,
         batch: IntakeBatch,
@@ -302,8 +303,8 @@ impl Writer {
         clock::gauge("rewardhub_accounts_in_memory", i64::try_from(core.accounts.len()).unwrap_or(i64::MAX));
     }
 
-    /// Hydrates and decides. A panic is a bug; whatever memory it left behind is read again, and whoever it was about is
-    /// set apart, so that the others are decided.
+    /// Hydrates and decides. A panic is a bug; whatever memory it left behind is read again, and
+    /// whoever it was about is set apart, so that the others are decided.
     async fn stage(&mut self, works: &[Work]) -> Result<Vec<Outcome>, Failed> {
         self.deciding = None;
         let staged = futures::FutureExt::catch_unwind(AssertUnwindSafe(self.try_stage(works))).await;
@@ -326,7 +327,8 @@ impl Writer {
         self.begin()?;
         match self.hydrate(works).await {
             Ok(()) => {}
-            // An append of the last batch may still be running: the head is learnt once it has ended.
+            // An append of the last batch may still be running: the head is learnt once it has
+            // ended.
             Err(LogError::Fenced) => {
                 self.in_doubt = true;
                 return Err(Failed::Again);
@@ -342,7 +344,8 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// Sets the batch's time: the clock's, but never before the last event's. There is none while the clock is ahead.
+    /// Sets the batch's time: the clock's, but never before the last event's. There is none while
+    /// the clock is ahead.
     fn begin(&mut self) -> Result<(), Failed> {
         self.apart.let_back();
         let mut core = self.shared.lock();

@@ -1,9 +1,9 @@
 //! The hash chain: every event's hash covers its content and the hash before it in its stream.
 //!
-//! `SHA-256(0x00 ‖ LP(stream) ‖ u64(sequence) ‖ LP(event_type) ‖ LP(event_version) ‖ u64(recorded_at) ‖
-//! LP(payload) ‖ LP(metadata) ‖ previous hash of the stream, or 32 zero bytes)`, where `LP` is a u32
-//! big-endian length and the bytes, integers are big-endian and the stream is its text `type:id`. The
-//! leading zero byte makes the same hash the RFC 6962 leaf of the event.
+//! `SHA-256(0x00 ‖ LP(stream) ‖ u64(sequence) ‖ LP(event_type) ‖ LP(event_version) ‖
+//! u64(recorded_at) ‖ LP(payload) ‖ LP(metadata) ‖ previous hash of the stream, or 32 zero bytes)`,
+//! where `LP` is a u32 big-endian length and the bytes, integers are big-endian and the stream is
+//! its text `type:id`. The leading zero byte makes the same hash the RFC 6962 leaf of the event.
 
 use std::collections::HashMap;
 
@@ -16,8 +16,8 @@ use crate::time::Timestamp;
 /// RFC 6962's prefix of a leaf.
 const LEAF: u8 = 0x00;
 
-/// The hash `event` must carry, given the hash before it in its stream. Does not look at the event's own
-/// `hash`, nor at `position` and `transaction_key`, which the log derives.
+/// The hash `event` must carry, given the hash before it in its stream. Does not look at the
+/// event's own `hash`, nor at `position` and `transaction_key`, which the log derives.
 pub fn event_hash(event: &StoredEvent, previous: Option<&Digest>) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
     let stream_type = event.stream.stream_type.as_str();
@@ -97,8 +97,8 @@ pub struct Tip {
     pub hash: Digest,
 }
 
-/// How far the log has been followed. Starts at the beginning ([`Default`]) or from what an earlier check
-/// left behind.
+/// How far the log has been followed. Starts at the beginning ([`Default`]) or from what an earlier
+/// check left behind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
     /// The last event's place; 0 before the first.
@@ -112,8 +112,8 @@ pub struct Links {
 impl Links {
     /// Checks the next event of the log and moves on to it.
     ///
-    /// Names the first thing wrong with it. It moves on even then, so an audit can go on and name what else
-    /// is broken instead of blaming everything behind the first fault.
+    /// Names the first thing wrong with it. It moves on even then, so an audit can go on and name
+    /// what else is broken instead of blaming everything behind the first fault.
     pub fn follow(&mut self, event: &StoredEvent) -> Result<(), BrokenLink> {
         let (after, before) = (self.position, self.recorded_at);
         self.position = event.position;

@@ -1,4 +1,5 @@
-//! From stored bytes to domain events. Old payload versions are brought up to date here and nowhere else.
+//! From stored bytes to domain events. Old payload versions are brought up to date here and nowhere
+//! else.
 
 use crate::account::AccountEvent;
 use crate::campaign::CampaignEvent;

@@ -8,8 +8,8 @@ use super::{EventLog, LogError, Position, StoredEvent, StreamId};
 const OF_LOG: usize = 10_000;
 const OF_STREAM: usize = 2_000;
 
-/// The events of the log, or of one stream, after a position, up to the end that there is when the last page is
-/// read. An error ends it. No more than a page is held at once.
+/// The events of the log, or of one stream, after a position, up to the end that there is when the
+/// last page is read. An error ends it. No more than a page is held at once.
 pub fn follow<'a>(
     log: &'a dyn EventLog,
     stream: Option<&'a StreamId>,

@@ -1,4 +1,5 @@
-//! The Merkle tree of RFC 6962 (certificate transparency), section 2.1: one hash that stands for a list.
+//! The Merkle tree of RFC 6962 (certificate transparency), section 2.1: one hash that stands for a
+//! list.
 //!
 //! A leaf is `SHA-256(0x00 ‖ data)`, a node `SHA-256(0x01 ‖ left ‖ right)`, the tree of no leaves
 //! `SHA-256("")`; the first bytes keep a node from being passed off as a leaf.
@@ -17,8 +18,8 @@ pub fn root<'a>(leaves: impl IntoIterator<Item = &'a [u8]>) -> Digest {
 /// A tree that grows leaf by leaf.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    /// Complete subtrees from left to right, each smaller than the one before it, as (leaves, hash): two of equal size
-    /// become one, as in a binary counter.
+    /// Complete subtrees from left to right, each smaller than the one before it, as (leaves,
+    /// hash): two of equal size become one, as in a binary counter.
     subtrees: Vec<(u64, Digest)>,
 }
 
@@ -92,7 +93,8 @@ mod tests {
         }
     }
 
-    /// The definition of RFC 6962, word for word: split at the largest power of two below the length.
+    /// The definition of RFC 6962, word for word: split at the largest power of two below the
+    /// length.
     fn by_definition(leaves: &[[u8; 2]]) -> Digest {
         match leaves {
             [] => sha256(&[]),

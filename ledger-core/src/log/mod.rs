@@ -1,7 +1,8 @@
-//! The log: all events in one gapless order, written by one writer, deduplicated by transaction key.
+//! The log: all events in one gapless order, written by one writer, deduplicated by transaction
+//! key.
 //!
-//! [`EventLog`] and its companions deal in bytes and are the contract every store keeps; `support::contract`
-//! holds each of them to it. [`decode`] turns stored bytes into domain events.
+//! [`EventLog`] and its companions deal in bytes and are the contract every store keeps;
+//! `support::contract` holds each of them to it. [`decode`] turns stored bytes into domain events.
 
 pub mod chain;
 pub mod decode;
@@ -130,15 +131,17 @@ pub struct Head {
 /// One atomic append. Events carry contiguous positions from `expected.position + 1`.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// What the writer believes the head to be; the append is a compare-and-set on term and position.
+    /// What the writer believes the head to be; the append is a compare-and-set on term and
+    /// position.
     pub expected: Head,
     /// At least one.
     pub events: Vec<StoredEvent>,
 }
 
 impl Batch {
-    /// Checks what a log relies on and no index would notice: at least one event, positions contiguous from
-    /// the expected head, a time that never goes back. A batch that fails is a defect of the writer.
+    /// Checks what a log relies on and no index would notice: at least one event, positions
+    /// contiguous from the expected head, a time that never goes back. A batch that fails is a
+    /// defect of the writer.
     pub fn check(&self) -> Result<(), LogError> {
         let refuse = |what: String| {
             Err(LogError::Store { doing: "accept a batch", transient: false, source: what.into() })
@@ -213,7 +216,8 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// Whether what was asked for is damaged, or may be: the same call for other streams may be answered.
+    /// Whether what was asked for is damaged, or may be: the same call for other streams may be
+    /// answered.
     pub fn is_about_what_is_read(&self) -> bool {
         matches!(self, LogError::Damaged(_) | LogError::Store { transient: false, .. })
     }
@@ -224,8 +228,8 @@ impl LogError {
     }
 }
 
-/// An aggregate's state after one of its events, so that hydration need not start at the first. A cache: it may
-/// be lost at any time, and one that does not fit the log or the code is not used.
+/// An aggregate's state after one of its events, so that hydration need not start at the first. A
+/// cache: it may be lost at any time, and one that does not fit the log or the code is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Whose.

@@ -1,5 +1,6 @@
-//! What the ledger asks of a log, in four parts by who needs it. One store may keep all four; a store that has no
-//! lease of its own or no index of keys keeps the events, and others beside it the rest.
+//! What the ledger asks of a log, in four parts by who needs it. One store may keep all four; a
+//! store that has no lease of its own or no index of keys keeps the events, and others beside it
+//! the rest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,15 +39,16 @@ impl<L: EventLog + WriterLease + TransactionIndex + SnapshotStore + 'static> Fro
 /// An append-only, totally ordered, deduplicating store of events with one writer at a time.
 ///
 /// Contract:
-/// - [`append`](EventLog::append) is atomic and, once it returns `Ok`, durable. It succeeds only if term and
-///   position of the head equal `batch.expected` and no transaction key of the batch is in the log.
+/// - [`append`](EventLog::append) is atomic and, once it returns `Ok`, durable. It succeeds only if
+///   term and position of the head equal `batch.expected` and no transaction key of the batch is in
+///   the log.
 /// - An `Unknown` append either landed as a whole or not at all, and after the next
 ///   [`lease`](WriterLease::lease) it can no longer land.
 /// - Readers see a prefix of the log: whoever sees position n can see all before n.
 /// - Positions are contiguous from 1, sequences contiguous from 1 in each stream.
 ///
-/// `append`, `load_streams` and `stream_ids` are called from threads that may block (the writer's own); the
-/// readers may be called from anywhere.
+/// `append`, `load_streams` and `stream_ids` are called from threads that may block (the writer's
+/// own); the readers may be called from anywhere.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Writes one batch.
@@ -66,8 +68,9 @@ pub trait EventLog: Send + Sync {
         limit: usize,
     ) -> Result<Vec<StoredEvent>, LogError>;
 
-    /// Up to `limit` events of these streams, each stream's after its sequence: the streams in this order, each in
-    /// its own. Fewer than `limit` are all there are; else the rest follows the last one. Unknown streams have none.
+    /// Up to `limit` events of these streams, each stream's after its sequence: the streams in this
+    /// order, each in its own. Fewer than `limit` are all there are; else the rest follows the last
+    /// one. Unknown streams have none.
     async fn load_streams(
         &self,
         streams: &[(StreamId, u64)],
@@ -84,31 +87,33 @@ pub trait EventLog: Send + Sync {
 /// Who may append: one writer at a time, whose term every append carries.
 ///
 /// Contract:
-/// - Every [`lease`](WriterLease::lease) raises the term of the log's head, so that whoever wrote before is fenced.
+/// - Every [`lease`](WriterLease::lease) raises the term of the log's head, so that whoever wrote
+///   before is fenced.
 /// - A term is never given twice.
 ///
 /// All but `server_time` are called from threads that may block (the writer's own).
 #[async_trait]
 pub trait WriterLease: Send + Sync {
-    /// Becomes the writer and tells where the log stands. `holder` names this writer and no other, ever. Fails
-    /// with [`LogError::Held`] while another's lease has not run out, where leases do.
+    /// Becomes the writer and tells where the log stands. `holder` names this writer and no other,
+    /// ever. Fails with [`LogError::Held`] while another's lease has not run out, where leases do.
     ///
-    /// With `held: Some(term)`, recovery by a writer that believes it still has the lease: fails with
-    /// [`LogError::Fenced`] if another has taken it. The term may have moved on under the same holder, by a
-    /// recovery whose answer was lost.
+    /// With `held: Some(term)`, recovery by a writer that believes it still has the lease: fails
+    /// with [`LogError::Fenced`] if another has taken it. The term may have moved on under the same
+    /// holder, by a recovery whose answer was lost.
     async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError>;
 
-    /// How long a lease lasts after it was last renewed; `None` where it does not run out, since something else
-    /// keeps a second process away.
+    /// How long a lease lasts after it was last renewed; `None` where it does not run out, since
+    /// something else keeps a second process away.
     fn ttl(&self) -> Option<Duration> {
         None
     }
 
-    /// Makes the lease of this term last [`ttl`](WriterLease::ttl) from now; an append does the same. Fails with
-    /// [`LogError::Fenced`] once the term has moved on.
+    /// Makes the lease of this term last [`ttl`](WriterLease::ttl) from now; an append does the
+    /// same. Fails with [`LogError::Fenced`] once the term has moved on.
     async fn renew(&self, term: u64) -> Result<(), LogError>;
 
-    /// Lets the next writer have the log at once. Fails with [`LogError::Fenced`] once the term has moved on.
+    /// Lets the next writer have the log at once. Fails with [`LogError::Fenced`] once the term has
+    /// moved on.
     async fn release(&self, term: u64) -> Result<(), LogError> {
         self.renew(term).await
     }
@@ -124,11 +129,12 @@ pub trait WriterLease: Send + Sync {
 /// Contract: whoever sees an event in the log finds its key here.
 #[async_trait]
 pub trait TransactionIndex: Send + Sync {
-    /// The events that carry these keys; keys that the log does not have are absent. Called from threads that may
-    /// block (the writer's own).
+    /// The events that carry these keys; keys that the log does not have are absent. Called from
+    /// threads that may block (the writer's own).
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError>;
 
-    /// Up to `limit` keys after this one, in order; fewer are all there are. What is appended meanwhile may be missing.
+    /// Up to `limit` keys after this one, in order; fewer are all there are. What is appended
+    /// meanwhile may be missing.
     async fn transaction_keys(
         &self,
         after: Option<&TransactionKey>,
@@ -138,14 +144,16 @@ pub trait TransactionIndex: Send + Sync {
 
 /// States of aggregates, each made by some `code`. A cache: it may be empty at any time.
 ///
-/// Contract: a stream has at most one snapshot, and no older one takes the place of a newer one of the same code.
+/// Contract: a stream has at most one snapshot, and no older one takes the place of a newer one of
+/// the same code.
 #[async_trait]
 pub trait SnapshotStore: Send + Sync {
-    /// The snapshots by this `code` of these streams, in any order. Called from threads that may block (the
-    /// writer's own).
+    /// The snapshots by this `code` of these streams, in any order. Called from threads that may
+    /// block (the writer's own).
     async fn load_snapshots(&self, streams: &[StreamId], code: &str) -> Result<Vec<Snapshot>, LogError>;
 
-    /// Keeps these snapshots instead of earlier ones of their streams. May be called beside the writer.
+    /// Keeps these snapshots instead of earlier ones of their streams. May be called beside the
+    /// writer.
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError>;
 
     /// Up to `limit` snapshots by this `code`, by stream, after that of stream `after`. For audits.

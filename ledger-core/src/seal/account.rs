@@ -1,8 +1,10 @@
-//! One account's key at work: details that it seals, merchants that it tells apart, amounts that it remembers.
+//! One account's key at work: details that it seals, merchants that it tells apart, amounts that it
+//! remembers.
 //!
-//! A [`SealedAmount`] is `ciphertext ‖ tag` of `minor (i64, big-endian) ‖ currency`, by AES-256-GCM-SIV under a nonce
-//! that is always the same: equal amounts of an account look equal, which the fingerprints beside them show for each of
-//! its bank accounts anyway, and an amount needs no bytes but its own.
+//! A [`SealedAmount`] is `ciphertext ‖ tag` of `minor (i64, big-endian) ‖ currency`, by
+//! AES-256-GCM-SIV under a nonce that is always the same: equal amounts of an account look equal,
+//! which the fingerprints beside them show for each of its bank accounts anyway, and an amount
+//! needs no bytes but its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -52,8 +54,8 @@ impl AccountKey {
         Details::from_bytes(&bytes).ok_or(SealError::Damaged)
     }
 
-    /// A hash of a merchant under this key: nobody can tell from it who the merchant is, or that two customers have
-    /// been at the same one. Merchants' ids are those of their source.
+    /// A hash of a merchant under this key: nobody can tell from it who the merchant is, or that
+    /// two customers have been at the same one. Merchants' ids are those of their source.
     pub fn merchant_tag(&self, source: &Source, merchant_id: &str) -> MerchantTag {
         let mut merchant = Zeroizing::new(Vec::with_capacity(256));
         push_lp(&mut merchant, source.as_str().as_bytes());
@@ -72,7 +74,8 @@ impl AccountKey {
     }
 }
 
-/// Seals and opens the amounts of one account. It enters the account's commands, as an epoch's key does.
+/// Seals and opens the amounts of one account. It enters the account's commands, as an epoch's key
+/// does.
 #[derive(Clone)]
 pub struct AmountKey(Arc<Cipher>);
 
@@ -112,8 +115,8 @@ impl AmountKey {
     }
 }
 
-/// The amount of a purchase, sealed by itself under its account's key, in base64. Means nothing once the key is
-/// destroyed.
+/// The amount of a purchase, sealed by itself under its account's key, in base64. Means nothing
+/// once the key is destroyed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SealedAmount([u8; SEALED_LENGTH]);
 

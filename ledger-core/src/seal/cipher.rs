@@ -1,5 +1,5 @@
-//! AES-256-GCM-SIV with a random nonce: `nonce ‖ ciphertext ‖ tag`. Chosen over GCM because a nonce that
-//! comes twice (a cloned virtual machine) then shows no more than that two texts are equal.
+//! AES-256-GCM-SIV with a random nonce: `nonce ‖ ciphertext ‖ tag`. Chosen over GCM because a nonce
+//! that comes twice (a cloned virtual machine) then shows no more than that two texts are equal.
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::error::Unspecified;
@@ -16,7 +16,8 @@ pub(super) struct Cipher {
 
 pub(super) const TAG_LENGTH: usize = 16;
 
-/// The one nonce of all amounts of an account: equal amounts then look equal, and nothing else shows.
+/// The one nonce of all amounts of an account: equal amounts then look equal, and nothing else
+/// shows.
 const AMOUNT_NONCE: [u8; NONCE_LEN] = *b"spent-amount";
 
 impl Cipher {

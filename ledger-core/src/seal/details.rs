@@ -1,8 +1,9 @@
 //! What is personal about a transaction, as one value that is sealed and forgotten together.
 //!
-//! Its bytes are compact JSON with short keys: `a` amount in minor units, `c` currency, `d` direction
-//! (`debit`, `credit`), `f` from account, `t` to account, `x` description, `m` merchant (`i` id, `n` name,
-//! `c` category, `k` country), `r` refund of. Absent fields are left out, unknown ones passed over.
+//! Its bytes are compact JSON with short keys: `a` amount in minor units, `c` currency, `d`
+//! direction (`debit`, `credit`), `f` from account, `t` to account, `x` description, `m` merchant
+//! (`i` id, `n` name, `c` category, `k` country), `r` refund of. Absent fields are left out,
+//! unknown ones passed over.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -51,7 +52,8 @@ impl Details {
         }
     }
 
-    /// What a line keeps apart from them: the amount of a purchase, which every debit is but a refund.
+    /// What a line keeps apart from them: the amount of a purchase, which every debit is but a
+    /// refund.
     pub fn spent(&self, key: &AmountKey) -> Option<SealedAmount> {
         let is_purchase = self.direction.is_purchase(self.refund_of.is_some());
         is_purchase.then(|| key.seal(*self.amount.expose()))

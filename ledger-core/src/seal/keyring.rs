@@ -1,6 +1,7 @@
 //! The keys of all accounts: wrapped in a store of their own, ready for use in a bounded cache.
 //!
-//! A key is durable before anything sealed under it is handed out; a destroyed one leaves a tombstone.
+//! A key is durable before anything sealed under it is handed out; a destroyed one leaves a
+//! tombstone.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,7 +31,8 @@ const PROVIDER_CALLS: usize = 32;
 pub const INDEX_KEY: &str = "index";
 const DRAW_KEY: &str = "draw";
 
-/// What our own named keys are recognised by. Shows nothing of them: 16 bytes of a hash of 32 random ones.
+/// What our own named keys are recognised by. Shows nothing of them: 16 bytes of a hash of 32
+/// random ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprints {
     /// Of the key behind the fingerprints of lines.
@@ -39,10 +41,12 @@ pub struct Fingerprints {
     pub draw: [u8; 16],
 }
 
-/// Seals and opens under account keys and our own named keys. Shared by all tasks; no lock is held while one waits.
+/// Seals and opens under account keys and our own named keys. Shared by all tasks; no lock is held
+/// while one waits.
 ///
-/// No destroyed key comes back into the cache: whoever fills it notes the number of erasures before the store is read,
-/// and leaves it alone where that has moved on. [`Keyring::erase`] moves it on after the key is gone from the store.
+/// No destroyed key comes back into the cache: whoever fills it notes the number of erasures before
+/// the store is read, and leaves it alone where that has moved on. [`Keyring::erase`] moves it on
+/// after the key is gone from the store.
 pub struct Keyring {
     store: Arc<dyn KeyStore>,
     provider: Arc<dyn KeyProvider>,
@@ -100,8 +104,8 @@ impl Keyring {
         Ok(keys)
     }
 
-    /// The accounts' keys, to open with. Asks the store each time, in one round trip, so an erasure by another process
-    /// counts at once.
+    /// The accounts' keys, to open with. Asks the store each time, in one round trip, so an erasure
+    /// by another process counts at once.
     pub async fn opening_keys(&self, accounts: HashSet<AccountId>) -> Result<Keys, SealError> {
         self.read(accounts.into_iter().collect()).await
     }
@@ -116,8 +120,9 @@ impl Keyring {
         Ok(self.read(vec![account.clone()]).await?.state(account))
     }
 
-    /// [`keys`](Keyring::keys); those that are missing are made, durably, with one commit for all. An erased account gets no
-    /// new key, and neither does one that the log knows: its key has been lost, and another would hide that.
+    /// [`keys`](Keyring::keys); those that are missing are made, durably, with one commit for all.
+    /// An erased account gets no new key, and neither does one that the log knows: its key has been
+    /// lost, and another would hide that.
     pub async fn ensure(
         &self,
         accounts: HashSet<AccountId>,
@@ -130,7 +135,8 @@ impl Keyring {
         Ok(keys)
     }
 
-    /// [`keys`](Keyring::keys), with keys that are lost told from accounts that are new: the log knows the one kind.
+    /// [`keys`](Keyring::keys), with keys that are lost told from accounts that are new: the log
+    /// knows the one kind.
     pub async fn keys_beside(
         &self,
         accounts: HashSet<AccountId>,
@@ -143,7 +149,8 @@ impl Keyring {
         }
         let known = log.known_streams(&absent).await.map_err(|error| SealError::Log(Box::new(error)))?;
         let known: Vec<AccountId> = known.iter().filter_map(|s| AccountId::parse(&s.id).ok()).collect();
-        // An account's key is durable before its first event: one that was opened meanwhile has its key now.
+        // An account's key is durable before its first event: one that was opened meanwhile has its
+        // key now.
         for (account, slot) in self.read(known).await?.into_slots() {
             keys.insert(account, if matches!(slot, Slot::Absent) { Slot::Lost } else { slot });
         }
@@ -170,12 +177,12 @@ impl Keyring {
         self.unwrap(accounts, durable.into_iter().map(Some), erasures).await
     }
 
-    /// Destroys an account's key and leaves a tombstone, also where there was no key yet. Says whether it
-    /// did; `false`: it had been destroyed before.
+    /// Destroys an account's key and leaves a tombstone, also where there was no key yet. Says
+    /// whether it did; `false`: it had been destroyed before.
     pub async fn erase(&self, account: &AccountId, now: Timestamp) -> Result<bool, SealError> {
         let (store, cache, account) = (Arc::clone(&self.store), Arc::clone(&self.cache), account.clone());
-        // On a task of its own, which ends also when the caller has gone away: the key may be destroyed by then, and must
-        // not stay in the cache.
+        // On a task of its own, which ends also when the caller has gone away: the key may be
+        // destroyed by then, and must not stay in the cache.
         let erasing = tokio::spawn(async move {
             let erased = store.erase(&account, now).await;
             // Also after a failure: it may have been done all the same.

@@ -22,7 +22,8 @@ pub enum KeyState {
     Lost,
 }
 
-/// Answers for each account that was asked for. One damaged key is no reason to withhold the others.
+/// Answers for each account that was asked for. One damaged key is no reason to withhold the
+/// others.
 #[derive(Clone, Default)]
 pub struct Keys(HashMap<AccountId, Slot>);
 

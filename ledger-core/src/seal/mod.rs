@@ -1,11 +1,13 @@
-//! Personal details: sealed before they enter the loop, opened only by a resolver with the right scope.
+//! Personal details: sealed before they enter the loop, opened only by a resolver with the right
+//! scope.
 //!
-//! Every account has a key of its own in the [`Keyring`]; destroying it forgets everywhere at once. The
-//! keys are wrapped by a [`KeyProvider`].
+//! Every account has a key of its own in the [`Keyring`]; destroying it forgets everywhere at once.
+//! The keys are wrapped by a [`KeyProvider`].
 //!
-//! A [`Sealed`] text is base64 (standard, no padding) of `version ‖ nonce ‖ ciphertext ‖ tag`, version 1
-//! being AES-256-GCM-SIV. Associated data is `version ‖ LP(whose) ‖ LP(…) ‖ LP(…)`, so a value cannot be
-//! moved to another account, transaction or epoch. Amounts that an account remembers are a [`SealedAmount`] each.
+//! A [`Sealed`] text is base64 (standard, no padding) of `version ‖ nonce ‖ ciphertext ‖ tag`,
+//! version 1 being AES-256-GCM-SIV. Associated data is `version ‖ LP(whose) ‖ LP(…) ‖ LP(…)`, so a
+//! value cannot be moved to another account, transaction or epoch. Amounts that an account
+//! remembers are a [`SealedAmount`] each.
 
 mod account;
 mod cipher;

@@ -1,7 +1,8 @@
 //! What is not sealed of a value: for whoever reads the history and must not see even ciphertext.
 //!
-//! The types say what is sealed: [`Sealed`](super::Sealed) and [`SealedAmount`](super::SealedAmount) serialize under the
-//! name [`SEALED`], and what has that name is left out here, wherever it stands. A list of field names would age.
+//! The types say what is sealed: [`Sealed`](super::Sealed) and
+//! [`SealedAmount`](super::SealedAmount) serialize under the name [`SEALED`], and what has that
+//! name is left out here, wherever it stands. A list of field names would age.
 
 use serde::Serialize;
 use serde::ser::{

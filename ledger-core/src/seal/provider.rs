@@ -148,8 +148,8 @@ impl KeyProvider for FileKeyProvider {
     }
 }
 
-/// Writes the key beside its place and links it there: the link is atomic and refuses to replace, so of
-/// two processes one key wins and no reader ever sees half of it. Whether it was this one.
+/// Writes the key beside its place and links it there: the link is atomic and refuses to replace,
+/// so of two processes one key wins and no reader ever sees half of it. Whether it was this one.
 fn create(path: &Path) -> Result<bool, KeyProviderError> {
     let key = random_key()?;
     let mut suffix = [0; 8];

@@ -1,4 +1,5 @@
-//! The terms of a line as fingerprints compare them: the customer's bank account, direction, amount, currency.
+//! The terms of a line as fingerprints compare them: the customer's bank account, direction,
+//! amount, currency.
 
 use std::sync::Arc;
 
@@ -45,7 +46,8 @@ impl LineTerms {
         self.tag(NOW, &bank_account::canonical(self.own_account.expose()))
     }
 
-    /// Whether an earlier release may have made this fingerprint of the same terms, in another spelling of the account.
+    /// Whether an earlier release may have made this fingerprint of the same terms, in another
+    /// spelling of the account.
     pub(crate) fn were(&self, known: Fingerprint) -> bool {
         let made = |spelling: &str| self.tag(FIRST, spelling);
         bank_account::older_spellings(self.own_account.expose())

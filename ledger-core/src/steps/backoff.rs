@@ -1,4 +1,5 @@
-//! How long to wait before trying again: twice as long each time, up to a bound, and never all at one moment.
+//! How long to wait before trying again: twice as long each time, up to a bound, and never all at
+//! one moment.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
@@ -16,8 +17,8 @@ impl Backoff {
     /// For a store or a ledger that is out of reach for a moment.
     pub const STORE: Backoff = Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
 
-    /// The pause after so many tries, from 1; a quarter more or less, so that many who failed together do not come
-    /// back together.
+    /// The pause after so many tries, from 1; a quarter more or less, so that many who failed
+    /// together do not come back together.
     pub fn pause(self, tries: u32) -> Duration {
         let doublings = tries.saturating_sub(1).min(20);
         let pause = self.first.saturating_mul(1 << doublings).min(self.longest);

@@ -1,8 +1,9 @@
 //! Step *beacon*: an epoch that waits for public randomness opens once its round is there.
 //!
-//! The writer waits for no network, so this is a step. A source is not trusted: what it says is checked against the
-//! network's public key here, so that another source is asked when one lies, and by the campaign again. A round that
-//! is late defers draws and is asked for until it is there; no epoch ever opens without it.
+//! The writer waits for no network, so this is a step. A source is not trusted: what it says is
+//! checked against the network's public key here, so that another source is asked when one lies,
+//! and by the campaign again. A round that is late defers draws and is asked for until it is there;
+//! no epoch ever opens without it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Step *confirm*: what a rail says by itself, late and perhaps twice, is a fact for the ledger and never refused.
+//! Step *confirm*: what a rail says by itself, late and perhaps twice, is a fact for the ledger and
+//! never refused.
 
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ impl Confirm {
         Confirm { ledger, confirmations, actor }
     }
 
-    /// Records until `stop` says so, the rail has ended, or this process is no longer the writer. While the ledger
-    /// cannot take one it is kept, and the rail has to wait with the next.
+    /// Records until `stop` says so, the rail has ended, or this process is no longer the writer.
+    /// While the ledger cannot take one it is kept, and the rail has to wait with the next.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut stopping = stop.clone();
         loop {
@@ -57,7 +58,8 @@ impl Confirm {
                 tracing::error!(reward.id = %entry_id, %rejection, "a confirmation contradicts the ledger");
                 Ok(())
             }
-            // Step *credit* has it as an item of its own, and asks the rail once the account can be read.
+            // Step *credit* has it as an item of its own, and asks the rail once the account can be
+            // read.
             Err(SubmitError::AccountUnavailable) => {
                 tracing::error!(reward.id = %entry_id, "a confirmation's account cannot be read");
                 Ok(())

@@ -1,9 +1,10 @@
 //! Step *credit*: an issued reward is paid through the rail, once.
 //!
-//! The attempt is recorded before anything is sent, and its key is `entry_id:attempt`. An unknown outcome is asked
-//! about; beyond the rail's idempotency window it is left to a person, and nothing is sent again. The attempt rises only
-//! after a recorded refusal. A payment outstanding when its reward is reversed is never sent again; it counts as not
-//! sent only when the rail still does not know it in the second half of its window.
+//! The attempt is recorded before anything is sent, and its key is `entry_id:attempt`. An unknown
+//! outcome is asked about; beyond the rail's idempotency window it is left to a person, and nothing
+//! is sent again. The attempt rises only after a recorded refusal. A payment outstanding when its
+//! reward is reversed is never sent again; it counts as not sent only when the rail still does not
+//! know it in the second half of its window.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +70,8 @@ impl Credit {
                     Err(rejection) => Ended::parked(rejection.to_string()),
                 });
             }
-            // About this attempt only: said again after the next one was asked for, it changes nothing.
+            // About this attempt only: said again after the next one was asked for, it changes
+            // nothing.
             Some(Act { action: ParkedAction::Fail, about: Some(attempt), reason }) => {
                 let (attempt, reason) = (*attempt, reason.clone());
                 let kind = CommandKind::FailCredit { entry_id, attempt, reason };
@@ -110,14 +112,16 @@ impl Credit {
         }
     }
 
-    /// Sends or asks, by what the account says is outstanding. `only_ask`: a person wants to know, not to pay.
+    /// Sends or asks, by what the account says is outstanding. `only_ask`: a person wants to know,
+    /// not to pay.
     async fn next(&self, owed: &Owed, outstanding: Outstanding, only_ask: bool) -> Next {
         let Outstanding { attempt, amount, requested_at, fresh, reversed } = outstanding;
         let entry_id = owed.entry_id;
         let key = PayoutKey { entry_id, attempt };
         let payout = Payout { key, account_id: owed.account_id.clone(), amount };
         let mut status = if fresh { self.rail.pay(&payout).await } else { self.rail.lookup(&payout).await };
-        // The time that the request was recorded by: the window counts while that clock is in order, or not at all.
+        // The time that the request was recorded by: the window counts while that clock is in
+        // order, or not at all.
         let now = match self.ledger.tick().await {
             Ok(now) => now,
             Err(error) => return Next::Ask(error.to_string()),

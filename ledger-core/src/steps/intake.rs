@@ -1,5 +1,5 @@
-//! Intake: from raw rows to durable answers. Parse, refuse what is malformed, seal the details, give the rest
-//! to the ledger; one bad row never takes its neighbours along.
+//! Intake: from raw rows to durable answers. Parse, refuse what is malformed, seal the details,
+//! give the rest to the ledger; one bad row never takes its neighbours along.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -65,12 +65,13 @@ struct Row {
     prepared: Sealed,
 }
 
-/// Rows up to this number are prepared on the calling task; more go to a thread that may be busy for long.
+/// Rows up to this number are prepared on the calling task; more go to a thread that may be busy
+/// for long.
 const INLINE_ROWS: usize = 16;
 
 impl Intake {
-    /// An intake for this ledger. `open_enrolment` as in the ledger's settings: whether an unknown account may
-    /// be given a key.
+    /// An intake for this ledger. `open_enrolment` as in the ledger's settings: whether an unknown
+    /// account may be given a key.
     pub fn new(ledger: Ledger, keyring: Arc<Keyring>, clock: Arc<dyn Clock>, open_enrolment: bool) -> Intake {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Intake { ledger, keyring, clock, open_enrolment, cores: Arc::new(Semaphore::new(cores)) }
@@ -87,8 +88,8 @@ impl Intake {
         self.submit(prepared, context).await
     }
 
-    /// The first half of [`Intake::take`], which may run for many requests at once. The keys of new accounts are durable
-    /// before anything sealed under them is.
+    /// The first half of [`Intake::take`], which may run for many requests at once. The keys of new
+    /// accounts are durable before anything sealed under them is.
     pub async fn prepare(&self, rows: &[&[u8]], sources: &Sources) -> Result<Prepared, SubmitError> {
         let now = self.clock.now();
         let sealed = if rows.len() <= INLINE_ROWS {
@@ -121,7 +122,8 @@ impl Intake {
         Ok(Prepared(rows))
     }
 
-    /// Parses, and seals what belongs to accounts whose keys are at hand, as most do. The rest waits for its keys.
+    /// Parses, and seals what belongs to accounts whose keys are at hand, as most do. The rest
+    /// waits for its keys.
     fn seal_ready(
         &self,
         rows: &[impl AsRef<[u8]>],
@@ -177,7 +179,8 @@ impl Intake {
         Ok(answers)
     }
 
-    /// Gives a command to one account. Opening one makes its key first: without one none of its lines can be sealed.
+    /// Gives a command to one account. Opening one makes its key first: without one none of its
+    /// lines can be sealed.
     pub async fn account(
         &self,
         account: AccountId,
@@ -194,7 +197,8 @@ impl Intake {
         self.ledger.account(account, kind, context).await
     }
 
-    /// Makes the keys of accounts that are about to be opened, with one commit for all; answers their states.
+    /// Makes the keys of accounts that are about to be opened, with one commit for all; answers
+    /// their states.
     pub async fn make_keys(&self, accounts: Vec<AccountId>) -> Result<Vec<KeyState>, SubmitError> {
         let some: HashSet<AccountId> = accounts.iter().cloned().collect();
         let keys = self.keyring.ensure(some, self.ledger.log(), self.clock.now()).await;
@@ -223,7 +227,8 @@ fn seal_waiting(
     let sealed = waiting.into_iter().map(|(place, transaction)| {
         let sealed = match keys.of(&transaction.account_id) {
             Ok(key) => Ok(Arc::new(seal(keyring, &transaction, &key)?)),
-            // Nobody has a key but who was opened: without one the account is unknown, or was erased.
+            // Nobody has a key but who was opened: without one the account is unknown, or was
+            // erased.
             Err(SealError::NoKey(_)) => Err(refused(&Rejection::AccountUnknown)),
             Err(SealError::Erased(_)) => Err(refused(&Rejection::AccountErased)),
             Err(error @ (SealError::DamagedKey(_) | SealError::LostKey(_))) => {
@@ -265,8 +270,8 @@ fn seal(
         fingerprint_version: FINGERPRINT_VERSION,
         details: Some(key.seal_details(source, transaction_id, &details)?),
         pending_transaction_id: transaction.pending_transaction_id.clone(),
-        // So that the account knows the merchant again without the log knowing him, and what was spent without the log
-        // telling.
+        // So that the account knows the merchant again without the log knowing him, and what was
+        // spent without the log telling.
         merchant: merchant_id.map(|id| key.merchant_tag(source, id.expose())),
         spent: details.spent(&amounts),
     };

@@ -86,7 +86,8 @@ pub(super) fn is_dropped(act: Option<&Act>) -> bool {
     act.is_some_and(|act| act.action == ParkedAction::Drop)
 }
 
-/// Metadata of what a step does because of an event: the same correlation, the event's place as the cause.
+/// Metadata of what a step does because of an event: the same correlation, the event's place as the
+/// cause.
 pub(super) fn caused_by(actor: &str, stored: &StoredEvent) -> Context {
     #[derive(serde::Deserialize)]
     struct Metadata {

@@ -1,7 +1,9 @@
-//! Items of steps that are not done: tried again later, or parked for a person. Rows beside the cursors, changed in the
-//! same transaction as these, so that a cursor passes an item only once its row is there.
+//! Items of steps that are not done: tried again later, or parked for a person. Rows beside the
+//! cursors, changed in the same transaction as these, so that a cursor passes an item only once its
+//! row is there.
 //!
-//! What a person decided about an item is an event of the log; here it is a copy that the step has followed.
+//! What a person decided about an item is an event of the log; here it is a copy that the step has
+//! followed.
 
 pub mod as_text;
 

@@ -1,10 +1,11 @@
-//! What happens around a decision: take lines in, then, each as a reader of the log, issue what was won, tell
-//! the customer, pay, resume what waited, open epochs that wait for a beacon, and settle those that are over.
+//! What happens around a decision: take lines in, then, each as a reader of the log, issue what was
+//! won, tell the customer, pay, resume what waited, open epochs that wait for a beacon, and settle
+//! those that are over.
 //!
-//! No step calls another. Each gives commands to the engine and asks the aggregate, never its own checkpoint,
-//! whether an effect is outstanding, so starting again from any earlier place is safe. What a [`step`] cannot end at
-//! once stands in [`items`], and what it gives up is for a person: [`parked`]. The [`ports`] are all that a step knows
-//! of the outside world.
+//! No step calls another. Each gives commands to the engine and asks the aggregate, never its own
+//! checkpoint, whether an effect is outstanding, so starting again from any earlier place is safe.
+//! What a [`step`] cannot end at once stands in [`items`], and what it gives up is for a person:
+//! [`parked`]. The [`ports`] are all that a step knows of the outside world.
 
 pub mod backoff;
 pub mod beacon;

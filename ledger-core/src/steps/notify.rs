@@ -1,4 +1,5 @@
-//! Step *notify*: the customer is told of a reward. At least once; the receiver deduplicates by `entry_id`.
+//! Step *notify*: the customer is told of a reward. At least once; the receiver deduplicates by
+//! `entry_id`.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What people see and decide of items that steps have given up: the rows, and whatever of the log their step has not
-//! followed yet. Events are the truth; the rows follow.
+//! What people see and decide of items that steps have given up: the rows, and whatever of the log
+//! their step has not followed yet. Events are the truth; the rows follow.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The ports: what steps ask of outside systems. Adapters implement them; one contract suite holds each.
+//! The ports: what steps ask of outside systems. Adapters implement them; one contract suite holds
+//! each.
 
 use std::fmt;
 
@@ -59,7 +60,8 @@ pub enum PayError {
 }
 
 /// Pays rewards. Contract:
-/// - under one key at most one payment is ever made within `idempotency_window`, however often it is sent;
+/// - under one key at most one payment is ever made within `idempotency_window`, however often it
+///   is sent;
 /// - `Paid` and `Refused` are final for their key; the same key answers the same;
 /// - an error says nothing about whether the payment happened;
 /// - `lookup` never pays.
@@ -98,8 +100,8 @@ pub enum NotifyError {
     Permanent(String),
 }
 
-/// Tells customers. Contract: the same `entry_id` again reaches the customer at most once more often than
-/// the receiver deduplicates; sending is safe to repeat.
+/// Tells customers. Contract: the same `entry_id` again reaches the customer at most once more
+/// often than the receiver deduplicates; sending is safe to repeat.
 #[async_trait]
 pub trait Notifier: Send + Sync {
     /// Sends one message.

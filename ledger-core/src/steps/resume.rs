@@ -1,9 +1,10 @@
-//! Step *resume*: lines that wait for their epoch are decided once it opens, goes on after a halt, or is closed; held
-//! ones once two people have released them.
+//! Step *resume*: lines that wait for their epoch are decided once it opens, goes on after a halt,
+//! or is closed; held ones once two people have released them.
 //!
-//! A day may keep a hundred thousand lines waiting: each is a row, which an event wakes. They come back in pages, few at a
-//! time, so that what comes in meanwhile has the writer to itself for most of it. A hold may last for ever, so held lines
-//! do not wait here: a review says which line is released, and the line is read from the account's stream.
+//! A day may keep a hundred thousand lines waiting: each is a row, which an event wakes. They come
+//! back in pages, few at a time, so that what comes in meanwhile has the writer to itself for most
+//! of it. A hold may last for ever, so held lines do not wait here: a review says which line is
+//! released, and the line is read from the account's stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +58,8 @@ enum Ready {
 
 /// Lines decided together: two of these are a hundredth of what may wait for the writer.
 const BATCH: usize = 256;
-/// An event wakes what waits; where none comes, as for a day that never opens, each looks again by itself.
+/// An event wakes what waits; where none comes, as for a day that never opens, each looks again by
+/// itself.
 const LOOK_AGAIN: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(10) };
 
 impl Resume {
@@ -102,7 +104,8 @@ impl Resume {
     }
 }
 
-/// The line as it was brought, ready for the ledger. Nothing is to be done once its details are gone.
+/// The line as it was brought, ready for the ledger. Nothing is to be done once its details are
+/// gone.
 fn prepare(account_id: &AccountId, line: &Line, keys: &Keys) -> Ready {
     let Some(sealed) = line.details.as_ref() else { return Ready::Ended(Ended::Done) };
     let opened = keys.opening(account_id).and_then(|key| {

@@ -1,8 +1,10 @@
-//! Step *reveal*: an epoch whose grace is over is counted from the log, closed, and its seed revealed.
+//! Step *reveal*: an epoch whose grace is over is counted from the log, closed, and its seed
+//! revealed.
 //!
-//! What campaigns are due is asked of the engine, which has them in memory; what was drawn is in [`super::tallies`], kept up
-//! with the log. That a seed is opened is an event of its own, durable before it is. An epoch that cannot be settled keeps
-//! no other from it: it is told of and tried again.
+//! What campaigns are due is asked of the engine, which has them in memory; what was drawn is in
+//! [`super::tallies`], kept up with the log. That a seed is opened is an event of its own, durable
+//! before it is. An epoch that cannot be settled keeps no other from it: it is told of and tried
+//! again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -82,11 +84,12 @@ impl Reveal {
         }
     }
 
-    /// Settles every epoch that is due and tells how many there were. One that cannot be settled is told of here; an
-    /// error is what concerns them all.
+    /// Settles every epoch that is due and tells how many there were. One that cannot be settled is
+    /// told of here; an error is what concerns them all.
     pub async fn settle(&self) -> Result<usize, RevealError> {
         let now = self.ledger.tick().await?;
-        // The engine's time is past the grace of what is due now, so nothing after its head can draw in it.
+        // The engine's time is past the grace of what is due now, so nothing after its head can
+        // draw in it.
         let head = *self.ledger.head().borrow();
         self.tallies.follow(head).await?;
         let mut announced = self.announced.lock().await;

@@ -1,9 +1,11 @@
-//! Runs a step: reads the log after its cursor, tries few items at once, and moves the cursor up to the oldest item
-//! that is neither done nor a row. A kill at any moment makes it see some items again, never miss one.
+//! Runs a step: reads the log after its cursor, tries few items at once, and moves the cursor up to
+//! the oldest item that is neither done nor a row. A kill at any moment makes it see some items
+//! again, never miss one.
 //!
-//! An item that a try does not end becomes a row (see [`super::items`]), and the cursor goes on without it. Rows that
-//! are due are read from the table and tried again beside what is new, in a share of their own. What a person decides
-//! about a row is an event, which comes by here like any other.
+//! An item that a try does not end becomes a row (see [`super::items`]), and the cursor goes on
+//! without it. Rows that are due are read from the table and tried again beside what is new, in a
+//! share of their own. What a person decides about a row is an event, which comes by here like any
+//! other.
 
 mod desk;
 mod tasks;
@@ -72,7 +74,8 @@ const TICK: Duration = Duration::from_millis(250);
 /// Ticks between two counts of a step's rows.
 const COUNT_EVERY: u32 = 20;
 
-/// Runs `step` until `stop` says so or nobody is left to say it. `head` wakes it when the log grows.
+/// Runs `step` until `stop` says so or nobody is left to say it. `head` wakes it when the log
+/// grows.
 pub async fn run<S: Step>(
     step: Arc<S>,
     log: Arc<dyn EventLog>,
@@ -238,7 +241,8 @@ async fn read_page(
     unreachable!("it is tried for ever")
 }
 
-/// Repeats a command until the ledger can take it. What one account alone cannot take is told, and tried again later.
+/// Repeats a command until the ledger can take it. What one account alone cannot take is told, and
+/// tried again later.
 pub(super) async fn persist<T, F>(mut command: impl FnMut() -> F) -> Result<T, SubmitError>
 where
     F: Future<Output = Result<T, SubmitError>>,

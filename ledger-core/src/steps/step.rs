@@ -42,8 +42,8 @@ pub trait Step: Send + Sync + 'static {
         Limits::default()
     }
 
-    /// Tries some items once, and says for each, in order, how that ended. Must be safe to repeat, and to be cut off
-    /// at any moment. What the ledger cannot take is tried again.
+    /// Tries some items once, and says for each, in order, how that ended. Must be safe to repeat,
+    /// and to be cut off at any moment. What the ledger cannot take is tried again.
     fn attempt(
         &self,
         tries: Vec<Try<Self::Item>>,

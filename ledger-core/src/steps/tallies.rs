@@ -1,7 +1,9 @@
-//! What the log says of each day's draws, kept up with it: one pass for all campaigns and days, with a cursor of its own.
+//! What the log says of each day's draws, kept up with it: one pass for all campaigns and days,
+//! with a cursor of its own.
 //!
-//! A page of the log leaves one row for each day it draws in: the ids of its draws, sorted, and sums. So a day is counted
-//! from its rows alone, and the log is read once, whatever is restarted. Ids are sorted in shares of bounded size.
+//! A page of the log leaves one row for each day it draws in: the ids of its draws, sorted, and
+//! sums. So a day is counted from its rows alone, and the log is read once, whatever is restarted.
+//! Ids are sorted in shares of bounded size.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -154,8 +156,8 @@ impl Tallies {
     }
 }
 
-/// First bytes of ids, cut into as many shares as it takes for one to be sorted at once. Ids are hashes, so shares are
-/// of like size.
+/// First bytes of ids, cut into as many shares as it takes for one to be sorted at once. Ids are
+/// hashes, so shares are of like size.
 fn shares(ids: u64) -> Vec<std::ops::Range<u16>> {
     let shares = u16::try_from(ids.div_ceil(SORTED_MAX).clamp(1, 256)).unwrap_or(256);
     let width = 256_u16.div_ceil(shares);

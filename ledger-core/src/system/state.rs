@@ -77,8 +77,8 @@ impl System {
         Ok((vec![event], SystemAnswer::Done))
     }
 
-    /// Whether all have agreed who must. Another action than the one proposed, or one about another attempt, is a
-    /// proposal of its own, in the place of the first.
+    /// Whether all have agreed who must. Another action than the one proposed, or one about another
+    /// attempt, is a proposal of its own, in the place of the first.
     fn agreed(
         &self,
         by: &str,

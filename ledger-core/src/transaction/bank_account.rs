@@ -18,7 +18,8 @@ const BRITISH_DIGITS: usize = 14;
 const LABELS: [&str; 13] =
     ["IBAN", "URN", "SORT", "CODE", "SC", "S", "ACCOUNT", "ACC", "AC", "A", "C", "NUMBER", "NO"];
 
-/// What an account is compared by. Equal for every spelling of one account, different for different accounts.
+/// What an account is compared by. Equal for every spelling of one account, different for different
+/// accounts.
 pub fn canonical(text: &str) -> String {
     // As nearly every feed writes it.
     if let Some(form) = known(text) {
@@ -98,7 +99,8 @@ fn folded(text: &str) -> String {
     shown.to_uppercase().chars().map(plain).collect()
 }
 
-/// The spellings in which earlier releases may have met the account: they compared what the bank wrote.
+/// The spellings in which earlier releases may have met the account: they compared what the bank
+/// wrote.
 pub(crate) fn older_spellings(text: &str) -> Vec<Cow<'_, str>> {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let characters: Vec<char> = compact.chars().collect();

@@ -192,7 +192,8 @@ pub enum Code {
     SourceNotAllowed,
     /// A card number where none belongs.
     PanDetected,
-    /// The same id was booked before with another amount, currency or bank account, or more than 31 days apart.
+    /// The same id was booked before with another amount, currency or bank account, or more than 31
+    /// days apart.
     Conflict,
 }
 

@@ -1,4 +1,5 @@
-//! One account that cannot be read, sealed for or decided takes no neighbour along, and comes back once it is repaired.
+//! One account that cannot be read, sealed for or decided takes no neighbour along, and comes back
+//! once it is repaired.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,7 +31,8 @@ async fn known(world: &World) -> SimulatedLog {
     log
 }
 
-/// Anna's rows are refused by their own code, whoever they come with; all others are decided, again and again.
+/// Anna's rows are refused by their own code, whoever they come with; all others are decided, again
+/// and again.
 async fn only_anna_is_refused(node: &Node) {
     for n in 2..6 {
         let rows = [

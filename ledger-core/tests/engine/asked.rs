@@ -1,5 +1,5 @@
-//! The draw audit knows which terms were in force and which campaigns a line had to be asked of: what follows others
-//! is found under a chain made to fit.
+//! The draw audit knows which terms were in force and which campaigns a line had to be asked of:
+//! what follows others is found under a chain made to fit.
 
 use std::sync::Arc;
 
@@ -346,7 +346,8 @@ async fn an_inventory_that_a_revision_adds_counts_all_wins_before_it() {
     let sold_out = crate::check::draws(&events).filter(|draw| draw.tier_mask & 0b10 != 0).count();
     assert!(sold_out > 0, "the number was reached");
 
-    // Logs of earlier releases did not count wins of a tier without a limit; one that begins to misses those before.
+    // Logs of earlier releases did not count wins of a tier without a limit; one that begins to
+    // misses those before.
     let spends = || (0..events.len()).filter(|n| events[*n].event_type == "BudgetSpent");
     let big = |stored: &StoredEvent| {
         let payload: Value = serde_json::from_slice(&stored.payload).unwrap();

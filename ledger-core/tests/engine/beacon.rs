@@ -1,5 +1,5 @@
-//! Epochs that wait for a public beacon: the recorded round 32,281,667 is of 2026-09-17; the clock is set so that a
-//! campaign's first day commits to it.
+//! Epochs that wait for a public beacon: the recorded round 32,281,667 is of 2026-09-17; the clock
+//! is set so that a campaign's first day commits to it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -74,7 +74,8 @@ fn beacon_terms() -> Terms {
     terms(|t| t["beacon"] = QUICKNET.into())
 }
 
-/// A campaign that was started 30 seconds before the recorded round: its first day waits for exactly that one.
+/// A campaign that was started 30 seconds before the recorded round: its first day waits for
+/// exactly that one.
 async fn started() -> (World, Node, SimulatedLog) {
     let world = World::new();
     world.clock.set(round_time().plus_micros(-30 * SECOND_MICROS));

@@ -133,7 +133,8 @@ async fn a_reversal_gives_back_from_the_next_epoch_in_the_same_append() {
     sound(&disk.events(), &*world.seeds);
 }
 
-/// Terms that an earlier release took: their budget cannot be funded any more, so the campaign cannot start.
+/// Terms that an earlier release took: their budget cannot be funded any more, so the campaign
+/// cannot start.
 #[tokio::test(start_paused = true)]
 async fn a_campaign_that_refuses_what_is_due_stops_alone() {
     let world = World::new();

@@ -26,8 +26,9 @@ pub(crate) fn replay(events: &[StoredEvent]) -> Summary {
     replay.finish()
 }
 
-/// The log's own promises: replay and the draw audit have nothing to say, every line is decided once, every draw
-/// follows from the seed committed to, masks only grow, no win is beyond the budget.
+/// The log's own promises: replay and the draw audit have nothing to say, every line is decided
+/// once, every draw follows from the seed committed to, masks only grow, no win is beyond the
+/// budget.
 pub(crate) fn sound(events: &[StoredEvent], seeds: &dyn SeedVault) {
     let summary = replay(events);
     assert_eq!(summary.findings, Vec::<String>::new());
@@ -97,8 +98,9 @@ pub(crate) fn audited(events: &[StoredEvent], open: Option<&dyn SeedVault>) -> d
     draws.finish()
 }
 
-/// Of the names that the log gives one purchase, one is decided: a line of the same terms as what was booked under the
-/// name it had while pending is not, nor is that name once its place was taken, unless it was booked before.
+/// Of the names that the log gives one purchase, one is decided: a line of the same terms as what
+/// was booked under the name it had while pending is not, nor is that name once its place was
+/// taken, unless it was booked before.
 pub(crate) fn decided_under_one_name(events: &[StoredEvent]) {
     let mut booked: HashMap<TransactionKey, Fingerprint> = HashMap::new();
     let mut taken: HashSet<(StreamId, TransactionKey)> = HashSet::new();

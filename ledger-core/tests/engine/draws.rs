@@ -1,4 +1,5 @@
-//! The draw audit finds what was changed in a draw behind the ledger's back, also under a hash chain made to fit.
+//! The draw audit finds what was changed in a draw behind the ledger's back, also under a hash
+//! chain made to fit.
 
 use std::sync::Arc;
 
@@ -18,7 +19,8 @@ use crate::check::sound;
 use crate::tampering::{first, rehash};
 use crate::world::{World, at, campaign_id, gbp, row, rows, terms, with};
 
-/// Two days of draws, the first revealed: all prizes, masks when the budget runs out, funding, a reversal.
+/// Two days of draws, the first revealed: all prizes, masks when the budget runs out, funding, a
+/// reversal.
 pub(crate) struct History {
     pub(crate) world: World,
     pub(crate) events: Vec<StoredEvent>,
@@ -205,7 +207,8 @@ async fn other_odds_break_the_table_hash_or_the_commitment() {
     let report = history.tampered(n, dearer);
     assert!(report.findings.iter().any(|f| f.check == "table_hash" && f.position == format!("0:{}", n + 1)));
 
-    // The hash made to fit everywhere, also in the terms and in every draw: the commitment still stands against it.
+    // The hash made to fit everywhere, also in the terms and in every draw: the commitment still
+    // stands against it.
     let mut events = history.events.clone();
     let mut payload: Value = serde_json::from_slice(&events[n].payload).unwrap();
     let honest = payload["EpochScheduled"]["table_hash"].as_str().unwrap().to_owned();

@@ -1,4 +1,5 @@
-//! The fairness report claims what was derived and no more, of the campaigns it is about, and lists what people did.
+//! The fairness report claims what was derived and no more, of the campaigns it is about, and lists
+//! what people did.
 
 use audit::draws::{DrawAudit, Seeds};
 use audit::fairness::page::page;

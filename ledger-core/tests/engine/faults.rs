@@ -1,5 +1,5 @@
-//! Rows are sent again until they are acknowledged, while appends, leases and reads fail, processes die and
-//! others take over: 250 such histories.
+//! Rows are sent again until they are acknowledged, while appends, leases and reads fail, processes
+//! die and others take over: 250 such histories.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,7 +24,8 @@ fn key(row: &Value) -> TransactionKey {
     )
 }
 
-/// What is about to go wrong in one history; whether keys that are looked up may be missed, which no log does.
+/// What is about to go wrong in one history; whether keys that are looked up may be missed, which
+/// no log does.
 fn plan(log: &SimulatedLog, dice: &mut Dice) -> bool {
     for _ in 0..=dice.below(5) {
         let fault = match dice.below(8) {
@@ -49,7 +50,8 @@ fn plan(log: &SimulatedLog, dice: &mut Dice) -> bool {
     forgets > 0
 }
 
-/// Lines of five customers: repeats, conflicts, pending ones, ones taken back, ones of the next day.
+/// Lines of five customers: repeats, conflicts, pending ones, ones taken back, ones of the next
+/// day.
 fn load(dice: &mut Dice) -> Vec<Value> {
     let mut load = Vec::new();
     for n in 0..40 {
@@ -66,7 +68,8 @@ fn load(dice: &mut Dice) -> Vec<Value> {
     load
 }
 
-/// Starts a process, however often it takes. A small `batch_max` lets batches be decided on top of one another.
+/// Starts a process, however often it takes. A small `batch_max` lets batches be decided on top of
+/// one another.
 async fn start(world: &World, log: &SimulatedLog, batch_max: usize) -> Node {
     loop {
         // Leases and reads may be failing.
@@ -219,7 +222,8 @@ async fn each_fault_alone_is_survived_or_ends_the_process_and_never_lies() {
     }
 }
 
-/// What has landed is answered from what was decided, not decided again: funding has no key to be told by.
+/// What has landed is answered from what was decided, not decided again: funding has no key to be
+/// told by.
 #[tokio::test(start_paused = true)]
 async fn a_command_whose_answer_was_lost_is_carried_out_once() {
     let world = World::new();
@@ -248,7 +252,8 @@ async fn a_command_whose_answer_was_lost_is_carried_out_once() {
 async fn an_epochs_seed_lost_with_its_append_draws_nothing() {
     let world = World::new();
     let (node, log) = world.with(terms(|_| {})).await;
-    // Four days later nothing is scheduled: the epoch is made up for in the batch that draws from it.
+    // Four days later nothing is scheduled: the epoch is made up for in the batch that draws from
+    // it.
     world.clock.set(crate::world::at("2026-11-26T12:00:00Z"));
     let rows: Vec<_> = rows(0..30).iter().map(|row| with(row, "booked_at", "2026-11-26T09:00:00Z")).collect();
     for _ in 0..3 {
@@ -302,7 +307,8 @@ async fn a_panic_after_the_append_is_not_taken_for_a_takeover() {
     sound(&disk.events(), &*world.seeds);
 }
 
-/// Three batches: the second is decided while the first is being written, the third while the second is.
+/// Three batches: the second is decided while the first is being written, the third while the
+/// second is.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_decided_on_top_of_a_batch_shares_its_fate() {
     let late = Duration::from_millis(50);
@@ -325,7 +331,8 @@ async fn what_was_decided_on_top_of_a_batch_shares_its_fate() {
             if let Some(fault) = fault {
                 disk.faults().after(at, fault);
             }
-            // The same line in each, so that the third is right only if it saw the first; with two of one's own.
+            // The same line in each, so that the third is right only if it saw the first; with two
+            // of one's own.
             let batches: Vec<Vec<Value>> = (0..3)
                 .map(|n| {
                     vec![row("same", "anna"), row(&format!("tx-{n}"), "anna"), row(&format!("b-{n}"), "ben")]

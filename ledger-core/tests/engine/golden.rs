@@ -1,5 +1,5 @@
-//! Writes a golden log: a history with every kind of event, as the release at hand records it. Later builds read it
-//! (`tests/it/golden.rs`). To add one for a release, run at that release:
+//! Writes a golden log: a history with every kind of event, as the release at hand records it.
+//! Later builds read it (`tests/it/golden.rs`). To add one for a release, run at that release:
 //!
 //! `GOLDEN=DIR cargo test -p ledger-core --all-features --test engine golden -- --ignored`
 
@@ -252,7 +252,8 @@ async fn system(node: &Node) {
     }
 }
 
-/// The log as SQLite has it, and as lines of JSON for any store. No key: nothing sealed is opened again.
+/// The log as SQLite has it, and as lines of JSON for any store. No key: nothing sealed is opened
+/// again.
 fn write(folder: &Path, log: &Path, events: &[StoredEvent]) {
     let to = folder.join("log.db");
     let copy = rusqlite::Connection::open(log).unwrap();

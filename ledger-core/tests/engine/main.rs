@@ -1,5 +1,5 @@
-//! The engine through its public interface: what is accepted stays accepted, nothing is decided, spent or
-//! paid twice, whatever the log, the clock, the payout rail or the process do meanwhile.
+//! The engine through its public interface: what is accepted stays accepted, nothing is decided,
+//! spent or paid twice, whatever the log, the clock, the payout rail or the process do meanwhile.
 //!
 //! Time is tokio's paused one and a clock that is set, so nothing here waits or depends on speed.
 

@@ -1,7 +1,7 @@
-//! Random histories of a campaign's money over several days: wins and removals, fundings by one and two people,
-//! revisions of prizes and inventory, halts and resumptions, days that pass, while the log fails and processes
-//! die. At every position no more is won than was funded and given back, and every cap, mask and running total
-//! follows from the events before it.
+//! Random histories of a campaign's money over several days: wins and removals, fundings by one and
+//! two people, revisions of prizes and inventory, halts and resumptions, days that pass, while the
+//! log fails and processes die. At every position no more is won than was funded and given back,
+//! and every cap, mask and running total follows from the events before it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -169,7 +169,8 @@ fn revised(dice: &mut Dice, n: usize) -> Terms {
     })
 }
 
-/// What becomes of a process that did not answer: killed if it cannot write any more, or has not for a while.
+/// What becomes of a process that did not answer: killed if it cannot write any more, or has not
+/// for a while.
 async fn restarted(world: &World, log: &SimulatedLog, node: Node, error: &SubmitError, again: usize) -> Node {
     if matches!(error, SubmitError::NotWriter) || again % 3 == 2 {
         drop(node);

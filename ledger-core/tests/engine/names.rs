@@ -1,4 +1,5 @@
-//! One purchase that the bank books under two names: one draw, one prize, taken back by either, whatever memory has lost.
+//! One purchase that the bank books under two names: one draw, one prize, taken back by either,
+//! whatever memory has lost.
 
 use std::sync::Arc;
 

@@ -18,7 +18,8 @@ fn pages_of(events: usize) -> Settings {
     Settings { page_events: events, snapshot_every: u64::MAX, ..Settings::default() }
 }
 
-/// A log with thirty lines of anna, each decided by itself, so that the campaign's stream is long as well.
+/// A log with thirty lines of anna, each decided by itself, so that the campaign's stream is long
+/// as well.
 async fn written(world: &World) -> SimulatedLog {
     let log = SimulatedLog::new();
     let node = world.start_with(Arc::new(log.reopen()), pages_of(1_000)).await;

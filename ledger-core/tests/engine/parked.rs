@@ -1,5 +1,5 @@
-//! What a person decides about a payment that was given up: asked about, failed or dropped, by two people where it costs
-//! money, and never paid twice, whatever is said again, killed or lost.
+//! What a person decides about a payment that was given up: asked about, failed or dropped, by two
+//! people where it costs money, and never paid twice, whatever is said again, killed or lost.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

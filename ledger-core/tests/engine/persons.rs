@@ -1,5 +1,5 @@
-//! Under a chain made to fit: an event names who did it, the second person agrees with the first, and the books get
-//! what the event says.
+//! Under a chain made to fit: an event names who did it, the second person agrees with the first,
+//! and the books get what the event says.
 
 use audit::draws::Report;
 use ledger_core::campaign::CampaignCommandKind;

@@ -1,4 +1,5 @@
-//! Held lines: released by two people and decided whatever falls down in between, or dismissed for good.
+//! Held lines: released by two people and decided whatever falls down in between, or dismissed for
+//! good.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

@@ -1,4 +1,5 @@
-//! One bank account, however it is spelt: a purchase is drawn once, in new logs and in those of earlier releases.
+//! One bank account, however it is spelt: a purchase is drawn once, in new logs and in those of
+//! earlier releases.
 
 use std::sync::Arc;
 
@@ -34,7 +35,8 @@ fn line(id: &str, direction: &str, account: &str) -> Value {
     with(&with(&line, own, account), other, "DE02120300000000202051")
 }
 
-/// The log as the first releases would have written it: fingerprints of the raw text, and no version.
+/// The log as the first releases would have written it: fingerprints of the raw text, and no
+/// version.
 fn as_first_recorded(events: &[StoredEvent], rows: &[Value], world: &World) -> Vec<StoredEvent> {
     let mut events = events.to_vec();
     for event in &mut events {

@@ -1,5 +1,5 @@
-//! What an account's purchases come to: added up as the customer would, whatever was forgotten, read back or restarted in
-//! between, and told by the log to nobody.
+//! What an account's purchases come to: added up as the customer would, whatever was forgotten,
+//! read back or restarted in between, and told by the log to nobody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +22,8 @@ const HOURS: i64 = 24;
 /// Lines that an account remembers.
 const REMEMBERED: usize = 64;
 
-/// A decided line: when it was booked, how many pence were spent, whether the rule declined it, whether it should have.
+/// A decided line: when it was booked, how many pence were spent, whether the rule declined it,
+/// whether it should have.
 struct Decided {
     account: String,
     booked_at: Timestamp,
@@ -75,7 +76,8 @@ fn decided(events: &[StoredEvent], rows: &[Value]) -> Vec<Decided> {
     all
 }
 
-/// Purchases of three customers over three days, the last of which is still to come; some credits, some euros.
+/// Purchases of three customers over three days, the last of which is still to come; some credits,
+/// some euros.
 fn purchases(dice: &mut Dice, count: usize) -> Vec<Value> {
     let purchase = |n: usize| {
         let booked_at =

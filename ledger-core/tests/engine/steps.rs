@@ -1,5 +1,5 @@
-//! Issue, notify, credit: whatever the rail does and whenever the process dies, a reward is paid at most
-//! once, and the books say the same as the rail.
+//! Issue, notify, credit: whatever the rail does and whenever the process dies, a reward is paid at
+//! most once, and the books say the same as the rail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! A log that passes everything on, remembers where one append ended and the next began, and can be made to
-//! wait or to panic.
+//! A log that passes everything on, remembers where one append ended and the next began, and can be
+//! made to wait or to panic.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -26,7 +26,8 @@ pub(crate) struct TapLog {
     gate: Mutex<(bool, usize)>,
     moved: Condvar,
     panic_after_append: AtomicBool,
-    /// Reads of this account's stream fail, and look-ups of this key, whatever else is asked for with them.
+    /// Reads of this account's stream fail, and look-ups of this key, whatever else is asked for
+    /// with them.
     unreadable: Mutex<Option<(StreamId, Option<TransactionKey>)>>,
 }
 

@@ -1,4 +1,5 @@
-//! What a step cannot end at once keeps nothing else back, is never forgotten, and never tried more often than it must.
+//! What a step cannot end at once keeps nothing else back, is never forgotten, and never tried more
+//! often than it must.
 
 use std::collections::BTreeMap;
 use std::path::Path;

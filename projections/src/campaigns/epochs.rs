@@ -1,6 +1,7 @@
 //! A campaign's epochs: what was committed to, what was drawn, and after the reveal the seed.
 //!
-//! While an epoch is open its totals are counted from decisions; `EpochClosed` puts its own in their place.
+//! While an epoch is open its totals are counted from decisions; `EpochClosed` puts its own in
+//! their place.
 
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::ids::{BeaconSignature, CampaignId, Digest};

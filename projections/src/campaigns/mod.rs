@@ -1,7 +1,8 @@
 //! Campaigns: their terms, what they have spent, and (in [`epochs`]) each day's draws.
 //!
-//! Draws and wins are counted from the decisions themselves, so they are right while an epoch is still open;
-//! spend is the campaign's own running total. Amounts are minor units of the budget's currency.
+//! Draws and wins are counted from the decisions themselves, so they are right while an epoch is
+//! still open; spend is the campaign's own running total. Amounts are minor units of the budget's
+//! currency.
 
 pub mod epochs;
 
@@ -269,7 +270,8 @@ impl Campaigns {
                 epochs::apply(conn, record, event)
             }
             CampaignEvent::EpochClosed { .. } => {
-                // The totals it states take the place of what was counted, this batch's draws included.
+                // The totals it states take the place of what was counted, this batch's draws
+                // included.
                 self.flush(conn, record.position)?;
                 epochs::apply(conn, record, event)
             }
@@ -312,7 +314,8 @@ fn add_version(
     )
 }
 
-/// New terms take the place of a draft at once; those in force stay until the new ones are approved.
+/// New terms take the place of a draft at once; those in force stay until the new ones are
+/// approved.
 fn replace_draft(conn: &Connection, record: &Record, version: u32) -> Result<(), ProjectionError> {
     conn.write(
         "UPDATE campaigns SET version = ?2, terms = (SELECT v.terms FROM campaign_versions v

@@ -1,9 +1,11 @@
-//! One connection to the read models, to an SQLite file or to PostgreSQL; folds and queries do not know which.
+//! One connection to the read models, to an SQLite file or to PostgreSQL; folds and queries do not
+//! know which.
 //!
-//! SQL is written once, in what both understand: `?1` for parameters (`$1` on its way to PostgreSQL), `CASE`,
-//! `CAST`, qualified columns in `ON CONFLICT DO UPDATE`. A write says what it expects instead of waiting for what
-//! came of it: SQLite answers at once, PostgreSQL before the next read or the commit. So a batch of thousands of
-//! writes costs a few round trips; what was wrong is told later, but never too late, and with the same words.
+//! SQL is written once, in what both understand: `?1` for parameters (`$1` on its way to
+//! PostgreSQL), `CASE`, `CAST`, qualified columns in `ON CONFLICT DO UPDATE`. A write says what it
+//! expects instead of waiting for what came of it: SQLite answers at once, PostgreSQL before the
+//! next read or the commit. So a batch of thousands of writes costs a few round trips; what was
+//! wrong is told later, but never too late, and with the same words.
 
 mod postgres;
 mod rows;

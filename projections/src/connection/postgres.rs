@@ -1,8 +1,9 @@
 //! Statements on PostgreSQL: sent without waiting, answered in order.
 //!
-//! A write is sent and its answer looked at when somebody needs to know: before a read's own answer, before a
-//! commit. Writes of one `INSERT` or `DELETE` one after another become one statement ([`rows`]). One advisory lock, held
-//! to the end of a writing transaction, does what `BEGIN IMMEDIATE` does on SQLite, also between processes.
+//! A write is sent and its answer looked at when somebody needs to know: before a read's own
+//! answer, before a commit. Writes of one `INSERT` or `DELETE` one after another become one
+//! statement ([`rows`]). One advisory lock, held to the end of a writing transaction, does what
+//! `BEGIN IMMEDIATE` does on SQLite, also between processes.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -21,12 +22,13 @@ use super::rows::{Rows, Run};
 use super::value::{Row, Value};
 use crate::error::{Contradiction, ProjectionError};
 
-/// One writer of the read models at a time in the whole database. The number (`RWRM`) is ours alone.
+/// One writer of the read models at a time in the whole database. The number (`RWRM`) is ours
+/// alone.
 const WRITE: &str = "BEGIN; SELECT pg_advisory_xact_lock(1381454413)";
 const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-/// A crash of the server may lose the last transactions, but rows and checkpoints together, so the runner applies
-/// those events again. Plans made while the tables are small would scan or sort all of them, and be kept: every
-/// row is to be looked up by its key.
+/// A crash of the server may lose the last transactions, but rows and checkpoints together, so the
+/// runner applies those events again. Plans made while the tables are small would scan or sort all
+/// of them, and be kept: every row is to be looked up by its key.
 const WRITER: &str = "SET search_path = read_models; SET synchronous_commit = off; \
      SET plan_cache_mode = force_generic_plan; \
      SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";
@@ -80,7 +82,8 @@ impl Session {
             let rows = self.client.query_raw(&prepared.one, values).await?;
             rows.try_collect::<Vec<_>>().await
         };
-        // The query is sent behind what is under way. That is looked at first: its fault is the cause of others.
+        // The query is sent behind what is under way. That is looked at first: its fault is the
+        // cause of others.
         let (settled, rows) = block(async { tokio::join!(self.settled(), query) });
         settled?;
         let rows = rows.map_err(Fault::from)?;
@@ -206,15 +209,16 @@ impl Session {
     }
 }
 
-/// Drives the connections, and nothing else: whoever waits for an answer waits for no other task, so all threads of the
-/// runtime that asks may wait at once.
+/// Drives the connections, and nothing else: whoever waits for an answer waits for no other task,
+/// so all threads of the runtime that asks may wait at once.
 static DRIVER: LazyLock<Runtime> = LazyLock::new(|| {
     let driver =
         Builder::new_multi_thread().worker_threads(1).thread_name("read-models").enable_all().build();
     driver.expect("the system has a thread for the read models")
 });
 
-/// Waits for an answer on a thread that may block, also where that thread is inside `block_on` itself, as the runner's is.
+/// Waits for an answer on a thread that may block, also where that thread is inside `block_on`
+/// itself, as the runner's is.
 pub(super) fn block<T>(future: impl Future<Output = T>) -> T {
     let _driven = DRIVER.enter();
     #[expect(clippy::disallowed_methods, reason = "waits for DRIVER alone, which waits for nobody")]

@@ -1,5 +1,5 @@
-//! Writes of one `INSERT` or `DELETE` one after another, as one statement of arrays: what a statement costs the server, the
-//! driver and the wire is paid once for hundreds of rows.
+//! Writes of one `INSERT` or `DELETE` one after another, as one statement of arrays: what a
+//! statement costs the server, the driver and the wire is paid once for hundreds of rows.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,13 +19,14 @@ const ROWS_MAX: usize = 500;
 /// A write of many rows.
 pub(super) struct Rows {
     pub(super) statement: Statement,
-    /// Which values name a row: those of the columns in `ON CONFLICT (…)`. None without that clause.
+    /// Which values name a row: those of the columns in `ON CONFLICT (…)`. None without that
+    /// clause.
     pub(super) key: Vec<usize>,
 }
 
 impl Rows {
-    /// The same for arrays of parameters of these types; and for an `INSERT`, which then answers the keys of the
-    /// rows it wrote, which parameters those are. `None` for other statements than:
+    /// The same for arrays of parameters of these types; and for an `INSERT`, which then answers
+    /// the keys of the rows it wrote, which parameters those are. `None` for other statements than:
     ///
     /// - `INSERT INTO t (a, b) VALUES (?1, 'x') ON CONFLICT (a) …`
     /// - `INSERT INTO t (a, b) SELECT ?1, 'x' WHERE … ON CONFLICT (a) …`
@@ -62,7 +63,8 @@ impl Rows {
     }
 }
 
-/// Rows that wait to be sent together: of different keys, since one statement may write a row only once.
+/// Rows that wait to be sent together: of different keys, since one statement may write a row only
+/// once.
 pub(super) struct Run {
     prepared: Arc<Prepared>,
     rows: Vec<Vec<Value<'static>>>,

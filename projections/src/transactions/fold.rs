@@ -1,9 +1,10 @@
 //! How events become lines.
 //!
-//! A page's writes are put off. On PostgreSQL they go to the tables kind by kind, so that those of a kind are a few
-//! statements, however the kinds take turns in the log. Writes about different names may change places; those
-//! about one name keep their order: what would overtake another of its name goes with the next *wave* of kinds.
-//! On SQLite they go in the order of the log, which appends rows by position.
+//! A page's writes are put off. On PostgreSQL they go to the tables kind by kind, so that those of
+//! a kind are a few statements, however the kinds take turns in the log. Writes about different
+//! names may change places; those about one name keep their order: what would overtake another of
+//! its name goes with the next *wave* of kinds. On SQLite they go in the order of the log, which
+//! appends rows by position.
 
 use std::collections::HashMap;
 
@@ -116,7 +117,8 @@ impl<'r> Transactions<'r> {
         self.stage(Kind::Note, name, line_values(record, line).into(), None);
     }
 
-    /// The decision of a line that was removed and is booked again stays, beside the reason why it waits.
+    /// The decision of a line that was removed and is booked again stays, beside the reason why it
+    /// waits.
     fn defer(&mut self, record: &'r Record, line: &'r Line, reason: DeferReason) {
         let (status, reason) = match reason {
             DeferReason::EpochNotOpen => (TransactionStatus::Deferred, "epoch_not_open"),
@@ -183,8 +185,8 @@ impl<'r> Transactions<'r> {
         }
     }
 
-    /// What was pending under the alias gives way. What was booked under it keeps its row: a name's own row is
-    /// found before an alias.
+    /// What was pending under the alias gives way. What was booked under it keeps its row: a name's
+    /// own row is found before an alias.
     fn add_alias(&mut self, source: &'r Source, alias: &'r TransactionId, booked_as: &'r TransactionId) {
         let name = (source, alias);
         self.give_way(source, alias);
@@ -192,7 +194,8 @@ impl<'r> Transactions<'r> {
         self.stage(Kind::AddAlias, name, values.into(), None);
     }
 
-    /// A note that would be deleted next is not written: whatever row it finds or makes, the delete leaves the same.
+    /// A note that would be deleted next is not written: whatever row it finds or makes, the delete
+    /// leaves the same.
     fn give_way(&mut self, source: &'r Source, id: &'r TransactionId) {
         let name = (source, id);
         let values = values![source.as_str(), id.as_str()].into();
@@ -205,8 +208,8 @@ impl<'r> Transactions<'r> {
         }
     }
 
-    /// The event says which line the bank took back. A name that it only had while pending is another's: a purchase that
-    /// has settled stays, though the bank then removes its pending line.
+    /// The event says which line the bank took back. A name that it only had while pending is
+    /// another's: a purchase that has settled stays, though the bank then removes its pending line.
     fn remove(
         &mut self,
         record: &'r Record,
@@ -277,8 +280,8 @@ fn line_values<'r>(record: &'r Record, line: &'r Line) -> [Value<'r>; 8] {
 impl Kind {
     fn sql(self) -> &'static str {
         match self {
-            // A pending line may change until it is booked. One that is booked by now, under whatever name and
-            // through whichever account, is not pending again.
+            // A pending line may change until it is booked. One that is booked by now, under
+            // whatever name and through whichever account, is not pending again.
             Kind::Note => {
                 "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at,
                                            details, pending_transaction_id, status)
@@ -313,7 +316,8 @@ impl Kind {
                      verdict = 'released', proposal = NULL
                  WHERE source = ?1 AND transaction_id = ?2 AND outcome IS NULL"
             }
-            // As it was before it was held. One that was never decided is not to be, which is a decision.
+            // As it was before it was held. One that was never decided is not to be, which is a
+            // decision.
             Kind::Dismiss => {
                 "UPDATE transactions SET status = CASE WHEN outcome IS NULL THEN 'booked' ELSE 'removed' END,
                      removed_at = CASE WHEN outcome IS NULL THEN NULL ELSE removed_at END,

@@ -213,8 +213,8 @@ fn about_a_line() -> impl Strategy<Value = (&'static str, AccountEvent)> {
     (prop::sample::select(vec!["a", "a", "b"]), event)
 }
 
-/// What no ledger writes is left out: a decided line is not decided again or deferred, one that is not held is not
-/// reviewed.
+/// What no ledger writes is left out: a decided line is not decided again or deferred, one that is
+/// not held is not reviewed.
 fn consistent(history: Vec<(&'static str, AccountEvent)>) -> Arc<TestLog> {
     let log = TestLog::with_campaign();
     let (mut decided, mut held) = (BTreeSet::new(), BTreeSet::new());

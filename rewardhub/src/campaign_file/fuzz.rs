@@ -1,5 +1,6 @@
-//! Campaign files with mistakes of every kind, and made to do harm. Each is read or refused in one line that says where;
-//! nothing panics, overflows its stack, or takes long. `PROPTEST_CASES` says how many are tried.
+//! Campaign files with mistakes of every kind, and made to do harm. Each is read or refused in one
+//! line that says where; nothing panics, overflows its stack, or takes long. `PROPTEST_CASES` says
+//! how many are tried.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! `campaign.schema.json` is written by hand; here it is held against the types, so that neither knows a field
-//! that the other does not.
+//! `campaign.schema.json` is written by hand; here it is held against the types, so that neither
+//! knows a field that the other does not.
 
 use ledger_core::campaign::rules::Condition;
 use serde_json::{Value, json};
@@ -18,7 +18,8 @@ fn fits(campaign: &Value) -> bool {
     fits_node(&schema, &schema, campaign)
 }
 
-/// As much of JSON Schema as ours uses; an unknown keyword is a failed test. Patterns are left to the types.
+/// As much of JSON Schema as ours uses; an unknown keyword is a failed test. Patterns are left to
+/// the types.
 fn fits_node(root: &Value, schema: &Value, value: &Value) -> bool {
     schema.as_object().unwrap().iter().all(|(keyword, wanted)| {
         let number = || {
@@ -122,7 +123,8 @@ fn odds_and_shares_fit_in_either_notation_and_never_in_both() {
     }
 }
 
-/// Both ways: terms with everything in them have no other fields than the schema, which requires what they do.
+/// Both ways: terms with everything in them have no other fields than the schema, which requires
+/// what they do.
 #[test]
 fn the_schema_and_the_types_know_the_same_fields() {
     let mut full = example();

@@ -1,5 +1,5 @@
-//! `rewardhub account …`: customers enrolled, closed, kept out of draws and let in again, and their held lines reviewed,
-//! on a ledger that no one else writes or over HTTP.
+//! `rewardhub account …`: customers enrolled, closed, kept out of draws and let in again, and their
+//! held lines reviewed, on a ledger that no one else writes or over HTTP.
 
 mod list;
 
@@ -29,7 +29,8 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Enrol a customer, or a list of them. Needed before his first transaction where `enrolment` is `listed`.
+    /// Enrol a customer, or a list of them. Needed before his first transaction where `enrolment`
+    /// is `listed`.
     Open {
         /// The account: a pseudonym.
         #[arg(value_parser = account, required_unless_present = "file", conflicts_with = "file")]
@@ -71,16 +72,16 @@ enum Action {
         #[arg(long)]
         reason: String,
     },
-    /// Let a held line be decided: the bank took it back and booked it again. One person proposes it, another agrees.
-    /// Within the grace of its booking day, or it is declined as too late.
+    /// Let a held line be decided: the bank took it back and booked it again. One person proposes
+    /// it, another agrees. Within the grace of its booking day, or it is declined as too late.
     Release(Review),
     /// Keep a held line from being decided, for good. One person proposes it, another agrees.
     Dismiss(Review),
-    /// Print the lines that wait for people, whoever's they are, oldest first, one as JSON per line. Works beside a
-    /// running sandbox.
+    /// Print the lines that wait for people, whoever's they are, oldest first, one as JSON per
+    /// line. Works beside a running sandbox.
     Held,
-    /// Print how an account stands as JSON: enrolment, exclusion, counts, held lines; nothing personal. Works beside a
-    /// running sandbox.
+    /// Print how an account stands as JSON: enrolment, exclusion, counts, held lines; nothing
+    /// personal. Works beside a running sandbox.
     Show {
         /// The account.
         id: AccountId,

@@ -1,4 +1,5 @@
-//! `rewardhub clock`: what a running service thinks of its clock, and a person's word that it is right.
+//! `rewardhub clock`: what a running service thinks of its clock, and a person's word that it is
+//! right.
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -9,8 +10,8 @@ use crate::commands::{Ended, Usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The running service, such as <http://127.0.0.1:8080>; who accepts its clock is the `sub` of the token in
-    /// `REWARDHUB_TOKEN`.
+    /// The running service, such as <http://127.0.0.1:8080>; who accepts its clock is the `sub` of
+    /// the token in `REWARDHUB_TOKEN`.
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
     #[command(subcommand)]
@@ -19,7 +20,8 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Print as JSON what the clock shows, what it should show, and whether the service waits for it.
+    /// Print as JSON what the clock shows, what it should show, and whether the service waits for
+    /// it.
     Show,
     /// Say that a clock which has leapt ahead is right. It cannot be taken back.
     Accept {

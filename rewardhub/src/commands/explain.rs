@@ -1,5 +1,5 @@
-//! `rewardhub explain`: why a transaction won or did not, in the customer's words and in ours, from the recorded
-//! decision alone. Reads only; works beside a running sandbox.
+//! `rewardhub explain`: why a transaction won or did not, in the customer's words and in ours, from
+//! the recorded decision alone. Reads only; works beside a running sandbox.
 
 use anyhow::{Context as _, bail};
 use futures::TryStreamExt as _;
@@ -51,7 +51,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     Ok(Ended::Fine)
 }
 
-/// How one purchase stands, by whichever of its names it was asked for, from the events of its account.
+/// How one purchase stands, by whichever of its names it was asked for, from the events of its
+/// account.
 struct Decision {
     account: StreamId,
     position: Position,
@@ -92,8 +93,8 @@ impl Decision {
         }
     }
 
-    /// The event that carries the line's key, and whatever happened to the line after it; and the name that it was linked
-    /// to.
+    /// The event that carries the line's key, and whatever happened to the line after it; and the
+    /// name that it was linked to.
     async fn of(
         log: &Log,
         source: &Source,

@@ -1,5 +1,5 @@
-//! `rewardhub ingest`: transactions from NDJSON, into a ledger that no one else writes or over HTTP. Safe to repeat: what is
-//! known is answered `duplicate`.
+//! `rewardhub ingest`: transactions from NDJSON, into a ledger that no one else writes or over
+//! HTTP. Safe to repeat: what is known is answered `duplicate`.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -32,8 +32,8 @@ pub struct Arguments {
     /// A running service, such as <http://127.0.0.1:8080>; its token in `REWARDHUB_TOKEN`.
     #[arg(long, value_name = "URL", conflicts_with_all = ["data", "log", "config"])]
     url: Option<String>,
-    /// Take transactions into a ledger that has no campaign yet, where each is declined for good. Lays the ledger out
-    /// where there is none.
+    /// Take transactions into a ledger that has no campaign yet, where each is declined for good.
+    /// Lays the ledger out where there is none.
     #[arg(long, conflicts_with = "url")]
     without_campaign: bool,
     /// Print the summary as JSON.
@@ -67,8 +67,8 @@ struct Summary {
 const NO_CAMPAIGN: &str = "this ledger has no campaign: every transaction would be declined for good, as `no_campaign`; \
      nothing was taken; --without-campaign takes them all the same";
 
-/// Chunks prepared ahead while one is being decided: enough that parsing never waits for the disk. They are
-/// decided in the order of the file, since a bank's later lines speak of earlier ones.
+/// Chunks prepared ahead while one is being decided: enough that parsing never waits for the disk.
+/// They are decided in the order of the file, since a bank's later lines speak of earlier ones.
 const AHEAD: usize = 4;
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {

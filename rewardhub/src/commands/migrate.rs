@@ -1,4 +1,5 @@
-//! `rewardhub migrate`: the schema of a PostgreSQL database, laid out or brought up to date. Safe to repeat.
+//! `rewardhub migrate`: the schema of a PostgreSQL database, laid out or brought up to date. Safe
+//! to repeat.
 
 use std::time::Duration;
 

@@ -54,7 +54,8 @@ pub struct Usage(pub(crate) String);
 pub enum Command {
     /// Everything on one machine with nothing to install: ledger, simulated bank, payout rail, API.
     Sandbox(sandbox::Arguments),
-    /// The service, on a data folder or a PostgreSQL database; stands by while another process serves it.
+    /// The service, on a data folder or a PostgreSQL database; stands by while another process
+    /// serves it.
     Serve(serve::Arguments),
     /// Lay out the schema of a PostgreSQL database, or bring it up to date.
     Migrate(migrate::Arguments),
@@ -80,7 +81,8 @@ pub enum Command {
     Rebuild(rebuild::Arguments),
     /// Copy an embedded ledger, also a running one, to a folder with its keys apart.
     Backup(backup::Arguments),
-    /// Lay a backup out in an empty folder, or only look at it; declare that a database was restored.
+    /// Lay a backup out in an empty folder, or only look at it; declare that a database was
+    /// restored.
     Restore(restore::Arguments),
     /// Print a token of the sandbox's own issuer.
     Token(token::Arguments),
@@ -132,7 +134,8 @@ struct At {
     /// The data folder [env: `REWARDHUB_DATA`] [default: ./data].
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// `sqlite:FOLDER` or <postgres://…>; a password belongs into the environment instead [env: `REWARDHUB_LOG`].
+    /// `sqlite:FOLDER` or <postgres://…>; a password belongs into the environment instead [env:
+    /// `REWARDHUB_LOG`].
     #[arg(long, global = true, value_name = "URL")]
     log: Option<Secret>,
     /// A configuration file; rewardhub.example.yaml shows all settings [env: `REWARDHUB_CONFIG`].
@@ -146,7 +149,8 @@ impl At {
         Config::load(&config::Arguments { file: config.clone(), data: data.clone(), log: log.clone() })
     }
 
-    /// The same for a command that does not lay out a ledger: a misspelt folder is not taken for a new one.
+    /// The same for a command that does not lay out a ledger: a misspelt folder is not taken for a
+    /// new one.
     fn of_existing(&self) -> anyhow::Result<Config> {
         let config = self.config()?;
         if matches!(config.log, LogPlace::Embedded) {
@@ -182,8 +186,8 @@ async fn unless_interrupted<T>(work: impl Future<Output = anyhow::Result<T>>) ->
     }
 }
 
-/// Ctrl-C, or the signal with which service managers stop a process. Either is caught from the call on, whether or not
-/// anybody waits yet.
+/// Ctrl-C, or the signal with which service managers stop a process. Either is caught from the call
+/// on, whether or not anybody waits yet.
 fn interrupted() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let asked = {

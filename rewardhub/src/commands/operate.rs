@@ -1,5 +1,5 @@
-//! What `campaign` and `account` have in common: an operator says the same words, an action and its body, to a ledger
-//! that no one else writes or to a running service.
+//! What `campaign` and `account` have in common: an operator says the same words, an action and its
+//! body, to a ledger that no one else writes or to a running service.
 
 use anyhow::Context as _;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind};
@@ -61,8 +61,8 @@ impl Target {
         Ok(())
     }
 
-    /// Opens the ledger as its writer, or gets ready to ask the service. `command` is told to others who want the
-    /// ledger, `scope` is what the service's token needs.
+    /// Opens the ledger as its writer, or gets ready to ask the service. `command` is told to
+    /// others who want the ledger, `scope` is what the service's token needs.
     pub(super) async fn operator(&self, command: &str, scope: &'static str) -> anyhow::Result<Operator> {
         match &self.url {
             Some(url) => Ok(Operator::Service(Service::new(url, scope)?)),
@@ -70,7 +70,8 @@ impl Target {
         }
     }
 
-    /// The same for what may be the first that is ever said to a ledger: it is laid out where there is none.
+    /// The same for what may be the first that is ever said to a ledger: it is laid out where there
+    /// is none.
     pub(super) async fn first_operator(
         &self,
         command: &str,
@@ -137,8 +138,8 @@ impl Operator {
         Ok(Operator::Ledger { engine, by: by.into() })
     }
 
-    /// Does one thing; answers `done`, `unchanged` or `proposed`. What is refused is [`Refused`], what may go
-    /// well a moment later is [`Busy`].
+    /// Does one thing; answers `done`, `unchanged` or `proposed`. What is refused is [`Refused`],
+    /// what may go well a moment later is [`Busy`].
     pub(super) async fn give(&self, request: &Request) -> anyhow::Result<String> {
         match self {
             Operator::Ledger { by, .. } if is_nobody(by, request.action) => Err(Usage(WHO.into()).into()),
@@ -162,7 +163,8 @@ impl Operator {
         }
     }
 
-    /// Before many accounts are opened: makes their keys with one commit for all, where that is ours to do.
+    /// Before many accounts are opened: makes their keys with one commit for all, where that is
+    /// ours to do.
     pub(super) async fn make_keys(&self, accounts: Vec<AccountId>) -> anyhow::Result<()> {
         match self {
             Operator::Ledger { engine, .. } => {
@@ -256,7 +258,8 @@ fn busy(error: SubmitError) -> anyhow::Error {
     }
 }
 
-/// May go well a moment later; whether it has been done already is not known, and repeating it does no harm.
+/// May go well a moment later; whether it has been done already is not known, and repeating it does
+/// no harm.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Busy(String);

@@ -1,5 +1,5 @@
-//! `rewardhub parked …`: what steps have given up, and what a person decides about it, on a ledger that no one else
-//! writes or over HTTP.
+//! `rewardhub parked …`: what steps have given up, and what a person decides about it, on a ledger
+//! that no one else writes or over HTTP.
 
 use std::sync::Arc;
 
@@ -31,9 +31,11 @@ enum Action {
     },
     /// Let its step try again. A payment whose outcome is unknown is only asked about.
     Retry(Decision),
-    /// Let nobody try again. A reward that was to be paid is reversed: one person proposes it, another agrees.
+    /// Let nobody try again. A reward that was to be paid is reversed: one person proposes it,
+    /// another agrees.
     Drop(Decision),
-    /// Count an attempt to pay as refused: a new one follows. One person proposes it, another agrees.
+    /// Count an attempt to pay as refused: a new one follows. One person proposes it, another
+    /// agrees.
     Fail(Decision),
 }
 

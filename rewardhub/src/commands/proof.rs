@@ -1,5 +1,5 @@
-//! `rewardhub proof`: what a customer needs to check his draw without us, as JSON or as a page that recomputes it in the
-//! browser. Works beside a running ledger.
+//! `rewardhub proof`: what a customer needs to check his draw without us, as JSON or as a page that
+//! recomputes it in the browser. Works beside a running ledger.
 
 use std::path::PathBuf;
 

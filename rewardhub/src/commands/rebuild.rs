@@ -1,5 +1,5 @@
-//! `rewardhub rebuild NAME`: read models brought up to the log's end, then one built anew from the log, compared with
-//! the running one, put in its place.
+//! `rewardhub rebuild NAME`: read models brought up to the log's end, then one built anew from the
+//! log, compared with the running one, put in its place.
 
 use std::sync::Arc;
 

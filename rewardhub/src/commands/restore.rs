@@ -1,5 +1,6 @@
-//! `rewardhub restore`: a backup laid out in an empty folder; or, after PostgreSQL was restored by its own means, the
-//! declaration that its log is behind what the other schemas have seen. Either is recorded in the log.
+//! `rewardhub restore`: a backup laid out in an empty folder; or, after PostgreSQL was restored by
+//! its own means, the declaration that its log is behind what the other schemas have seen. Either
+//! is recorded in the log.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,8 @@ pub struct Arguments {
     /// Only say what is in the backup, and whether all of it is.
     #[arg(long, requires = "from", conflicts_with_all = ["reason", "by"])]
     check: bool,
-    /// The log was restored by other means and is behind the rest: set cursors and read models back to it.
+    /// The log was restored by other means and is behind the rest: set cursors and read models back
+    /// to it.
     #[arg(long, requires_all = ["reason", "by"])]
     declare: bool,
     /// Why; recorded.

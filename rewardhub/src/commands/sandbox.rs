@@ -51,7 +51,8 @@ pub struct Arguments {
     /// Fixes customers and purchases, never draw seeds.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Web apps that may read answers in a browser, such as <http://localhost:5173>; commas between them.
+    /// Web apps that may read answers in a browser, such as <http://localhost:5173>; commas between
+    /// them.
     #[arg(long, value_name = "ORIGINS", default_value = "", hide_default_value = true, value_parser = Origins::parse, env = "REWARDHUB_CORS_ORIGINS")]
     cors_origins: Origins,
     /// Stop after this time.
@@ -181,7 +182,8 @@ fn page_tokens(issuer: Arc<SandboxIssuer>) -> MakeTokens {
     })
 }
 
-/// Every start is a run of its own, so that a restart brings new lines instead of old ids with new content.
+/// Every start is a run of its own, so that a restart brings new lines instead of old ids with new
+/// content.
 fn generator(folder: &Folder, arguments: &Arguments) -> anyhow::Result<Generator> {
     let path = folder.runs();
     let runs = match std::fs::read_to_string(&path) {

@@ -1,5 +1,6 @@
-//! `rewardhub serve`: the service. It listens at once, stands by while another process is the writer, serves when it
-//! has the lease, and ends when it is told to or when another process has taken over.
+//! `rewardhub serve`: the service. It listens at once, stands by while another process is the
+//! writer, serves when it has the lease, and ends when it is told to or when another process has
+//! taken over.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     match failure {
         None => {
             tracing::info!("stopping");
-            // Requests under way keep their routes, which hold the ledger: the writer ends with its last holder.
+            // Requests under way keep their routes, which hold the ledger: the writer ends with its
+            // last holder.
             front.wait(Waiting::Stopping);
             server.stop(deadline).await;
             let stopped =

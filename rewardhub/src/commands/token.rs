@@ -1,4 +1,5 @@
-//! `rewardhub token`: a token of the sandbox's own issuer, alone on stdout. Works beside a running sandbox.
+//! `rewardhub token`: a token of the sandbox's own issuer, alone on stdout. Works beside a running
+//! sandbox.
 
 use std::time::Duration;
 
@@ -13,14 +14,17 @@ use crate::folder::Folder;
 pub struct Arguments {
     #[command(flatten)]
     at: At,
-    /// Who holds it: a customer's account id for `rewards:read`, a name for `campaigns:write` and `ops`.
+    /// Who holds it: a customer's account id for `rewards:read`, a name for `campaigns:write` and
+    /// `ops`.
     #[arg(long, value_name = "ACCOUNT")]
     sub: Option<String>,
-    /// A source the holder may write for, `*` for all; may be repeated. Needed for `transactions:write`.
+    /// A source the holder may write for, `*` for all; may be repeated. Needed for
+    /// `transactions:write`.
     #[arg(long = "source", value_name = "S")]
     sources: Vec<String>,
-    /// What the holder may do, separated by spaces: rewards:read (his own account), transactions:write, audit:read (all
-    /// accounts, nothing personal), campaigns:write, ops (accounts, opening seeds), privacy:erase.
+    /// What the holder may do, separated by spaces: rewards:read (his own account),
+    /// transactions:write, audit:read (all accounts, nothing personal), campaigns:write, ops
+    /// (accounts, opening seeds), privacy:erase.
     #[arg(long, value_name = "SCOPES", default_value = "rewards:read")]
     scope: String,
     /// How long it is good for.

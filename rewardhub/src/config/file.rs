@@ -110,8 +110,8 @@ pub(super) struct Tokens {
 }
 
 impl File {
-    /// Reads a file; an error names file and line and shows nothing of the text around it, where a password may
-    /// stand.
+    /// Reads a file; an error names file and line and shows nothing of the text around it, where a
+    /// password may stand.
     pub fn read(path: &Path) -> Result<File, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::Unreadable { path: shown(path), why: error.to_string() })?;

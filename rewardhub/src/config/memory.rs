@@ -1,5 +1,5 @@
-//! What the process may take, and how it is shared out. `memory.max` is what the whole process should stay below;
-//! each part follows from it unless it is set itself.
+//! What the process may take, and how it is shared out. `memory.max` is what the whole process
+//! should stay below; each part follows from it unless it is set itself.
 
 use super::file;
 use super::parse::flag;
@@ -24,8 +24,8 @@ pub struct Memory {
     pub bodies: usize,
     /// The page cache of SQLite's log; those of its readers and of the read models are parts of it.
     pub pages: usize,
-    /// Whether readers map SQLite's log. What is mapped counts as the process's, though the system takes it back when it
-    /// needs it.
+    /// Whether readers map SQLite's log. What is mapped counts as the process's, though the system
+    /// takes it back when it needs it.
     pub map_files: bool,
 }
 
@@ -36,7 +36,8 @@ const LEAST: usize = 256 << 20;
 const MOST: usize = 1 << 40;
 
 impl Memory {
-    /// The shares of so much. Together they are less than half: what is decoded, decided, sent and freed takes the rest.
+    /// The shares of so much. Together they are less than half: what is decoded, decided, sent and
+    /// freed takes the rest.
     pub fn of(max: usize) -> Memory {
         Memory {
             max,

@@ -1,8 +1,9 @@
-//! What a deployment decides: from the command line, else from the environment, else from a YAML file, else a
-//! default. `rewardhub.example.yaml` shows every setting.
+//! What a deployment decides: from the command line, else from the environment, else from a YAML
+//! file, else a default. `rewardhub.example.yaml` shows every setting.
 //!
-//! A value that cannot be used is an error that names the setting and where it was set, and never repeats an
-//! address with a password. The variable of `database.lock_timeout` is `REWARDHUB_DATABASE_LOCK_TIMEOUT`, and so on.
+//! A value that cannot be used is an error that names the setting and where it was set, and never
+//! repeats an address with a password. The variable of `database.lock_timeout` is
+//! `REWARDHUB_DATABASE_LOCK_TIMEOUT`, and so on.
 
 mod connections;
 mod file;
@@ -44,7 +45,8 @@ pub struct Config {
     pub log: LogPlace,
     /// Bounds of the database's sessions.
     pub database: postgres::Options,
-    /// The database's storage never leaves half a page, so that the server need not guard against it.
+    /// The database's storage never leaves half a page, so that the server need not guard against
+    /// it.
     pub pages_are_whole: bool,
     /// How long a standby waits for a silent writer.
     pub lease_ttl: Duration,
@@ -56,7 +58,8 @@ pub struct Config {
     pub tokens: Option<Tokens>,
     /// Servers of the public beacon, asked in turn; nobody is asked unless a campaign waits for it.
     pub beacon_urls: Vec<String>,
-    /// Set where the profile is `production`: what in this configuration is not for production is refused wherever keys are opened.
+    /// Set where the profile is `production`: what in this configuration is not for production is
+    /// refused wherever keys are opened.
     pub production: Option<Production>,
     /// How far the clock may be ahead of the time that has passed before nothing is recorded.
     pub clock_ahead_max: Duration,

@@ -5,8 +5,9 @@ use super::{Config, ConfigError, Production, Tokens};
 impl Config {
     /// Refuses what is for one machine and not for customers' money, all of it in one message.
     ///
-    /// Asked for wherever keys are opened, so that no command gets around it. `enrolment: open` is not refused: a feed may
-    /// be trusted to open accounts. `serve` never has a GraphiQL with a token, so there is none to refuse.
+    /// Asked for wherever keys are opened, so that no command gets around it. `enrolment: open` is
+    /// not refused: a feed may be trusted to open accounts. `serve` never has a GraphiQL with a
+    /// token, so there is none to refuse.
     pub fn check_profile(&self) -> Result<(), ConfigError> {
         let Some(Production { source }) = &self.production else { return Ok(()) };
         let mut why = vec![

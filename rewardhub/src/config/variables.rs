@@ -23,8 +23,8 @@ pub(super) fn unknown(names: impl Iterator<Item = OsString>, asked: &BTreeSet<St
 /// What tests tell each other.
 const TESTS: &str = "REWARDHUB_TEST_";
 
-/// Kubernetes sets these for each service whose name begins with `rewardhub`: `…_SERVICE_HOST`, `…_SERVICE_PORT_HTTP`,
-/// `…_PORT`, `…_PORT_8080_TCP_ADDR`. No setting of ours is called so.
+/// Kubernetes sets these for each service whose name begins with `rewardhub`: `…_SERVICE_HOST`,
+/// `…_SERVICE_PORT_HTTP`, `…_PORT`, `…_PORT_8080_TCP_ADDR`. No setting of ours is called so.
 fn is_of_an_orchestrator(name: &str) -> bool {
     let of_a_port = |(_, rest): (&str, &str)| rest.starts_with(|digit: char| digit.is_ascii_digit());
     name.ends_with("_SERVICE_HOST")

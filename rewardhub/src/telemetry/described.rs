@@ -1,5 +1,5 @@
-//! All metrics there are. `docs/reference/metrics.md` shows the same table; tests hold it to this one, and this one
-//! to the source.
+//! All metrics there are. `docs/reference/metrics.md` shows the same table; tests hold it to this
+//! one, and this one to the source.
 
 use Kind::{Counter, Gauge, Histogram};
 

@@ -1,4 +1,5 @@
-//! Log lines on their way to standard error, which may be a pipe that nobody reads: whoever logs never waits for it.
+//! Log lines on their way to standard error, which may be a pipe that nobody reads: whoever logs
+//! never waits for it.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;

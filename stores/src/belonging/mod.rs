@@ -1,8 +1,9 @@
-//! Whether the stores of a ledger belong together: the log has an id, every other store carries it, and none of them has
-//! seen more of the log than there is.
+//! Whether the stores of a ledger belong together: the log has an id, every other store carries it,
+//! and none of them has seen more of the log than there is.
 //!
-//! A backup put back in part, a file of another ledger, an emptied schema: taken as they are they would decide again what
-//! was decided, or pay nobody ever. [`misfits`] names each by what it is; nothing is changed by looking.
+//! A backup put back in part, a file of another ledger, an emptied schema: taken as they are they
+//! would decide again what was decided, or pay nobody ever. [`misfits`] names each by what it is;
+//! nothing is changed by looking.
 
 mod postgres;
 mod sqlite;

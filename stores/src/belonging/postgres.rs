@@ -51,7 +51,8 @@ pub async fn survey_database(database: &Database) -> Result<(LogFound, Vec<Found
     Ok((log, found))
 }
 
-/// Tells the schemas where they belong, if they do not know, and that the log has come this far at least.
+/// Tells the schemas where they belong, if they do not know, and that the log has come this far at
+/// least.
 pub async fn belongs_in_database(
     database: &Database,
     ledger: &LedgerId,
@@ -82,9 +83,9 @@ pub async fn note_keys(database: &Database, keys: &[KeyPrint]) -> Result<(), Fau
     Ok(())
 }
 
-/// Sets back what the schemas say of how far the log has come. The steps begin anew: what they had done for events that
-/// are still there may have been recorded by events that are gone. Read models that are ahead are made anew. For restores
-/// alone.
+/// Sets back what the schemas say of how far the log has come. The steps begin anew: what they had
+/// done for events that are still there may have been recorded by events that are gone. Read models
+/// that are ahead are made anew. For restores alone.
 pub async fn no_further_than_in(database: &Database, head: Position) -> Result<(), Fault> {
     const TABLES: &str = "SELECT format('DELETE FROM %I.%I', schemaname, tablename) FROM pg_tables \
          WHERE tablename <> 'belongs' AND (schemaname = 'steps' OR schemaname = 'read_models' \

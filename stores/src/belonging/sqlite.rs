@@ -68,7 +68,8 @@ pub fn survey_log(path: &Path) -> rusqlite::Result<LogFound> {
     Ok(found.unwrap_or(LogFound { absent: true, ..LogFound::default() }))
 }
 
-/// Whether the rail was ever asked to pay, which is recorded before it is. Reads as far as the first time.
+/// Whether the rail was ever asked to pay, which is recorded before it is. Reads as far as the
+/// first time.
 pub fn has_asked_rail(log: &Path) -> rusqlite::Result<bool> {
     const ASKED: &str = "SELECT EXISTS (SELECT 1 FROM events WHERE event_type = 'CreditRequested')";
     let found = look(log, |connection, tables| {
@@ -77,7 +78,8 @@ pub fn has_asked_rail(log: &Path) -> rusqlite::Result<bool> {
     Ok(found.unwrap_or(false))
 }
 
-/// Tells a file where it belongs, and that the log has come this far at least. For the one who may write it.
+/// Tells a file where it belongs, and that the log has come this far at least. For the one who may
+/// write it.
 pub fn belongs_to(path: &Path, ledger: &LedgerId, position: Position) -> rusqlite::Result<()> {
     const NOTE: &str = "INSERT INTO belongs (one, ledger, position) VALUES (1, ?1, ?2) \
          ON CONFLICT (one) DO UPDATE SET position = excluded.position WHERE position < excluded.position";

@@ -25,8 +25,9 @@ pub enum CopyError {
     Io(#[from] std::io::Error),
 }
 
-/// Copies all that is in a file at one moment, whoever writes meanwhile. Nothing of what was overwritten or destroyed in
-/// it is in the copy. `to` must not exist; it is its owner's alone, and on the disk when this returns.
+/// Copies all that is in a file at one moment, whoever writes meanwhile. Nothing of what was
+/// overwritten or destroyed in it is in the copy. `to` must not exist; it is its owner's alone, and
+/// on the disk when this returns.
 pub fn copy_database(from: &Path, to: &Path) -> Result<(), CopyError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(from, flags)?;

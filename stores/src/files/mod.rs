@@ -1,5 +1,5 @@
-//! What our SQLite files have in common: a write-ahead log that stays small while we run and is empty when we end, so
-//! that each file alone holds all that was written.
+//! What our SQLite files have in common: a write-ahead log that stays small while we run and is
+//! empty when we end, so that each file alone holds all that was written.
 
 mod copy;
 mod still;

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::wal::beside;
 
-/// Whether nobody is writing the file now and all of it is in it. It may be otherwise a moment later: who reads it as still
-/// looks again at the end.
+/// Whether nobody is writing the file now and all of it is in it. It may be otherwise a moment
+/// later: who reads it as still looks again at the end.
 pub fn is_still(path: &Path) -> bool {
     let bytes = |end| std::fs::metadata(beside(path, end)).map(|file| file.len());
     let whole = bytes("-wal").is_ok_and(|bytes| bytes == 0) || bytes("-wal").is_err();

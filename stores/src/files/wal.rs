@@ -1,7 +1,7 @@
 //! Write-ahead logs: moved into their files soon after the last write, and at every orderly end.
 //!
-//! Only the connection that writes moves them. Two connections of which one writes and one checkpoints at the same
-//! instant can damage a file (SQLite before 3.51.3, and ours is older).
+//! Only the connection that writes moves them. Two connections of which one writes and one
+//! checkpoints at the same instant can damage a file (SQLite before 3.51.3, and ours is older).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
@@ -23,8 +23,9 @@ impl Wal for Mutex<Connection> {
     }
 }
 
-/// Moves all of a write-ahead log into its file and cuts it to nothing. A reader that still needs it is waited for, and
-/// is `SQLITE_BUSY` after that: then something is only in the write-ahead log.
+/// Moves all of a write-ahead log into its file and cuts it to nothing. A reader that still needs
+/// it is waited for, and is `SQLITE_BUSY` after that: then something is only in the write-ahead
+/// log.
 pub fn empty_wal(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
     let usual: u64 = connection.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
     connection.busy_timeout(patience)?;
@@ -39,7 +40,8 @@ pub fn empty_wal(connection: &Connection, patience: Duration) -> rusqlite::Resul
     }
 }
 
-/// The end of a file's use by this process: its write-ahead log is emptied, and nothing is written any more.
+/// The end of a file's use by this process: its write-ahead log is emptied, and nothing is written
+/// any more.
 pub fn finish(path: &Path, patience: Duration) -> rusqlite::Result<()> {
     // Where nobody writes any more there may be nothing to do, and there need not be a file.
     if writer_of(path).is_none() && !std::fs::metadata(wal_of(path)).is_ok_and(|wal| wal.len() > 0) {
@@ -47,12 +49,14 @@ pub fn finish(path: &Path, patience: Duration) -> rusqlite::Result<()> {
     }
     on_writer(path, &|connection| {
         empty_wal(connection, patience)?;
-        // What comes too late (a snapshot on a thread of its own) is refused instead of staying behind.
+        // What comes too late (a snapshot on a thread of its own) is refused instead of staying
+        // behind.
         connection.pragma_update(None, "query_only", true)
     })
 }
 
-/// Does this on the one connection of this process that writes the file; where it is not open, on one for the moment.
+/// Does this on the one connection of this process that writes the file; where it is not open, on
+/// one for the moment.
 pub fn on_writer(path: &Path, work: &dyn Fn(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
     if let Some(writer) = writer_of(path) {
         return writer.on_writer(work);
@@ -70,8 +74,9 @@ fn writer_of(path: &Path) -> Option<Arc<dyn Wal>> {
     lock(&KEPT).iter().filter(|kept| kept.path == path).find_map(|kept| kept.writer.upgrade())
 }
 
-/// Looks after a file's write-ahead log for as long as its writer lives: it is emptied when it has more than
-/// `bytes_max`, and when nothing has been written for some seconds. 0 empties it within seconds, whatever happens.
+/// Looks after a file's write-ahead log for as long as its writer lives: it is emptied when it has
+/// more than `bytes_max`, and when nothing has been written for some seconds. 0 empties it within
+/// seconds, whatever happens.
 pub fn keep(path: &Path, bytes_max: u64, writer: Weak<dyn Wal>) {
     static KEEPER: Once = Once::new();
     lock(&KEPT).push(Kept { path: path.into(), bytes_max, writer, state: State::default() });
@@ -85,9 +90,11 @@ pub fn keep(path: &Path, bytes_max: u64, writer: Weak<dyn Wal>) {
 
 static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 const TICK: Duration = Duration::from_secs(1);
-/// Nothing written for so long: what is in the write-ahead log can go into the file without being in the way.
+/// Nothing written for so long: what is in the write-ahead log can go into the file without being
+/// in the way.
 const IDLE: Duration = Duration::from_secs(3);
-/// How long somebody may keep a long write-ahead log from being emptied before it is told, and how often then.
+/// How long somebody may keep a long write-ahead log from being emptied before it is told, and how
+/// often then.
 const TELL_AFTER: Duration = Duration::from_secs(30);
 /// Waiting holds the writer up, so it is short: the next try comes in a second.
 const PATIENCE: Duration = Duration::from_millis(20);

@@ -1,7 +1,9 @@
-//! `postgres://user:password@host:port/database?sslmode=…&sslrootcert=…`, with its password kept to itself.
+//! `postgres://user:password@host:port/database?sslmode=…&sslrootcert=…`, with its password kept to
+//! itself.
 //!
-//! Of libpq's `sslmode`s two exist here: `verify-full` (the default) and `disable` (the default where nothing
-//! leaves the machine: loopback addresses and sockets). What lies between encrypts without knowing to whom.
+//! Of libpq's `sslmode`s two exist here: `verify-full` (the default) and `disable` (the default
+//! where nothing leaves the machine: loopback addresses and sockets). What lies between encrypts
+//! without knowing to whom.
 
 use std::fmt;
 use std::path::Path;
@@ -69,7 +71,8 @@ impl FromStr for Address {
             Some("verify-full") => true,
             Some("disable") => false,
             Some(other) => return Err(AddressError::SslMode(other.into())),
-            // Where there is a `hostaddr`, that is where the connection goes, whatever the host is called.
+            // Where there is a `hostaddr`, that is where the connection goes, whatever the host is
+            // called.
             None => {
                 let elsewhere = config.get_hostaddrs().iter().any(|ip| !ip.is_loopback());
                 elsewhere || !config.get_hosts().iter().all(is_local)

@@ -1,5 +1,5 @@
-//! Whether the server keeps what it has acknowledged. Each session sees to its own commits; what the server as a whole
-//! leaves out, no session can make up for.
+//! Whether the server keeps what it has acknowledged. Each session sees to its own commits; what
+//! the server as a whole leaves out, no session can make up for.
 
 use tokio_postgres::Client;
 
@@ -26,8 +26,8 @@ pub enum DurabilityError {
     Failed(#[from] Fault),
 }
 
-/// Refuses a server that may lose what it has acknowledged. With `pages_are_whole`, the storage below it never leaves
-/// half a page, so that it need not guard against that.
+/// Refuses a server that may lose what it has acknowledged. With `pages_are_whole`, the storage
+/// below it never leaves half a page, so that it need not guard against that.
 pub async fn check_durability(client: &Client, pages_are_whole: bool) -> Result<(), DurabilityError> {
     let settings = "SELECT current_setting('fsync') = 'on', current_setting('full_page_writes') = 'on'";
     let row = client.query_one(settings, &[]).await.map_err(Fault::from)?;

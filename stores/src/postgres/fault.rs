@@ -51,8 +51,8 @@ impl From<deadpool_postgres::PoolError> for Fault {
 }
 
 impl Fault {
-    /// Whether the same call may work later: the connection broke, the server is starting, stopping, out of
-    /// room, or was too slow.
+    /// Whether the same call may work later: the connection broke, the server is starting,
+    /// stopping, out of room, or was too slow.
     pub fn transient(&self) -> bool {
         match self {
             Fault::Refused { code, .. } => transient(code),
@@ -77,9 +77,9 @@ impl Fault {
     }
 }
 
-/// Classes of SQLSTATE after which trying again may help (PostgreSQL manual, appendix A): connection exceptions,
-/// rolled back transactions, lack of resources, operator intervention, locks not available; and a server that
-/// has become read-only, as after a failover.
+/// Classes of SQLSTATE after which trying again may help (PostgreSQL manual, appendix A):
+/// connection exceptions, rolled back transactions, lack of resources, operator intervention, locks
+/// not available; and a server that has become read-only, as after a failover.
 fn transient(code: &SqlState) -> bool {
     let class = &code.code()[..2];
     ["08", "40", "53", "57"].contains(&class)

@@ -1,6 +1,7 @@
 //! Keys in the schema `keys` of a PostgreSQL database.
 //!
-//! What a destroyed key leaves in dead rows, the server's log and backups is wrapped, and gone for good only with them.
+//! What a destroyed key leaves in dead rows, the server's log and backups is wrapped, and gone for
+//! good only with them.
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -12,7 +13,8 @@ use ledger_core::ids::AccountId;
 use ledger_core::seal::{KeyStore, NewKey, SealError};
 use ledger_core::time::Timestamp;
 
-/// Calls under way at once. A storm of them leaves the pool's other connections to steps, reads and health checks.
+/// Calls under way at once. A storm of them leaves the pool's other connections to steps, reads and
+/// health checks.
 const CALLS_MAX: usize = 8;
 
 /// Keys beside the log, in one database.
@@ -62,7 +64,8 @@ impl KeyStore for PostgresKeys {
             let ids: Vec<&str> = accounts.iter().map(AccountId::as_str).collect();
             let parameters: [&(dyn ToSql + Sync); 3] = [&ids, &wrapped, &now.micros()];
             client.execute(&insert, &parameters).await?;
-            // A statement of its own: the insert does not see the row of another that it waited for.
+            // A statement of its own: the insert does not see the row of another that it waited
+            // for.
             read(&client, &accounts).await
         });
         Ok(durable.await?.into_iter().map(Option::unwrap_or_default).collect())
@@ -85,7 +88,8 @@ impl KeyStore for PostgresKeys {
     }
 
     async fn create_named(&self, keys: Vec<(&'static str, Vec<u8>)>) -> Result<(), SealError> {
-        // One statement, in one order: who comes second waits at the first key, and finds them all there.
+        // One statement, in one order: who comes second waits at the first key, and finds them all
+        // there.
         const INSERT: &str = "INSERT INTO keys.named_keys (name, wrapped) \
              SELECT * FROM UNNEST($1::text[], $2::bytea[]) ON CONFLICT DO NOTHING";
         let (names, wrapped): (Vec<&str>, Vec<Vec<u8>>) = keys.into_iter().unzip();

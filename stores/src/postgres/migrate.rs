@@ -1,8 +1,9 @@
 //! Which schema the database has, and how it gets the one this program needs.
 //!
-//! Migrations are numbered files that are never edited once released: each is applied once, in order, in one
-//! transaction, and remembered with its digest. Every migration says how old a program may be and still run on
-//! the schema it leaves behind, so that a deployment can expand first, deploy, and contract later.
+//! Migrations are numbered files that are never edited once released: each is applied once, in
+//! order, in one transaction, and remembered with its digest. Every migration says how old a
+//! program may be and still run on the schema it leaves behind, so that a deployment can expand
+//! first, deploy, and contract later.
 
 use aws_lc_rs::digest;
 use tokio_postgres::Client;
@@ -13,8 +14,9 @@ use super::Fault;
 struct Migration {
     name: &'static str,
     sql: &'static str,
-    /// The newest migration that a program must know, at least, to run on the schema this one leaves behind:
-    /// its own number for one that contracts, an earlier number for one that only expands.
+    /// The newest migration that a program must know, at least, to run on the schema this one
+    /// leaves behind: its own number for one that contracts, an earlier number for one that only
+    /// expands.
     needs: i32,
 }
 
@@ -57,7 +59,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration {
         name: "0008_review_proposals",
         sql: include_str!("../../../migrations/postgres/0008_review_proposals.sql"),
-        // A program before it cannot read campaigns with `spent_max`, and would record purchases without what they cost.
+        // A program before it cannot read campaigns with `spent_max`, and would record purchases
+        // without what they cost.
         needs: 8,
     },
     Migration {
@@ -184,9 +187,9 @@ pub async fn check(client: &Client) -> Result<(), SchemaError> {
     }
 }
 
-/// Applies what is missing, all or nothing, and grants the runtime role what a running service needs, and again those
-/// roles that it was granted to before: tables may have come since. Answers the names of what was applied. Running it
-/// again changes nothing.
+/// Applies what is missing, all or nothing, and grants the runtime role what a running service
+/// needs, and again those roles that it was granted to before: tables may have come since. Answers
+/// the names of what was applied. Running it again changes nothing.
 pub async fn migrate(
     client: &mut Client,
     runtime_role: Option<&str>,

@@ -1,8 +1,9 @@
-//! How we reach PostgreSQL: the address and its TLS, sessions with time-outs, a bounded pool, the schema.
+//! How we reach PostgreSQL: the address and its TLS, sessions with time-outs, a bounded pool, the
+//! schema.
 //!
-//! Used by the log, the keys, the steps' checkpoints and the read models, each in a schema of its own. No
-//! password reaches an error or a log line: an [`Address`] shows host and database only, and a server's error is
-//! told by its code and message, without the row it was about.
+//! Used by the log, the keys, the steps' checkpoints and the read models, each in a schema of its
+//! own. No password reaches an error or a log line: an [`Address`] shows host and database only,
+//! and a server's error is told by its code and message, without the row it was about.
 
 mod address;
 mod durability;
@@ -47,8 +48,8 @@ impl Default for Options {
     }
 }
 
-/// A commit is on the disk before it is acknowledged, whatever the server's, the database's or the role's default is.
-/// What waits for replicas as well (`remote_write`, `remote_apply`) stays.
+/// A commit is on the disk before it is acknowledged, whatever the server's, the database's or the
+/// role's default is. What waits for replicas as well (`remote_write`, `remote_apply`) stays.
 const COMMIT: &str = "SELECT set_config('synchronous_commit', 'on', false) \
      WHERE current_setting('synchronous_commit') IN ('off', 'local')";
 
@@ -75,7 +76,8 @@ impl Database {
         );
         let mut config = address.config().clone();
         config.connect_timeout(options.connect_timeout);
-        // Fast: the driver knows whether the connection is closed; a round trip per loan buys little more.
+        // Fast: the driver knows whether the connection is closed; a round trip per loan buys
+        // little more.
         let settings = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match address.tls() {
             Some(tls) => Manager::from_config(config, tls.clone(), settings),

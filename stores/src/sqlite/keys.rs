@@ -22,8 +22,8 @@ const SCHEMA_VERSION: i64 = 1;
 /// How long to wait for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A file of keys, apart from the log's. A connection is taken as a task before a thread is asked to block for it: at
-/// most two threads ever do.
+/// A file of keys, apart from the log's. A connection is taken as a task before a thread is asked
+/// to block for it: at most two threads ever do.
 pub(crate) struct SqliteKeys {
     path: PathBuf,
     /// `None` when opened for reading only.
@@ -38,7 +38,8 @@ struct Shared {
     turns: Arc<Semaphore>,
 }
 
-/// The connection for one call. Beside it only the keeper of write-ahead logs uses it, for a moment.
+/// The connection for one call. Beside it only the keeper of write-ahead logs uses it, for a
+/// moment.
 struct Turn {
     connection: Arc<Mutex<Connection>>,
     _turn: OwnedSemaphorePermit,
@@ -158,8 +159,8 @@ impl KeyStore for SqliteKeys {
         let erase = move || {
             let writer = writer.connection();
             let changed = writer.execute(ERASE, params![account.as_str(), now.micros()])?;
-            // The write-ahead log still has the old page; emptied, it has not. While somebody reads it the key is not gone
-            // yet: a passing fault, and repeats try again.
+            // The write-ahead log still has the old page; emptied, it has not. While somebody reads
+            // it the key is not gone yet: a passing fault, and repeats try again.
             let _nobody_reads = reader;
             files::empty_wal(&writer, BUSY_TIMEOUT)?;
             Ok(changed == 1)

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
-/// Whether the same call may succeed later, though nobody does anything. A file that cannot be opened is among them: it is
-/// one that was open before, and what is missing is a descriptor.
+/// Whether the same call may succeed later, though nobody does anything. A file that cannot be
+/// opened is among them: it is one that was open before, and what is missing is a descriptor.
 pub fn passes(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -25,13 +25,15 @@ pub fn passes(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Whether a file could not be opened. At the start of a process that does not pass: the file is missing, or not ours.
+/// Whether a file could not be opened. At the start of a process that does not pass: the file is
+/// missing, or not ours.
 pub fn cannot_open(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<rusqlite::Error>();
     error.is_some_and(|error| error.sqlite_error_code() == Some(ErrorCode::CannotOpen))
 }
 
-/// Gives a file its write-ahead log. SQLite does not wait for others here, whatever its busy time-out: we do.
+/// Gives a file its write-ahead log. SQLite does not wait for others here, whatever its busy
+/// time-out: we do.
 pub fn use_wal(connection: &Connection) -> rusqlite::Result<()> {
     let mut tries = 0;
     loop {

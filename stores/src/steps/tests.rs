@@ -63,7 +63,8 @@ async fn keeps(open: impl Fn() -> StepTables) {
     assert_eq!(items.count_items("credit").await.unwrap(), ItemCounts { waiting: 2, parked: 1 });
     assert_eq!(items.count_items("none").await.unwrap(), ItemCounts::default());
 
-    // An event wakes what waits for it, also what has become a row in the same transaction; nothing of another step.
+    // An event wakes what waits for it, also what has become a row in the same transaction; nothing
+    // of another step.
     let wake = |wakes: &str| Change::Wake { wakes: wakes.into(), now: 5 };
     let also = ItemRow { wakes: waits.wakes.clone(), ..row(5, "resume", 9_000) };
     items.commit("resume", Position(10), &[wake("2026-11-22"), put(&also)]).await.unwrap();

@@ -1,8 +1,9 @@
-//! A private PostgreSQL: in a temporary folder, on a free port of the loopback address, gone when dropped.
+//! A private PostgreSQL: in a temporary folder, on a free port of the loopback address, gone when
+//! dropped.
 //!
-//! The server is the machine's own (`initdb` and `postgres` from the `PATH` or where Debian puts them). It runs
-//! under a shell that waits for the end of its input, so that it ends with us even when we are killed. PostgreSQL
-//! refuses to run as root, so root starts it as the user `postgres`.
+//! The server is the machine's own (`initdb` and `postgres` from the `PATH` or where Debian puts
+//! them). It runs under a shell that waits for the end of its input, so that it ends with us even
+//! when we are killed. PostgreSQL refuses to run as root, so root starts it as the user `postgres`.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};

@@ -1,4 +1,5 @@
-//! Audits leave no trace beside the ledger, and find what no step has done and what the rail's books say otherwise.
+//! Audits leave no trace beside the ledger, and find what no step has done and what the rail's
+//! books say otherwise.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;

@@ -7,7 +7,8 @@ use rewardhub_tests::{Home, eventually};
 
 use super::world::{DATABASES, SOON, home_with_campaign, wal_bytes, win, with_wins};
 
-/// All files of a folder with their content, but for what SQLite keeps for readers and who holds the lock.
+/// All files of a folder with their content, but for what SQLite keeps for readers and who holds
+/// the lock.
 fn content(home: &Home) -> BTreeMap<String, Vec<u8>> {
     let files = std::fs::read_dir(home.data()).unwrap().map(|entry| entry.unwrap());
     files

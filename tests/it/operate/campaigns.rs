@@ -61,7 +61,8 @@ fn two_people_take_a_campaign_through_its_life_over_http() {
     says(&alice, &["resume", ID], "done");
     assert_eq!(service.send(&service.feed(), &[purchase("t1", "cus_1")])[0]["result"], "accepted");
 
-    // Over HTTP and from the log the same is shown, and commitments are published before their days open.
+    // Over HTTP and from the log the same is shown, and commitments are published before their days
+    // open.
     let shown = run(&alice, &["show", ID]).expect_code(0).json();
     assert_eq!(home.run(&["campaign", "show", ID]).expect_code(0).json(), shown);
     assert_eq!((&shown["terms"]["name"], &shown["version"]), (&json!("Third"), &json!(3)));

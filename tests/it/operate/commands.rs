@@ -1,4 +1,5 @@
-//! `rewardhub campaign` on a folder of its own: what is wrong is said, every step is safe to repeat.
+//! `rewardhub campaign` on a folder of its own: what is wrong is said, every step is safe to
+//! repeat.
 
 use rewardhub_tests::rows::{CERTAIN, campaign};
 use rewardhub_tests::{Home, text};

@@ -1,4 +1,5 @@
-//! What operators do, with the real binary: accounts, campaigns, seeds; on a folder of their own and over HTTP.
+//! What operators do, with the real binary: accounts, campaigns, seeds; on a folder of their own
+//! and over HTTP.
 
 mod accounts;
 mod campaigns;

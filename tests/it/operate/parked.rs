@@ -1,4 +1,5 @@
-//! A payment that the rail will never take: shown, decided by two people, paid once; on the command line and over HTTP.
+//! A payment that the rail will never take: shown, decided by two people, paid once; on the command
+//! line and over HTTP.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::recorded;
 
-/// The rail has used the reward's first key for somebody else: it refuses the question, not the payment.
+/// The rail has used the reward's first key for somebody else: it refuses the question, not the
+/// payment.
 fn use_up_the_first_key(home: &Home) -> String {
     let entry_id = recorded(home, "TransactionEvaluated")[0].1["draws"][0]["entry_id"].clone();
     let key = PayoutKey { entry_id: serde_json::from_value(entry_id.clone()).unwrap(), attempt: 1 };

@@ -1,4 +1,5 @@
-//! Lines that the bank took back and booked again: found, looked at by two people, decided or dismissed.
+//! Lines that the bank took back and booked again: found, looked at by two people, decided or
+//! dismissed.
 
 use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, purchase};
 use rewardhub_tests::{Home, PATIENCE, Ran, eventually, text};

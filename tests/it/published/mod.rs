@@ -1,6 +1,7 @@
 //! Suites that others have published, run against a sandbox.
 //!
-//! Their versions are pinned here and they are installed into a temporary folder, by npm from the registry that is set up.
+//! Their versions are pinned here and they are installed into a temporary folder, by npm from the
+//! registry that is set up.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,8 +21,8 @@ fn run(command: &mut Command) -> String {
     said
 }
 
-/// All that the specification says MUST or SHOULD be. What MAY be is queries by GET, which we do not take: a link
-/// would run one with whatever token the browser has at hand.
+/// All that the specification says MUST or SHOULD be. What MAY be is queries by GET, which we do
+/// not take: a link would run one with whatever token the browser has at hand.
 #[test]
 fn graphql_https_audits_of_a_server_are_met() {
     let folder = tempfile::tempdir().unwrap();
@@ -44,7 +45,8 @@ fn graphql_https_audits_of_a_server_are_met() {
     sandbox.stop();
 }
 
-/// What the description allows is taken, what it forbids is refused, and every answer is as it says.
+/// What the description allows is taken, what it forbids is refused, and every answer is as it
+/// says.
 #[test]
 fn schemathesis_finds_nothing_in_the_rest_part() {
     let folder = tempfile::tempdir().unwrap();

@@ -13,8 +13,8 @@ use super::world::{FIRST_DAY, MINUTE_MICROS, World};
 
 const LINES_A_DAY: usize = 2_000;
 
-/// Three days under the short form of rules: all prizes, masks when the budget runs out, lines taken back, two days
-/// revealed.
+/// Three days under the short form of rules: all prizes, masks when the budget runs out, lines
+/// taken back, two days revealed.
 pub(crate) async fn three_days(home: &Home) {
     let mix = Mix { removed_ppm: 10_000, refund_ppm: 20_000, ..Mix::default() };
     let mut world = World::open(home, FIRST_DAY.plus_micros(MINUTE_MICROS), 40, mix).await;
@@ -45,9 +45,10 @@ pub(crate) async fn three_days(home: &Home) {
     world.close().await;
 }
 
-/// Four days, Friday to Monday, of a campaign that takes a line for itself and of one that is stackable, all of them
-/// revealed: named rules of every kind, a budget that runs out and is funded again, inventories that sell out, a
-/// revision, a halt with and one without resumption, lines booked ahead, exclusion, pause and end.
+/// Four days, Friday to Monday, of a campaign that takes a line for itself and of one that is
+/// stackable, all of them revealed: named rules of every kind, a budget that runs out and is funded
+/// again, inventories that sell out, a revision, a halt with and one without resumption, lines
+/// booked ahead, exclusion, pause and end.
 ///
 /// With a third one, lines that the first does not admit are also asked of that.
 pub(crate) async fn two_campaigns(home: &Home, lines_a_day: usize, third: bool) {
@@ -62,7 +63,8 @@ pub(crate) async fn two_campaigns(home: &Home, lines_a_day: usize, third: bool) 
     let day = |day: i64| FIRST_DAY.plus_micros(day * DAY_MICROS);
     let epoch = |n: i64| Epoch::of(day(n));
 
-    // Friday: what is revised in the evening counts at once, but for the prizes: three days have been committed to.
+    // Friday: what is revised in the evening counts at once, but for the prizes: three days have
+    // been committed to.
     morning_to_evening(&mut world, day(0), lines_a_day).await;
     let exclude = CommandKind::Exclude { kind: Exclusion::Staff, reason: "works here".into() };
     world.account(3, exclude).await;

@@ -68,7 +68,8 @@ async fn a_line_that_waited_over_the_upgrade_counts_with_what_it_cost() {
     last(&rederive(&["check", &export(&home, "bundle", &["--disclose"])]).expect_code(0));
 }
 
-/// What came late was asked of the hours before it alone: recorded so, it holds in a log that has no amounts yet.
+/// What came late was asked of the hours before it alone: recorded so, it holds in a log that has
+/// no amounts yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_earlier_release_looked_back_only_and_only_its_own_lines_are_excused() {
     let home = Home::new();

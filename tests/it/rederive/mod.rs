@@ -1,6 +1,8 @@
-//! What our own audit and a second implementation in another language say of the same log: nothing, or the same fault.
+//! What our own audit and a second implementation in another language say of the same log: nothing,
+//! or the same fault.
 //!
-//! A log spans some days under a set clock, so that its epochs are revealed; then the real binary exports it.
+//! A log spans some days under a set clock, so that its epochs are revealed; then the real binary
+//! exports it.
 
 mod beacon;
 mod histories;

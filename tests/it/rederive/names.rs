@@ -1,4 +1,5 @@
-//! Purchases booked under two names, in another language: one decision, and a removal by the name that was linked.
+//! Purchases booked under two names, in another language: one decision, and a removal by the name
+//! that was linked.
 
 use ledger_core::account::event::Verdict;
 use rewardhub_tests::Home;
@@ -7,7 +8,8 @@ use serde_json::{Value, json};
 use super::reviews::{Change, assert_named, ended, honest, of, review, row, started};
 use super::tampered::edit;
 
-/// `lx` is another name of `lp`, by which it is taken back, booked again and dismissed; `other` is another purchase.
+/// `lx` is another name of `lp`, by which it is taken back, booked again and dismissed; `other` is
+/// another purchase.
 async fn history(home: &Home) {
     let world = started(home).await;
     let mut lx = row("lx", "booked");

@@ -1,4 +1,5 @@
-//! Whether lines were decided as the rules say: what only the second implementation checks, and the long run of it.
+//! Whether lines were decided as the rules say: what only the second implementation checks, and the
+//! long run of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -108,8 +109,8 @@ async fn audited(home: &Home, lines_a_day: usize, third: bool) -> (Vec<StoredEve
     (events, decisions, theirs)
 }
 
-/// The history has what it is for: every rule declines and lets pass, tiers sold out, masked by the budget and open,
-/// two draws of one line.
+/// The history has what it is for: every rule declines and lets pass, tiers sold out, masked by the
+/// budget and open, two draws of one line.
 fn assert_has_everything(decisions: &Decisions) {
     let mut failures: BTreeMap<&str, u64> = BTreeMap::new();
     let all = decisions.iter().flat_map(|(_, decided)| considered(decided));
@@ -177,7 +178,8 @@ fn wrong_decisions(events: &mut [StoredEvent], all: &Decisions) -> Named {
         let fails = |one: &Value| one["failed"].as_array().is_some_and(|all| all.contains(&json!(code)));
         decided["draws"].is_null() && considered(decided).iter().any(fails)
     };
-    // Every rule that declines a line, left out of what is recorded. Of an expression nobody here can tell.
+    // Every rule that declines a line, left out of what is recorded. Of an expression nobody here
+    // can tell.
     for code in CODES.into_iter().filter(|code| !["dear_news", "epoch_halted"].contains(code)) {
         change("failed rules", &|decided| failed(decided, code), &|event| {
             for considered in event["TransactionEvaluated"]["considered"].as_array_mut().unwrap() {

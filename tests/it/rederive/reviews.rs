@@ -75,7 +75,8 @@ pub(crate) fn of<'e>(events: &'e mut [StoredEvent], kind: &str, id: &str) -> &'e
     events.iter_mut().rev().find(about).unwrap()
 }
 
-/// The events of a history of two lines, none of them waiting, in which both implementations find nothing.
+/// The events of a history of two lines, none of them waiting, in which both implementations find
+/// nothing.
 pub(crate) async fn honest(home: &Home) -> Vec<StoredEvent> {
     audit(home, &["replay"]).expect_code(0);
     let bundle = export(home, "bundle", &["--disclose"]);
@@ -124,7 +125,8 @@ async fn reviews_hold_in_another_language_and_what_was_changed_about_them_is_nam
         let event = of(&mut events, kind, id);
         let changed_at = event.position;
         edit(event, change);
-        // What is only found by what follows is named there, and a second proposal where it is agreed to.
+        // What is only found by what follows is named there, and a second proposal where it is
+        // agreed to.
         let place = match (check, kind) {
             ("dismissed" | "held", _) => of(&mut events, "TransactionEvaluated", "t1").position,
             ("proposed", "ReviewProposed") => of(&mut events, "TransactionReviewed", "t1").position,

@@ -11,7 +11,8 @@ use stores::sqlite::log::SqliteLog;
 use super::histories::three_days;
 use super::{export, rederive};
 
-/// Changes events as somebody with the file in his hands could, and makes every hash after them fit.
+/// Changes events as somebody with the file in his hands could, and makes every hash after them
+/// fit.
 pub(crate) async fn tamper(home: &Home, change: impl FnOnce(&mut Vec<StoredEvent>)) {
     let path = home.data().join("log.db");
     let mut events =
@@ -70,7 +71,8 @@ pub(crate) fn is_named(findings: &str, check: &str, position: &str) -> bool {
     })
 }
 
-/// With a smaller amount beside the details, or none, a customer could spend more than a rule allows.
+/// With a smaller amount beside the details, or none, a customer could spend more than a rule
+/// allows.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_amount_that_is_not_that_of_the_details_is_found_whatever_became_of_the_line() {
     let home = Home::new();
@@ -150,8 +152,8 @@ async fn both_implementations_find_what_a_chain_made_to_fit_would_hide() {
     }
 }
 
-/// Better odds for a friend: in the table of one day, which its hash then does not fit; and in terms, table and hash
-/// alike, which the commitment does not fit.
+/// Better odds for a friend: in the table of one day, which its hash then does not fit; and in
+/// terms, table and hash alike, which the commitment does not fit.
 #[tokio::test(flavor = "multi_thread")]
 async fn both_implementations_find_changed_odds() {
     let home = Home::new();

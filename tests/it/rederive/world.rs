@@ -1,4 +1,5 @@
-//! A ledger in this process, under a set clock and with fixed seeds, on the data folder that the real binary audits.
+//! A ledger in this process, under a set clock and with fixed seeds, on the data folder that the
+//! real binary audits.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A disk that is full, and has room again. The disk is a small one in memory, which only root can mount: elsewhere
-//! these tests say that they were skipped, and do nothing.
+//! A disk that is full, and has room again. The disk is a small one in memory, which only root can
+//! mount: elsewhere these tests say that they were skipped, and do nothing.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -19,7 +19,8 @@ use super::world::{SOON, World, all_known_once};
 struct Disk(PathBuf);
 
 impl Disk {
-    /// Mounts one; `None` where this may not be done. As root on a build server it must be possible.
+    /// Mounts one; `None` where this may not be done. As root on a build server it must be
+    /// possible.
     fn mount(at: &Path, mib: u32) -> Option<Disk> {
         std::fs::create_dir_all(at).unwrap();
         let size = format!("size={mib}m,mode=0755");
@@ -51,7 +52,8 @@ impl Drop for Disk {
     }
 }
 
-/// Sends until the disk is full, makes room, and checks that what was acknowledged is known and the rest is taken.
+/// Sends until the disk is full, makes room, and checks that what was acknowledged is known and the
+/// rest is taken.
 fn fills_up(disk: &Disk, service: Arc<Sandbox>, home: &Home, make_room: impl FnOnce(&Path)) {
     service.ready(SOON);
     let feed = service.feed();

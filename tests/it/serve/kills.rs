@@ -1,5 +1,5 @@
-//! Killed again and again under load, with the ledger on PostgreSQL: nothing is lost, decided or paid twice, and the
-//! budget holds.
+//! Killed again and again under load, with the ledger on PostgreSQL: nothing is lost, decided or
+//! paid twice, and the budget holds.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

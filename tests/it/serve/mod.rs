@@ -1,4 +1,5 @@
-//! `rewardhub serve`: on PostgreSQL, alone and with a standby, through outages; and its configuration.
+//! `rewardhub serve`: on PostgreSQL, alone and with a standby, through outages; and its
+//! configuration.
 
 mod apart;
 mod config;

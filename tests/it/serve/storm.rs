@@ -1,5 +1,5 @@
-//! Far more requests and waiting lines at once than there are threads and connections: all get an answer, health is told
-//! meanwhile, and the service ends when it is told to.
+//! Far more requests and waiting lines at once than there are threads and connections: all get an
+//! answer, health is told meanwhile, and the service ends when it is told to.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,8 @@ fn lines(name: &str) -> Vec<Value> {
     (0..POSTS).map(|n| purchase(&format!("{name}-{n}"), &format!("cus_{n}"))).collect()
 }
 
-/// Posts each row by itself, all at once, and those again that are told to come back; answers what was said.
+/// Posts each row by itself, all at once, and those again that are told to come back; answers what
+/// was said.
 fn all_at_once(service: &Sandbox, token: &str, rows: Vec<Value>) -> Vec<String> {
     let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE).build();
     let (client, url) = (client.unwrap(), format!("{}/v1/transactions", service.url()));
@@ -34,7 +35,8 @@ fn all_at_once(service: &Sandbox, token: &str, rows: Vec<Value>) -> Vec<String> 
             go.wait().await;
             let (deadline, mut refused) = (Instant::now() + PATIENCE, 0_u32);
             while Instant::now() < deadline {
-                // Connections are bounded too: whoever gets none comes again, ever later and not with all the others.
+                // Connections are bounded too: whoever gets none comes again, ever later and not
+                // with all the others.
                 let pause = match client.post(&url).bearer_auth(&token).json(&row).send().await {
                     Err(_) => {
                         refused += 1;
@@ -62,8 +64,8 @@ fn all_at_once(service: &Sandbox, token: &str, rows: Vec<Value>) -> Vec<String> 
     })
 }
 
-/// Far more than the second that a release build on a machine of its own must do, and far less than what happened when
-/// threads ran out: then no answer ever came.
+/// Far more than the second that a release build on a machine of its own must do, and far less than
+/// what happened when threads ran out: then no answer ever came.
 const HEALTHY: Duration = Duration::from_secs(10);
 
 /// Asks for health all the time until it is asked itself.

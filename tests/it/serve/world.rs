@@ -258,7 +258,8 @@ impl Storm {
     }
 }
 
-/// Sends rows once; whether they were taken. What is not taken is refused with 429 or 503, or there is nobody.
+/// Sends rows once; whether they were taken. What is not taken is refused with 429 or 503, or there
+/// is nobody.
 fn taken(service: &Sandbox, token: &str, rows: &[Value]) -> bool {
     match service.try_post(token, "application/x-ndjson", ndjson(rows).into_bytes()) {
         Ok(answer) if answer.status == 200 => {

@@ -11,8 +11,8 @@ pub enum Fault {
     FailBeforeCommit,
     /// `Unknown`, though it has landed.
     FailAfterCommit,
-    /// `Unknown`, while the statement is still running: it lands when the next lease waits for it, and a
-    /// head read before that does not show it.
+    /// `Unknown`, while the statement is still running: it lands when the next lease waits for it,
+    /// and a head read before that does not show it.
     LandLate,
     /// All is well, after a while.
     Delay(Duration),
@@ -22,7 +22,8 @@ pub enum Fault {
     Fence,
     /// The process dies before anything is written: `Unknown`, and the handle is dead.
     CrashBeforeCommit,
-    /// The process dies before it learns that the batch has landed: `Unknown`, and the handle is dead.
+    /// The process dies before it learns that the batch has landed: `Unknown`, and the handle is
+    /// dead.
     CrashAfterCommit,
 }
 
@@ -53,8 +54,8 @@ impl Faults {
         plan.appends.push_back(Some(fault));
     }
 
-    /// The next `times` calls of `find_transactions` find nothing, so that an append of a known key ends as
-    /// `Duplicate`.
+    /// The next `times` calls of `find_transactions` find nothing, so that an append of a known key
+    /// ends as `Duplicate`.
     pub fn forget_keys(&self, times: usize) {
         self.plan().forgetful += times;
     }

@@ -10,8 +10,8 @@ pub fn stream(id: &str) -> StreamId {
     StreamId { stream_type: StreamType::Account, id: id.into() }
 }
 
-/// Makes one event after the other as the one writer of a log would. A copy taken before a batch lets a test
-/// go back when the batch was refused.
+/// Makes one event after the other as the one writer of a log would. A copy taken before a batch
+/// lets a test go back when the batch was refused.
 #[derive(Clone, Debug)]
 pub struct History {
     /// The end of the log and of each stream.
@@ -47,7 +47,8 @@ impl History {
         self.make(stream, Some(TransactionKey(key.to_be_bytes())))
     }
 
-    /// A batch of these events for a writer with this term. They must be the newest of this history.
+    /// A batch of these events for a writer with this term. They must be the newest of this
+    /// history.
     pub fn batch(&self, term: u64, events: Vec<StoredEvent>) -> Batch {
         let first = events.first().map_or(self.links.position.next(), |event| event.position);
         let expected = Head { term, position: Position(first.0.saturating_sub(1)), recorded_at: None };

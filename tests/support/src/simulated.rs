@@ -1,7 +1,7 @@
 //! A log in memory that keeps the contract, and breaks down when it is told to.
 //!
-//! A handle stands for a process: [`SimulatedLog::reopen`] is the restart (or a second process) on the same
-//! data, and a crash makes a handle dead for good.
+//! A handle stands for a process: [`SimulatedLog::reopen`] is the restart (or a second process) on
+//! the same data, and a crash makes a handle dead for good.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -95,7 +95,8 @@ impl SimulatedLog {
         self.data().snapshots.insert(snapshot.stream.clone(), snapshot);
     }
 
-    /// Puts other events in the place of those there are, one for each, and forgets the snapshots of them.
+    /// Puts other events in the place of those there are, one for each, and forgets the snapshots
+    /// of them.
     pub fn put_events(&self, events: Vec<StoredEvent>) {
         let mut data = self.data();
         assert_eq!(events.len(), data.events.len(), "places in the log stay");

@@ -1,5 +1,6 @@
-//! What people buy: the ISO 18245 list of merchant categories, and how often and for how much in each.
-//! Everyday categories are weighted by hand; the rest of the list is the long tail. Amounts in pennies.
+//! What people buy: the ISO 18245 list of merchant categories, and how often and for how much in
+//! each. Everyday categories are weighted by hand; the rest of the list is the long tail. Amounts
+//! in pennies.
 
 /// The official list, <https://github.com/jleclanche/python-iso18245>, under the licence beside it.
 const LIST: &str = include_str!("../../../data/mcc/iso18245_official_list.csv");
@@ -26,7 +27,8 @@ pub(super) struct Category {
 
 struct Everyday(&'static str, u32, u64, u64, &'static [&'static str]);
 
-/// Everyday life, and a few categories campaigns like to leave out (cash, betting, money transfers).
+/// Everyday life, and a few categories campaigns like to leave out (cash, betting, money
+/// transfers).
 #[rustfmt::skip]
 const EVERYDAY: &[Everyday] = &[
     Everyday("5411", 2_600, 150, 14_000, &["Grocers", "Food Hall", "Supermarket", "Farm Shop"]),
@@ -102,7 +104,8 @@ pub(super) fn load() -> Result<Vec<Category>, CategoriesError> {
 }
 
 impl Category {
-    /// The first words of the description, up to where it begins to enumerate: "Veterinary services".
+    /// The first words of the description, up to where it begins to enumerate: "Veterinary
+    /// services".
     pub(super) fn short_description(&self) -> &str {
         let ends = [",", " (", "/", ";", " --", " and "].iter().filter_map(|end| self.description.find(end));
         &self.description[..ends.min().unwrap_or(self.description.len())]

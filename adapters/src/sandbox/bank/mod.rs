@@ -1,8 +1,9 @@
-//! A bank with customers who buy things: an endless statement feed as banks send it, repeats, late lines,
-//! pending lines and nonsense included.
+//! A bank with customers who buy things: an endless statement feed as banks send it, repeats, late
+//! lines, pending lines and nonsense included.
 //!
-//! Customers, merchants and purchases follow from the seed and a line's number in the run; only booking times
-//! follow the clock. Ids begin with the name of the run, so a later run over the same data reissues none.
+//! Customers, merchants and purchases follow from the seed and a line's number in the run; only
+//! booking times follow the clock. Ids begin with the name of the run, so a later run over the same
+//! data reissues none.
 
 mod categories;
 mod config;
@@ -148,7 +149,8 @@ impl Generator {
         }
     }
 
-    /// The kind of a line that settles nothing; what needs an earlier line waits until there is one.
+    /// The kind of a line that settles nothing; what needs an earlier line waits until there is
+    /// one.
     fn choose(&self, dice: &mut Dice) -> Kind {
         let mix = &self.config.mix;
         let mut throw = dice.below(1_000_000);
@@ -327,7 +329,8 @@ impl Generator {
         }
     }
 
-    /// Named after the run and the line. The letter keeps the digits of both apart: no card number there.
+    /// Named after the run and the line. The letter keeps the digits of both apart: no card number
+    /// there.
     fn new_id(&self) -> String {
         format!("{}-t{}", self.config.run, self.made)
     }

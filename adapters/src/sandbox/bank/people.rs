@@ -1,5 +1,5 @@
-//! Who buys and who sells: customers and merchants, fixed by the seed. Bank accounts are British IBANs with
-//! right check digits at banks that do not exist.
+//! Who buys and who sells: customers and merchants, fixed by the seed. Bank accounts are British
+//! IBANs with right check digits at banks that do not exist.
 
 use ledger_core::ids::AccountId;
 
@@ -75,7 +75,8 @@ pub(super) struct Merchant {
     pub(super) high: u64,
 }
 
-/// All merchants: one of each category, so that every code occurs, and more where people go more often.
+/// All merchants: one of each category, so that every code occurs, and more where people go more
+/// often.
 pub(super) struct Merchants {
     all: Vec<Merchant>,
     /// For each merchant its weight and those of all before it.
@@ -92,7 +93,8 @@ impl Merchants {
         for category in &chosen {
             shops_of[*category] += 1;
         }
-        // A category's visits are shared among its shops, in thousandths so that nothing rounds to none.
+        // A category's visits are shared among its shops, in thousandths so that nothing rounds to
+        // none.
         let upto =
             running_sum(chosen.iter().map(|c| u64::from(categories[*c].weight) * 1_000 / shops_of[*c]));
         let all = (1..).zip(&chosen).map(|(n, c)| merchant(seed, n, &categories[*c])).collect();

@@ -1,5 +1,5 @@
-//! The rail's books: one SQLite file, one row per key, final once written. Amounts in minor units, times in
-//! microseconds since 1970.
+//! The rail's books: one SQLite file, one row per key, final once written. Amounts in minor units,
+//! times in microseconds since 1970.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! The rail's bad days. What happens to a key follows from the seed and the key alone, so a run can be
-//! repeated; rates are in parts per million of keys.
+//! The rail's bad days. What happens to a key follows from the seed and the key alone, so a run can
+//! be repeated; rates are in parts per million of keys.
 
 use std::time::Duration;
 
@@ -7,8 +7,9 @@ use ledger_core::steps::ports::PayoutKey;
 
 use crate::sandbox::dice::{Dice, MILLION};
 
-/// How often the rail does what rails do. Of the first four at most one happens to a key; together they are
-/// held at a million. Only the first send of a key is disturbed: a second one is answered from the books.
+/// How often the rail does what rails do. Of the first four at most one happens to a key; together
+/// they are held at a million. Only the first send of a key is disturbed: a second one is answered
+/// from the books.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misbehaviour {
     /// Chooses the keys.

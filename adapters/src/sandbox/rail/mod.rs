@@ -1,8 +1,8 @@
 //! A payout rail with durable books of its own, which misbehaves on purpose.
 //!
-//! Payments wait in a bounded queue; one thread writes all that wait in one transaction and answers only
-//! after its commit, so a kill between paying and answering leaves the payment in the books. Lookups go
-//! through the same queue: one that follows a send sees what became of it.
+//! Payments wait in a bounded queue; one thread writes all that wait in one transaction and answers
+//! only after its commit, so a kill between paying and answering leaves the payment in the books.
+//! Lookups go through the same queue: one that follows a send sees what became of it.
 
 mod books;
 mod misbehaviour;
@@ -29,7 +29,8 @@ use worker::{Answer, Order, Request, Subscriber};
 /// Requests waiting for the worker; senders beyond that wait for a place.
 const QUEUE: usize = 4_096;
 
-/// Keys that may at one time be waiting for a second send after a timeout; beyond that the rail behaves.
+/// Keys that may at one time be waiting for a second send after a timeout; beyond that the rail
+/// behaves.
 const LOST_SENDS_MAX: usize = 65_536;
 
 /// The rail keeps its books for ever; it promises a month.
@@ -47,7 +48,8 @@ pub struct SandboxRail {
     audit: Mutex<Connection>,
 }
 
-/// The rail says once more that it paid, as rails do with webhooks. Comes at most once, and may be lost.
+/// The rail says once more that it paid, as rails do with webhooks. Comes at most once, and may be
+/// lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
     /// The line of the books; always paid.
@@ -118,8 +120,8 @@ impl SandboxRail {
         })
     }
 
-    /// From now on confirmations go to this receiver, and to none before it. One that finds `capacity`
-    /// others waiting is lost.
+    /// From now on confirmations go to this receiver, and to none before it. One that finds
+    /// `capacity` others waiting is lost.
     pub fn confirmations(&self, capacity: usize) -> SandboxConfirmations {
         let (sender, receiver) = mpsc::channel(capacity);
         *self.subscriber.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
@@ -136,7 +138,8 @@ impl SandboxRail {
         self.audit(books::count).map(|(paid, refused)| PaymentCounts { paid, refused })
     }
 
-    /// Up to `limit` lines of the books in the order of their keys, after the key `after`. Blocking.
+    /// Up to `limit` lines of the books in the order of their keys, after the key `after`.
+    /// Blocking.
     pub fn payments(&self, after: Option<PayoutKey>, limit: u32) -> Result<Vec<Payment>, BooksError> {
         self.audit(|connection| books::page(connection, after, limit))
     }
@@ -168,7 +171,8 @@ impl SandboxRail {
     }
 }
 
-/// All lines of the books at `path`, for an audit beside whoever writes them or where nobody does. Blocking.
+/// All lines of the books at `path`, for an audit beside whoever writes them or where nobody does.
+/// Blocking.
 pub fn read_books(path: &Path) -> Result<Vec<Payment>, BooksError> {
     let connection = books::open_read_only(path, files::is_still(path))?;
     let mut payments: Vec<Payment> = Vec::new();

@@ -1,4 +1,5 @@
-//! The one thread that writes the books: takes what waits, at most a batch, commits once, then answers.
+//! The one thread that writes the books: takes what waits, at most a batch, commits once, then
+//! answers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

@@ -1,18 +1,21 @@
-//! An e-process: evidence against the configured odds that may be looked at every day, or after every draw.
+//! An e-process: evidence against the configured odds that may be looked at every day, or after
+//! every draw.
 //!
-//! Under honest odds its value is a martingale that starts at 1 and never falls below 0, so by Ville's inequality
-//! (J. Ville, *Étude critique de la notion de collectif*, 1939) the chance that it ever reaches 100 is at most 1 %, however
-//! often one looks and whenever one stops. It is the wealth of somebody who bets against the odds (G. Shafer, *Testing by
-//! betting*, JRSS A 184, 2021; I. Waudby-Smith and A. Ramdas, *Estimating means of bounded random variables by betting*,
-//! JRSS B 86, 2024), spread over all alternatives at once as in Robbins' mixture (H. Robbins, *Statistical methods
-//! related to the law of the iterated logarithm*, 1970): here a Beta distribution around the odds, so that odds too high
-//! and too low are found alike.
+//! Under honest odds its value is a martingale that starts at 1 and never falls below 0, so by
+//! Ville's inequality (J. Ville, *Étude critique de la notion de collectif*, 1939) the chance that
+//! it ever reaches 100 is at most 1 %, however often one looks and whenever one stops. It is the
+//! wealth of somebody who bets against the odds (G. Shafer, *Testing by betting*, JRSS A 184, 2021;
+//! I. Waudby-Smith and A. Ramdas, *Estimating means of bounded random variables by betting*, JRSS B
+//! 86, 2024), spread over all alternatives at once as in Robbins' mixture (H. Robbins, *Statistical
+//! methods related to the law of the iterated logarithm*, 1970): here a Beta distribution around
+//! the odds, so that odds too high and too low are found alike.
 //!
-//! Odds moved from one tier to another leave "won or not" as it was. So the stake is split evenly between one such
-//! process for each tier and one for a win of any tier ([`SplitEvidence`]): an average of e-processes is an e-process
-//! (V. Vovk and R. Wang, *E-values: calibration, combination and applications*, Annals of Statistics 49, 2021; for
-//! processes A. Ramdas, P. Grünwald, V. Vovk and G. Shafer, *Game-theoretic statistics and safe anytime-valid inference*,
-//! Statistical Science 38, 2023), however much one tier's wins tell of another's.
+//! Odds moved from one tier to another leave "won or not" as it was. So the stake is split evenly
+//! between one such process for each tier and one for a win of any tier ([`SplitEvidence`]): an
+//! average of e-processes is an e-process (V. Vovk and R. Wang, *E-values: calibration, combination
+//! and applications*, Annals of Statistics 49, 2021; for processes A. Ramdas, P. Grünwald, V. Vovk
+//! and G. Shafer, *Game-theoretic statistics and safe anytime-valid inference*, Statistical Science
+//! 38, 2023), however much one tier's wins tell of another's.
 
 use std::collections::BTreeMap;
 
@@ -21,11 +24,12 @@ use super::special::ln_beta;
 /// Reached once, it is an alarm: in fair draws that happens in at most 1 of 100 campaigns, ever.
 pub const ALARM: f64 = 100.0;
 
-/// The bets are spread over true odds about this far (one standard deviation) from the configured ones.
+/// The bets are spread over true odds about this far (one standard deviation) from the configured
+/// ones.
 const SPREAD: f64 = 0.1;
 
-/// Draws and wins by the odds in force. A mask that leaves other odds has bets of its own, and wealths multiply: which
-/// odds are in force is known before each draw.
+/// Draws and wins by the odds in force. A mask that leaves other odds has bets of its own, and
+/// wealths multiply: which odds are in force is known before each draw.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
     by_odds: BTreeMap<u32, Count>,
@@ -51,8 +55,8 @@ impl Evidence {
     }
 }
 
-/// Evidence against the odds of one table: of each tier, and of a win of any tier. Each bets on an even part of the
-/// stake, so its own alarm is one of [`ALARM`] times the number of parts.
+/// Evidence against the odds of one table: of each tier, and of a win of any tier. Each bets on an
+/// even part of the stake, so its own alarm is one of [`ALARM`] times the number of parts.
 #[derive(Clone, Debug)]
 pub struct SplitEvidence {
     any: Evidence,
@@ -65,7 +69,8 @@ impl SplitEvidence {
         SplitEvidence { any: Evidence::default(), tiers: vec![Evidence::default(); tiers] }
     }
 
-    /// Takes draws made at these odds, tier by tier (parts per 10^9, 0 where it was masked), and how often tiers won.
+    /// Takes draws made at these odds, tier by tier (parts per 10^9, 0 where it was masked), and
+    /// how often tiers won.
     pub fn observe(&mut self, odds_ppb: impl Iterator<Item = u32>, draws: u64, wins: &[(usize, u64)]) {
         let mut all_ppb = 0_u32;
         for (index, (evidence, odds_ppb)) in self.tiers.iter_mut().zip(odds_ppb).enumerate() {

@@ -1,4 +1,5 @@
-//! Statistics of counts, apart from where the counts come from. Floats live here and on the page, never in money or draws.
+//! Statistics of counts, apart from where the counts come from. Floats live here and on the page,
+//! never in money or draws.
 
 #![expect(clippy::float_arithmetic, reason = "probabilities are no money")]
 #![expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
@@ -10,8 +11,8 @@ pub use evidence::{ALARM, Evidence, SplitEvidence};
 
 use special::{beta_regularized, gamma_upper_regularized};
 
-/// The exact (Clopper–Pearson, 1934) interval for a probability after `wins` of `draws`, at confidence `1 − alpha`. Right
-/// also where a handful of wins makes any bell curve wrong.
+/// The exact (Clopper–Pearson, 1934) interval for a probability after `wins` of `draws`, at
+/// confidence `1 − alpha`. Right also where a handful of wins makes any bell curve wrong.
 pub fn clopper_pearson(wins: u64, draws: u64, alpha: f64) -> (f64, f64) {
     if draws == 0 {
         return (0.0, 1.0);
@@ -23,8 +24,8 @@ pub fn clopper_pearson(wins: u64, draws: u64, alpha: f64) -> (f64, f64) {
     (low, high)
 }
 
-/// Pearson's chi-square of equally likely bins, and how probable one as large is by chance. To be read once, at the end
-/// of a period: looked at every day it cries wolf.
+/// Pearson's chi-square of equally likely bins, and how probable one as large is by chance. To be
+/// read once, at the end of a period: looked at every day it cries wolf.
 pub fn chi_square_uniform(bins: &[u64]) -> (f64, f64) {
     let total: u64 = bins.iter().sum();
     if total == 0 {

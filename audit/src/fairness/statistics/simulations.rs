@@ -1,5 +1,5 @@
-//! Quarters of 20,000 draws a day, through the accumulator that the report uses. Counts are drawn from their exact
-//! distributions, seeds are fixed.
+//! Quarters of 20,000 draws a day, through the accumulator that the report uses. Counts are drawn
+//! from their exact distributions, seeds are fixed.
 
 use chrono::NaiveDate;
 use rand_chacha::ChaCha20Rng;
@@ -60,7 +60,8 @@ impl Chance {
         found
     }
 
-    /// Wins of each tier in so many draws: exclusive, so each is drawn from what the ones before it left.
+    /// Wins of each tier in so many draws: exclusive, so each is drawn from what the ones before it
+    /// left.
     fn wins(&mut self, draws: u64, truth: [f64; 3]) -> [(usize, u64); 3] {
         let (mut draws, mut chance) = (draws, 1.0);
         let mut wins = [(0, 0), (1, 0), (2, 0)];
@@ -72,7 +73,8 @@ impl Chance {
         wins
     }
 
-    /// The day of the alarm in a quarter with these true odds. In every other draw the jackpot is masked.
+    /// The day of the alarm in a quarter with these true odds. In every other draw the jackpot is
+    /// masked.
     fn alarm(&mut self, table: &PrizeTable, hash: Digest, truth: [f64; 3]) -> Option<u32> {
         let mut sheet = Sheet::default();
         sheet.table(hash, table);

@@ -1,8 +1,8 @@
 //! Gamma and beta functions, as far as intervals and p-values need them.
 //!
-//! Three functions, so not a crate of them. A million draws need about √max(a, b), a thousand, terms of the incomplete beta's
-//! fraction (Numerical Recipes, 3rd ed., 6.4), so it goes on until it converges. Both fractions are evaluated by
-//! Lentz's method as given there.
+//! Three functions, so not a crate of them. A million draws need about √max(a, b), a thousand,
+//! terms of the incomplete beta's fraction (Numerical Recipes, 3rd ed., 6.4), so it goes on until
+//! it converges. Both fractions are evaluated by Lentz's method as given there.
 
 /// More than any counts of ours need; reached, the value would be wrong, so it is no value.
 const TERMS_MAX: u32 = 1_000_000;
@@ -31,7 +31,8 @@ pub(super) fn ln_beta(a: f64, b: f64) -> f64 {
     ln_gamma(a) + ln_gamma(b) - ln_gamma(a + b)
 }
 
-/// The regularized incomplete beta function `I_x(a, b)`: the chance that a Beta(a, b) variable is below `x`.
+/// The regularized incomplete beta function `I_x(a, b)`: the chance that a Beta(a, b) variable is
+/// below `x`.
 pub(super) fn beta_regularized(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;

@@ -55,7 +55,8 @@ impl Bench {
     async fn open(url: &str) -> anyhow::Result<Bench> {
         let pool = sqlx::postgres::PgPoolOptions::new().max_connections(10).connect(url).await?;
         let config = CalaLedgerConfig::builder().pool(pool.clone()).exec_migrations(true).build()?;
-        // The migrations of its jobs come with the ledger's own, which need the jobs only to be given.
+        // The migrations of its jobs come with the ledger's own, which need the jobs only to be
+        // given.
         let mut jobs = Jobs::init(JobSvcConfig::builder().pool(pool).build()?).await?;
         let cala = CalaLedger::init(config, &mut jobs).await?;
 

@@ -1,8 +1,10 @@
-//! What the same decision costs with plain cqrs-es and a store of its ecosystem, used as its documentation shows:
-//! one command, one event with our payload, one commit; the whole stream is read for each command.
+//! What the same decision costs with plain cqrs-es and a store of its ecosystem, used as its
+//! documentation shows: one command, one event with our payload, one commit; the whole stream is
+//! read for each command.
 //!
-//! `plain-cqrs sqlite FILE`, or `plain-cqrs postgres` in the empty database at `BENCH_DATABASE_URL`. Each line of
-//! its input is a JSON array of `[account, event]`: one command for each. It answers with a line of JSON.
+//! `plain-cqrs sqlite FILE`, or `plain-cqrs postgres` in the empty database at
+//! `BENCH_DATABASE_URL`. Each line of its input is a JSON array of `[account, event]`: one command
+//! for each. It answers with a line of JSON.
 
 mod postgres;
 mod sqlite;
@@ -105,7 +107,8 @@ async fn execute_all<R: PersistedEventRepository>(cqrs: Cqrs<R>, commands: Comma
     let metadata: HashMap<String, String> =
         metadata.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
     for (account, command) in commands {
-        // Two tasks may meet on one account: then one of them tries again, as its documentation asks.
+        // Two tasks may meet on one account: then one of them tries again, as its documentation
+        // asks.
         let mut tries = 0;
         loop {
             match cqrs.execute_with_metadata(&account, command.clone(), metadata.clone()).await {

@@ -1,4 +1,5 @@
-//! postgres-es with the crate's own pool of 10 connections, its own table and a server that keeps what it commits.
+//! postgres-es with the crate's own pool of 10 connections, its own table and a server that keeps
+//! what it commits.
 
 use std::sync::Arc;
 

@@ -21,17 +21,19 @@ pub struct Line {
     /// How it was made.
     #[serde(default = "first_fingerprint", skip_serializing_if = "is_first_fingerprint")]
     pub fingerprint_version: u8,
-    /// Amount, merchant, description, bank accounts. Absent where they belong to another account's key.
+    /// Amount, merchant, description, bank accounts. Absent where they belong to another account's
+    /// key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Sealed>,
     /// The id it had while pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_transaction_id: Option<TransactionId>,
-    /// Where the purchase was made, as a hash that means nothing outside this account; see [`MerchantTag`].
+    /// Where the purchase was made, as a hash that means nothing outside this account; see
+    /// [`MerchantTag`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merchant: Option<MerchantTag>,
-    /// What a purchase cost, sealed by itself: what rules about spending open. Absent on credits and refunds, and in events
-    /// of earlier releases.
+    /// What a purchase cost, sealed by itself: what rules about spending open. Absent on credits
+    /// and refunds, and in events of earlier releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spent: Option<SealedAmount>,
 }

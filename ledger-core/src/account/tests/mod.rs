@@ -1,5 +1,6 @@
-//! The reward account's rules as sentences. The customer `cus_1` enrols on 1 November 2026 and buys for
-//! GBP 12.50 on the 22nd; the campaign `autumn` always pays GBP 5.00 unless a test says otherwise.
+//! The reward account's rules as sentences. The customer `cus_1` enrols on 1 November 2026 and buys
+//! for GBP 12.50 on the 22nd; the campaign `autumn` always pays GBP 5.00 unless a test says
+//! otherwise.
 
 mod histories;
 mod named;

@@ -1,5 +1,5 @@
-//! A campaign's own rules, one kind at a time: what passes, what does not, and what an account remembers for
-//! them.
+//! A campaign's own rules, one kind at a time: what passes, what does not, and what an account
+//! remembers for them.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -69,7 +69,8 @@ fn merchants_categories_and_countries_are_listed_and_what_is_missing_is_said() {
         fails(purchase("t1"), json!({ &allowed: [other] }));
         fails(purchase("t1"), json!({ &denied: [ours] }));
         passes(purchase("t1"), json!({ &denied: [other] }));
-        // A line that does not say: an allowing list declines, a denying one passes, unless the rule decides.
+        // A line that does not say: an allowing list declines, a denying one passes, unless the
+        // rule decides.
         fails(without(field), json!({ &allowed: [ours] }));
         passes(without(field), json!({ &allowed: [ours], "missing": "pass" }));
         passes(without(field), json!({ &denied: [ours] }));
@@ -313,7 +314,8 @@ fn any_condition() -> impl Strategy<Value = (serde_json::Value, bool)> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
-    /// Whatever the rules and their number: each that fails is named, once, in the order of the terms.
+    /// Whatever the rules and their number: each that fails is named, once, in the order of the
+    /// terms.
     #[test]
     fn every_failing_rule_is_reported_in_the_order_of_the_terms(
         conditions in prop::collection::vec(any_condition(), 0..12)

@@ -1,5 +1,5 @@
-//! One purchase that the bank books under two names: `lp`, and `lx` which says that it was pending as `lp`; or `t1`,
-//! which was pending as `p1`, and `p1`.
+//! One purchase that the bank books under two names: `lp`, and `lx` which says that it was pending
+//! as `lp`; or `t1`, which was pending as `p1`, and `p1`.
 
 use super::*;
 use crate::account::command::Rejection;

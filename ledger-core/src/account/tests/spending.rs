@@ -36,8 +36,8 @@ fn purchases_are_added_up_in_any_hours_that_hold_the_booking() {
     assert_eq!(failed(&two, spending("c", "11:15:00", 1), &other), [""; 0]);
 }
 
-/// What is forgotten cannot be added up, so nothing passes within hours of it; whether it was pushed out by what was booked
-/// later, or came too late to be remembered at all.
+/// What is forgotten cannot be added up, so nothing passes within hours of it; whether it was
+/// pushed out by what was booked later, or came too late to be remembered at all.
 #[test]
 fn where_the_account_has_forgotten_a_line_within_the_hours_a_rule_about_them_fails() {
     let rich = asking(json!({ "spent_max": { "minor": 100_000_000, "hours": 1 } }));
@@ -90,7 +90,8 @@ fn only_what_was_spent_in_the_campaign_s_currency_is_added_up() {
     }
 }
 
-/// Lines of earlier releases have no amount that a rule could open; one that is another's is no answer.
+/// Lines of earlier releases have no amount that a rule could open; one that is another's is no
+/// answer.
 #[test]
 fn an_amount_that_does_not_open_declines_and_one_that_there_is_not_does_not() {
     let offer = asking(json!({ "spent_max": { "minor": 30_00, "hours": 24 } }));

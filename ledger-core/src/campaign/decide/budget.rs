@@ -14,7 +14,8 @@ use crate::time::Epoch;
 use crate::transaction::pan::contains_pan;
 use crate::words::check_name;
 
-/// Shares of the budget that are told of, in per cent. 100 is told once no tier can be covered any more.
+/// Shares of the budget that are told of, in per cent. 100 is told once no tier can be covered any
+/// more.
 const ALERTS_PERCENT: [u8; 3] = [95, 80, 50];
 const REFERENCE_CHARACTERS_MAX: usize = 100;
 
@@ -27,7 +28,8 @@ impl Campaign {
         if amount.currency() != terms.budget.currency() {
             return Err(field("amount.currency", "must be the budget's currency"));
         }
-        // Repeats come first: an earlier release may have taken a reference that would be refused now.
+        // Repeats come first: an earlier release may have taken a reference that would be refused
+        // now.
         match self.fundings.get(reference).filter(|_| !reference.is_empty()) {
             Some(existing) if existing.amount != amount => {
                 return Err(CampaignRejection::FundingExistsWithOtherAmount(reference.into()));
@@ -36,7 +38,8 @@ impl Campaign {
             None => check_reference(reference)?,
         }
         let funded = self.funding(terms, amount, reference)?;
-        // What one person has put in since two last agreed counts as well: a limit that could be split is none.
+        // What one person has put in since two last agreed counts as well: a limit that could be
+        // split is none.
         let alone_minor = self.funded_alone_minor.saturating_add(amount.minor());
         if terms.funding_limit_minor.is_some_and(|limit| alone_minor > limit) {
             let (reference, by) = (reference.into(), by.into());
@@ -84,8 +87,8 @@ impl Campaign {
         Ok(CampaignEvent::BudgetFunded { amount, funded_minor, reference, posting, version })
     }
 
-    /// The hard floor: masks keep a batch within the budget before it is drawn, this keeps it from being
-    /// recorded if they ever did not.
+    /// The hard floor: masks keep a batch within the budget before it is drawn, this keeps it from
+    /// being recorded if they ever did not.
     pub(super) fn record_spend(
         &self,
         won_minor: i64,
@@ -111,9 +114,9 @@ impl Campaign {
         done(events)
     }
 
-    /// Running totals of every tier that was won, whether or not its number is limited: a revision may limit it
-    /// later. The same floor as for the money: epochs may have been scheduled with other numbers and come in any
-    /// order, and none may exceed the largest.
+    /// Running totals of every tier that was won, whether or not its number is limited: a revision
+    /// may limit it later. The same floor as for the money: epochs may have been scheduled with
+    /// other numbers and come in any order, and none may exceed the largest.
     fn tier_wins_after(
         &self,
         wins: &[(Epoch, u32, u64)],
@@ -154,7 +157,8 @@ impl Campaign {
         })
     }
 
-    /// Funded plus given back. At the end of what 64 bits hold it stays there: less is paid, and nothing stops.
+    /// Funded plus given back. At the end of what 64 bits hold it stays there: less is paid, and
+    /// nothing stops.
     pub(super) fn budget_cap(&self) -> i64 {
         self.funded_minor.saturating_add(self.reversed_minor)
     }

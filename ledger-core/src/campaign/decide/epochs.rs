@@ -38,8 +38,9 @@ impl Campaign {
         }])
     }
 
-    /// The beacon is checked here although whoever brings it has checked it: this is the one place that no caller
-    /// can go around, it is pure, and it takes some milliseconds once for each epoch.
+    /// The beacon is checked here although whoever brings it has checked it: this is the one place
+    /// that no caller can go around, it is pure, and it takes some milliseconds once for each
+    /// epoch.
     pub(super) fn open_epoch(
         &self,
         now: Timestamp,

@@ -1,4 +1,5 @@
-//! From a draft to the end. Terms are in force once somebody other than their author has approved them.
+//! From a draft to the end. Terms are in force once somebody other than their author has approved
+//! them.
 
 use std::sync::Arc;
 

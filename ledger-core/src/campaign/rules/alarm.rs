@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Each failure is counted, the first of a version of the terms is logged; neither says what the facts were.
+/// Each failure is counted, the first of a version of the terms is logged; neither says what the
+/// facts were.
 #[derive(Default)]
 pub(super) struct Alarm(AtomicBool);
 

@@ -5,8 +5,9 @@ use std::fmt;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-/// A rule that failed, as a word for machines: one of our own checks, or a rule that a campaign names.
-/// [`RuleCode::customer`] and [`RuleCode::staff`] say it in sentences; a named rule's own are in its terms.
+/// A rule that failed, as a word for machines: one of our own checks, or a rule that a campaign
+/// names. [`RuleCode::customer`] and [`RuleCode::staff`] say it in sentences; a named rule's own
+/// are in its terms.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RuleCode {
     /// Booked before `starts_at`.
@@ -135,8 +136,8 @@ impl RuleCode {
         }
     }
 
-    /// Whether a check of ours has this code, so that no campaign's rule may. The short form's codes are free:
-    /// they name the same rules there and here.
+    /// Whether a check of ours has this code, so that no campaign's rule may. The short form's
+    /// codes are free: they name the same rules there and here.
     pub fn is_reserved(&self) -> bool {
         match self {
             RuleCode::MccNotAllowed

@@ -1,5 +1,5 @@
-//! Rules ready to evaluate: sorted ranges and sets instead of lists, programs instead of texts. All rules that
-//! fail are named, in the order of the terms.
+//! Rules ready to evaluate: sorted ranges and sets instead of lists, programs instead of texts. All
+//! rules that fail are named, in the order of the terms.
 
 use std::collections::HashSet;
 
@@ -55,7 +55,8 @@ pub(super) enum Check {
 }
 
 impl CompiledRules {
-    /// Compiles rules, whose validity is their campaign's business: what cannot be compiled never passes.
+    /// Compiles rules, whose validity is their campaign's business: what cannot be compiled never
+    /// passes.
     pub fn new(rules: &[Rule]) -> CompiledRules {
         let rules: Vec<_> = rules.iter().map(|rule| (rule.code.clone(), Check::of(rule))).collect();
         let has_expressions = rules.iter().any(|(_, check)| matches!(check, Check::Cel(_)));

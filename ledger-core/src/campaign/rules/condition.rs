@@ -14,7 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{MccRange, Rule, RuleCode};
 
-/// What a line must meet. Days, weeks and months are those of the campaign's time zone, by the booking time.
+/// What a line must meet. Days, weeks and months are those of the campaign's time zone, by the
+/// booking time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -38,8 +39,8 @@ pub enum Condition {
     FirstPurchaseAtMerchant(bool),
     /// Only on these days of the week.
     Weekdays(Vec<Weekday>),
-    /// Only in these hours of the day, such as `"17-20"`: from 17:00 until just before 20:00. `"22-2"` goes over
-    /// midnight.
+    /// Only in these hours of the day, such as `"17-20"`: from 17:00 until just before 20:00.
+    /// `"22-2"` goes over midnight.
     Hours(Vec<HourRange>),
     /// Wins per customer and day; reached, it declines.
     WinsPerDay(u32),
@@ -47,7 +48,8 @@ pub enum Condition {
     WinsPerWeek(u32),
     /// Per month.
     WinsPerMonth(u32),
-    /// Minor units won per customer and day; reached, it declines. The win that reaches it may go beyond it.
+    /// Minor units won per customer and day; reached, it declines. The win that reaches it may go
+    /// beyond it.
     WonMinorPerDay(i64),
     /// Per ISO week.
     WonMinorPerWeek(i64),
@@ -55,11 +57,13 @@ pub enum Condition {
     WonMinorPerMonth(i64),
     /// Whole days (24 hours) from enrolment to booking.
     AccountAgeDaysMin(u32),
-    /// The most transactions of the customer in any hours that the booking time lies in, this one included, of those
-    /// that were decided before it. It fails where the account has forgotten one of them.
+    /// The most transactions of the customer in any hours that the booking time lies in, this one
+    /// included, of those that were decided before it. It fails where the account has forgotten one
+    /// of them.
     TransactionsMax(Velocity),
-    /// The most that the customer's purchases in any such hours may come to, this one included, in the prize table's
-    /// currency. Every debit is one but a refund. Not asked of another currency, nor of what is no purchase.
+    /// The most that the customer's purchases in any such hours may come to, this one included, in
+    /// the prize table's currency. Every debit is one but a refund. Not asked of another currency,
+    /// nor of what is no purchase.
     SpentMax(Spending),
     /// An expression that must be true: CEL over the facts in `campaign.example.yaml`.
     Cel(String),
@@ -109,7 +113,8 @@ pub enum Weekday {
     Sun,
 }
 
-/// Hours of the day, the last one excluded, written `17-20`; over midnight where the first is the later one.
+/// Hours of the day, the last one excluded, written `17-20`; over midnight where the first is the
+/// later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HourRange {
     /// 0 to 23.
@@ -198,8 +203,8 @@ impl Condition {
         }
     }
 
-    /// What a line comes to that lacks what this is about, unless the rule says otherwise; `None` where
-    /// nothing can be missing.
+    /// What a line comes to that lacks what this is about, unless the rule says otherwise; `None`
+    /// where nothing can be missing.
     pub fn missing(&self) -> Option<Missing> {
         match self {
             Condition::MerchantsAllowed(_)
@@ -227,7 +232,8 @@ impl Condition {
     }
 }
 
-/// By hand, not `flatten`: an unknown key is refused, a second condition too, and errors keep their place.
+/// By hand, not `flatten`: an unknown key is refused, a second condition too, and errors keep their
+/// place.
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(RuleVisitor)

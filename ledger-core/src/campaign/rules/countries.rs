@@ -10,8 +10,8 @@ MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL
 RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW \
 TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW XK";
 
-/// When the table was last compared with the standard. It decides which rules a new campaign may have, never what an old
-/// one means.
+/// When the table was last compared with the standard. It decides which rules a new campaign may
+/// have, never what an old one means.
 pub const COUNTRIES_VERSION: &str = "2026-05";
 
 /// What people write for a country that has another code.

@@ -1,5 +1,6 @@
-//! CEL: an expression over the facts of one line that must be true. Compiled once, evaluated without a clock,
-//! without loops and without regular expressions: the same facts always give the same answer.
+//! CEL: an expression over the facts of one line that must be true. Compiled once, evaluated
+//! without a clock, without loops and without regular expressions: the same facts always give the
+//! same answer.
 //!
 //! An expression that fails, whatever the reason, never lets a line pass, and is an alarm.
 
@@ -20,10 +21,12 @@ pub(super) const SOURCE_MAX: usize = 1_000;
 const LIST_MAX: usize = 100;
 /// Operators under operators.
 const DEPTH_MAX: usize = 24;
-/// Enough for any text of [`SOURCE_MAX`] characters, unoptimised too; only what is touched is ever there.
+/// Enough for any text of [`SOURCE_MAX`] characters, unoptimised too; only what is touched is ever
+/// there.
 const PARSER_STACK: usize = 256 << 20;
 
-/// The operators and functions there are. No macros, no regular expressions, nothing that knows a clock.
+/// The operators and functions there are. No macros, no regular expressions, nothing that knows a
+/// clock.
 const CALLS: [&str; 20] = [
     operators::CONDITIONAL,
     operators::LOGICAL_AND,
@@ -61,7 +64,8 @@ pub(super) const LOOK_AT_WINS: [&str; 6] = [
 pub(super) const LOOK_AT_SPENDING: [&str; 3] =
     ["spent_minor_last_hour", "spent_minor_last_day", "spent_minor_last_week"];
 
-/// CEL's own operators; its macros (`all`, `exists`, `exists_one`, `map`, `filter`, `has`) are never added.
+/// CEL's own operators; its macros (`all`, `exists`, `exists_one`, `map`, `filter`, `has`) are
+/// never added.
 static ENV: LazyLock<Arc<Env>> =
     LazyLock::new(|| Arc::new(Env::default().with_optional_support(false).with_stdlib()));
 
@@ -106,7 +110,8 @@ impl Expression {
         Ok(expression)
     }
 
-    /// Whether it answers true or false of every line, and compares like with like. Asked of what enters the ledger.
+    /// Whether it answers true or false of every line, and compares like with like. Asked of what
+    /// enters the ledger.
     pub(super) fn check_types(&self, source: &str) -> Result<(), ExpressionError> {
         types::check(self.program.expression()).map_err(|fault| self.fault(source, fault))
     }

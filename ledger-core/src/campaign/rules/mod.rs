@@ -1,9 +1,10 @@
-//! The rules of a campaign: conditions that a line must meet, all of them. Each has a name, so that customer
-//! and staff can be told which one it was.
+//! The rules of a campaign: conditions that a line must meet, all of them. Each has a name, so that
+//! customer and staff can be told which one it was.
 //!
-//! [`Rules`] holds what the file states and, compiled once per version of the terms, what evaluates it.
-//! [`condition`] lists what can be asked, [`subject`] of what, [`compiled`] answers it, [`expression`] is CEL,
-//! [`types`] what it may compare, [`validate`] says what is wrong with a rule and where.
+//! [`Rules`] holds what the file states and, compiled once per version of the terms, what evaluates
+//! it. [`condition`] lists what can be asked, [`subject`] of what, [`compiled`] answers it,
+//! [`expression`] is CEL, [`types`] what it may compare, [`validate`] says what is wrong with a
+//! rule and where.
 
 mod alarm;
 mod code;
@@ -36,8 +37,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A campaign's rules: a list of named ones, or the short form of the first campaigns, which history has and
-/// files may use. Both are written again as they were read.
+/// A campaign's rules: a list of named ones, or the short form of the first campaigns, which
+/// history has and files may use. Both are written again as they were read.
 #[derive(Clone, Default)]
 pub struct Rules {
     form: Form,
@@ -68,8 +69,8 @@ pub struct Rule {
     /// What staff are told; a sentence of ours where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staff: Option<String>,
-    /// What a line comes to that lacks what the condition is about. Absent: an allowing list declines it, a
-    /// denying one lets it pass.
+    /// What a line comes to that lacks what the condition is about. Absent: an allowing list
+    /// declines it, a denying one lets it pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Missing>,
     /// What a line must meet.

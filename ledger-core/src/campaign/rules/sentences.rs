@@ -1,5 +1,5 @@
-//! What customers and staff are told of a rule that failed, where its author has written nothing. A sentence
-//! names the rule and what the terms say of it, never the purchase.
+//! What customers and staff are told of a rule that failed, where its author has written nothing. A
+//! sentence names the rule and what the terms say of it, never the purchase.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! The short form of rules: one object, each rule at most once, under the codes it has always had. History
-//! has it, and a campaign that needs no more may use it.
+//! The short form of rules: one object, each rule at most once, under the codes it has always had.
+//! History has it, and a campaign that needs no more may use it.
 
 use std::collections::BTreeSet;
 

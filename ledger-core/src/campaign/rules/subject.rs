@@ -8,22 +8,25 @@ use crate::money::{Currency, Money};
 use crate::time::{DAY_MICROS, HOUR_MICROS, Timestamp};
 use crate::transaction::Mcc;
 
-/// What an account remembers that rules ask for. A port of the campaign, so that it knows no accounts.
+/// What an account remembers that rules ask for. A port of the campaign, so that it knows no
+/// accounts.
 pub trait History: Sync {
     /// Wins in the campaign on its local days `first` to `last`.
     fn won(&self, first: NaiveDate, last: NaiveDate) -> Won;
 
-    /// Lines decided before this one that were booked after `after` and until `until`; those of them that are remembered.
+    /// Lines decided before this one that were booked after `after` and until `until`; those of
+    /// them that are remembered.
     fn transactions(&self, after: Timestamp, until: Timestamp) -> u32;
 
-    /// What purchases in `currency` decided before this one came to, in minor units, of those booked after `after` and until
-    /// `until`; `None` where an amount cannot be opened.
+    /// What purchases in `currency` decided before this one came to, in minor units, of those
+    /// booked after `after` and until `until`; `None` where an amount cannot be opened.
     fn spent(&self, after: Timestamp, until: Timestamp, currency: Currency) -> Option<i64>;
 
     /// Booking times after `after` and before `before` of lines decided before this one.
     fn later(&self, after: Timestamp, before: Timestamp) -> Vec<Timestamp>;
 
-    /// Whether a line that was booked after `after` was decided before this one and is not remembered.
+    /// Whether a line that was booked after `after` was decided before this one and is not
+    /// remembered.
     fn has_forgotten(&self, after: Timestamp) -> bool;
 
     /// Whether a purchase at this line's merchant has been decided before.
@@ -59,7 +62,8 @@ pub struct Subject<'a> {
     pub amount: Money,
     /// Whether that was spent: no credit, no refund.
     pub is_purchase: bool,
-    /// Whether the amount is in the campaign's currency: bounds in another would compare pounds with yen.
+    /// Whether the amount is in the campaign's currency: bounds in another would compare pounds
+    /// with yen.
     pub in_currency: bool,
     /// Who was paid.
     pub merchant: Option<MerchantFacts<'a>>,
@@ -98,7 +102,8 @@ impl Local {
 impl Subject<'_> {
     pub(super) fn won(&self, local: Local, period: Period) -> Won {
         let day = local.day;
-        // The ends of the calendar are no booking days, but a total function needs an answer there too.
+        // The ends of the calendar are no booking days, but a total function needs an answer there
+        // too.
         let shifted = |days: i64| day.checked_add_signed(TimeDelta::days(days)).unwrap_or(day);
         let (before, after) = match period {
             Period::Day => (0, 0),
@@ -119,7 +124,8 @@ impl Subject<'_> {
         self.transactions_until(self.booked_at, hours)
     }
 
-    /// The same of purchases, in the line's currency and minor units; `None` where an amount cannot be opened.
+    /// The same of purchases, in the line's currency and minor units; `None` where an amount cannot
+    /// be opened.
     pub(super) fn spent(&self, hours: u32) -> Option<i64> {
         self.spent_until(self.booked_at, hours)
     }
@@ -150,8 +156,9 @@ impl Subject<'_> {
         !self.history.has_forgotten(before(self.booked_at, hours))
     }
 
-    /// When those hours end in which this line lies: at its own booking, and at that of lines booked later that came
-    /// before it. So no hours hold more than a rule allows, in whatever order their lines come.
+    /// When those hours end in which this line lies: at its own booking, and at that of lines
+    /// booked later that came before it. So no hours hold more than a rule allows, in whatever
+    /// order their lines come.
     fn ends(&self, hours: u32) -> impl Iterator<Item = Timestamp> {
         let next = self.booked_at.plus_micros(micros(hours));
         std::iter::once(self.booked_at).chain(self.history.later(self.booked_at, next))

@@ -1,5 +1,5 @@
-//! Every fact has one type, and many texts one form. CEL itself calls a comparison across types false, so that a rule
-//! which denies by one would let everything pass: an author is told instead.
+//! Every fact has one type, and many texts one form. CEL itself calls a comparison across types
+//! false, so that a rule which denies by one would let everything pass: an author is told instead.
 //!
 //! Asked only of what enters the ledger. Expressions of older logs are decided as they always were.
 
@@ -38,7 +38,8 @@ pub(super) type Fault = (u64, String);
 
 type Typed = Result<Type, Fault>;
 
-/// Whether an expression that uses only what is available answers true or false, and compares like with like.
+/// Whether an expression that uses only what is available answers true or false, and compares like
+/// with like.
 pub(super) fn check(node: &IdedExpr) -> Result<(), Fault> {
     expect(node, &Type::Truth, "an expression")
 }
@@ -172,7 +173,8 @@ fn like(node: &IdedExpr, sign: &str, left: &IdedExpr, right: &IdedExpr) -> Typed
     fault(node, format!("{sign} needs the same type on both sides: one is {one}, the other {other}"))
 }
 
-/// Refuses a value that the fact it is compared with never has: the comparison would always say the same.
+/// Refuses a value that the fact it is compared with never has: the comparison would always say the
+/// same.
 fn can_be(fact: &IdedExpr, value: &IdedExpr) -> Result<(), Fault> {
     if let Some(branches) = branches(fact) {
         return branches.iter().try_for_each(|branch| can_be(branch, value));

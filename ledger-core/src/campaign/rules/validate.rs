@@ -1,5 +1,5 @@
-//! What is wrong with rules, and in which field. Types have refused what cannot be read; this refuses what
-//! can be read and makes no sense.
+//! What is wrong with rules, and in which field. Types have refused what cannot be read; this
+//! refuses what can be read and makes no sense.
 
 use std::collections::HashSet;
 
@@ -199,8 +199,8 @@ fn list<T>(list: &[T], is_good: impl Fn(&T) -> bool, expected: &str) -> Result<(
     }
 }
 
-/// Compiles it, and asks it of two customers: one with everything, one with nothing. What gives no answer for
-/// one of them would decline that customer for ever.
+/// Compiles it, and asks it of two customers: one with everything, one with nothing. What gives no
+/// answer for one of them would decline that customer for ever.
 fn expression(source: &str) -> Result<(), String> {
     // It may have several lines, and is as long as the compiler allows.
     if !source.chars().all(|c| matches!(c, '\n' | '\r' | '\t') || is_printable(c)) {

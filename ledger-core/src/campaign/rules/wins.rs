@@ -1,5 +1,5 @@
-//! Rules that look at what a customer has won, apart from those that do not: a back-test asks the others once and
-//! these under every seed.
+//! Rules that look at what a customer has won, apart from those that do not: a back-test asks the
+//! others once and these under every seed.
 
 use super::compiled::{Check, CompiledRules};
 use super::subject::{Period, Subject};
@@ -9,8 +9,8 @@ use super::{RuleCode, expression};
 const MONTH_DAYS: i64 = 30;
 
 impl CompiledRules {
-    /// How many days before or after a line's own a win can lie and still matter to a rule; `None` if no rule
-    /// looks at wins.
+    /// How many days before or after a line's own a win can lie and still matter to a rule; `None`
+    /// if no rule looks at wins.
     pub fn wins_matter_days(&self) -> Option<i64> {
         self.rules.iter().filter_map(|(_, check)| check.wins_matter_days()).max()
     }

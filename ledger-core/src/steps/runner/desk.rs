@@ -1,5 +1,5 @@
-//! What a step has in hand: items just read, rows that are due, and what is to be written with the next move of its
-//! cursor.
+//! What a step has in hand: items just read, rows that are due, and what is to be written with the
+//! next move of its cursor.
 
 mod due;
 mod monotonic;
@@ -291,7 +291,8 @@ impl<Item> Desk<Item> {
         self.flush_due
     }
 
-    /// Writes rows and cursor. What cannot be written is tried again; until then nothing new is begun beyond a bound.
+    /// Writes rows and cursor. What cannot be written is tried again; until then nothing new is
+    /// begun beyond a bound.
     pub(super) async fn flush(&mut self, checkpoints: &dyn StepStore) {
         self.flush_due = false;
         let settling = std::mem::take(&mut self.settling);

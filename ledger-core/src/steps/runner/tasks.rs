@@ -14,7 +14,8 @@ use crate::steps::step::{Ended, Limits, Step, Try};
 
 /// A try that takes longer is cut off: what became of it is asked about later.
 const LONGEST_TRY: Duration = Duration::from_mins(1);
-/// While others wait for its place, a first try has so long, the next ones twice as long each, up to the second bound.
+/// While others wait for its place, a first try has so long, the next ones twice as long each, up
+/// to the second bound.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE_MAX: Duration = Duration::from_secs(10);
 

@@ -2,7 +2,8 @@
 
 use unicode_normalization::char::decompose_compatible;
 
-/// The zeros of Unicode 17.0's decimal digits (general category `Nd`) beyond ASCII; the others of a script follow its zero.
+/// The zeros of Unicode 17.0's decimal digits (general category `Nd`) beyond ASCII; the others of a
+/// script follow its zero.
 const ZEROS: [char; 76] = [
     '\u{660}',
     '\u{6F0}',
@@ -85,7 +86,8 @@ const ZEROS: [char; 76] = [
 /// Chinese numerals, by value; zero is written in two ways.
 const IDEOGRAPHS: &str = "零一二三四五六七八九";
 
-/// The value of a decimal digit, of whatever script, raised, circled, in brackets or with a full stop.
+/// The value of a decimal digit, of whatever script, raised, circled, in brackets or with a full
+/// stop.
 pub(in crate::transaction) fn digit(c: char) -> Option<u8> {
     if c.is_ascii() {
         return c.is_ascii_digit().then(|| c as u8 - b'0');

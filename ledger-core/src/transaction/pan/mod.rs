@@ -1,12 +1,14 @@
-//! Card numbers have no place here: they are masked in free text and refused in ids, before anything is stored.
+//! Card numbers have no place here: they are masked in free text and refused in ids, before
+//! anything is stored.
 //!
-//! A card number (PAN, ISO/IEC 7812-1) is 13 to 19 digits that start with a network's issuer prefix, have
-//! one of that network's lengths and end in a Luhn check digit (ISO/IEC 7812-1, Annex B). Digits of any script count,
-//! zeros before the number do not, and neither does what nobody sees. Whatever is no letter and no digit may stand
-//! between groups.
+//! A card number (PAN, ISO/IEC 7812-1) is 13 to 19 digits that start with a network's issuer
+//! prefix, have one of that network's lengths and end in a Luhn check digit (ISO/IEC 7812-1, Annex
+//! B). Digits of any script count, zeros before the number do not, and neither does what nobody
+//! sees. Whatever is no letter and no digit may stand between groups.
 //!
-//! Prefix, length and check digit together let about one in thirty random 16-digit numbers through, so a false alarm is
-//! possible: a bank whose ids are plain numbers that look like cards must put a letter right before them.
+//! Prefix, length and check digit together let about one in thirty random 16-digit numbers through,
+//! so a false alarm is possible: a bank whose ids are plain numbers that look like cards must put a
+//! letter right before them.
 
 mod digits;
 mod networks;
@@ -21,13 +23,15 @@ pub use self::networks::NETWORKS_VERSION;
 use self::networks::{DIGITS_MAX, DIGITS_MIN, is_issued};
 use crate::words::is_ignorable;
 
-/// Shortest group in which cards print their number (4-6-5, 4-3-3-3, 4-4-4-4-3). Shorter groups are dates and sort
-/// codes (`30-96-26 12345678`), unless one and the same sign stands between all of them or all are as short.
+/// Shortest group in which cards print their number (4-6-5, 4-3-3-3, 4-4-4-4-3). Shorter groups are
+/// dates and sort codes (`30-96-26 12345678`), unless one and the same sign stands between all of
+/// them or all are as short.
 const GROUP_DIGITS_MIN: usize = 3;
 /// The most characters between two groups of one number.
 const GAP_CHARACTERS_MAX: usize = 16;
 
-/// Whether free text holds a card number. Letters end a run like any other character, so `CARD4111…` is found.
+/// Whether free text holds a card number. Letters end a run like any other character, so
+/// `CARD4111…` is found.
 ///
 /// A run inside a valid IBAN (ISO 13616) is a bank account, not a card.
 pub fn contains_pan(text: &str) -> bool {
@@ -49,8 +53,8 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(text.char_indices().map(|(at, c)| if hides(at, c) { '*' } else { c }).collect())
 }
 
-/// Whether an id is a card number, however it is written, or has one that stands by itself: `card-4111…`. A number
-/// right beside a letter is part of a word.
+/// Whether an id is a card number, however it is written, or has one that stands by itself:
+/// `card-4111…`. A number right beside a letter is part of a word.
 pub fn is_pan(text: &str) -> bool {
     let is_part_of_a_word = |card: &Range<usize>| {
         text[..card.start].ends_with(char::is_alphabetic) || text[card.end..].starts_with(char::is_alphabetic)
@@ -170,7 +174,8 @@ fn cards(text: &str) -> Vec<Range<usize>> {
 /// Where the card number is that begins with the first of these groups.
 fn card_at(text: &str, groups: &[Group<'_>]) -> Option<Range<usize>> {
     let mut number = Number::default();
-    // Groups as long as a card's, or all shorter, may be apart by anything, others by one and the same sign.
+    // Groups as long as a card's, or all shorter, may be apart by anything, others by one and the
+    // same sign.
     let (mut all_long, mut joint) = (true, None);
     let (mut all_alike, mut all_short) = (true, true);
     // Digits that cannot be enough are not looked at.
@@ -214,7 +219,8 @@ fn iban_ranges(text: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// Where the IBAN ends that starts here. The shortest (Norway) has 15 characters, the longest allowed 34.
+/// Where the IBAN ends that starts here. The shortest (Norway) has 15 characters, the longest
+/// allowed 34.
 fn iban_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut plain = String::with_capacity(34);
     for (at, &byte) in bytes.iter().enumerate().skip(start) {

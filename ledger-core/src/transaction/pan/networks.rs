@@ -1,7 +1,7 @@
 //! The card networks: by the first four digits and the lengths they issue.
 //!
-//! Maestro's wide 50 and 56–69 are narrowed to the prefixes in use, Diners' 30 to 300–305 and 3095: the rest would mostly
-//! hit bank accounts. Sources: ISO/IEC 7812-1 and what the networks publish.
+//! Maestro's wide 50 and 56–69 are narrowed to the prefixes in use, Diners' 30 to 300–305 and 3095:
+//! the rest would mostly hit bank accounts. Sources: ISO/IEC 7812-1 and what the networks publish.
 
 use std::ops::RangeInclusive;
 

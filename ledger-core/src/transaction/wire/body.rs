@@ -56,8 +56,8 @@ fn lines(body: &[u8]) -> Result<Vec<&[u8]>, BodyError> {
     if rows.len() > ROWS_MAX { Err(BodyError::TooManyRows) } else { Ok(rows) }
 }
 
-/// Walks over a JSON body. `serde_json` skips the values, without recursion and without looking at the
-/// text inside strings.
+/// Walks over a JSON body. `serde_json` skips the values, without recursion and without looking at
+/// the text inside strings.
 struct Splitter<'b> {
     body: &'b [u8],
     at: usize,

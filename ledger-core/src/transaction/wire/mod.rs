@@ -1,8 +1,8 @@
 //! The JSON of `docs/concepts/wire-format.md`: parsed in one pass, every fault named by its field.
 //!
-//! [`split_body`] cuts a request into raw rows, [`parse_row`] makes a [`Transaction`] of one of them or
-//! says what is wrong: a code, a dotted field, and a sentence that never repeats the value. Amounts are
-//! minor units, lengths are characters (Unicode scalar values) unless they say bytes.
+//! [`split_body`] cuts a request into raw rows, [`parse_row`] makes a [`Transaction`] of one of
+//! them or says what is wrong: a code, a dotted field, and a sentence that never repeats the value.
+//! Amounts are minor units, lengths are characters (Unicode scalar values) unless they say bytes.
 
 mod body;
 mod codes;
@@ -92,7 +92,8 @@ fn check_row(row: &RawRow<'_>, now: Timestamp) -> Result<Transaction, RowError> 
     })
 }
 
-/// What a bank says of a line that it takes back: which one. Whatever else comes with it is not looked at.
+/// What a bank says of a line that it takes back: which one. Whatever else comes with it is not
+/// looked at.
 fn removal(
     source: Source,
     transaction_id: TransactionId,
@@ -333,8 +334,8 @@ fn bank_account(field: &'static str, slot: &Slot<Scalar<'_>>) -> Result<Option<P
     personal(field, &slot, |text| printable(field, text, BANK_ACCOUNT_CHARACTERS_MAX))
 }
 
-/// Text of any language, which no rule reads: joiners and marks stay, since they are part of words. A control character
-/// becomes a space, and a card number is masked.
+/// Text of any language, which no rule reads: joiners and marks stay, since they are part of words.
+/// A control character becomes a space, and a card number is masked.
 fn free_text(field: &'static str, slot: &Slot<&RawValue>) -> Result<Option<Personal<String>>, RowError> {
     let read = match given(field, slot)? {
         None => Slot::Absent,

@@ -1,7 +1,8 @@
-//! A row as it came: every known field in whatever JSON it has, read in one pass and borrowed where possible.
+//! A row as it came: every known field in whatever JSON it has, read in one pass and borrowed where
+//! possible.
 //!
-//! Nothing is judged here but the JSON itself. Values of unknown fields, and of the wrong type in known
-//! ones, are skipped without recursion, so depth cannot exhaust the stack.
+//! Nothing is judged here but the JSON itself. Values of unknown fields, and of the wrong type in
+//! known ones, are skipped without recursion, so depth cannot exhaust the stack.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -92,7 +93,8 @@ pub(super) fn read<'a>(bytes: &'a [u8], row: &mut RawRow<'a>) -> Result<(), RowE
     if let Ok(text) = std::str::from_utf8(bytes) {
         fill(serde_json::Deserializer::from_str(text), row, &at).map_err(|error| describe(&error, at.get()))
     } else {
-        // Read it all the same: the fault may lie in a field that has a name, and the id may be good.
+        // Read it all the same: the fault may lie in a field that has a name, and the id may be
+        // good.
         let outcome = fill(serde_json::Deserializer::from_slice(bytes), row, &at);
         let field = if outcome.is_err() { at.get() } else { "" };
         Err(RowError::new(Code::Malformed, field, "must be valid UTF-8"))

@@ -12,7 +12,8 @@ fn a_removed_line_keeps_its_decision_also_when_it_is_held() {
             fingerprint: None,
             fingerprint_version: 1,
         };
-        // By another name the event still says which line it is; it reversed nothing where it does not.
+        // By another name the event still says which line it is; it reversed nothing where it does
+        // not.
         let store = place.after([won("t1", 100), linked, removed("t2")]);
         let row = find(&store, "t1").unwrap();
         assert_eq!((row.status, row.removed_at), (TransactionStatus::Booked, None));

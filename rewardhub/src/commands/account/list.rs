@@ -1,4 +1,5 @@
-//! Many accounts at once: one id per line. A bad line is told by its number and takes no neighbour along.
+//! Many accounts at once: one id per line. A bad line is told by its number and takes no neighbour
+//! along.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -148,7 +148,8 @@ fn durable(file: BufWriter<File>) -> anyhow::Result<()> {
     Ok(file.into_inner()?.sync_all()?)
 }
 
-/// A bundle being written, under a name that nobody takes for a bundle. Goes away unless it is completed.
+/// A bundle being written, under a name that nobody takes for a bundle. Goes away unless it is
+/// completed.
 struct Half(PathBuf);
 
 impl Half {
@@ -174,7 +175,8 @@ impl Half {
 
     fn complete(self, out: &Path) -> anyhow::Result<()> {
         File::open(&self.0)?.sync_all()?;
-        // Renaming onto a folder with something in it fails: nothing that appeared meanwhile is lost.
+        // Renaming onto a folder with something in it fails: nothing that appeared meanwhile is
+        // lost.
         fs::rename(&self.0, out).with_context(|| format!("cannot complete {}", out.display()))?;
         let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty());
         Ok(File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?)

@@ -30,8 +30,8 @@ pub(super) async fn keyring(config: &Config, needed: bool) -> anyhow::Result<Opt
     Ok(Some(Arc::new(opened)))
 }
 
-/// The revealed seeds, and the sealed ones where they are to be opened; names those. That and why is a fact of the
-/// ledger before the first is opened: whoever sees a seed can foresee draws.
+/// The revealed seeds, and the sealed ones where they are to be opened; names those. That and why
+/// is a fact of the ledger before the first is opened: whoever sees a seed can foresee draws.
 pub(super) async fn seeds(
     config: &Config,
     log: &dyn EventLog,

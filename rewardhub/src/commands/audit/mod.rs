@@ -1,5 +1,5 @@
-//! `rewardhub audit …`: what the log says, checked from the log alone. Works beside a running sandbox, and reads only:
-//! what is written is that seeds are opened.
+//! `rewardhub audit …`: what the log says, checked from the log alone. Works beside a running
+//! sandbox, and reads only: what is written is that seeds are opened.
 
 mod draws;
 mod export;
@@ -35,8 +35,8 @@ pub struct Arguments {
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("answers").args(["by", "url"])))]
 struct Opening {
-    /// Open the seeds of epochs that draw and are not revealed yet; needs the keys. Who sees them can predict draws, so
-    /// it is recorded in the ledger before any is opened.
+    /// Open the seeds of epochs that draw and are not revealed yet; needs the keys. Who sees them
+    /// can predict draws, so it is recorded in the ledger before any is opened.
     #[arg(long, requires_all = ["reason", "answers"])]
     open_seeds: bool,
     /// Why they are opened.
@@ -45,8 +45,8 @@ struct Opening {
     /// Who opens them, where nobody serves the ledger.
     #[arg(long, value_name = "NAME", requires = "open_seeds")]
     by: Option<String>,
-    /// The service that has the ledger, which records it; who opens them is the `sub` of the token in
-    /// `REWARDHUB_TOKEN`, which needs `ops`.
+    /// The service that has the ledger, which records it; who opens them is the `sub` of the token
+    /// in `REWARDHUB_TOKEN`, which needs `ops`.
     #[arg(long, value_name = "URL", requires = "open_seeds")]
     url: Option<String>,
 }
@@ -62,8 +62,9 @@ impl Opening {
 enum Check {
     /// Recompute state, balances and hashes from the log and compare them with the read models.
     Replay,
-    /// Derive every draw again: terms in force, seeds, numbers, tiers, masks, prizes, budgets; each entry drawn once.
-    /// Fails on a contradiction; `complete` says whether every number was derived.
+    /// Derive every draw again: terms in force, seeds, numbers, tiers, masks, prizes, budgets; each
+    /// entry drawn once. Fails on a contradiction; `complete` says whether every number was
+    /// derived.
     Draws {
         #[command(flatten)]
         seeds: Opening,
@@ -71,8 +72,8 @@ enum Check {
         #[arg(long)]
         disclose: bool,
     },
-    /// Compare what was won with the odds: intervals, uniformity, evidence day by day. Fails on an alarm or a
-    /// contradiction; `complete` says whether every number was derived.
+    /// Compare what was won with the odds: intervals, uniformity, evidence day by day. Fails on an
+    /// alarm or a contradiction; `complete` says whether every number was derived.
     Fairness {
         /// Also write a page to read and sign.
         #[arg(long, value_name = "FILE")]
@@ -115,7 +116,8 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     ended
 }
 
-/// A folder's log that nobody writes: it is read without a trace beside it, which counts only if it stayed so.
+/// A folder's log that nobody writes: it is read without a trace beside it, which counts only if it
+/// stayed so.
 #[derive(PartialEq)]
 struct Still(u64, Option<SystemTime>);
 
@@ -154,7 +156,8 @@ async fn check(check: Check, config: &Config) -> anyhow::Result<Ended> {
 
 /// Prints a report, and says by the exit code whether nothing contradicts it.
 fn report(report: &impl Serialize, holds: bool) -> anyhow::Result<Ended> {
-    // Reports are long: whoever reads only their beginning closes the pipe, which is no bug of ours.
+    // Reports are long: whoever reads only their beginning closes the pipe, which is no bug of
+    // ours.
     writeln!(std::io::stdout().lock(), "{}", serde_json::to_string_pretty(report)?)?;
     Ok(if holds { Ended::Fine } else { Ended::Failed })
 }

@@ -1,5 +1,5 @@
-//! `rewardhub audit replay`: state, balances and hashes recomputed from the log alone and compared with the
-//! read models and the snapshots.
+//! `rewardhub audit replay`: state, balances and hashes recomputed from the log alone and compared
+//! with the read models and the snapshots.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -71,8 +71,8 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
 /// A payment that the log has not heard of for so long is no late confirmation.
 const CONFIRMED_WITHIN_MICROS: i64 = 10 * 60 * 1_000_000;
 
-/// The rail's books beside the log, both ways. Only those of a data folder are whole: beside a database each process has
-/// a rail of its own.
+/// The rail's books beside the log, both ways. Only those of a data folder are whole: beside a
+/// database each process has a rail of its own.
 async fn compare_rail(config: &Config, log: &dyn EventLog, replay: &Replay) -> anyhow::Result<Vec<String>> {
     let books = Folder::existing(&config.data).map(|folder| folder.rail());
     let (LogPlace::Embedded, Ok(books)) = (&config.log, books) else { return Ok(vec![]) };

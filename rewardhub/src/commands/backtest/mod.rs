@@ -1,4 +1,5 @@
-//! `rewardhub backtest`: what a campaign would have cost over past transactions, under many seeds. Reads only.
+//! `rewardhub backtest`: what a campaign would have cost over past transactions, under many seeds.
+//! Reads only.
 
 mod page;
 mod source;

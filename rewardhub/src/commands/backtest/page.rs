@@ -1,4 +1,5 @@
-//! The report as one HTML page: no network, no script, readable on paper. Campaigns stand side by side.
+//! The report as one HTML page: no network, no script, readable on paper. Campaigns stand side by
+//! side.
 
 #![expect(clippy::float_arithmetic, reason = "places on a page are no money")]
 #![expect(clippy::cast_precision_loss, reason = "what is drawn need not be exact")]

@@ -1,4 +1,5 @@
-//! `rewardhub campaign …`: a campaign from its file to its end, on a ledger that no one else writes or over HTTP.
+//! `rewardhub campaign …`: a campaign from its file to its end, on a ledger that no one else writes
+//! or over HTTP.
 
 mod told;
 
@@ -32,8 +33,8 @@ enum Action {
         /// The file.
         file: PathBuf,
     },
-    /// Other terms for a campaign, in force once somebody else approves them: rules at once, the prize table from
-    /// the first epoch not yet scheduled.
+    /// Other terms for a campaign, in force once somebody else approves them: rules at once, the
+    /// prize table from the first epoch not yet scheduled.
     Revise {
         /// The file.
         file: PathBuf,
@@ -71,8 +72,8 @@ enum Action {
         /// The campaign.
         id: CampaignId,
     },
-    /// Put more money into its budget; counts from the next epoch. Above the limit of its terms somebody else has
-    /// to agree.
+    /// Put more money into its budget; counts from the next epoch. Above the limit of its terms
+    /// somebody else has to agree.
     Fund {
         /// The campaign.
         id: CampaignId,
@@ -127,7 +128,8 @@ enum Action {
         /// The campaign.
         id: CampaignId,
     },
-    /// Print it as JSON, with every day's commitment. Works beside a running sandbox, and with `--url` over HTTP.
+    /// Print it as JSON, with every day's commitment. Works beside a running sandbox, and with
+    /// `--url` over HTTP.
     Show {
         /// The campaign.
         id: CampaignId,

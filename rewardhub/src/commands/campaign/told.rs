@@ -1,4 +1,5 @@
-//! What a person reads about a campaign: after what he did, of a file, of all of them, and what a revision changes.
+//! What a person reads about a campaign: after what he did, of a file, of all of them, and what a
+//! revision changes.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Lines of a file in chunks, each with its number. Blank ones are passed over; no line can fill the memory.
+//! Lines of a file in chunks, each with its number. Blank ones are passed over; no line can fill
+//! the memory.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -39,7 +40,8 @@ pub(in crate::commands) struct Lines {
 }
 
 impl Lines {
-    /// Lines of text. What is packed or in another encoding is refused in one sentence, not once a line.
+    /// Lines of text. What is packed or in another encoding is refused in one sentence, not once a
+    /// line.
     pub(in crate::commands) fn open(path: &Path) -> anyhow::Result<Lines> {
         let mut lines = Lines::open_any(path)?;
         match unreadable(lines.head()?) {

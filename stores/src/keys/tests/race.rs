@@ -1,4 +1,5 @@
-//! Those who make the same keys at once: first starts, each with a root key of its own, and accounts of two processes.
+//! Those who make the same keys at once: first starts, each with a root key of its own, and
+//! accounts of two processes.
 
 use super::*;
 
@@ -87,7 +88,8 @@ async fn both_stores_keep_the_first_key() {
     keeps_the_first_key(&PostgresKeys::new(database(&cluster).await)).await;
 }
 
-/// Until so many sessions wait for a lock. Not asked in a transaction, for which activity stands still.
+/// Until so many sessions wait for a lock. Not asked in a transaction, for which activity stands
+/// still.
 async fn waiting(database: &Database, sessions: i64) {
     let watcher = database.connect().await.unwrap();
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \

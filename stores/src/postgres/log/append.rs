@@ -1,4 +1,5 @@
-//! Writing one batch: one statement that moves the head by compare-and-set and inserts the rows, or neither.
+//! Writing one batch: one statement that moves the head by compare-and-set and inserts the rows, or
+//! neither.
 
 use tokio_postgres::types::ToSql;
 
@@ -10,7 +11,8 @@ use ledger_core::log::{AppendError, Batch, StoredEvent};
 /// The unique index on transaction keys; see `migrations/postgres`.
 const KEY_CONSTRAINT: &str = "events_transaction_key";
 
-/// Inserts nothing unless the head was where the writer believes it to be. It also renews the lease.
+/// Inserts nothing unless the head was where the writer believes it to be. It also renews the
+/// lease.
 pub(super) const APPEND: &str = "WITH moved AS ( \
          UPDATE ledger.head SET position = $3, recorded_at = $4, \
                 leased_until = clock_timestamp() + make_interval(secs => $5) \
@@ -52,7 +54,8 @@ pub(super) async fn append(writer: &Writer, batch: &Batch, lease_seconds: f64) -
     }
 }
 
-/// The statement has failed as a whole, so what is found now was there before, or is twice in the batch.
+/// The statement has failed as a whole, so what is found now was there before, or is twice in the
+/// batch.
 async fn refused(writer: &Writer, events: &[StoredEvent], error: tokio_postgres::Error) -> AppendError {
     let fault = Fault::from(error);
     let unknown = |fault| AppendError::Unknown(super::store("append")(fault));
@@ -106,7 +109,8 @@ struct Columns<'a> {
 impl<'a> Columns<'a> {
     fn of(events: &'a [StoredEvent]) -> Columns<'a> {
         let mut columns = Columns::default();
-        // Stream by stream: the largest index is then walked in its own order. Positions stand in the rows.
+        // Stream by stream: the largest index is then walked in its own order. Positions stand in
+        // the rows.
         let mut ordered: Vec<&StoredEvent> = events.iter().collect();
         ordered.sort_by(|a, b| a.stream.id.cmp(&b.stream.id).then(a.position.cmp(&b.position)));
         for event in ordered {

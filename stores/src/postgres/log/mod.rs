@@ -1,10 +1,10 @@
-//! The log on PostgreSQL: one table, one statement for each batch, one connection that writes and one that looks up
-//! what the next batch needs meanwhile.
+//! The log on PostgreSQL: one table, one statement for each batch, one connection that writes and
+//! one that looks up what the next batch needs meanwhile.
 //!
-//! A connection is made anew when it breaks; what happened to an append that was under way is then unknown, and
-//! the next lease, which waits for the head's row lock, settles it. Everybody else reads through the pool and
-//! never waits for the writer. A lease carries a time by the server's clock, which only tells a standby
-//! when it may take over: correctness rests on the term alone.
+//! A connection is made anew when it breaks; what happened to an append that was under way is then
+//! unknown, and the next lease, which waits for the head's row lock, settles it. Everybody else
+//! reads through the pool and never waits for the writer. A lease carries a time by the server's
+//! clock, which only tells a standby when it may take over: correctness rests on the term alone.
 
 mod append;
 mod rows;
@@ -28,7 +28,8 @@ use ledger_core::time::Timestamp;
 /// How a log on PostgreSQL is used.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
-    /// How long a lease lasts after it was last renewed: how long a standby waits for a silent writer.
+    /// How long a lease lasts after it was last renewed: how long a standby waits for a silent
+    /// writer.
     pub lease_ttl: Duration,
 }
 
@@ -102,7 +103,8 @@ impl PostgresLog {
 
     async fn connect(&self) -> Result<Client, Fault> {
         let client = self.inner.database.connect().await?;
-        // Looked up by key only: a plan that scans would be made while the tables are small, and kept.
+        // Looked up by key only: a plan that scans would be made while the tables are small, and
+        // kept.
         client.batch_execute("SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off").await?;
         Ok(client)
     }
@@ -113,8 +115,8 @@ impl PostgresLog {
         client.query(&statement, parameters).await.map_err(failed("read events"))
     }
 
-    /// What the writer asks, for no longer than its lease lasts: a line that swallows what is sent keeps nobody waiting,
-    /// and by then another may be the writer.
+    /// What the writer asks, for no longer than its lease lasts: a line that swallows what is sent
+    /// keeps nobody waiting, and by then another may be the writer.
     async fn in_time<T>(
         &self,
         asked: impl Future<Output = Result<T, LogError>> + Send,
@@ -122,7 +124,8 @@ impl PostgresLog {
         if let Ok(answered) = tokio::time::timeout(self.inner.options.lease_ttl, asked).await {
             return answered;
         }
-        // Who owes an answer is not asked again; whoever uses a connection just now finds out by himself.
+        // Who owes an answer is not asked again; whoever uses a connection just now finds out by
+        // himself.
         if let Ok(mut writer) = self.inner.writer.try_lock() {
             *writer = None;
         }
@@ -299,8 +302,8 @@ impl PostgresLog {
              leased_until = clock_timestamp() + make_interval(secs => $2) \
              WHERE partition = 0 AND (epoch = $3 OR (epoch > $3 AND holder = $1)) \
              RETURNING epoch, position, recorded_at";
-        // A statement of its own, which sees head and events of one moment. The update may have waited for an append,
-        // and of that its own snapshot sees the head alone.
+        // A statement of its own, which sees head and events of one moment. The update may have
+        // waited for an append, and of that its own snapshot sees the head alone.
         const COMPARE: &str = "SELECT position, (SELECT coalesce(max(position), 0) FROM ledger.events) \
              FROM ledger.head WHERE partition = 0";
         let failed = || failed("take the lease");

@@ -19,8 +19,9 @@ macro_rules! columns {
 pub(super) const AFTER: &str =
     concat!("SELECT ", columns!(), " FROM ledger.events e WHERE position > $1 ORDER BY position LIMIT $2");
 
-/// By sequence, which is what the index has and rises with the position. Pages follow an event of the stream,
-/// whose place is looked up, so that a long stream is not read again from its start for each page.
+/// By sequence, which is what the index has and rises with the position. Pages follow an event of
+/// the stream, whose place is looked up, so that a long stream is not read again from its start for
+/// each page.
 pub(super) const STREAM_AFTER: &str = concat!(
     "SELECT ",
     columns!(),
@@ -30,8 +31,9 @@ pub(super) const STREAM_AFTER: &str = concat!(
      ORDER BY sequence LIMIT $4"
 );
 
-/// One walk of the index for each stream, whatever the planner believes about the array, in the array's order: the
-/// planner knows that ordinals rise, so nothing is sorted and the limit ends the walk.
+/// One walk of the index for each stream, whatever the planner believes about the array, in the
+/// array's order: the planner knows that ordinals rise, so nothing is sorted and the limit ends the
+/// walk.
 pub(super) const OF_STREAMS: &str = concat!(
     "SELECT ",
     columns!(),

@@ -18,7 +18,8 @@ impl Place for Fresh {
 
 async fn open(url: &str) -> PostgresLog {
     let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
-    // Long beside what a busy machine makes a test wait, short beside what anybody waits for a test.
+    // Long beside what a busy machine makes a test wait, short beside what anybody waits for a
+    // test.
     let options = PostgresOptions { lease_ttl: Duration::from_secs(1) };
     PostgresLog::open(database, options).await.unwrap()
 }
@@ -174,7 +175,8 @@ async fn a_terminated_connection_is_a_passing_failure_and_made_anew() {
         }
         Err(other) => panic!("{other:?}"),
     }
-    // The readers' pool may still hold a connection of which the driver does not know yet that it is gone.
+    // The readers' pool may still hold a connection of which the driver does not know yet that it
+    // is gone.
     let mut read = log.read_after(Position(0), 9).await;
     for _ in 0..10 {
         if read.as_ref().is_err_and(LogError::transient) {
@@ -189,7 +191,8 @@ async fn a_recovery_waits_for_an_append_that_still_runs() {
     let cluster = Cluster::shared().await;
     let url = cluster.database().await.unwrap();
     let (log, _, term, _) = written(&url).await;
-    // An append that was given up on, still on its way: it has the head's row and has not committed.
+    // An append that was given up on, still on its way: it has the head's row and has not
+    // committed.
     let mut other = client(&url).await;
     let running = other.transaction().await.unwrap();
     running.execute("UPDATE ledger.head SET position = position", &[]).await.unwrap();
@@ -210,7 +213,8 @@ async fn a_lease_that_waits_for_an_append_sees_all_of_it() {
     let url = cluster.database().await.unwrap();
     let (log, mut history, mut term, _) = written(&url).await;
     let watcher = client(&url).await;
-    // The same writer recovers, or another takes over; each time from one that was given up on and then lands.
+    // The same writer recovers, or another takes over; each time from one that was given up on and
+    // then lands.
     for (holder, recovers) in [("test", true), ("another", false)] {
         log.release(term).await.unwrap();
         let slow = open(&url).await;

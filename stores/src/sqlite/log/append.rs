@@ -38,8 +38,9 @@ pub(super) fn append(connection: &mut Connection, batch: &Batch) -> Result<(), A
     }
 }
 
-/// Dropping the transaction on an early return rolls it back. So does a `COMMIT` that fails: SQLite then
-/// forgets the frames it has written, and the next commit (the lease that must follow) overwrites them.
+/// Dropping the transaction on an early return rolls it back. So does a `COMMIT` that fails: SQLite
+/// then forgets the frames it has written, and the next commit (the lease that must follow)
+/// overwrites them.
 fn write(connection: &mut Connection, batch: &Batch) -> Result<(), Refusal> {
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Refusal::Failed)?;

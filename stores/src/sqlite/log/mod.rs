@@ -1,7 +1,8 @@
 //! The embedded log: one SQLite file in WAL mode with `synchronous=FULL`.
 //!
-//! One connection writes, and one looks up what the next batch needs meanwhile. A few read-only connections serve
-//! everybody else and never wait for either. Another process may read the same file at any time, and may become the writer.
+//! One connection writes, and one looks up what the next batch needs meanwhile. A few read-only
+//! connections serve everybody else and never wait for either. Another process may read the same
+//! file at any time, and may become the writer.
 
 mod append;
 mod identity;
@@ -30,7 +31,8 @@ use readers::Readers;
 /// How a log file is opened.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
-    /// The writer's page cache. The two unique indexes are hit at random, so their leaves should fit.
+    /// The writer's page cache. The two unique indexes are hit at random, so their leaves should
+    /// fit.
     pub cache_mib: u32,
     /// A reader's page cache.
     pub reader_cache_kib: u32,
@@ -40,10 +42,12 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// How long to wait for another process that is writing.
     pub busy_timeout: Duration,
-    /// How far the write-ahead log grows before it is moved into the file. Larger means fewer page writes,
-    /// since a page changed by many batches is moved once; smaller means shorter pauses and a faster start.
+    /// How far the write-ahead log grows before it is moved into the file. Larger means fewer page
+    /// writes, since a page changed by many batches is moved once; smaller means shorter pauses and
+    /// a faster start.
     pub checkpoint_mib: u32,
-    /// For reading only: nobody writes the file, so that nothing has to be locked or made beside it.
+    /// For reading only: nobody writes the file, so that nothing has to be locked or made beside
+    /// it.
     pub still: bool,
 }
 
@@ -87,8 +91,8 @@ struct Inner {
 }
 
 impl SqliteLog {
-    /// Opens the log at `path` and creates it if there is none. Refuses a file that is something else or
-    /// that a newer version of this program wrote.
+    /// Opens the log at `path` and creates it if there is none. Refuses a file that is something
+    /// else or that a newer version of this program wrote.
     pub fn open(path: &Path, options: &SqliteOptions) -> Result<SqliteLog, LogError> {
         let writer = Arc::new(Mutex::new(open::writer(path, options)?));
         let kept: Weak<Mutex<Connection>> = Arc::downgrade(&writer);
@@ -190,10 +194,10 @@ impl EventLog for SqliteLog {
 #[async_trait]
 impl WriterLease for SqliteLog {
     async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
-        // Always a commit: should an append have failed half-way through its own, this one overwrites what
-        // it left in the write-ahead log, so that it cannot surface after a crash.
-        // In a transaction of its own, since a commit that fails when a statement is merely let go of is not
-        // reported, and this writer would believe in a term that the file does not have.
+        // Always a commit: should an append have failed half-way through its own, this one
+        // overwrites what it left in the write-ahead log, so that it cannot surface after a crash.
+        // In a transaction of its own, since a commit that fails when a statement is merely let go
+        // of is not reported, and this writer would believe in a term that the file does not have.
         let failed = || store("take the lease");
         let mut connection = self.writer()?;
         let transaction =

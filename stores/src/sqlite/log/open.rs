@@ -9,7 +9,8 @@ use crate::files;
 use crate::sqlite::use_wal;
 use ledger_core::log::LogError;
 
-/// Version 1 of the schema, and what each later one adds. Each sets `user_version`, the first `application_id`.
+/// Version 1 of the schema, and what each later one adds. Each sets `user_version`, the first
+/// `application_id`.
 const MIGRATIONS: [&str; 4] = [
     include_str!("../../../../migrations/sqlite/log.sql"),
     include_str!("../../../../migrations/sqlite/log.2.sql"),
@@ -20,8 +21,8 @@ const MIGRATIONS: [&str; 4] = [
 const VERSION: i64 = 4;
 /// `RWLG` in `PRAGMA application_id`.
 const APPLICATION_ID: i64 = 0x5257_4c47;
-/// Each page a batch touches costs two system calls, so SQLite's own 4096 is slower; far larger ones write too
-/// much for each random index entry.
+/// Each page a batch touches costs two system calls, so SQLite's own 4096 is slower; far larger
+/// ones write too much for each random index entry.
 const PAGE_BYTES: u32 = 8192;
 
 /// Why a file is not used.
@@ -77,7 +78,8 @@ pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<Connection,
 pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection, LogError> {
     let connection = files::open_read_only(path, options.still).map_err(store("open for reading"))?;
     connection.busy_timeout(options.busy_timeout).map_err(store("open for reading"))?;
-    // Every commit of the writer empties a reader's own cache, so it reads from the system's instead.
+    // Every commit of the writer empties a reader's own cache, so it reads from the system's
+    // instead.
     let settings = format!(
         "PRAGMA query_only = ON; PRAGMA mmap_size = {map}; PRAGMA cache_size = -{cache_kib};",
         map = if options.map_files { 1_u64 << 40 } else { 0 },
@@ -90,8 +92,8 @@ pub(super) fn reader(path: &Path, options: &SqliteOptions) -> Result<Connection,
     Ok(connection)
 }
 
-/// The file's version; 0 if the schema is still to be created. Refuses files that are not ours or newer than we
-/// are.
+/// The file's version; 0 if the schema is still to be created. Refuses files that are not ours or
+/// newer than we are.
 fn version(connection: &Connection) -> Result<i64, LogError> {
     let query = "SELECT (SELECT application_id FROM pragma_application_id),
                         (SELECT user_version FROM pragma_user_version),

@@ -23,8 +23,8 @@ struct Slots {
 }
 
 impl Readers {
-    /// Opens the connections, at least the first, so that an unusable file is refused now. What cannot be opened yet is
-    /// opened when it is needed.
+    /// Opens the connections, at least the first, so that an unusable file is refused now. What
+    /// cannot be opened yet is opened when it is needed.
     pub(super) fn open(path: &Path, options: &SqliteOptions) -> Result<Readers, LogError> {
         let mut idle = vec![open::reader(path, options)?];
         let readers = options.readers.max(1);
@@ -70,7 +70,8 @@ impl Readers {
     }
 }
 
-/// Gives the slot back whatever happens: to be used again, or, if opening failed, to be opened again.
+/// Gives the slot back whatever happens: to be used again, or, if opening failed, to be opened
+/// again.
 struct Loan<'a> {
     readers: &'a Readers,
     connection: Option<Connection>,

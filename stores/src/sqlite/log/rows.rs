@@ -75,8 +75,8 @@ pub(super) fn read_stream_after(
     })
 }
 
-/// Bisects the stream, whose positions rise with its sequence: scanning it from its start on every page
-/// would read a long stream over and over.
+/// Bisects the stream, whose positions rise with its sequence: scanning it from its start on every
+/// page would read a long stream over and over.
 fn first_sequence_after(
     connection: &Connection,
     stream: &StreamId,

@@ -1,5 +1,5 @@
-//! Beside the plain crates: postgres-es reads the history that the built program wrote, and goes on from there by the
-//! same commands to the same events.
+//! Beside the plain crates: postgres-es reads the history that the built program wrote, and goes on
+//! from there by the same commands to the same events.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod program;

@@ -1,4 +1,5 @@
-//! What the tests run: a private PostgreSQL of the machine's programs, and the built `rewardhub` on it.
+//! What the tests run: a private PostgreSQL of the machine's programs, and the built `rewardhub` on
+//! it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -296,7 +296,8 @@ fn what_compares_like_with_like_is_taken() {
     }
 }
 
-/// Every fact is asked of every type: only its own is taken, and that is the type it has when it is evaluated.
+/// Every fact is asked of every type: only its own is taken, and that is the type it has when it is
+/// evaluated.
 #[test]
 fn the_checker_knows_every_facts_type() {
     let subject = coffee();
