@@ -9,6 +9,7 @@ use compact_str::CompactString;
 use hashlink::LruCache;
 
 use super::accounts::Accounts;
+use super::rule_faults;
 use crate::account::command::Known;
 use crate::account::state::PENDING_MAX;
 use crate::account::{AccountEvent, RewardAccount};
@@ -254,8 +255,9 @@ impl Hosted for RewardAccount {
 
     fn staged(event: &AccountEvent, position: Position, slot: &mut Slot<Self>, staging: &mut Staging) {
         match event {
-            AccountEvent::TransactionEvaluated { draws, .. } => {
+            AccountEvent::TransactionEvaluated { considered, draws, .. } => {
                 staging.line_position.get_or_insert(position);
+                rule_faults::tell(considered);
                 for draw in draws {
                     if let (Some(tier), Some(amount)) = (draw.tier, draw.amount) {
                         let spend = staging.spend.entry(draw.campaign_id.clone()).or_default();

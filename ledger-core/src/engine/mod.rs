@@ -19,6 +19,7 @@ mod ledger;
 mod memory;
 mod reading;
 pub mod reference;
+mod rule_faults;
 mod snapshots;
 mod store;
 mod writer;

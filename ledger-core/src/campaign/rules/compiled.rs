@@ -7,7 +7,6 @@ use cel::common::types::{CelBool, CelInt, CelString};
 use cel::common::value::CowVal;
 use cel::context::VariableResolver;
 
-use super::alarm::Alarm;
 use super::condition::{Condition, HourRange, Missing, Spending, Velocity};
 use super::expression::{self, Expression, Failed};
 use super::subject::{Local, Period, Subject};
@@ -48,7 +47,7 @@ pub(super) enum Check {
     WonMax(Period, i64),
     AgeMin(u32),
     TransactionsMax(Velocity),
-    SpentMax(Spending, Alarm),
+    SpentMax(Spending),
     Cel(Expression),
     /// An expression of an old log that is none any more: it fails every line.
     Broken,
@@ -84,12 +83,10 @@ impl CompiledRules {
         let context = self.has_expressions.then(|| expression::context(&facts));
         for (code, check) in self.rules.iter().filter(|(_, check)| those(check)) {
             let passes = match (check, &context) {
-                (Check::Cel(expression), Some(context)) => expression.is_true(code.as_str(), context),
+                (Check::Cel(expression), Some(context)) => expression.is_true(context),
                 (Check::Cel(_) | Check::Broken, _) => Err(Failed),
-                (Check::SpentMax(most, alarm), _) => subject.spends_at_most(*most).ok_or_else(|| {
-                    alarm.raise(code.as_str(), "an amount that an account remembers does not open");
-                    Failed
-                }),
+                // An amount that the account remembers may not open.
+                (Check::SpentMax(most), _) => subject.spends_at_most(*most).ok_or(Failed),
                 (check, _) => Ok(check.passes(subject, local)),
             };
             if passes == Ok(true) {
@@ -133,7 +130,7 @@ impl Check {
             Condition::WonMinorPerMonth(most) => Check::WonMax(Period::Month, *most),
             Condition::AccountAgeDaysMin(days) => Check::AgeMin(*days),
             Condition::TransactionsMax(velocity) => Check::TransactionsMax(*velocity),
-            Condition::SpentMax(spending) => Check::SpentMax(*spending, Alarm::default()),
+            Condition::SpentMax(spending) => Check::SpentMax(*spending),
             Condition::Cel(source) => Expression::compile(source).map_or(Check::Broken, Check::Cel),
         }
     }
@@ -159,7 +156,7 @@ impl Check {
             Check::WonMax(period, most) => subject.won(local, *period).minor < *most,
             Check::AgeMin(days) => subject.age_days() >= i64::from(*days),
             Check::TransactionsMax(most) => subject.transacts_at_most(*most),
-            Check::SpentMax(..) | Check::Cel(_) | Check::Broken => false,
+            Check::SpentMax(_) | Check::Cel(_) | Check::Broken => false,
         }
     }
 }

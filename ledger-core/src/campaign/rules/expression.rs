@@ -2,7 +2,8 @@
 //! without a clock, without loops and without regular expressions: the same facts always give the
 //! same answer.
 //!
-//! An expression that fails, whatever the reason, never lets a line pass, and is an alarm.
+//! An expression that fails, whatever the reason, never lets a line pass. The
+//! engine tells of it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
@@ -10,7 +11,6 @@ use std::sync::{Arc, LazyLock};
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, ParseErrors, Program, Value};
 
-use super::alarm::Alarm;
 use super::compiled::CelFacts;
 use super::types;
 use crate::words::without_values;
@@ -72,7 +72,6 @@ static ENV: LazyLock<Arc<Env>> =
 /// A compiled expression.
 pub(super) struct Expression {
     program: Program,
-    alarm: Alarm,
 }
 
 /// Why an expression cannot be used, and where in it.
@@ -105,7 +104,7 @@ impl Expression {
 
     fn parse(source: &str) -> Result<Expression, ExpressionError> {
         let program = ENV.compile(source).map_err(|errors| first(&errors))?;
-        let expression = Expression { program, alarm: Alarm::default() };
+        let expression = Expression { program };
         look(expression.program.expression(), 0).map_err(|fault| expression.fault(source, fault))?;
         Ok(expression)
     }
@@ -128,13 +127,8 @@ impl Expression {
     }
 
     /// Whether it is true of these facts.
-    pub(super) fn is_true(&self, code: &str, context: &Context<'_, '_>) -> Result<bool, Failed> {
-        let answer = guarded(|| self.evaluate(context).ok());
-        let answer = answer.ok_or(Failed);
-        if answer.is_err() {
-            self.alarm.raise(code, "a campaign's expression fails");
-        }
-        answer
+    pub(super) fn is_true(&self, context: &Context<'_, '_>) -> Result<bool, Failed> {
+        guarded(|| self.evaluate(context).ok()).ok_or(Failed)
     }
 
     /// Evaluates it once for an author, who may read what went wrong.

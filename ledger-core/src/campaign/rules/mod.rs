@@ -6,7 +6,6 @@
 //! [`expression`] is CEL, [`types`] what it may compare, [`validate`] says what is wrong with a
 //! rule and where.
 
-mod alarm;
 mod code;
 pub mod compiled;
 pub mod condition;
