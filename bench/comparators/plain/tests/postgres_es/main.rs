@@ -189,7 +189,7 @@ async fn history(postgres: &Postgres, accounts: &[AccountId]) -> Vec<StoredEvent
         let row = json!({
             "source": "bank", "transaction_id": format!("first-{n}"), "account_id": accounts[n % accounts.len()],
             "status": "booked", "booked_at": now, "amount": { "minor": "1250", "currency": "GBP" },
-            "direction": "debit", "description": "COFFEE HOUSE LONDON",
+            "direction": "debit", "from_account": "GB29NWBK60161331926819", "description": "COFFEE HOUSE LONDON",
             "merchant": { "id": "m_42", "name": "Coffee House", "mcc": "5814", "country": "GB" },
         });
         format!("{row}\n")
