@@ -265,7 +265,9 @@ fn two_settings_that_name_two_ledgers_are_refused_before_anything_is_made() {
         for command in [["audit", "replay"], ["account", "open"], ["campaign", "approve"]] {
             let arguments: &[&str] = match command[0] {
                 "account" => &["account", "open", "cus_1", "--data", text(&other)],
-                "campaign" => &["campaign", "approve", "c", "--version", "1", "--data", text(&other)],
+                "campaign" => {
+                    &["campaign", "approve", "c", "--version", "1", "--by", "bob", "--data", text(&other)]
+                }
                 _ => &["audit", "replay", "--data", text(&other)],
             };
             let ran = confused.run(arguments).expect_code(2);
