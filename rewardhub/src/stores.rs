@@ -1,6 +1,8 @@
 //! Where a ledger keeps what it must not lose: in the files of a data folder, or in a PostgreSQL database beside the
 //! folder's root key.
 
+mod errors;
+
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,8 +14,7 @@ use ::stores::belonging::{
 };
 use ::stores::files;
 use ::stores::postgres::log::{PostgresLog, PostgresOptions};
-use ::stores::postgres::{Database, Fault, check_durability};
-use ::stores::sqlite::cannot_open;
+use ::stores::postgres::{Database, check_durability};
 use ::stores::sqlite::log::{SqliteLog, SqliteOptions};
 use ::stores::steps::StepTables;
 use adapters::sandbox::rail::count_unpaid;
@@ -24,11 +25,12 @@ use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, Log, LogError, Position, StoredEvent, StreamType};
 use ledger_core::seal::{FileKeyProvider, Keyring, SealError};
 use ledger_core::steps::ports::PayoutKey;
-use projections::{ProjectionError, ReadStore};
+use projections::ReadStore;
 
 use crate::config::{Config, LogPlace, Memory};
 use crate::folder::{Folder, Lock, finish};
 use crate::identity::{Survey, key_prints};
+pub use errors::{held_by, out_of_reach};
 
 /// An opened log and its keys, and where the rest is.
 pub struct Stores {
@@ -386,23 +388,4 @@ async fn root_key(folder: &Folder, database: &Database) -> anyhow::Result<FileKe
     } else {
         Ok(FileKeyProvider::open_or_create(&path)?)
     }
-}
-
-/// Whether the same may work later without anybody doing anything: the database is out of reach.
-pub fn out_of_reach(error: &anyhow::Error) -> bool {
-    !error.chain().any(cannot_open)
-        && error.chain().any(|cause| {
-            cause.downcast_ref::<Fault>().is_some_and(Fault::transient)
-                || cause.downcast_ref::<LogError>().is_some_and(LogError::transient)
-                || cause.downcast_ref::<SealError>().is_some_and(SealError::transient)
-                || cause.downcast_ref::<ProjectionError>().is_some_and(ProjectionError::transient)
-        })
-}
-
-/// Who has the log, if that is what is wrong.
-pub fn held_by(error: &anyhow::Error) -> Option<&str> {
-    error.chain().find_map(|cause| match cause.downcast_ref::<LogError>() {
-        Some(LogError::Held { holder }) => Some(holder.as_str()),
-        _ => None,
-    })
 }
