@@ -3,7 +3,7 @@
 //! are in neither.
 
 mod held;
-mod shown;
+mod view;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -21,7 +21,7 @@ use serde_json::json;
 
 pub use self::held::held_to_json;
 pub(crate) use self::held::list as list_held;
-pub use self::shown::show;
+pub use self::view::show;
 use crate::ApiState;
 use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, unreadable_log, who};
 use crate::auth::{Caller, Scope};

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode};
 use ledger_core::faults;
 use ledger_core::ids::AccountId;
 use ledger_core::log::LogError;
-use ledger_core::words::{WordsError, check_person, check_reason, without_values};
+use ledger_core::text::{WordsError, check_person, check_reason, without_values};
 use serde::de::{DeserializeOwned, Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;

@@ -1,7 +1,7 @@
 //! `POST /v1/campaigns` drafts a campaign, `POST /v1/campaigns/{id}/{action}` does everything else
 //! with it, `GET` shows what is public of it or will be: terms, odds, commitments.
 
-mod shown;
+mod view;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -12,14 +12,14 @@ use ledger_core::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, Campa
 use ledger_core::engine::{Context, Ledger, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::money::{Currency, Money};
+use ledger_core::text::without_values;
 use ledger_core::time::{Epoch, Timestamp};
-use ledger_core::words::without_values;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
-pub use self::shown::show;
-use self::shown::shown;
+pub use self::view::show;
+use self::view::shown;
 use crate::ApiState;
 use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, who, whole};
 use crate::auth::{Caller, Scope};

@@ -15,9 +15,9 @@ use ledger_core::engine::{Context, SubmitError};
 use ledger_core::faults;
 use ledger_core::ids::AccountId;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
+use ledger_core::text::check_person;
 use ledger_core::transaction::RowError;
 use ledger_core::transaction::wire::{BODY_BYTES_MAX, BodyError, Format, split_body};
-use ledger_core::words::check_person;
 use serde::Serialize;
 
 use crate::ApiState;

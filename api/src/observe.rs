@@ -11,7 +11,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use ledger_core::transaction::pan::contains_pan;
+use ledger_core::text::pan::contains_pan;
 use tracing::Instrument;
 
 use crate::problem::Problem;

@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use ledger_core::words::WordsError;
+use ledger_core::text::WordsError;
 use serde::Serialize;
 
 /// What [`axum::extract::Path`] takes out of a path, refused as a problem.

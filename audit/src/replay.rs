@@ -12,9 +12,9 @@ use cqrs_es::Aggregate as _;
 
 use ledger_core::account::{AccountEvent, RewardAccount};
 use ledger_core::campaign::{Campaign, CampaignEvent};
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::{CampaignId, TransactionKey};
 use ledger_core::log::chain::Links;
-use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamId};
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::{PAYABLE, Posting, Side};

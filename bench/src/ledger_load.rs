@@ -10,7 +10,7 @@ use ledger_core::campaign::terms::Terms;
 use ledger_core::engine::{Context, Ledger, Settings, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::log::Position;
-use ledger_core::seal::Keyring;
+use ledger_core::keys::Keyring;
 use ledger_core::steps::intake::{Intake, Sources};
 use ledger_core::time::Timestamp;
 use tempfile::TempDir;

@@ -14,7 +14,7 @@ use ledger_core::draw::{self, Seed};
 use ledger_core::ids::{Digest, TransactionKey};
 use ledger_core::log::chain::event_hash;
 use ledger_core::log::{Batch, Head, Position, StoredEvent};
-use ledger_core::seal::{Details, FINGERPRINT_VERSION, SealError};
+use ledger_core::keys::{Details, FINGERPRINT_VERSION, SealError};
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::{Personal, Transaction, wire};
 use serde_json::{Map, Value, json};

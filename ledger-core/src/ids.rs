@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-use crate::words::{is_printable, was_printable};
+use crate::text::{is_printable, was_printable};
 
 /// The longest id, in characters.
 pub const ID_CHARACTERS_MAX: usize = 128;
@@ -159,7 +159,7 @@ macro_rules! hash_id {
                 let read = |text: &str| {
                     $name::from_hex(text).ok_or(concat!("expected ", $bytes, " bytes in hex"))
                 };
-                crate::texts::read(deserializer, read)
+                crate::serde_text::read(deserializer, read)
             }
         }
     };

@@ -1,44 +1,38 @@
 //! RewardHub's domain and engine: what a transaction is, who wins, what is owed, and how each of
 //! these facts becomes durable once.
 //!
-//! Read it in the order money moves: a [`transaction`] is parsed, its details [`seal`]ed, the
+//! Read it in the order money moves: a [`transaction`] is parsed, its details sealed with its [`keys`], the
 //! [`engine`] lets the [`account`] decide under a [`campaign`]'s terms with a [`draw`], the [`log`]
 //! makes the decision durable, [`steps`] issue, tell and pay. The crate `audit` checks all of it
 //! again. Nothing here knows HTTP, GraphQL or a vendor.
 
-pub mod ids;
-pub mod money;
-pub mod position;
-pub mod time;
-pub mod words;
-pub mod zone;
-
 pub mod faults;
 pub mod figures;
+pub mod ids;
+pub mod money;
 pub mod own_thread;
-mod texts;
-
-pub mod transaction;
-
 pub mod person;
-pub mod posting;
-
-pub mod draw;
-
-pub mod seal;
-
-pub mod campaign;
-
-pub mod account;
-
-pub mod system;
+pub mod position;
+mod serde_text;
+pub mod text;
+pub mod time;
+pub mod zone;
 
 pub mod log;
+pub mod posting;
+pub mod transaction;
+
+pub mod draw;
+pub mod keys;
+
+pub mod account;
+pub mod campaign;
+pub mod system;
+
+pub mod event;
 
 pub mod engine;
-
 pub mod stated;
-
 pub mod steps;
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Serialize for Currency {
 
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::texts::read(deserializer, |code| {
+        crate::serde_text::read(deserializer, |code| {
             Currency::recorded(code).ok_or("expected a currency's code of three capital letters")
         })
     }

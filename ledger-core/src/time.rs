@@ -79,7 +79,7 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::texts::read(deserializer, |text| {
+        crate::serde_text::read(deserializer, |text| {
             let time = DateTime::parse_from_rfc3339(text).map_err(|_| NOT_A_TIME)?.to_utc();
             // In UTC it may lie in a year that RFC 3339 cannot write: what is recorded must be
             // readable for ever.
@@ -155,7 +155,7 @@ impl std::str::FromStr for Epoch {
 
 impl<'de> Deserialize<'de> for Epoch {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::texts::read(deserializer, str::parse)
+        crate::serde_text::read(deserializer, str::parse)
     }
 }
 

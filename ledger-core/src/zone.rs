@@ -57,7 +57,7 @@ impl Serialize for Zone {
 
 impl<'de> Deserialize<'de> for Zone {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::texts::read(deserializer, |name| Ok::<_, std::convert::Infallible>(Zone::named(name)))
+        crate::serde_text::read(deserializer, |name| Ok::<_, std::convert::Infallible>(Zone::named(name)))
     }
 }
 

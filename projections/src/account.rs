@@ -6,9 +6,9 @@ use std::collections::HashMap;
 
 use compact_str::CompactString;
 use ledger_core::account::AccountEvent;
+use ledger_core::event::LedgerEvent;
 use ledger_core::ids::AccountId;
 use ledger_core::log::Position;
-use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::{Currency, Money};
 use ledger_core::time::Timestamp;
 

@@ -16,12 +16,12 @@ use ledger_core::draw::{Algorithm, Draw, Prize, PrizeTable, Tier};
 use ledger_core::ids::{
     AccountId, CampaignId, Digest, EntryId, Fingerprint, Source, TransactionId, TransactionKey,
 };
+use ledger_core::keys::Sealed;
 use ledger_core::log::{
     AppendError, Batch, EventLog, Head, LogError, Position, StoredEvent, StreamId, StreamType,
 };
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
-use ledger_core::seal::Sealed;
 use ledger_core::time::{Epoch, Timestamp};
 
 pub(crate) use self::place::*;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use compact_str::CompactString;
-use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::log::{LogError, Position, StoredEvent};
 use ledger_core::time::Timestamp;
 

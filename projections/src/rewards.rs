@@ -8,9 +8,9 @@ use std::fmt;
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
 use ledger_core::draw::Draw;
+use ledger_core::event::LedgerEvent;
 use ledger_core::ids::{AccountId, CampaignId, EntryId, PayoutReference, Source, TransactionId};
 use ledger_core::log::Position;
-use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::Money;
 use ledger_core::time::Timestamp;
 

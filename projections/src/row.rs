@@ -4,9 +4,9 @@
 use ledger_core::ids::{
     AccountId, BeaconSignature, CampaignId, Digest, EntryId, PayoutReference, Source, TransactionId,
 };
+use ledger_core::keys::Sealed;
 use ledger_core::log::Position;
 use ledger_core::money::{Currency, Money};
-use ledger_core::seal::Sealed;
 use ledger_core::time::{Epoch, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as NoWord, StrDeserializer};

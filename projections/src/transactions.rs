@@ -13,8 +13,8 @@ use ledger_core::account::event::{Considered, DeferReason, Outcome, Verdict};
 use ledger_core::account::line::Proposal;
 use ledger_core::draw::Draw;
 use ledger_core::ids::{AccountId, Source, TransactionId};
+use ledger_core::keys::Sealed;
 use ledger_core::log::Position;
-use ledger_core::seal::Sealed;
 use ledger_core::time::Timestamp;
 
 mod fold;

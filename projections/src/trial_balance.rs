@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ledger_core::event::LedgerEvent;
 use ledger_core::log::Position;
-use ledger_core::log::decode::LedgerEvent;
 use ledger_core::money::Currency;
 use ledger_core::posting::{Entry, Side};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use ledger_core::campaign::terms::{Terms, TermsError};
-use ledger_core::words::without_values;
+use ledger_core::text::without_values;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};

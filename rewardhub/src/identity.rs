@@ -7,8 +7,8 @@ use ::stores::belonging::{
 };
 use ::stores::postgres::Database;
 use anyhow::{Context as _, bail};
+use ledger_core::keys::Keyring;
 use ledger_core::log::Position;
-use ledger_core::seal::Keyring;
 
 use crate::commands::Refused;
 use crate::folder::Folder;

@@ -8,8 +8,8 @@ use api::allowance::{self, Allowances};
 use ledger_core::engine::{
     KNOWN_KEY_BYTES, KeyringSeeds, Ledger, Parts, QUEUED_BYTES, SeedVault, Settings, Stopped,
 };
+use ledger_core::keys::Keyring;
 use ledger_core::log::{EventLog, Position};
-use ledger_core::seal::Keyring;
 use ledger_core::steps::beacon::Beacon;
 use ledger_core::steps::confirm::Confirm;
 use ledger_core::steps::credit::Credit;

@@ -20,10 +20,10 @@ use ::stores::steps::StepTables;
 use adapters::sandbox::rail::count_unpaid;
 use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::AccountId;
-use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::keys::{FileKeyProvider, Keyring, SealError};
 use ledger_core::log::{EventLog, Log, LogError, Position, StoredEvent, StreamType};
-use ledger_core::seal::{FileKeyProvider, Keyring, SealError};
 use ledger_core::steps::ports::PayoutKey;
 use projections::ReadStore;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger_core::seal::{INDEX_KEY, KeyProvider, KeyStore as _, Keyring, SealError};
+use ledger_core::keys::{INDEX_KEY, KeyProvider, KeyStore as _, Keyring, SealError};
 
 use crate::postgres::Database;
 use crate::postgres::keys::PostgresKeys;

@@ -6,8 +6,8 @@ use std::error::Error as StdError;
 use async_graphql::{Enum, SimpleObject};
 use async_trait::async_trait;
 use ledger_core::ids::{AccountId, Source, TransactionId};
+use ledger_core::keys::{Details, Keyring, Sealed};
 use ledger_core::money::Money as Amount;
-use ledger_core::seal::{Details, Keyring, Sealed};
 use ledger_core::transaction::Personal;
 
 use super::scalars::Money;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Error, ID, Json, Object, SimpleObject};
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::{AccountId, CampaignId};
-use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::keys::open_part;
 use ledger_core::log::{LogError, Position, StoredEvent, StreamId};
-use ledger_core::seal::open_part;
 use projections::Page;
 use serde_json::Value;
 

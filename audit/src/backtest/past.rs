@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use ledger_core::account::command::PreparedTransaction;
 use ledger_core::account::event::Line;
 use ledger_core::ids::{AccountId, Fingerprint, MerchantTag, TransactionKey};
-use ledger_core::seal::{AmountKey, Details, FINGERPRINT_VERSION};
+use ledger_core::keys::{AmountKey, Details, FINGERPRINT_VERSION};
 use ledger_core::steps::intake::facts;
 use ledger_core::time::Timestamp;
 use ledger_core::transaction::bank_account;

@@ -1,7 +1,7 @@
 //! One draw compared with what draw-1 gives. Each field against what the rest implies, so that a
 //! changed one is named and not its neighbours.
 
-use super::book::Book;
+use super::campaign_ledger::CampaignLedger;
 use super::findings::{Findings, Place};
 use ledger_core::account::event::{Considered, Line, Outcome};
 use ledger_core::draw::{self, Draw, Prize};
@@ -58,7 +58,7 @@ impl Drawn<'_> {
     }
 }
 
-impl Book {
+impl CampaignLedger {
     /// Compares one draw with the books before it.
     pub(super) fn check(&mut self, drawn: &Drawn<'_>, amount: Option<Money>, findings: &mut Findings) {
         let (place, draw) = (drawn.place(), drawn.draw);

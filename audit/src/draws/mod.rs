@@ -10,16 +10,16 @@
 //! closed, and a small record per account and per win. The hash chain is [`crate::replay`]'s
 //! business, not repeated here.
 
-mod asked;
-mod book;
+mod campaign_ledger;
 mod check;
+mod considered;
 mod epoch;
 mod findings;
 mod funding;
 mod seeds;
 mod versions;
 
-pub use book::Summary;
+pub use campaign_ledger::Summary;
 pub use findings::{FINDINGS_MAX, Finding};
 pub use seeds::{Seeds, SeedsError};
 
@@ -27,20 +27,20 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use compact_str::CompactString;
 
-use asked::Customer;
-use book::Book;
+use campaign_ledger::CampaignLedger;
 use check::{Drawn, Evaluated};
+use considered::Customer;
 use findings::{Findings, Place};
 use futures::TryStreamExt as _;
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::rules::{Condition, Rule};
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::{AccountId, CampaignId, EntryId};
-use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::keys::{Details, Keyring, Keys, SealError, SealedAmount};
 use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType, pages};
 use ledger_core::money::Money;
-use ledger_core::seal::{Details, Keyring, Keys, SealError, SealedAmount};
 use ledger_core::time::Timestamp;
 
 /// What the auditor sees of a line.
@@ -75,7 +75,7 @@ pub struct DrawAudit {
     seeds: Seeds,
     /// What opens the details of the events at hand, where they are disclosed.
     keys: Option<Keys>,
-    campaigns: BTreeMap<CampaignId, Book>,
+    campaigns: BTreeMap<CampaignId, CampaignLedger>,
     /// In which order lines are asked of them; empty after a campaign's event, until it is needed
     /// again.
     order: Vec<CampaignId>,
@@ -358,10 +358,10 @@ impl DrawAudit {
 
     fn asked(&mut self, evaluated: &Evaluated<'_>) {
         if self.order.is_empty() {
-            self.order = asked::order(&self.campaigns);
+            self.order = considered::order(&self.campaigns);
         }
         let customer = self.customers.get(&evaluated.stored.stream.id).copied().unwrap_or_default();
-        asked::check(evaluated, &self.order, &self.campaigns, customer, &mut self.findings);
+        considered::check(evaluated, &self.order, &self.campaigns, customer, &mut self.findings);
     }
 
     /// Credits are wins: what is issued, paid or taken back was won, is what was won, and happens

@@ -7,10 +7,10 @@ use futures::TryStreamExt as _;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::draw::Seed;
 use ledger_core::engine::SeedVault;
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::CampaignId;
-use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::keys::{SealError, Sealed};
 use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType, follow};
-use ledger_core::seal::{SealError, Sealed};
 use ledger_core::time::Epoch;
 
 /// Seeds by campaign and epoch.

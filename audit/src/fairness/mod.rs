@@ -20,9 +20,9 @@ use crate::draws;
 use incident::Incidents;
 use ledger_core::account::AccountEvent;
 use ledger_core::campaign::CampaignEvent;
+use ledger_core::event::LedgerEvent;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::StoredEvent;
-use ledger_core::log::decode::LedgerEvent;
 use sheet::Sheet;
 
 /// Reads along.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::account::event::Line;
 use crate::campaign::rules::VELOCITY_COUNT_MAX;
 use crate::ids::MerchantTag;
+use crate::keys::{AmountKey, SealedAmount};
 use crate::money::{Currency, Money};
-use crate::seal::{AmountKey, SealedAmount};
 use crate::time::Timestamp;
 
 /// How many decided lines an account remembers, those booked last: what a rule can count and add up

@@ -5,8 +5,8 @@ use compact_str::CompactString;
 use crate::account::command::Known;
 use crate::account::event::Line;
 use crate::ids::{AccountId, Fingerprint, TransactionKey};
+use crate::keys::{AmountKey, LineTerms};
 use crate::money::Money;
-use crate::seal::{AmountKey, LineTerms};
 use crate::time::{DAY_MICROS, Timestamp};
 use crate::transaction::{Direction, Mcc, Personal, Status};
 

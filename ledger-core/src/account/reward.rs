@@ -7,8 +7,8 @@ use crate::account::event::AccountEvent;
 use crate::account::state::{Reward, RewardAccount};
 use crate::ids::{EntryId, PayoutReference};
 use crate::posting::Posting;
+use crate::text::pan::mask;
 use crate::time::Timestamp;
-use crate::transaction::pan::mask;
 
 /// Refusals after which a payment is left to a person.
 pub(super) const ATTEMPTS_MAX: u32 = 3;

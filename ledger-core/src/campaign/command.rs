@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use crate::campaign::terms::{Terms, TermsError};
 use crate::draw::beacon::BeaconError;
 use crate::ids::{BeaconSignature, Digest};
+use crate::keys::Sealed;
 use crate::money::Money;
-use crate::seal::Sealed;
 use crate::time::{Epoch, Timestamp};
 
 /// One command. It carries the slot for its answer, since `CqrsFramework::execute` returns `()`.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::campaign::terms::Terms;
 use crate::draw::PrizeTable;
 use crate::ids::{BeaconSignature, Digest};
+use crate::keys::Sealed;
 use crate::money::Money;
 use crate::posting::Posting;
-use crate::seal::Sealed;
 use crate::time::{Epoch, Timestamp};
 
 /// A fact of one campaign. Who did it is in the event's metadata (`actor`), and in `by` where it

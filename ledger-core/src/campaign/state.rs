@@ -9,8 +9,8 @@ use crate::campaign::event::CampaignEvent;
 use crate::campaign::terms::Terms;
 use crate::draw::PrizeTable;
 use crate::ids::Digest;
+use crate::keys::Sealed;
 use crate::money::Money;
-use crate::seal::Sealed;
 use crate::time::{DAY_MICROS, Epoch, Timestamp};
 
 /// Whether a campaign runs.

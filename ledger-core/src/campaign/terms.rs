@@ -10,9 +10,9 @@ use crate::draw::beacon::{self, BeaconSpec};
 use crate::draw::{ODDS_WHOLE_PPB, PrizeTable, TableError};
 use crate::ids::{CampaignId, check_id};
 use crate::money::Money;
+use crate::text::pan::{contains_pan, holds_pan};
+use crate::text::{WordsError, check_words, is_printable};
 use crate::time::{Epoch, Timestamp};
-use crate::transaction::pan::{contains_pan, holds_pan};
-use crate::words::{WordsError, check_words, is_printable};
 use crate::zone::Zone;
 
 const NAME_CHARACTERS_MAX: usize = 200;

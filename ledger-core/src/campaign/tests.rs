@@ -15,8 +15,8 @@ use crate::campaign::terms::{EligibleFrom, Rules, Terms};
 use crate::draw::{Prize, PrizeTable, Tier};
 use crate::given::Given;
 use crate::ids::Digest;
+use crate::keys::Sealed;
 use crate::money::{Currency, Money, MoneyError};
-use crate::seal::Sealed;
 use crate::time::{Epoch, Timestamp};
 
 const NOW: &str = "2026-11-22T12:00:00Z";

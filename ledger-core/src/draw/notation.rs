@@ -14,14 +14,14 @@ pub(super) struct ShareText(pub(super) BasisPoints);
 
 impl<'de> Deserialize<'de> for OddsText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OddsText, D::Error> {
-        crate::texts::read(deserializer, |text| odds_ppb(text).map(OddsText))
+        crate::serde_text::read(deserializer, |text| odds_ppb(text).map(OddsText))
     }
 }
 
 impl<'de> Deserialize<'de> for ShareText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ShareText, D::Error> {
         let wrong = "expected a share such as 5 % or 2.25 %, of whole hundredths of a per cent up to 100 %";
-        crate::texts::read(deserializer, |text| {
+        crate::serde_text::read(deserializer, |text| {
             let bps = per_cent(text, 10_000).and_then(|bps| u16::try_from(bps).ok());
             bps.and_then(BasisPoints::new).map(ShareText).ok_or(wrong)
         })

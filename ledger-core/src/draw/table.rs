@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::notation::{OddsText, ShareText};
 use crate::ids::Digest;
 use crate::money::{BasisPoints, Currency, Money};
-use crate::words::check_name;
+use crate::text::check_name;
 
 /// The whole of probability: odds are parts of this.
 pub const ODDS_WHOLE_PPB: u32 = 1_000_000_000;

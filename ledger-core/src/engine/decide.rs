@@ -12,7 +12,7 @@ use crate::draw;
 use crate::faults;
 use crate::ids::{AccountId, CampaignId, TransactionKey};
 use crate::log::{Position, StreamId};
-use crate::system::{self, SystemCommand, SystemCommandKind};
+use crate::system::{SystemCommand, SystemCommandKind};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
@@ -253,7 +253,7 @@ impl Writer {
         self.prepare(context, None);
         let command = SystemCommand::new(context.actor(), kind);
         let answer = Arc::clone(&command.answer);
-        let executed = self.system.execute(system::STREAM, command).await;
+        let executed = self.system.execute(crate::log::SYSTEM_STREAM, command).await;
         let answered = outcome(executed, || answer.get().copied())?;
         let last = Position(self.shared.lock().staging.next_position().0 - 1);
         Ok(answered.map(|answer| (answer, last)))

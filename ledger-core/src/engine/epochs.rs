@@ -8,7 +8,7 @@ use crate::campaign::state::{Campaign, EpochPhase, EpochState};
 use crate::campaign::terms::Terms;
 use crate::draw::{self, EpochKey, PrizeTable, Seed, beacon};
 use crate::ids::{CampaignId, Digest};
-use crate::seal::{KeyProviderError, Keyring, SealError, Sealed};
+use crate::keys::{KeyProviderError, Keyring, SealError, Sealed};
 use crate::time::{Epoch, Timestamp};
 
 use super::core::Core;

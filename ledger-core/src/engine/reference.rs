@@ -7,8 +7,8 @@ use futures::TryStreamExt as _;
 
 use crate::account::explain::{Recorded, Reference};
 use crate::campaign::CampaignEvent;
+use crate::event::{LedgerEvent, decode};
 use crate::ids::{CampaignId, Digest};
-use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StreamId, follow};
 
 /// Adds what `reference` lacks to explain `recorded`. Reads each campaign's stream no further than

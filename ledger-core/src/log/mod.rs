@@ -5,7 +5,6 @@
 //! `support::contract` holds each of them to it. [`decode`] turns stored bytes into domain events.
 
 pub mod chain;
-pub mod decode;
 mod follow;
 pub mod merkle;
 mod ports;
@@ -19,6 +18,9 @@ use crate::time::Timestamp;
 pub use crate::position::Position;
 pub use follow::{follow, pages};
 pub use ports::{EventLog, Log, SnapshotStore, TransactionIndex, WriterLease};
+
+/// The id of the only stream: `system:ledger`.
+pub const SYSTEM_STREAM: &str = "ledger";
 
 /// What kind of aggregate a stream belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,7 +73,7 @@ impl StreamId {
 
     /// The stream of the ledger as a whole.
     pub fn system() -> StreamId {
-        StreamId { stream_type: StreamType::System, id: crate::system::STREAM.into() }
+        StreamId { stream_type: StreamType::System, id: SYSTEM_STREAM.into() }
     }
 }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use crate::account::command::Outstanding;
 use crate::account::{AccountEvent, Answer, CommandKind, Rejection};
 use crate::engine::{Context, Ledger, SubmitError};
+use crate::event::LedgerEvent;
 use crate::ids::{AccountId, EntryId};
 use crate::log::StoredEvent;
-use crate::log::decode::LedgerEvent;
 use crate::system::ParkedAction;
 
 use super::issue::caused_by;

@@ -11,7 +11,7 @@ use crate::account::event::Line;
 use crate::engine::{Context, Ledger, Receipt, SubmitError};
 use crate::faults;
 use crate::ids::{AccountId, Source, TransactionKey};
-use crate::seal::{AccountKey, Details, FINGERPRINT_VERSION, KeyState, Keyring, Keys, SealError};
+use crate::keys::{AccountKey, Details, FINGERPRINT_VERSION, KeyState, Keyring, Keys, SealError};
 use crate::time::{Clock, Timestamp};
 use crate::transaction::{Code, Personal, RowError, Transaction, wire};
 

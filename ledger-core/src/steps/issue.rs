@@ -2,9 +2,9 @@
 
 use crate::account::{AccountEvent, CommandKind};
 use crate::engine::{Context, Ledger, SubmitError};
+use crate::event::LedgerEvent;
 use crate::ids::{AccountId, EntryId};
 use crate::log::StoredEvent;
-use crate::log::decode::LedgerEvent;
 use crate::system::ParkedAction;
 
 use super::items::Act;

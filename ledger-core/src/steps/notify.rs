@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::account::{AccountEvent, Answer, CommandKind};
 use crate::engine::{Context, Ledger, SubmitError};
+use crate::event::LedgerEvent;
 use crate::ids::AccountId;
 use crate::log::StoredEvent;
-use crate::log::decode::LedgerEvent;
 
 use super::issue::{caused_by, is_dropped};
 use super::ports::{Notification, Notifier, NotifyError};

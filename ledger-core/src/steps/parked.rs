@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use tokio::sync::Mutex;
 
 use crate::engine::{Context, Ledger, SubmitError};
-use crate::log::decode::{LedgerEvent, decode};
+use crate::event::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StreamId, follow};
 use crate::system::{ParkedAction, SystemAnswer, SystemCommandKind, SystemEvent, SystemRejection};
 

@@ -16,10 +16,10 @@ use crate::account::event::{DeferReason, Line, Verdict};
 use crate::account::{AccountEvent, Rejection};
 use crate::campaign::CampaignEvent;
 use crate::engine::{Context, Ledger, Receipt, RowResult, SubmitError};
+use crate::event::{LedgerEvent, decode};
 use crate::ids::{AccountId, Source, TransactionId, TransactionKey};
-use crate::log::decode::{LedgerEvent, decode};
+use crate::keys::{Keyring, Keys};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId, follow};
-use crate::seal::{Keyring, Keys};
 use crate::time::Epoch;
 use crate::transaction::Status;
 

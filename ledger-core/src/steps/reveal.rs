@@ -51,7 +51,7 @@ pub enum RevealError {
     Rejected(#[from] CampaignRejection),
     /// The seed cannot be opened.
     #[error("the epoch's seed cannot be opened")]
-    Seal(#[from] crate::seal::SealError),
+    Seal(#[from] crate::keys::SealError),
 }
 
 impl Reveal {

@@ -16,9 +16,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::engine::SubmitError;
+use crate::event::{LedgerEvent, decode};
 use crate::faults;
 use crate::figures::figure;
-use crate::log::decode::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamType};
 use crate::system::SystemEvent;
 

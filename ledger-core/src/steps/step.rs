@@ -4,8 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::engine::SubmitError;
+use crate::event::LedgerEvent;
 use crate::log::StoredEvent;
-use crate::log::decode::LedgerEvent;
 
 use super::backoff::Backoff;
 use super::items::Act;

@@ -15,9 +15,6 @@ pub use state::System;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
-/// The id of the only stream: `system:ledger`.
-pub const STREAM: &str = "ledger";
-
 /// A thin shim: everything is decided before the first write.
 impl Aggregate for System {
     const TYPE: &'static str = "system";

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use iban::{BaseIban, IbanLike as _};
 use unicode_normalization::UnicodeNormalization;
 
-use super::pan::digit;
+use crate::text::pan::digit;
 
 /// Digits of a British sort code and account number.
 const BRITISH_DIGITS: usize = 14;
@@ -122,7 +122,7 @@ fn is_british(text: &str) -> bool {
 
 /// What nobody sees tells no accounts apart.
 fn is_shown(c: char) -> bool {
-    c.is_whitespace() || crate::words::is_printable(c)
+    c.is_whitespace() || crate::text::is_printable(c)
 }
 
 #[cfg(test)]

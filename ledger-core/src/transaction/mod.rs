@@ -1,11 +1,11 @@
 //! A transaction: one line of a bank statement, as a feed brings it.
 //!
 //! [`wire`] parses the JSON of `docs/concepts/wire-format.md` and names the field of every fault;
-//! [`pan`] masks or refuses card numbers. What is personal about a line is [`Personal`]: it shows
+//! [`pan`](crate::text::pan) masks or refuses card numbers. What is personal about a line is [`Personal`]: it shows
 //! itself to nobody by accident.
 
 pub mod bank_account;
-pub mod pan;
+
 pub mod wire;
 
 use std::borrow::Cow;

@@ -6,12 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "test code in helpers: a panic is its verdict")]
 
 mod apart;
-mod asked;
 mod beacon;
 mod budget;
 mod campaigns;
 mod check;
 mod clock;
+mod considered;
 mod dedup;
 mod draws;
 mod epochs;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ledger_core::draw::Seed;
 use ledger_core::engine::{RowResult, SeedVault, Settings, SubmitError};
 use ledger_core::ids::CampaignId;
-use ledger_core::seal::{SealError, Sealed};
+use ledger_core::keys::{SealError, Sealed};
 use ledger_core::time::Epoch;
 use ledger_core::transaction::Code;
 use support::SimulatedLog;

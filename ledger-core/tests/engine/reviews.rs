@@ -8,9 +8,9 @@ use std::sync::Arc;
 use ledger_core::account::event::{Line, Verdict};
 use ledger_core::account::{AccountEvent, Answer, Rejection};
 use ledger_core::engine::RowResult;
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::TransactionId;
 use ledger_core::log::StoredEvent;
-use ledger_core::log::decode::{LedgerEvent, decode};
 use serde_json::Value;
 use support::SimulatedLog;
 

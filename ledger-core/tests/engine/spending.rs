@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use ledger_core::account::AccountEvent;
 use ledger_core::engine::{RowResult, Settings};
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::AccountId;
 use ledger_core::log::StoredEvent;
-use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::time::Timestamp;
 use serde_json::{Value, json};
 use support::SimulatedLog;

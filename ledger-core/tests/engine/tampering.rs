@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::CommandKind;
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::TransactionKey;
 use ledger_core::log::chain::event_hash;
-use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{Position, StoredEvent};
 use support::SimulatedLog;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ledger_core::engine::SubmitError;
-use ledger_core::log::decode::LedgerEvent;
+use ledger_core::event::LedgerEvent;
 use ledger_core::log::{EventLog, Position, StoredEvent, WriterLease as _};
 use ledger_core::steps::Step;
 use ledger_core::steps::backoff::Backoff;

@@ -14,9 +14,9 @@ use ledger_core::engine::{
     Context, KeyringSeeds, Ledger, Parts, Receipt, RowResult, SeedVault, Settings, Stopped, SubmitError,
 };
 use ledger_core::ids::{CampaignId, push_lp};
+use ledger_core::keys::{FileKeyProvider, Keyring, SealError, Sealed};
 use ledger_core::log::{EventLog, Log, Position};
 use ledger_core::money::{Currency, Money};
-use ledger_core::seal::{FileKeyProvider, Keyring, SealError, Sealed};
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::{Code, RowError};

@@ -13,9 +13,9 @@ use ledger_core::account::AccountEvent;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::{Draw, PrizeTable};
+use ledger_core::event::LedgerEvent;
 use ledger_core::ids::{CampaignId, Digest};
 use ledger_core::log::Position;
-use ledger_core::log::decode::LedgerEvent;
 use ledger_core::time::Epoch;
 
 use crate::connection::{Connection, Row, Value, values};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use compact_str::CompactString;
 use ledger_core::ids::{BeaconSignature, Digest, EntryId};
+use ledger_core::keys::Sealed;
 use ledger_core::log::Position;
-use ledger_core::seal::Sealed;
 use ledger_core::time::Timestamp;
 
 use crate::error::ProjectionError;

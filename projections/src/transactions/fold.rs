@@ -12,9 +12,9 @@ use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Considered, DeferReason, Line, Outcome, Verdict};
 use ledger_core::account::line::Proposal;
 use ledger_core::draw::Draw;
+use ledger_core::event::LedgerEvent;
 use ledger_core::ids::{Source, TransactionId};
 use ledger_core::log::Position;
-use ledger_core::log::decode::LedgerEvent;
 use ledger_core::time::Timestamp;
 
 use super::TransactionStatus;

@@ -8,8 +8,8 @@ use ledger_core::account::event::{Considered, DeferReason, Line, Outcome, Verdic
 use ledger_core::account::explain::{Reason, Recorded, Reference, explain, for_customer};
 use ledger_core::draw::Draw;
 use ledger_core::engine::reference;
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::{Source, TransactionId, TransactionKey};
-use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, Log, Position, StreamId, follow};
 use ledger_core::time::Timestamp;
 use serde_json::json;

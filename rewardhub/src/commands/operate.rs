@@ -7,8 +7,8 @@ use ledger_core::engine::{self, Ledger, SubmitError};
 use ledger_core::ids::{AccountId, CampaignId};
 use ledger_core::person::same_person;
 use ledger_core::steps::parked::ParkedError;
+use ledger_core::text::check_person;
 use ledger_core::transaction::wire::parse_account_id;
-use ledger_core::words::check_person;
 use reqwest::{StatusCode, Url};
 use serde_json::Value;
 

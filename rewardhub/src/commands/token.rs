@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use api::auth::{SandboxIssuer, Scope, TokenRequest};
+use ledger_core::text::check_person;
 use ledger_core::time::{Clock as _, SystemClock};
-use ledger_core::words::check_person;
 
 use crate::commands::{At, Ended, Usage};
 use crate::folder::Folder;

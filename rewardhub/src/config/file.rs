@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ledger_core::words::without_values;
+use ledger_core::text::without_values;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 

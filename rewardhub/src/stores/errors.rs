@@ -2,8 +2,8 @@
 
 use ::stores::postgres::Fault;
 use ::stores::sqlite::cannot_open;
+use ledger_core::keys::SealError;
 use ledger_core::log::LogError;
-use ledger_core::seal::SealError;
 use projections::ProjectionError;
 
 /// Whether the same may work later without anybody doing anything: the database is out of reach.

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use crate::keys::TURN_WAIT;
 use crate::postgres::{Database, Fault, Pooled};
 use ledger_core::ids::AccountId;
-use ledger_core::seal::{KeyStore, NewKey, SealError};
+use ledger_core::keys::{KeyStore, NewKey, SealError};
 use ledger_core::time::Timestamp;
 
 /// Calls under way at once. A storm of them leaves the pool's other connections to steps, reads and

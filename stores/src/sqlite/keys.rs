@@ -14,7 +14,7 @@ use crate::files;
 use crate::keys::TURN_WAIT;
 use crate::sqlite::{passes, use_wal};
 use ledger_core::ids::AccountId;
-use ledger_core::seal::{KeyStore, NewKey, SealError};
+use ledger_core::keys::{KeyStore, NewKey, SealError};
 use ledger_core::time::Timestamp;
 
 const SCHEMA: &str = include_str!("../../../migrations/sqlite/keys.sql");

@@ -57,8 +57,8 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    use ledger_core::keys::SealError;
     use ledger_core::log::LogError;
-    use ledger_core::seal::SealError;
     use ledger_core::steps::store::StepStoreError;
 
     fn failed(code: i32) -> rusqlite::Error {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::campaign::terms::RuleCode;
 use crate::ids::{CampaignId, Fingerprint, MerchantTag, Source, TransactionId, TransactionKey};
-use crate::seal::{FINGERPRINT_VERSION_FIRST, Sealed, SealedAmount};
+use crate::keys::{FINGERPRINT_VERSION_FIRST, Sealed, SealedAmount};
 use crate::time::Timestamp;
 
 /// What the log keeps of a statement line. Its details are sealed; ids and times are in the clear.

@@ -24,9 +24,9 @@ use crate::campaign::terms::{EligibleFrom, RuleCode, Rules, ShortRules, Terms};
 use crate::draw::{self, Draw, EpochKey, Prize, PrizeTable, Seed, Tier};
 use crate::given::{Given, Then};
 use crate::ids::{Digest, EntryId, Fingerprint, MerchantTag, TransactionKey};
+use crate::keys::{AmountKey, FINGERPRINT_VERSION, Sealed};
 use crate::log::Position;
 use crate::money::{BasisPoints, Currency, Money};
-use crate::seal::{AmountKey, FINGERPRINT_VERSION, Sealed};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::{Direction, Mcc, Personal, Status};
 

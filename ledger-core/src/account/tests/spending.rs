@@ -5,7 +5,7 @@ use serde_json::json;
 use super::named::{asking, failed};
 use super::*;
 use crate::account::memory::BOOKED_MAX;
-use crate::seal::SealedAmount;
+use crate::keys::SealedAmount;
 
 /// A purchase of so many pence.
 fn spending(id: &str, time: &str, minor: i64) -> PreparedTransaction {

@@ -10,9 +10,9 @@ use crate::campaign::terms::{BUDGET_MAX_MINOR, Terms, TermsError};
 use crate::money::{Money, MoneyError};
 use crate::person::same_person;
 use crate::posting::Posting;
+use crate::text::check_name;
+use crate::text::pan::contains_pan;
 use crate::time::Epoch;
-use crate::transaction::pan::contains_pan;
-use crate::words::check_name;
 
 /// Shares of the budget that are told of, in per cent. 100 is told once no tier can be covered any
 /// more.

@@ -6,8 +6,8 @@ use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::{Campaign, EpochPhase};
 use crate::draw::beacon::BeaconSpec;
 use crate::ids::{BeaconSignature, Digest};
+use crate::keys::Sealed;
 use crate::person::same_person;
-use crate::seal::Sealed;
 use crate::time::{DAY_MICROS, Epoch, Timestamp};
 
 impl Campaign {

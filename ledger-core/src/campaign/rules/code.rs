@@ -103,7 +103,7 @@ impl Serialize for RuleCode {
 
 impl<'de> Deserialize<'de> for RuleCode {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::texts::read(deserializer, |text| Ok::<_, std::convert::Infallible>(text.into()))
+        crate::serde_text::read(deserializer, |text| Ok::<_, std::convert::Infallible>(text.into()))
     }
 }
 

@@ -146,7 +146,7 @@ impl Serialize for HourRange {
 
 impl<'de> Deserialize<'de> for HourRange {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::texts::read(deserializer, str::parse)
+        crate::serde_text::read(deserializer, str::parse)
     }
 }
 

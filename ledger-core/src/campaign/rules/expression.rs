@@ -13,7 +13,7 @@ use cel::{Context, Env, ParseErrors, Program, Value};
 
 use super::compiled::CelFacts;
 use super::types;
-use crate::words::without_values;
+use crate::text::without_values;
 
 /// Characters of an expression.
 pub(super) const SOURCE_MAX: usize = 1_000;

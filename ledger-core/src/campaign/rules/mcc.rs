@@ -51,6 +51,6 @@ impl Serialize for MccRange {
 
 impl<'de> Deserialize<'de> for MccRange {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::texts::read(deserializer, str::parse)
+        crate::serde_text::read(deserializer, str::parse)
     }
 }

@@ -13,7 +13,7 @@ mod countries;
 mod expression;
 mod mcc;
 mod sentences;
-mod short;
+mod short_form;
 mod subject;
 mod types;
 mod validate;
@@ -24,7 +24,7 @@ pub use compiled::CompiledRules;
 pub use condition::{Condition, Missing, Spending, Velocity, Weekday};
 pub use countries::COUNTRIES_VERSION;
 pub use mcc::MccRange;
-pub use short::ShortRules;
+pub use short_form::ShortRules;
 pub use subject::{History, MerchantFacts, Subject, Won};
 pub use validate::VELOCITY_COUNT_MAX;
 

@@ -13,10 +13,10 @@ use super::{Condition, Form, Rule, RuleCode, Rules, ShortRules};
 use crate::campaign::terms::{BUDGET_MAX_MINOR, TermsError};
 use crate::ids::check_id;
 use crate::money::{Currency, Money};
+use crate::text::pan::contains_pan;
+use crate::text::{WordsError, check_words, is_printable};
 use crate::time::{DAY_MICROS, Timestamp};
 use crate::transaction::Mcc;
-use crate::transaction::pan::contains_pan;
-use crate::words::{WordsError, check_words, is_printable};
 
 /// Rules of one campaign, and expressions among them: what a decision may cost is bounded.
 const RULES_MAX: usize = 64;

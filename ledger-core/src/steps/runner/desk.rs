@@ -373,10 +373,7 @@ impl Meta {
 
 /// A reason that may stand anywhere: printable, bounded, without what looks like a card number.
 fn plain(reason: &str) -> String {
-    let short: String = reason
-        .chars()
-        .take(REASON_MAX)
-        .map(|c| if crate::words::is_printable(c) { c } else { ' ' })
-        .collect();
-    if crate::words::check_reason(&short).is_ok() { short } else { "a reason that cannot be shown".into() }
+    let short: String =
+        reason.chars().take(REASON_MAX).map(|c| if crate::text::is_printable(c) { c } else { ' ' }).collect();
+    if crate::text::check_reason(&short).is_ok() { short } else { "a reason that cannot be shown".into() }
 }

@@ -22,9 +22,10 @@ use self::codes::{country, mcc};
 use self::forgiving::forgiving_text;
 use self::raw::{Object, RawAmount, RawMerchant, RawRow, Scalar, Slot};
 use super::bank_account;
-use super::{Code, Direction, Merchant, Personal, RowError, Status, Transaction, pan};
+use super::{Code, Direction, Merchant, Personal, RowError, Status, Transaction};
 use crate::ids::{AccountId, ID_CHARACTERS_MAX, IdError, Source, TransactionId, check_id};
 use crate::money::{Currency, Money};
+use crate::text::pan;
 use crate::time::{DAY_MICROS, Timestamp};
 
 /// The longest row, in bytes (8 KiB).

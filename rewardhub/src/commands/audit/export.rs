@@ -12,10 +12,10 @@ use ::audit::draws::Seeds;
 use anyhow::{Context as _, bail};
 use futures::TryStreamExt as _;
 use ledger_core::account::AccountEvent;
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::{AccountId, CampaignId, Digest};
-use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::keys::{Keyring, Keys, SealError};
 use ledger_core::log::{EventLog, Position, StoredEvent, pages};
-use ledger_core::seal::{Keyring, Keys, SealError};
 use ledger_core::time::Epoch;
 
 use super::{Opening, keys, report};

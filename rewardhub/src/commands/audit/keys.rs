@@ -9,10 +9,10 @@ use api::campaigns::opening_purpose;
 use futures::TryStreamExt as _;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::engine::KeyringSeeds;
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::CampaignId;
-use ledger_core::log::decode::{LedgerEvent, decode};
+use ledger_core::keys::Keyring;
 use ledger_core::log::{EventLog, Position, StreamId, follow};
-use ledger_core::seal::Keyring;
 use ledger_core::time::Epoch;
 use serde_json::json;
 

@@ -20,7 +20,7 @@ use ledger_core::engine::{Context, Ledger, Parts, SeedVault, Settings};
 use ledger_core::ids::{AccountId, CampaignId, Digest, EntryId, Fingerprint, MerchantTag, TransactionKey};
 use ledger_core::log::{Batch, EventLog as _, Position, StoredEvent, StreamId, StreamType, WriterLease as _};
 use ledger_core::money::{Currency, Money};
-use ledger_core::seal::{AmountKey, SealError, Sealed};
+use ledger_core::keys::{AmountKey, SealError, Sealed};
 use ledger_core::time::{Clock as _, Epoch, SystemClock, Timestamp};
 use ledger_core::transaction::{Direction, Mcc, Personal, Status};
 use postgres_es::PostgresEventRepository;

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::{CHANGES_MAX, Desk, Job, Lane, Meta, UNREADABLE};
+use crate::event::decode;
 use crate::faults;
-use crate::log::decode::decode;
 use crate::log::{EventLog, LogError, Position, StoredEvent};
 use crate::steps::items::ItemRow;
 use crate::steps::runner::StepError;

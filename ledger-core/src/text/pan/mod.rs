@@ -18,10 +18,10 @@ use std::ops::Range;
 
 use iban::Iban;
 
-pub(super) use self::digits::digit;
+pub(crate) use self::digits::digit;
 pub use self::networks::NETWORKS_VERSION;
 use self::networks::{DIGITS_MAX, DIGITS_MIN, is_issued};
-use crate::words::is_ignorable;
+use crate::text::is_ignorable;
 
 /// Shortest group in which cards print their number (4-6-5, 4-3-3-3, 4-4-4-4-3). Shorter groups are
 /// dates and sort codes (`30-96-26 12345678`), unless one and the same sign stands between all of

@@ -12,7 +12,7 @@ use hashlink::LruCache;
 use zeroize::Zeroizing;
 
 use super::cipher::{Cipher, random_key};
-use super::keys::Slot;
+use super::of_accounts::Slot;
 use super::store::KeyStore;
 use super::{
     AccountKey, Details, KeyProvider, KeyProviderError, KeyState, Keys, LineTerms, SealError, Sealed,

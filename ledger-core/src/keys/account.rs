@@ -137,7 +137,7 @@ impl Serialize for SealedAmount {
 
 impl<'de> Deserialize<'de> for SealedAmount {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::texts::read(deserializer, |text| {
+        crate::serde_text::read(deserializer, |text| {
             let mut sealed = [0; SEALED_LENGTH];
             match STANDARD_NO_PAD.decode_slice(text, &mut sealed) {
                 Ok(SEALED_LENGTH) => Ok(SealedAmount(sealed)),

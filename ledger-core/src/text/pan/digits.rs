@@ -88,7 +88,7 @@ const IDEOGRAPHS: &str = "零一二三四五六七八九";
 
 /// The value of a decimal digit, of whatever script, raised, circled, in brackets or with a full
 /// stop.
-pub(in crate::transaction) fn digit(c: char) -> Option<u8> {
+pub(crate) fn digit(c: char) -> Option<u8> {
     if c.is_ascii() {
         return c.is_ascii_digit().then(|| c as u8 - b'0');
     }

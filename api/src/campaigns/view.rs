@@ -9,8 +9,8 @@ use ledger_core::campaign::Campaign;
 use ledger_core::campaign::state::Standing;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
+use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::CampaignId;
-use ledger_core::log::decode::{LedgerEvent, decode};
 use ledger_core::log::{EventLog, LogError, Position, StreamId, follow};
 use serde_json::{Value, json};
 

@@ -1,7 +1,9 @@
 //! Words that people put into the ledger, where they stand in the clear for ever: names, reasons,
 //! references, sentences. All are printable, bounded in characters, and hold no card number.
 
-use crate::transaction::pan::contains_pan;
+pub mod pan;
+
+use self::pan::contains_pan;
 
 /// The longest name of a person, in characters.
 pub const PERSON_CHARACTERS_MAX: usize = 128;

@@ -246,8 +246,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::keys::{AmountKey, Sealed, SealedAmount};
     use crate::money::{Currency, Money};
-    use crate::seal::{AmountKey, Sealed, SealedAmount};
 
     #[derive(Serialize)]
     struct Unit;

@@ -21,7 +21,7 @@ use ledger_core::time::{Epoch, Timestamp};
 
 /// One campaign.
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct CampaignLedger {
     pub(super) versions: Versions,
     /// `None` before it starts.
     pub(super) standing: Option<Standing>,
@@ -80,7 +80,7 @@ pub struct Summary {
     pub outstanding_minor: i128,
 }
 
-impl Book {
+impl CampaignLedger {
     /// Follows one event of the campaign's stream.
     pub(super) fn take(
         &mut self,

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::book::Book;
+use super::campaign_ledger::CampaignLedger;
 use super::check::Evaluated;
 use super::epoch::EpochBook;
 use super::findings::{Findings, Place};
@@ -23,7 +23,7 @@ pub(super) struct Customer {
 }
 
 /// Started campaigns in the order they are asked: the smallest precedence first, then by id.
-pub(super) fn order(campaigns: &BTreeMap<CampaignId, Book>) -> Vec<CampaignId> {
+pub(super) fn order(campaigns: &BTreeMap<CampaignId, CampaignLedger>) -> Vec<CampaignId> {
     let started = campaigns.iter().filter(|(_, book)| book.standing.is_some());
     let mut order: Vec<(i32, &CampaignId)> =
         started.filter_map(|(id, book)| Some((book.versions.in_force()?.1.precedence, id))).collect();
@@ -36,7 +36,7 @@ pub(super) fn order(campaigns: &BTreeMap<CampaignId, Book>) -> Vec<CampaignId> {
 pub(super) fn check(
     evaluated: &Evaluated<'_>,
     order: &[CampaignId],
-    campaigns: &BTreeMap<CampaignId, Book>,
+    campaigns: &BTreeMap<CampaignId, CampaignLedger>,
     customer: Customer,
     findings: &mut Findings,
 ) {
@@ -70,7 +70,7 @@ fn reasons(
     place: &Place,
     evaluated: &Evaluated<'_>,
     considered: &Considered,
-    book: &Book,
+    book: &CampaignLedger,
     terms: &Terms,
     customer: Customer,
     findings: &mut Findings,

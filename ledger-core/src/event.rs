@@ -5,7 +5,7 @@ use crate::account::AccountEvent;
 use crate::campaign::CampaignEvent;
 use crate::log::{LogError, StoredEvent, StreamType};
 use crate::system::SystemEvent;
-use crate::words::without_values;
+use crate::text::without_values;
 
 /// An event of any aggregate.
 #[expect(clippy::large_enum_variant, reason = "read one by one and matched at once, never kept in numbers")]
