@@ -24,42 +24,10 @@ use stores::postgres::log::{PostgresLog, PostgresOptions};
 use stores::postgres::{Database, Options};
 use stores::sqlite::log::{SqliteLog, SqliteOptions};
 use stores::testing::Cluster;
+use support::golden;
 
 fn folders() -> Vec<PathBuf> {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/golden");
-    let mut folders: Vec<_> = std::fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.sort();
-    folders
-}
-
-/// The events of `log.jsonl`.
-fn events(folder: &Path) -> Vec<StoredEvent> {
-    let lines = std::fs::read_to_string(folder.join("log.jsonl")).unwrap();
-    let event = |line: &str| {
-        let read: Value = serde_json::from_str(line).unwrap();
-        let text = |name: &str| read[name].as_str().unwrap().to_owned();
-        let stream_type = match text("stream_type").as_str() {
-            "account" => StreamType::Account,
-            "campaign" => StreamType::Campaign,
-            _ => StreamType::System,
-        };
-        let micros = read["recorded_at"].as_i64().unwrap();
-        StoredEvent {
-            position: Position(read["position"].as_u64().unwrap()),
-            stream: StreamId { stream_type, id: text("stream_id").into() },
-            sequence: read["sequence"].as_u64().unwrap(),
-            event_type: text("event_type").into(),
-            event_version: text("event_version").into(),
-            payload: text("payload").into_bytes(),
-            metadata: text("metadata").into_bytes().into(),
-            recorded_at: Timestamp::from_micros(micros),
-            transaction_key: read["transaction_key"]
-                .as_str()
-                .map(|hex| TransactionKey::from_hex(hex).unwrap()),
-            hash: Digest::from_hex(&text("hash")).unwrap(),
-        }
-    };
-    lines.lines().map(event).collect()
+    golden::folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("data/golden"))
 }
 
 /// All that a build makes of a log.
@@ -155,7 +123,7 @@ async fn every_golden_log_is_read_on_sqlite_as_it_always_was() {
         let log: Arc<dyn EventLog> = Arc::new(SqliteLog::open(&path, &SqliteOptions::default()).unwrap());
         assert_eq!(
             log.read_after(Position(0), 100_000).await.unwrap(),
-            events(&folder),
+            golden::events(&folder),
             "{}",
             folder.display()
         );
@@ -171,7 +139,7 @@ async fn every_golden_log_is_read_on_postgresql_as_it_always_was() {
         let url = cluster.database().await.unwrap();
         let database = || Database::new(url.parse().unwrap(), &Options::default());
         let log = PostgresLog::open(database(), PostgresOptions::default()).await.unwrap();
-        load(&log, events(&folder)).await;
+        load(&log, golden::events(&folder)).await;
         let found = summary(Arc::new(log), ReadStore::open_postgres(database()).await.unwrap()).await;
         assert_eq!(found, expected(&folder, &found), "{}", folder.display());
     }
@@ -183,7 +151,7 @@ async fn a_log_is_read_as_before_when_its_currencies_and_zones_have_left_the_tab
     let lost =
         |text: &str| text.replace("XCG", "ANG").replace("ZWG", "ZWL").replace("Asia/Kolkata", "Mars/Olympus");
     let folder = &folders()[0];
-    let mut events = events(folder);
+    let mut events = golden::events(folder);
     let mut tips = std::collections::HashMap::new();
     for event in &mut events {
         event.payload = lost(std::str::from_utf8(&event.payload).unwrap()).into_bytes();
@@ -225,7 +193,7 @@ fn every_event_that_there_is_stands_in_a_golden_log() {
     const NOT_YET: [&str; 1] = ["PersonalDataErased"];
     let mut seen: BTreeSet<String> = NOT_YET.iter().map(|&name| name.into()).collect();
     for folder in folders() {
-        seen.extend(events(&folder).into_iter().map(|event| event.event_type.to_string()));
+        seen.extend(golden::events(&folder).into_iter().map(|event| event.event_type.to_string()));
     }
     // The snapshots of every event's JSON are complete: a test of theirs sees to it.
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/snapshots");

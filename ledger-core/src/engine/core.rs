@@ -61,6 +61,9 @@ impl Slot<RewardAccount> {
 pub(super) trait Hosted: cqrs_es::Aggregate {
     /// The kind of its streams.
     const STREAM: StreamType;
+    /// Names what its snapshots hold. The number rises whenever events fold to another state or a
+    /// state is written otherwise; a test says when.
+    const ENCODING: &'static str;
     /// Takes a slot out of the cache.
     fn take(core: &mut Core, id: &str) -> Option<Slot<Self>>;
     /// Puts a slot back.
@@ -244,6 +247,7 @@ impl Core {
 
 impl Hosted for RewardAccount {
     const STREAM: StreamType = StreamType::Account;
+    const ENCODING: &'static str = "account-1";
 
     fn take(core: &mut Core, id: &str) -> Option<Slot<Self>> {
         core.accounts.remove(id)
@@ -299,6 +303,7 @@ impl Hosted for RewardAccount {
 
 impl Hosted for Campaign {
     const STREAM: StreamType = StreamType::Campaign;
+    const ENCODING: &'static str = "campaign-1";
 
     fn take(core: &mut Core, id: &str) -> Option<Slot<Self>> {
         core.campaigns.remove(id)
@@ -322,6 +327,7 @@ impl Hosted for Campaign {
 
 impl Hosted for System {
     const STREAM: StreamType = StreamType::System;
+    const ENCODING: &'static str = "system-1";
 
     fn take(core: &mut Core, _: &str) -> Option<Slot<Self>> {
         core.system.take()

@@ -17,7 +17,6 @@ use crate::transaction::Status;
 use super::core::{Core, Hosted, Slot};
 use super::intake_batch::Work;
 use super::reading::{End, Reading};
-use super::snapshots;
 use super::writer::Writer;
 
 /// Damaged streams, or keys, of one batch that are told from a log that cannot be read.
@@ -167,7 +166,7 @@ impl Writer {
         streams: &[StreamId],
     ) -> Result<BTreeMap<StreamId, LogError>, LogError> {
         let mut reading = Reading::<A>::of(streams.iter().cloned());
-        for snapshot in self.log.snapshots.load_snapshots(streams, snapshots::CODE).await? {
+        for snapshot in self.log.snapshots.load_snapshots(streams, A::ENCODING).await? {
             reading.restore(snapshot);
         }
         self.read(&mut reading).await?;

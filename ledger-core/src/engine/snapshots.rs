@@ -1,9 +1,9 @@
 //! Snapshots of long streams: made from committed events only, used only where they fit.
 //!
 //! A snapshot carries the hash of the last event in it, which stands for the stream's whole
-//! history, and the fingerprint of the code that made it. Hydration reads that event again and
-//! compares: a snapshot that does not fit is not used, loudly. It is written on a thread of its
-//! own, some time after the append, or not at all.
+//! history, and the name of its encoding ([`Hosted::ENCODING`]); one of another encoding is not
+//! read. Hydration reads that event again and compares: a snapshot that does not fit is not used,
+//! loudly. It is written on a thread of its own, some time after the append, or not at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +18,9 @@ use crate::log::{EventLog, LogError, Position, Snapshot, SnapshotStore, StreamId
 use crate::system::System;
 
 use super::core::{Core, Hosted, Slot};
+use super::hydrate::Loaded;
 use super::ledger::PAGE_EVENTS;
 
-/// The fingerprint of the code that states belong to; see `build.rs`.
-pub(super) const CODE: &str = env!("STATE_CODE");
 /// Snapshots that an audit holds at once.
 const PAGE: usize = 100;
 /// Batches of snapshots that may wait to be written; beyond it they are not made.
@@ -45,7 +44,7 @@ impl<A: Hosted> Slot<A> {
         let noted = self.noted.iter().map(|(key, position)| (*key, position.0)).collect();
         let state = State { aggregate: &self.state, noted };
         let state = serde_json::to_vec(&state).ok()?;
-        Some(Snapshot { stream, sequence: self.version, hash: self.hash?, code: CODE.into(), state })
+        Some(Snapshot { stream, sequence: self.version, hash: self.hash?, code: A::ENCODING.into(), state })
     }
 
     /// The slot that a snapshot was made of. Its hash is still to be compared with the log's.
@@ -128,35 +127,38 @@ pub struct SnapshotFinding {
 }
 
 /// Compares all snapshots with the replay of their streams, for audits; answers how many there are
-/// and those that differ. Snapshots of other code are none of its business: nobody reads them.
+/// and those that differ. Snapshots of other encodings are none of its business: nobody reads them.
 pub async fn check_snapshots(
     log: &dyn EventLog,
     store: &dyn SnapshotStore,
 ) -> Result<(u64, Vec<SnapshotFinding>), LogError> {
-    let (mut checked, mut findings) = (0, Vec::new());
-    let mut after: Option<StreamId> = None;
+    let mut findings = Vec::new();
+    let checked = check::<RewardAccount>(log, store, &mut findings).await?
+        + check::<Campaign>(log, store, &mut findings).await?
+        + check::<System>(log, store, &mut findings).await?;
+    Ok((checked, findings))
+}
+
+async fn check<A: Loaded>(
+    log: &dyn EventLog,
+    store: &dyn SnapshotStore,
+    findings: &mut Vec<SnapshotFinding>,
+) -> Result<u64, LogError> {
+    let (mut checked, mut after) = (0, None::<StreamId>);
     loop {
-        let snapshots = store.snapshots_after(CODE, after.as_ref(), PAGE).await?;
-        let Some(last) = snapshots.last() else { return Ok((checked, findings)) };
+        let snapshots = store.snapshots_after(A::ENCODING, after.as_ref(), PAGE).await?;
+        let Some(last) = snapshots.last() else { return Ok(checked) };
         after = Some(last.stream.clone());
         for snapshot in snapshots {
-            let equal = match snapshot.stream.stream_type {
-                StreamType::Account => equals::<RewardAccount>(log, &snapshot).await?,
-                StreamType::Campaign => equals::<Campaign>(log, &snapshot).await?,
-                StreamType::System => equals::<System>(log, &snapshot).await?,
-            };
             checked += 1;
-            if !equal {
+            if !equals::<A>(log, &snapshot).await? {
                 findings.push(SnapshotFinding { stream: snapshot.stream, sequence: snapshot.sequence });
             }
         }
     }
 }
 
-async fn equals<A: super::hydrate::Loaded>(
-    log: &dyn EventLog,
-    snapshot: &Snapshot,
-) -> Result<bool, LogError> {
+async fn equals<A: Loaded>(log: &dyn EventLog, snapshot: &Snapshot) -> Result<bool, LogError> {
     let mut slot = Slot::<A>::default();
     while slot.version < snapshot.sequence {
         let rest = [(snapshot.stream.clone(), slot.version)];
@@ -169,4 +171,66 @@ async fn equals<A: super::hydrate::Loaded>(
         }
     }
     Ok(slot.snapshot(snapshot.stream.clone()).as_ref() == Some(snapshot))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use aws_lc_rs::digest::{SHA256, digest};
+
+    use super::*;
+    use crate::log::StoredEvent;
+    use crate::support::golden;
+
+    /// Every state along the golden logs: the last one of each stream, and a digest of all.
+    fn states<A: Loaded>() -> Vec<String> {
+        let mut slots = BTreeMap::<(String, StreamId), (Slot<A>, Vec<u8>)>::new();
+        for folder in golden::folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/golden")) {
+            let release = folder.file_name().unwrap().to_str().unwrap();
+            let of_this_kind = |stored: &StoredEvent| stored.stream.stream_type == A::STREAM;
+            for stored in golden::events(&folder).into_iter().filter(of_this_kind) {
+                let (slot, states) = slots.entry((release.to_owned(), stored.stream.clone())).or_default();
+                slot.follow(&stored).unwrap();
+                states.extend(slot.snapshot(stored.stream).unwrap().state);
+            }
+        }
+        let line = |((release, stream), (slot, states)): ((String, StreamId), (Slot<A>, Vec<u8>))| {
+            let last = String::from_utf8(slot.snapshot(stream.clone()).unwrap().state).unwrap();
+            format!("{release} {stream} {} {last}", hex::encode(digest(&SHA256, &states)))
+        };
+        slots.into_iter().map(line).collect()
+    }
+
+    /// Fails when events fold to another state, or a state is written otherwise, than at the time
+    /// this encoding got its name: then snapshots of before must not be used.
+    fn keeps_its_name<A: Loaded>() -> Result<(), String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(format!("src/engine/encodings/{}.txt", A::STREAM.as_str()));
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        let mut kept = kept.lines();
+        let (name, kept, states) = (kept.next(), kept.collect::<Vec<_>>(), states::<A>());
+        if name == Some(A::ENCODING) {
+            for line in &kept {
+                let stream = line.split(" {").next().unwrap();
+                assert!(
+                    states.iter().any(|state| state == line),
+                    "not as {} was: raise its number ({stream})",
+                    A::ENCODING
+                );
+            }
+        }
+        if name == Some(A::ENCODING) && kept.len() == states.len() {
+            return Ok(());
+        }
+        std::fs::write(&path, format!("{}\n{}\n", A::ENCODING, states.join("\n"))).unwrap();
+        Err(format!("{} is written: commit it", path.display()))
+    }
+
+    #[test]
+    fn an_encoding_of_states_keeps_its_name_for_as_long_as_it_stays_the_same() {
+        let kept =
+            [keeps_its_name::<RewardAccount>(), keeps_its_name::<Campaign>(), keeps_its_name::<System>()];
+        assert!(kept.iter().all(Result::is_ok), "{kept:?}");
+    }
 }

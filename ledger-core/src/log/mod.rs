@@ -231,7 +231,7 @@ impl LogError {
 }
 
 /// An aggregate's state after one of its events, so that hydration need not start at the first. A
-/// cache: it may be lost at any time, and one that does not fit the log or the code is not used.
+/// cache: it may be lost at any time, and one that does not fit the log is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Whose.
@@ -240,9 +240,9 @@ pub struct Snapshot {
     pub sequence: u64,
     /// That event's hash, which stands for all the stream's history up to it.
     pub hash: Digest,
-    /// Fingerprint of the code that made the state.
+    /// Names the encoding of the state, such as `account-1`.
     pub code: String,
-    /// The state, in that code's own format.
+    /// The state, in that encoding.
     pub state: Vec<u8>,
 }
 

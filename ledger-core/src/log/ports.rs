@@ -142,13 +142,13 @@ pub trait TransactionIndex: Send + Sync {
     ) -> Result<Vec<TransactionKey>, LogError>;
 }
 
-/// States of aggregates, each made by some `code`. A cache: it may be empty at any time.
+/// States of aggregates; `code` names the encoding of each. A cache: it may be empty at any time.
 ///
 /// Contract: a stream has at most one snapshot, and no older one takes the place of a newer one of
 /// the same code.
 #[async_trait]
 pub trait SnapshotStore: Send + Sync {
-    /// The snapshots by this `code` of these streams, in any order. Called from threads that may
+    /// The snapshots in this `code` of these streams, in any order. Called from threads that may
     /// block (the writer's own).
     async fn load_snapshots(&self, streams: &[StreamId], code: &str) -> Result<Vec<Snapshot>, LogError>;
 
@@ -156,7 +156,7 @@ pub trait SnapshotStore: Send + Sync {
     /// writer.
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError>;
 
-    /// Up to `limit` snapshots by this `code`, by stream, after that of stream `after`. For audits.
+    /// Up to `limit` snapshots in this `code`, by stream, after that of stream `after`. For audits.
     async fn snapshots_after(
         &self,
         code: &str,

@@ -1,6 +1,7 @@
 //! For tests: a clock that is set, a log that fails on demand, the contract every log keeps.
 
 pub mod contract;
+pub mod golden;
 
 mod clock;
 mod faults;
