@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ::stores::postgres::Database;
+use stores::postgres::Database;
 use adapters::sandbox::Misbehaviour;
 use ledger_core::engine::Settings;
 use tempfile::TempDir;
@@ -14,7 +14,7 @@ use rewardhub::config::{self, Config};
 use rewardhub::node::{Engine, Node};
 use rewardhub::outside::Outside;
 use rewardhub::secret::Secret;
-use rewardhub::stores::{self, Stores};
+use rewardhub::opened::{self, Stores};
 
 /// The writer alone, with a running campaign and open accounts.
 pub(crate) struct Written {
@@ -45,7 +45,7 @@ impl Written {
             Engine::start(&stores, &Settings { open_enrolment: true, ..Settings::default() }).await?;
         start_campaign(&engine.ledger).await?;
         enrol(&engine.ledger, &engine.keyring, bank, engine.clock.now()).await?;
-        Ok(Written { engine, database: stores::database(&config)?, folder })
+        Ok(Written { engine, database: opened::database(&config)?, folder })
     }
 
     /// With a rail that always pays at once.

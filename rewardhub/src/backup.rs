@@ -7,14 +7,14 @@ use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use ::stores::belonging::{self, Kind, survey_file, survey_log};
-use ::stores::files::{copy_database, sum_of};
-use ::stores::sqlite::log::SqliteLog;
 use anyhow::{Context as _, bail};
 use ledger_core::ids::Digest;
 use ledger_core::log::{EventLog as _, Position, StoredEvent};
 use ledger_core::time::{Clock as _, SystemClock, Timestamp};
 use serde::{Deserialize, Serialize};
+use stores::belonging::{self, Kind, survey_file, survey_log};
+use stores::files::{copy_database, sum_of};
+use stores::sqlite::log::SqliteLog;
 
 use crate::commands::Refused;
 use crate::folder::Folder;

@@ -6,8 +6,8 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::stores::files;
 use anyhow::{Context as _, bail};
+use stores::files;
 
 /// A data folder. Log, read models and keys are files of their own, so that they never wait for
 /// each other and keys are backed up apart.

@@ -1,14 +1,14 @@
 //! Whether all that a ledger keeps belongs together, asked before anything is opened for writing:
-//! see [`::stores::belonging`].
+//! see [`stores::belonging`].
 
-use ::stores::belonging::{
-    self, Found, KeyPrint, Kind, LogFound, Misfits, has_asked_rail, misfits, survey_database, survey_file,
-    survey_log, wrong_keys,
-};
-use ::stores::postgres::Database;
 use anyhow::{Context as _, bail};
 use ledger_core::keys::Keyring;
 use ledger_core::log::Position;
+use stores::belonging::{
+    self, Found, KeyPrint, Kind, LogFound, Misfits, has_asked_rail, misfits, survey_database, survey_file,
+    survey_log, wrong_keys,
+};
+use stores::postgres::Database;
 
 use crate::commands::Refused;
 use crate::folder::Folder;

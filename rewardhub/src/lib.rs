@@ -10,7 +10,7 @@ mod descriptors;
 pub mod folder;
 pub mod identity;
 pub mod node;
+pub mod opened;
 pub mod outside;
 pub mod secret;
-pub mod stores;
 pub mod telemetry;

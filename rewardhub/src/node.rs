@@ -29,8 +29,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config::Config;
+use crate::opened::{Stores, held_by};
 use crate::outside::Outside;
-use crate::stores::{Stores, held_by};
 
 /// The writer and its intake; enough for `ingest` and `campaign`.
 pub struct Engine {

@@ -17,7 +17,7 @@ use ledger_core::ids::BeaconSignature;
 use ledger_core::steps::intake::{Intake, Sources};
 use ledger_core::time::{Clock, Epoch, SECOND_MICROS, Timestamp};
 use rewardhub::folder::Folder;
-use rewardhub::stores::Stores;
+use rewardhub::opened::Stores;
 use rewardhub_tests::rows::purchase;
 use rewardhub_tests::{Home, PATIENCE, eventually, text};
 use serde_json::{Value, json};

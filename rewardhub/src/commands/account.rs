@@ -15,14 +15,14 @@ use projections::PAGE_ROWS_MAX;
 use projections::transactions;
 use serde_json::{Value, json};
 
-use crate::commands::operate::{Noun, Request, Service, Target};
-use crate::commands::{Ended, Refused};
-use crate::stores::{existing_read_models, read_only_log};
+use crate::commands::operate::{Noun, Request, Said, Service};
+use crate::commands::support::{Ended, Refused, Target};
+use crate::opened::{existing_read_models, read_only_log};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    said: Said,
     #[command(subcommand)]
     action: Action,
 }
@@ -117,10 +117,10 @@ fn account(text: &str) -> Result<AccountId, String> {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let Arguments { target, action } = arguments;
+    let Arguments { said, action } = arguments;
     let (id, action, body) = match action {
         Action::Open { id: Some(id), .. } => (id, "open", json!({})),
-        Action::Open { id: None, file: Some(file), json } => return list::open(&target, &file, json).await,
+        Action::Open { id: None, file: Some(file), json } => return list::open(&said, &file, json).await,
         Action::Open { id: None, file: None, .. } => return Ok(Ended::Fine),
         Action::Close { id, reason } => (id, "close", json!({ "reason": reason })),
         Action::Exclude { id, kind, reason } => (id, "exclude", json!({ "kind": kind, "reason": reason })),
@@ -133,16 +133,16 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
             let (id, body) = review.body();
             (id, "dismiss", body)
         }
-        Action::Held => return held(&target).await,
+        Action::Held => return held(&said.target).await,
         Action::Show { id } => {
-            println!("{}", serde_json::to_string_pretty(&shown(&target, &id).await?)?);
+            println!("{}", serde_json::to_string_pretty(&shown(&said.target, &id).await?)?);
             return Ok(Ended::Fine);
         }
     };
     let request = Request { noun: Noun::Accounts, id: id.as_str().into(), action, body };
     let operator = match action {
-        "open" => target.first_operator("account", "ops").await?,
-        _ => target.operator("account", "ops").await?,
+        "open" => said.first_operator("account", "ops").await?,
+        _ => said.operator("account", "ops").await?,
     };
     operator.give_and_tell(&request).await?;
     Ok(Ended::Fine)

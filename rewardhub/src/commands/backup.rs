@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backup::back_up;
-use crate::commands::{At, Ended, Usage, unless_interrupted};
+use crate::commands::support::{At, Ended, Usage, unless_interrupted};
 use crate::config::LogPlace;
 use crate::folder::Folder;
 

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::commands::operate::Service;
-use crate::commands::{Ended, Usage};
+use crate::commands::support::{Ended, Usage};
 
 #[derive(clap::Args)]
 pub struct Arguments {

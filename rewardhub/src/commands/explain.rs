@@ -14,8 +14,8 @@ use ledger_core::log::{EventLog, Log, Position, StreamId, follow};
 use ledger_core::time::Timestamp;
 use serde_json::json;
 
-use crate::commands::{At, Ended};
-use crate::stores::read_only_log;
+use crate::commands::support::{At, Ended};
+use crate::opened::read_only_log;
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -13,14 +13,14 @@ use ledger_core::transaction::{Code, RowError};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use crate::commands::{At, Ended, Usage};
+use crate::commands::support::{Ended, Target, Usage, interrupted};
 use crate::node::Engine;
 
 pub(super) mod lines;
-mod target;
+mod road;
 
 use lines::{Chunk, Lines};
-use target::{RowOutcome, Target};
+use road::{Road, RowOutcome};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -28,10 +28,7 @@ pub struct Arguments {
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
     #[command(flatten)]
-    at: At,
-    /// A running service, such as <http://127.0.0.1:8080>; its token in `REWARDHUB_TOKEN`.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "log", "config"])]
-    url: Option<String>,
+    target: Target,
     /// Take transactions into a ledger that has no campaign yet, where each is declined for good.
     /// Lays the ledger out where there is none.
     #[arg(long, conflicts_with = "url")]
@@ -72,20 +69,20 @@ const NO_CAMPAIGN: &str = "this ledger has no campaign: every transaction would 
 const AHEAD: usize = 4;
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let (target, engine) = if let Some(url) = &arguments.url {
-        (Target::http(url)?, None)
+    let at = &arguments.target.at;
+    let (road, engine) = if let Some(url) = &arguments.target.url {
+        (Road::http(url)?, None)
     } else {
-        let config =
-            if arguments.without_campaign { arguments.at.config()? } else { arguments.at.of_existing()? };
+        let config = if arguments.without_campaign { at.config()? } else { at.of_existing()? };
         let engine = Engine::open(&config, "ingest").await?;
         if !arguments.without_campaign && engine.log.stream_ids(StreamType::Campaign).await?.is_empty() {
             engine.stop().await?;
             return Err(Usage(NO_CAMPAIGN.into()).into());
         }
-        (Target::Ledger(engine.intake.clone()), Some(engine))
+        (Road::Ledger(engine.intake.clone()), Some(engine))
     };
-    let result = ingest(&arguments, &target).await;
-    drop(target);
+    let result = ingest(&arguments, &road).await;
+    drop(road);
     if let Some(engine) = engine {
         engine.stop().await?;
     }
@@ -112,24 +109,23 @@ pub async fn into_ledger(
     file: &std::path::Path,
     intake: ledger_core::steps::intake::Intake,
 ) -> anyhow::Result<u64> {
-    let (file, at) = (file.to_owned(), At::default());
-    let (url, rejects) = (None, None);
-    let arguments = Arguments { file, at, url, without_campaign: true, json: false, rejects };
-    Ok(ingest(&arguments, &Target::Ledger(intake)).await?.accepted)
+    let (file, target, rejects) = (file.to_owned(), Target::default(), None);
+    let arguments = Arguments { file, target, without_campaign: true, json: false, rejects };
+    Ok(ingest(&arguments, &Road::Ledger(intake)).await?.accepted)
 }
 
-async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summary> {
+async fn ingest(arguments: &Arguments, road: &Road) -> anyhow::Result<Summary> {
     let began = Instant::now();
     let mut lines = Lines::transactions(&arguments.file)?;
     let mut rejects = Rejects::open(arguments)?;
     let bar = progress_bar(&lines);
     let mut summary = Summary::default();
-    if matches!(target, Target::Ledger(_)) {
+    if matches!(road, Road::Ledger(_)) {
         summary.won = Some(0);
         summary.won_minor = Some(std::collections::BTreeMap::new());
     }
     let mut ahead: VecDeque<(Chunk, JoinHandle<_>)> = VecDeque::new();
-    let mut interrupted = std::pin::pin!(super::interrupted());
+    let mut interrupted = std::pin::pin!(interrupted());
     let mut stopping = false;
     loop {
         while !stopping && ahead.len() < AHEAD {
@@ -138,11 +134,11 @@ async fn ingest(arguments: &Arguments, target: &Target) -> anyhow::Result<Summar
                 break;
             };
             bar.set_position(lines.bytes_read());
-            let preparing = tokio::spawn(target.prepare(chunk.rows.clone()));
+            let preparing = tokio::spawn(road.prepare(chunk.rows.clone()));
             ahead.push_back((chunk, preparing));
         }
         let Some((chunk, preparing)) = ahead.pop_front() else { break };
-        let mut sending = std::pin::pin!(async { target.send(preparing.await??).await });
+        let mut sending = std::pin::pin!(async { road.send(preparing.await??).await });
         let outcomes = loop {
             tokio::select! {
                 outcomes = &mut sending => break outcomes,

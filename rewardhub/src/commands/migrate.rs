@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use ::stores::postgres::{self, Database, Options};
 use anyhow::Context as _;
+use stores::postgres::{self, Database, Options};
 
-use crate::commands::{At, Ended};
+use crate::commands::support::{At, Ended};
 use crate::config::LogPlace;
 
 #[derive(clap::Args)]

@@ -16,38 +16,14 @@ mod rebuild;
 mod restore;
 mod sandbox;
 mod serve;
+mod support;
 mod token;
-
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Subcommand;
 
 pub use ingest::into_ledger;
-
-use crate::config::{self, Config, ConfigError, LogPlace};
-use crate::folder::Folder;
-use crate::secret::Secret;
-
-/// How a command ended, when it was not by a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// All is well: exit code 0.
-    Fine,
-    /// A check failed or rows were rejected: exit code 1.
-    Failed,
-}
-
-/// Asked for something that is refused, and nothing has changed: exit code 1.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Refused(pub(crate) String);
-
-/// Asked for in a way that cannot be meant: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub(crate) String);
+use support::block_on;
+pub use support::{Ended, Refused, Usage};
 
 /// What `rewardhub` can do.
 #[derive(Subcommand)]
@@ -111,98 +87,5 @@ impl Command {
             Command::Backup(arguments) => block_on(backup::run(arguments)),
             Command::Restore(arguments) => block_on(restore::run(arguments)),
         }
-    }
-}
-
-/// Where the data is.
-#[derive(clap::Args)]
-struct Data {
-    /// The data folder.
-    #[arg(
-        long = "data",
-        global = true,
-        value_name = "DIR",
-        default_value = "./data",
-        env = "REWARDHUB_DATA"
-    )]
-    path: PathBuf,
-}
-
-/// Which ledger a command is about.
-#[derive(Default, clap::Args)]
-struct At {
-    /// The data folder [env: `REWARDHUB_DATA`] [default: ./data].
-    #[arg(long, global = true, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// `sqlite:FOLDER` or <postgres://…>; a password belongs into the environment instead [env:
-    /// `REWARDHUB_LOG`].
-    #[arg(long, global = true, value_name = "URL")]
-    log: Option<Secret>,
-    /// A configuration file; rewardhub.example.yaml shows all settings [env: `REWARDHUB_CONFIG`].
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-}
-
-impl At {
-    fn config(&self) -> Result<Config, ConfigError> {
-        let At { data, log, config } = self;
-        Config::load(&config::Arguments { file: config.clone(), data: data.clone(), log: log.clone() })
-    }
-
-    /// The same for a command that does not lay out a ledger: a misspelt folder is not taken for a
-    /// new one.
-    fn of_existing(&self) -> anyhow::Result<Config> {
-        let config = self.config()?;
-        if matches!(config.log, LogPlace::Embedded) {
-            Folder::existing(&config.data).map_err(|error| {
-                Refused(format!("{error}; `campaign create`, `account open` and `sandbox` lay one out"))
-            })?;
-        }
-        Ok(config)
-    }
-}
-
-/// How long what still runs when a command has ended may go on.
-const LEFTOVERS: Duration = Duration::from_secs(1);
-
-fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(future);
-    runtime.shutdown_timeout(LEFTOVERS);
-    ended
-}
-
-/// One line for whoever started a service. Nobody reading it is no reason to stop.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Does it until it is interrupted, and then not to its end.
-async fn unless_interrupted<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let interrupted = interrupted();
-    tokio::select! {
-        done = work => done,
-        () = interrupted => Err(Refused("stopped before it was done".into()).into()),
-    }
-}
-
-/// Ctrl-C, or the signal with which service managers stop a process. Either is caught from the call
-/// on, whether or not anybody waits yet.
-fn interrupted() -> impl Future<Output = ()> {
-    #[cfg(unix)]
-    let asked = {
-        use tokio::signal::unix::{SignalKind, signal};
-        signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)))
-    };
-    async move {
-        #[cfg(unix)]
-        if let Ok((mut interrupt, mut terminate)) = asked {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-        let _ = tokio::signal::ctrl_c().await;
     }
 }

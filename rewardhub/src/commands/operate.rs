@@ -12,7 +12,7 @@ use ledger_core::transaction::wire::parse_account_id;
 use reqwest::{StatusCode, Url};
 use serde_json::Value;
 
-use crate::commands::{At, Refused, Usage};
+use crate::commands::support::{Refused, Target, Usage};
 use crate::config::{Config, ConfigError};
 use crate::node::Engine;
 
@@ -40,22 +40,18 @@ fn is_nobody(by: &str, action: &str) -> bool {
 
 /// Where it is said, and by whom.
 #[derive(clap::Args)]
-pub(super) struct Target {
+pub(super) struct Said {
     #[command(flatten)]
-    pub(super) at: At,
-    /// A running service, such as <http://127.0.0.1:8080>; who does it is the `sub` of the token in
-    /// `REWARDHUB_TOKEN`.
-    #[arg(long, global = true, value_name = "URL", conflicts_with_all = ["data", "log", "config", "by"])]
-    pub(super) url: Option<String>,
+    pub(super) target: Target,
     /// Who does it; recorded with the event. Two people are two names.
-    #[arg(long, global = true, value_name = "NAME", default_value = NOBODY)]
+    #[arg(long, global = true, value_name = "NAME", default_value = NOBODY, conflicts_with = "url")]
     by: String,
 }
 
-impl Target {
+impl Said {
     /// What takes two people needs a name, before anything is opened.
     pub(super) fn check_person(&self, action: &str) -> Result<(), Usage> {
-        if self.url.is_none() && is_nobody(&self.by, action) {
+        if self.target.url.is_none() && is_nobody(&self.by, action) {
             return Err(Usage(WHO.into()));
         }
         Ok(())
@@ -64,9 +60,9 @@ impl Target {
     /// Opens the ledger as its writer, or gets ready to ask the service. `command` is told to
     /// others who want the ledger, `scope` is what the service's token needs.
     pub(super) async fn operator(&self, command: &str, scope: &'static str) -> anyhow::Result<Operator> {
-        match &self.url {
+        match &self.target.url {
             Some(url) => Ok(Operator::Service(Service::new(url, scope)?)),
-            None => Operator::open(&self.at.of_existing()?, command, &self.by).await,
+            None => Operator::open(&self.target.at.of_existing()?, command, &self.by).await,
         }
     }
 
@@ -77,9 +73,9 @@ impl Target {
         command: &str,
         scope: &'static str,
     ) -> anyhow::Result<Operator> {
-        match &self.url {
+        match &self.target.url {
             Some(url) => Ok(Operator::Service(Service::new(url, scope)?)),
-            None => Operator::open(&self.at.config()?, command, &self.by).await,
+            None => Operator::open(&self.target.at.config()?, command, &self.by).await,
         }
     }
 }

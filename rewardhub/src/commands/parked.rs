@@ -8,14 +8,14 @@ use clap::Subcommand;
 use ledger_core::steps::parked::{PAGE_MAX, ParkedItems};
 use serde_json::{Value, json};
 
-use crate::commands::Ended;
-use crate::commands::operate::{Noun, Request, Service, Target, of_parked};
-use crate::stores::{existing_checkpoints, read_only_log};
+use crate::commands::operate::{Noun, Request, Said, Service, of_parked};
+use crate::commands::support::{Ended, Target};
+use crate::opened::{existing_checkpoints, read_only_log};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    said: Said,
     #[command(subcommand)]
     action: Action,
 }
@@ -50,11 +50,11 @@ struct Decision {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let Arguments { target, action } = arguments;
+    let Arguments { said, action } = arguments;
     let (action, Decision { id, reason }) = match action {
-        Action::List => return list(&target).await,
+        Action::List => return list(&said.target).await,
         Action::Show { id } => {
-            println!("{}", serde_json::to_string_pretty(&show(&target, &id).await?)?);
+            println!("{}", serde_json::to_string_pretty(&show(&said.target, &id).await?)?);
             return Ok(Ended::Fine);
         }
         Action::Retry(decision) => ("retry", decision),
@@ -62,7 +62,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Action::Fail(decision) => ("fail", decision),
     };
     let request = Request { noun: Noun::Parked, id, action, body: json!({ "reason": reason }) };
-    target.operator("parked", "ops").await?.give_and_tell(&request).await?;
+    said.operator("parked", "ops").await?.give_and_tell(&request).await?;
     Ok(Ended::Fine)
 }
 

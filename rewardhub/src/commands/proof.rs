@@ -7,8 +7,8 @@ use anyhow::{Context as _, bail};
 use ledger_core::ids::{Source, TransactionId};
 use serde_json::Value;
 
-use crate::commands::{At, Ended};
-use crate::stores::existing_read_models;
+use crate::commands::support::{At, Ended};
+use crate::opened::existing_read_models;
 
 #[derive(clap::Args)]
 pub struct Arguments {

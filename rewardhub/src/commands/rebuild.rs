@@ -7,11 +7,11 @@ use projections::rebuild::{RebuildReport, Selection, rebuild};
 use projections::{ProjectionError, Runner};
 use serde_json::json;
 
-use crate::commands::{At, Ended, Usage, unless_interrupted};
+use crate::commands::support::{At, Ended, Usage, unless_interrupted};
 use crate::config::{Config, LogPlace};
 use crate::folder::Folder;
 use crate::identity::Survey;
-use crate::stores::{READERS_PATIENCE, read_models, read_only_log};
+use crate::opened::{READERS_PATIENCE, read_models, read_only_log};
 
 #[derive(clap::Args)]
 pub struct Arguments {

@@ -12,12 +12,12 @@ use serde_json::json;
 
 use crate::backup::Manifest;
 use crate::commands::operate::{check_by, context};
-use crate::commands::{At, Ended, Refused, Usage, unless_interrupted};
+use crate::commands::support::{At, Ended, Refused, Usage, unless_interrupted};
 use crate::config::{Config, LogPlace};
 use crate::folder::{Folder, Lock};
 use crate::identity::Survey;
 use crate::node::Engine;
-use crate::stores::{self, READERS_PATIENCE};
+use crate::opened::{self, READERS_PATIENCE};
 
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("what").required(true).args(["from", "declare"])))]
@@ -131,7 +131,7 @@ async fn declare(config: &Config, arguments: &Arguments) -> anyhow::Result<Ended
             survey
         }
         LogPlace::Postgres(_) => {
-            let (database, folder) = (stores::database(config)?, Folder::create(&config.data)?);
+            let (database, folder) = (opened::database(config)?, Folder::create(&config.data)?);
             let survey = Survey::of_database(&database, &folder).await?;
             survey.set_back_database(&database, &folder).await?;
             survey

@@ -26,13 +26,13 @@ use tokio::time::Instant;
 use crate::backup::write;
 use crate::campaign_file::parse_terms;
 use crate::commands::operate::command_campaign;
-use crate::commands::{Data, Ended, Usage, interrupted, say};
+use crate::commands::support::{Data, Ended, Usage, interrupted, say};
 use crate::config::Memory;
 use crate::descriptors;
 use crate::folder::Folder;
 use crate::node::{ApiSettings, Engine, Failure, Node};
+use crate::opened::Stores;
 use crate::outside::Outside;
-use crate::stores::Stores;
 use crate::telemetry;
 
 #[derive(clap::Args)]
@@ -140,7 +140,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     };
     stop.send_replace(true);
     line.await?;
-    super::say("stopping");
+    say("stopping");
     if !feed.is_finished() {
         feed.await??;
     }

@@ -12,13 +12,13 @@ use api::front::{Front, Waiting};
 use api::server::Server;
 use tokio::time::Instant;
 
-use crate::commands::{At, Ended, interrupted, say};
+use crate::commands::support::{At, Ended, interrupted, say};
 use crate::config::{Config, ConfigError, LogPlace, Tokens};
 use crate::descriptors;
 use crate::folder::Folder;
 use crate::node::{self, ASK_AGAIN, ApiSettings, Engine, Failure, Node, Readers};
+use crate::opened::{Stores, held_by, out_of_reach};
 use crate::outside::Outside;
-use crate::stores::{Stores, held_by, out_of_reach};
 use crate::telemetry::{self, RenderMetrics};
 
 #[derive(clap::Args)]

@@ -7,7 +7,7 @@ use api::auth::{SandboxIssuer, Scope, TokenRequest};
 use ledger_core::text::check_person;
 use ledger_core::time::{Clock as _, SystemClock};
 
-use crate::commands::{At, Ended, Usage};
+use crate::commands::support::{At, Ended, Usage};
 use crate::folder::Folder;
 
 #[derive(clap::Args)]

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::stores::postgres::{self, Address};
+use stores::postgres::{self, Address};
 
 pub use file::File;
 pub use memory::Memory;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ::stores::postgres::Address;
+use stores::postgres::Address;
 
 /// What `log` may name.
 pub(super) enum Log {

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::commands::ingest::lines::Lines;
-use crate::commands::operate::{Busy, Noun, Operator, Request, Target};
-use crate::commands::{Ended, Refused};
+use crate::commands::operate::{Busy, Noun, Operator, Request, Said};
+use crate::commands::support::{Ended, Refused};
 
 /// Commands under way at once: the writer decides a batch of them in one append.
 const UNDER_WAY: usize = 1_000;
@@ -33,9 +33,9 @@ struct Summary {
 }
 
 /// Opens every account of a file.
-pub(super) async fn open(target: &Target, file: &Path, as_json: bool) -> anyhow::Result<Ended> {
+pub(super) async fn open(said: &Said, file: &Path, as_json: bool) -> anyhow::Result<Ended> {
     let lines = Lines::open(file)?;
-    let operator = target.first_operator("account", "ops").await?;
+    let operator = said.first_operator("account", "ops").await?;
     let began = Instant::now();
     let summary = open_all(&operator, lines).await;
     operator.stop().await?;

@@ -6,9 +6,9 @@ use ::audit::draws::DrawAudit;
 use serde_json::json;
 
 use super::{Opening, keys, report, unreadable};
-use crate::commands::Ended;
+use crate::commands::support::Ended;
 use crate::config::Config;
-use crate::stores::read_only_log;
+use crate::opened::read_only_log;
 
 pub(super) async fn run(config: &Config, opening: &Opening, disclose: bool) -> anyhow::Result<Ended> {
     let log = read_only_log(config).await?.events;

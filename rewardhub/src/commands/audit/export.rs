@@ -19,9 +19,9 @@ use ledger_core::log::{EventLog, Position, StoredEvent, pages};
 use ledger_core::time::Epoch;
 
 use super::{Opening, keys, report};
-use crate::commands::{Ended, Refused};
+use crate::commands::support::{Ended, Refused};
 use crate::config::Config;
-use crate::stores::read_only_log;
+use crate::opened::read_only_log;
 
 pub(super) async fn run(
     config: &Config,

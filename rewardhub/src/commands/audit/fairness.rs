@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use ledger_core::ids::CampaignId;
 
 use super::{Opening, keys, report, unreadable};
-use crate::commands::{Ended, Refused};
+use crate::commands::support::{Ended, Refused};
 use crate::config::Config;
-use crate::stores::read_only_log;
+use crate::opened::read_only_log;
 
 pub(super) async fn run(
     config: &Config,

@@ -19,7 +19,7 @@ use serde_json::json;
 use super::Opening;
 use crate::commands::operate::{Noun, Operator, Request, Service};
 use crate::config::Config;
-use crate::stores::existing_keyring;
+use crate::opened::existing_keyring;
 
 /// The keys, where something sealed is to be opened.
 pub(super) async fn keyring(config: &Config, needed: bool) -> anyhow::Result<Option<Arc<Keyring>>> {

@@ -11,15 +11,15 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use ::stores::files;
 use clap::Subcommand;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::LogError;
 use serde::Serialize;
 use serde_json::json;
+use stores::files;
 
 use crate::commands::operate::check_by;
-use crate::commands::{At, Ended, Usage};
+use crate::commands::support::{At, Ended, Usage};
 use crate::config::{Config, LogPlace};
 use crate::folder::Folder;
 

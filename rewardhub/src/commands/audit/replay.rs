@@ -15,10 +15,10 @@ use projections::rebuild::{Selection, compare};
 use serde_json::json;
 
 use super::report;
-use crate::commands::Ended;
+use crate::commands::support::Ended;
 use crate::config::{Config, LogPlace};
 use crate::folder::Folder;
-use crate::stores::{existing_read_models, read_only_log};
+use crate::opened::{existing_read_models, read_only_log};
 
 pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
     let Log { events: log, snapshots, .. } = read_only_log(config).await?;

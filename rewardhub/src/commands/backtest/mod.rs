@@ -16,7 +16,7 @@ use ledger_core::campaign::terms::RuleCode;
 use serde::Serialize;
 
 use crate::campaign_file::read_terms;
-use crate::commands::{At, Ended};
+use crate::commands::support::{At, Ended};
 
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("past").required(true).args(["transactions", "from_log"])))]

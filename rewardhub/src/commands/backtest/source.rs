@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::commands::ingest::lines::Lines;
 use crate::config::Config;
-use crate::stores::{existing_keyring, read_only_log};
+use crate::opened::{existing_keyring, read_only_log};
 
 /// Past transactions in memory.
 pub(super) struct Past {

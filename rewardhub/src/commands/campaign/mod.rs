@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 use crate::amount;
 use crate::campaign_file::read_terms;
-use crate::commands::operate::{Noun, Operator, Request, Service, Target};
-use crate::commands::{Ended, Refused, Usage};
-use crate::stores::read_only_log;
+use crate::commands::operate::{Noun, Operator, Request, Said, Service};
+use crate::commands::support::{Ended, Refused, Target, Usage};
+use crate::opened::read_only_log;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
-    target: Target,
+    said: Said,
     #[command(subcommand)]
     action: Action,
 }
@@ -176,19 +176,19 @@ fn terms_request(action: &'static str, file: &Path) -> anyhow::Result<(CampaignI
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let Arguments { target, action } = arguments;
+    let Arguments { said, action } = arguments;
     match &action {
-        Action::Show { id } => println!("{}", serde_json::to_string_pretty(&shown(&target, id).await?)?),
-        Action::List => print_lines(&all(&target).await?.iter().map(told::line).collect::<Vec<_>>()),
-        Action::Diff { id } => print_changes(&shown(&target, id).await?),
+        Action::Show { id } => println!("{}", serde_json::to_string_pretty(&shown(&said.target, id).await?)?),
+        Action::List => print_lines(&all(&said.target).await?.iter().map(told::line).collect::<Vec<_>>()),
+        Action::Diff { id } => print_changes(&shown(&said.target, id).await?),
         Action::Check { file } => check(file)?,
         _ => {}
     }
     let Some(request) = action.request()? else { return Ok(Ended::Fine) };
-    target.check_person(request.action)?;
+    said.check_person(request.action)?;
     let operator = match request.action {
-        "create" => target.first_operator("campaign", "campaigns:write").await?,
-        _ => target.operator("campaign", "campaigns:write").await?,
+        "create" => said.first_operator("campaign", "campaigns:write").await?,
+        _ => said.operator("campaign", "campaigns:write").await?,
     };
     let given = give(&operator, &request).await;
     operator.stop().await?;

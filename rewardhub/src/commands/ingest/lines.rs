@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::commands::Usage;
+use crate::commands::support::Usage;
 
 /// Rows per chunk, which is a request over HTTP.
 const CHUNK_ROWS: usize = 2_000;

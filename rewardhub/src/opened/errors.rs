@@ -1,10 +1,10 @@
 //! What an error says about the database: out of reach for the moment, or another process's.
 
-use ::stores::postgres::Fault;
-use ::stores::sqlite::cannot_open;
 use ledger_core::keys::SealError;
 use ledger_core::log::LogError;
 use projections::ProjectionError;
+use stores::postgres::Fault;
+use stores::sqlite::cannot_open;
 
 /// Whether the same may work later without anybody doing anything: the database is out of reach.
 pub fn out_of_reach(error: &anyhow::Error) -> bool {

@@ -9,14 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::stores::belonging::{
-    LedgerId, accounts_without_key, accounts_without_key_in, belongs_in_database, belongs_to, note_keys,
-};
-use ::stores::files;
-use ::stores::postgres::log::{PostgresLog, PostgresOptions};
-use ::stores::postgres::{Database, check_durability};
-use ::stores::sqlite::log::{SqliteLog, SqliteOptions};
-use ::stores::steps::StepTables;
 use adapters::sandbox::rail::count_unpaid;
 use anyhow::{Context as _, bail};
 use ledger_core::account::AccountEvent;
@@ -26,6 +18,14 @@ use ledger_core::keys::{FileKeyProvider, Keyring, SealError};
 use ledger_core::log::{EventLog, Log, LogError, Position, StoredEvent, StreamType};
 use ledger_core::steps::ports::PayoutKey;
 use projections::ReadStore;
+use stores::belonging::{
+    LedgerId, accounts_without_key, accounts_without_key_in, belongs_in_database, belongs_to, note_keys,
+};
+use stores::files;
+use stores::postgres::log::{PostgresLog, PostgresOptions};
+use stores::postgres::{Database, check_durability};
+use stores::sqlite::log::{SqliteLog, SqliteOptions};
+use stores::steps::StepTables;
 
 use crate::config::{Config, LogPlace, Memory};
 use crate::folder::{Folder, Lock, finish};
@@ -89,8 +89,7 @@ impl Stores {
         }
         // Keys first: a log never has an event whose key is not there.
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
-        let keyring =
-            Arc::new(within(::stores::keys::open(&folder.keys(), Arc::new(provider)).await?, memory));
+        let keyring = Arc::new(within(stores::keys::open(&folder.keys(), Arc::new(provider)).await?, memory));
         survey.check_keys(&keyring)?;
         folder.make(&folder.log())?;
         let log = Arc::new(SqliteLog::open(&folder.log(), &sqlite_options(memory))?);
@@ -338,11 +337,11 @@ pub async fn existing_keyring(config: &Config) -> anyhow::Result<Keyring> {
         LogPlace::Embedded => {
             let folder = Folder::existing(&config.data)?;
             let provider = Arc::new(FileKeyProvider::open(&folder.root_key())?);
-            Ok(::stores::keys::open_read_only(&folder.keys(), provider).await?)
+            Ok(stores::keys::open_read_only(&folder.keys(), provider).await?)
         }
         LogPlace::Postgres(_) => {
             let database = database(config)?;
-            if !::stores::keys::are_in(&database).await? {
+            if !stores::keys::are_in(&database).await? {
                 bail!("{} has no keys", database.address());
             }
             let folder = Folder::create(&config.data)?;
@@ -362,7 +361,7 @@ pub fn database(config: &Config) -> anyhow::Result<Database> {
 /// The keys of a database under the folder's root key.
 async fn keyring(folder: &Folder, database: &Database) -> anyhow::Result<Keyring> {
     let provider = Arc::new(root_key(folder, database).await?);
-    match ::stores::keys::open_postgres(database.clone(), Arc::clone(&provider) as _).await {
+    match stores::keys::open_postgres(database.clone(), Arc::clone(&provider) as _).await {
         Err(SealError::WrongRootKey { place }) if provider.was_made() => {
             // Nothing was ever wrapped under it, and left here it would be taken for the right one.
             let path = folder.root_key();
@@ -380,7 +379,7 @@ async fn keyring(folder: &Folder, database: &Database) -> anyhow::Result<Keyring
 /// The folder's root key; made only for a database that has no keys yet.
 async fn root_key(folder: &Folder, database: &Database) -> anyhow::Result<FileKeyProvider> {
     let path = folder.root_key();
-    if ::stores::keys::are_in(database).await? {
+    if stores::keys::are_in(database).await? {
         let missing = || {
             format!("the keys in {} need their root key: copy it to {}", database.address(), path.display())
         };

@@ -10,7 +10,7 @@ use ledger_core::transaction::{Code, RowError};
 use serde::Deserialize;
 
 use super::{RETRIES, RETRY};
-use crate::commands::Usage;
+use crate::commands::support::Usage;
 
 /// What became of one row.
 pub(super) enum RowOutcome {
@@ -22,7 +22,7 @@ pub(super) enum RowOutcome {
     Rejected { transaction_id: Option<String>, error: RowError },
 }
 
-pub(super) enum Target {
+pub(super) enum Road {
     Ledger(Intake),
     Http(Http),
 }
@@ -34,12 +34,12 @@ pub(super) struct Http {
     token: String,
 }
 
-impl Target {
-    pub(super) fn http(url: &str) -> anyhow::Result<Target> {
+impl Road {
+    pub(super) fn http(url: &str) -> anyhow::Result<Road> {
         let token = std::env::var("REWARDHUB_TOKEN")
             .map_err(|_| Usage("set REWARDHUB_TOKEN to a token with transactions:write".into()))?;
         let url = format!("{}/v1/transactions", url.trim_end_matches('/'));
-        Ok(Target::Http(Http { client: reqwest::Client::new(), url, token }))
+        Ok(Road::Http(Http { client: reqwest::Client::new(), url, token }))
     }
 
     /// What can be done before it is a chunk's turn.
@@ -48,18 +48,18 @@ impl Target {
         rows: Arc<Vec<Vec<u8>>>,
     ) -> futures::future::BoxFuture<'static, anyhow::Result<Ready>> {
         match self {
-            Target::Ledger(intake) => Box::pin(prepare(intake.clone(), rows)),
-            Target::Http(_) => Box::pin(async move { Ok(Ready::Body(rows.join(&b'\n'))) }),
+            Road::Ledger(intake) => Box::pin(prepare(intake.clone(), rows)),
+            Road::Http(_) => Box::pin(async move { Ok(Ready::Body(rows.join(&b'\n'))) }),
         }
     }
 
     /// Sends one chunk until it is answered as a whole; every row may be sent again at any time.
     pub(super) async fn send(&self, ready: Ready) -> anyhow::Result<Vec<RowOutcome>> {
         match (self, ready) {
-            (Target::Ledger(intake), Ready::Prepared(rows)) => take(intake, rows).await,
-            (Target::Http(http), Ready::Body(body)) => http.post(body).await,
-            (Target::Ledger(_), Ready::Body(_)) | (Target::Http(_), Ready::Prepared(_)) => {
-                bail!("a chunk was prepared for another target")
+            (Road::Ledger(intake), Ready::Prepared(rows)) => take(intake, rows).await,
+            (Road::Http(http), Ready::Body(body)) => http.post(body).await,
+            (Road::Ledger(_), Ready::Body(_)) | (Road::Http(_), Ready::Prepared(_)) => {
+                bail!("a chunk was prepared for another road")
             }
         }
     }
