@@ -95,7 +95,6 @@ fn audits_have_nothing_to_write_with() {
 }
 
 /// Folders of the domain proper: no database, no runtime, no clock, no randomness, no log line and no metric of their own.
-/// One thread is left: the parser of expressions recurses as deep as a text nests.
 #[test]
 fn the_domain_does_no_io() {
     for folder in ["account", "campaign", "system", "draw"] {
@@ -113,9 +112,6 @@ fn the_domain_does_no_io() {
                 "SystemClock",
                 "Utc::now",
             ] {
-                if word == "std::thread" && entry.ends_with("campaign/rules/expression.rs") {
-                    continue;
-                }
                 let is_test =
                     entry.components().any(|part| part.as_os_str().to_string_lossy().starts_with("tests"));
                 assert!(is_test || !code.contains(word), "{} names {word}", entry.display());

@@ -153,8 +153,14 @@ fn an_expression_is_bounded_in_length_depth_and_lists() {
     assert!(refusal(&sum(40)).contains("at most 24 operators"));
     assert!(refusal(&format!("true || {}true", "!".repeat(1_000))).contains("at most 1000 characters"));
     // Whatever fits into the length ends with an answer or a refusal, whatever nests.
-    for nested in ["true ? ", "!", "-", "(", "[", "1+", "true||", "a.", "a?b:"] {
-        let _ = Expression::compile(&nested.repeat(990 / nested.len()));
+    for nested in [
+        "true ? ", "!", "-", "(", "[", "{", "1+", "1<", "true||", "a&&", "a.", "a(", "a[", "a{b:", "{1:", "a?b:",
+        "-(", "!(", "[-(", "a in ", "'a'+", "//\n(",
+    ] {
+        for (open, close) in [(nested, ""), (nested, ")"), (nested, "]"), (nested, "}"), (nested, ":1")] {
+            let times = 990 / (open.len() + close.len());
+            let _ = Expression::compile(&format!("{}1{}", open.repeat(times), close.repeat(times)));
+        }
     }
 }
 
