@@ -95,7 +95,7 @@ class Qualification:
         account = self.accounts.get(event["aggregate_id"]) or Account()
         rules = self.rules_of(considered["campaign_id"], considered["campaign_version"], terms)
         # Such rules came with the release that records amounts.
-        self.keeps_amounts = self.keeps_amounts or any(rule.kind == "spent_max" for rule in rules)
+        self.keeps_amounts = self.keeps_amounts or any(rule.is_about_spending for rule in rules)
         subject = Subject(line, account, event["recorded_at"], terms, details, is_earlier=not self.keeps_amounts)
         verdicts = dict(own_checks(subject, campaign))
         opaque = set()  # codes of rules that nobody can tell here, whatever is disclosed
@@ -105,7 +105,7 @@ class Qualification:
             if not rule.is_known:
                 opaque.add(rule.code)
                 self.counts["rules_unknown"] += rule.kind != "cel"
-            if not rule.is_known or rule.kind == "spent_max" and verdicts[rule.code] is None:
+            if not rule.is_known or rule.is_about_spending and verdicts[rule.code] is None:
                 silent.add(rule.code)
 
         found = set(considered.get("failed", []))

@@ -120,6 +120,7 @@ class Rule:
     def __init__(self, code, kind, value, missing=None):
         self.code, self.kind = code, kind
         self.is_known = kind in RULES
+        self.is_about_spending = kind in ABOUT_SPENDING
         self.verdict = RULES[kind](value, missing) if self.is_known else lambda subject: None
 
 
@@ -303,3 +304,6 @@ RULES = {
     "transactions_max": transactions_max,
     "spent_max": spent_max,
 }
+
+# Kinds that ask what was spent before: an amount that does not open leaves them without an answer.
+ABOUT_SPENDING = {"spent_max"}

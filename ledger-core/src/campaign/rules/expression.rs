@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 use cel::{Context, Env, ParseErrors, Program, Value};
 
-use super::compiled::CelFacts;
+use super::facts::CelFacts;
 use super::types;
 use crate::text::without_values;
 
@@ -49,20 +49,6 @@ const CALLS: [&str; 20] = [
     "endsWith",
     "contains",
 ];
-
-/// The facts about wins.
-pub(super) const LOOK_AT_WINS: [&str; 6] = [
-    "wins_today",
-    "wins_this_week",
-    "wins_this_month",
-    "won_minor_today",
-    "won_minor_this_week",
-    "won_minor_this_month",
-];
-
-/// The facts about what was spent.
-pub(super) const LOOK_AT_SPENDING: [&str; 3] =
-    ["spent_minor_last_hour", "spent_minor_last_day", "spent_minor_last_week"];
 
 /// CEL's own operators; its macros (`all`, `exists`, `exists_one`, `map`, `filter`, `has`) are
 /// never added.

@@ -3,21 +3,22 @@
 //!
 //! [`Rules`] holds what the file states and, compiled once per version of the terms, what evaluates
 //! it. [`condition`] lists what can be asked, [`subject`] of what, [`compiled`] answers it,
-//! [`expression`] is CEL, [`types`] what it may compare, [`validate`] says what is wrong with a
-//! rule and where.
+//! [`expression`] is CEL over [`facts`], [`types`] what it may compare, [`validate`] says what is
+//! wrong with a rule and where.
 
 mod code;
 pub mod compiled;
 pub mod condition;
 mod countries;
 mod expression;
+mod facts;
+mod looks_at;
 mod mcc;
 mod sentences;
 mod short_form;
 mod subject;
 mod types;
 mod validate;
-mod wins;
 
 pub use code::RuleCode;
 pub use compiled::CompiledRules;

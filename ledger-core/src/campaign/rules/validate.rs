@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use chrono::NaiveDate;
 
-use super::compiled::CelFacts;
 use super::countries::{self, is_country};
 use super::expression::{self, Expression};
+use super::facts::CelFacts;
 use super::subject::{History, MerchantFacts, Subject, Won};
 use super::{Condition, Form, Rule, RuleCode, Rules, ShortRules};
 use crate::campaign::terms::{BUDGET_MAX_MINOR, TermsError};

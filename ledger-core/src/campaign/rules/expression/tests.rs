@@ -154,8 +154,8 @@ fn an_expression_is_bounded_in_length_depth_and_lists() {
     assert!(refusal(&format!("true || {}true", "!".repeat(1_000))).contains("at most 1000 characters"));
     // Whatever fits into the length ends with an answer or a refusal, whatever nests.
     for nested in [
-        "true ? ", "!", "-", "(", "[", "{", "1+", "1<", "true||", "a&&", "a.", "a(", "a[", "a{b:", "{1:", "a?b:",
-        "-(", "!(", "[-(", "a in ", "'a'+", "//\n(",
+        "true ? ", "!", "-", "(", "[", "{", "1+", "1<", "true||", "a&&", "a.", "a(", "a[", "a{b:", "{1:",
+        "a?b:", "-(", "!(", "[-(", "a in ", "'a'+", "//\n(",
     ] {
         for (open, close) in [(nested, ""), (nested, ")"), (nested, "]"), (nested, "}"), (nested, ":1")] {
             let times = 990 / (open.len() + close.len());

@@ -1,9 +1,9 @@
-//! Rules that look at what a customer has won, apart from those that do not: a back-test asks the
-//! others once and these under every seed.
+//! What a rule looks at besides the transaction. A back-test asks rules about wins under every
+//! seed, and all others once. An audit asks whether a campaign has a rule about spending.
 
 use super::compiled::{Check, CompiledRules};
 use super::subject::{Period, Subject};
-use super::{RuleCode, expression};
+use super::{RuleCode, facts};
 
 /// Longest period that a rule can look at, less the day itself.
 const MONTH_DAYS: i64 = 30;
@@ -12,17 +12,18 @@ impl CompiledRules {
     /// How many days before or after a line's own a win can lie and still matter to a rule; `None`
     /// if no rule looks at wins.
     pub fn wins_matter_days(&self) -> Option<i64> {
-        self.rules.iter().filter_map(|(_, check)| check.wins_matter_days()).max()
+        self.rules.iter().filter_map(|(_, check)| check.looks_at().wins_of_days).max()
     }
 
     /// Whether a rule that looks at wins also asks what was spent.
     pub fn wins_and_spending_matter(&self) -> bool {
-        let both = |check: &Check| {
-            matches!(check, Check::Cel(expression)
-                if check.wins_matter_days().is_some()
-                    && expression::LOOK_AT_SPENDING.iter().any(|name| expression.mentions(name)))
-        };
-        self.rules.iter().any(|(_, check)| both(check))
+        let both = |looks: LooksAt| looks.wins_of_days.is_some() && looks.spending;
+        self.rules.iter().any(|(_, check)| both(check.looks_at()))
+    }
+
+    /// Whether a rule asks what was spent.
+    pub fn spending_matters(&self) -> bool {
+        self.rules.iter().any(|(_, check)| check.looks_at().spending)
     }
 
     /// Of the rules that a line failed, those that look at wins and the others.
@@ -33,7 +34,7 @@ impl CompiledRules {
             // A rule that gave no answer is followed by the word for that.
             if code != RuleCode::RuleError {
                 let about =
-                    |(of, check): &(RuleCode, Check)| *of == code && check.wins_matter_days().is_some();
+                    |(of, check): &(RuleCode, Check)| *of == code && check.looks_at().wins_of_days.is_some();
                 last_about_wins = self.rules.iter().any(about);
             }
             (if last_about_wins { &mut about_wins } else { &mut others }).push(code);
@@ -44,22 +45,36 @@ impl CompiledRules {
     /// Whether the rules that look at wins admit a line.
     pub fn wins_admit(&self, subject: &Subject<'_>) -> bool {
         let mut failed = vec![];
-        self.check_those(subject, &mut failed, |check| check.wins_matter_days().is_some());
+        self.check_those(subject, &mut failed, |check| check.looks_at().wins_of_days.is_some());
         failed.is_empty()
     }
 }
 
+/// What a rule looks at besides the transaction.
+struct LooksAt {
+    /// Wins of this many days before or after the transaction's own.
+    wins_of_days: Option<i64>,
+    /// What was spent before.
+    spending: bool,
+}
+
 impl Check {
-    fn wins_matter_days(&self) -> Option<i64> {
+    fn looks_at(&self) -> LooksAt {
+        let wins = |days| LooksAt { wins_of_days: Some(days), spending: false };
         match self {
-            Check::WinsMax(period, _) | Check::WonMax(period, _) => Some(match period {
+            Check::WinsMax(period, _) | Check::WonMax(period, _) => wins(match period {
                 Period::Day => 0,
                 Period::Week => 6,
                 Period::Month => MONTH_DAYS,
             }),
             Check::Cel(expression) => {
-                expression::LOOK_AT_WINS.iter().any(|name| expression.mentions(name)).then_some(MONTH_DAYS)
+                let mentions = |names: &[&str]| names.iter().any(|name| expression.mentions(name));
+                LooksAt {
+                    wins_of_days: mentions(&facts::ABOUT_WINS).then_some(MONTH_DAYS),
+                    spending: mentions(&facts::ABOUT_SPENDING),
+                }
             }
+            Check::SpentMax(_) => LooksAt { wins_of_days: None, spending: true },
             Check::Merchant { .. }
             | Check::Mcc { .. }
             | Check::Country { .. }
@@ -70,8 +85,7 @@ impl Check {
             | Check::Hours(_)
             | Check::AgeMin(_)
             | Check::TransactionsMax(_)
-            | Check::SpentMax(..)
-            | Check::Broken => None,
+            | Check::Broken => LooksAt { wins_of_days: None, spending: false },
         }
     }
 }
