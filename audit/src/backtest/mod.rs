@@ -10,6 +10,7 @@
 //! Nothing here can pay, tell or record: it has no ledger, no rail, no notifier and no log, only
 //! lines and terms.
 
+mod moment;
 mod past;
 mod plan;
 mod run;

@@ -19,8 +19,8 @@ use ledger_core::log::Position;
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::Status;
 
+use super::moment::{Moment, local_day};
 use super::past::PastLine;
-use super::run::{Moment, local_day};
 
 /// Lines that take no part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
-use super::check::Drawn;
+use super::drawn::{Drawn, Win};
 use super::epoch::EpochBook;
 use super::findings::{Findings, Place};
 use super::funding::Fundings;
+use super::report::{Counts, Summary};
 use super::seeds::Seeds;
 use super::versions::Versions;
-use super::{Counts, Win};
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::state::Standing;
 use ledger_core::draw;
@@ -47,37 +45,6 @@ pub(super) struct CampaignLedger {
     pub(super) drift_minor: i128,
     pub(super) epochs: BTreeMap<Epoch, EpochBook>,
     pub(super) counts: Counts,
-}
-
-/// One campaign in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
-    /// Scheduled so far.
-    pub epochs: usize,
-    /// Of these, revealed.
-    pub epochs_revealed: usize,
-    /// Its draws, and how far they could be derived again.
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// Draws of epochs whose grace was over at the end of the log and whose seed is still not
-    /// revealed.
-    pub reveal_overdue: u64,
-    /// Draws that paid something.
-    pub wins: u64,
-    /// Put into the budget.
-    pub funded_minor: i128,
-    /// Won in all.
-    pub won_minor: i128,
-    /// Given back to the budget by reversals.
-    pub returned_minor: i128,
-    /// Wins that have been paid.
-    pub credited: u64,
-    /// What they came to.
-    pub credited_minor: i128,
-    /// Wins neither paid nor reversed.
-    pub outstanding: u64,
-    /// What they come to.
-    pub outstanding_minor: i128,
 }
 
 impl CampaignLedger {
@@ -263,10 +230,8 @@ impl CampaignLedger {
         }
     }
 
-    /// One draw: compared with what the books say, then entered into them.
-    pub(super) fn draw(&mut self, drawn: &Drawn<'_>, amount: Option<Money>, findings: &mut Findings) {
-        self.counts.draws += 1;
-        self.check(drawn, amount, findings);
+    /// Enters one draw.
+    pub(super) fn enter(&mut self, drawn: &Drawn<'_>, findings: &mut Findings) {
         let amount_minor = drawn.draw.amount.map_or(0, |amount| i128::from(amount.minor()));
         self.spent_minor += amount_minor;
         let cap_minor = self.cap_minor();

@@ -4,14 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::campaign_ledger::CampaignLedger;
-use super::check::Evaluated;
+use super::drawn::Evaluated;
 use super::epoch::EpochBook;
 use super::findings::{Findings, Place};
 use ledger_core::account::event::Considered;
 use ledger_core::campaign::rules::RuleCode;
 use ledger_core::campaign::state::Standing;
 use ledger_core::campaign::terms::{EligibleFrom, Terms};
-use ledger_core::draw;
 use ledger_core::ids::CampaignId;
 use ledger_core::time::{Epoch, Timestamp};
 
@@ -120,14 +119,6 @@ fn epoch_reasons(book: Option<&EpochBook>, epoch: Epoch, now: Timestamp) -> &'st
         Some(book) if book.cap_minor.is_none() && now >= book.seals_at => &[TOO_LATE, NONE],
         Some(book) if now >= book.seals_at => &[TOO_LATE],
         Some(_) => &[NONE],
-    }
-}
-
-impl Evaluated<'_> {
-    /// Here, and the entry that the line would have in this campaign.
-    pub(super) fn place_in(&self, campaign: &CampaignId) -> Place {
-        let entry = draw::entry_id(campaign, &self.line.source, &self.line.transaction_id);
-        Place::of(self.stored, Some(entry))
     }
 }
 

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Counts;
-use super::check::Drawn;
+use super::drawn::Drawn;
 use super::findings::{Findings, Place};
+use super::report::Counts;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::draw::{self, Draw, EpochKey, PrizeTable, Roll};
 use ledger_core::ids::{CampaignId, Digest, EntryId};

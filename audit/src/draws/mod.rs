@@ -2,9 +2,9 @@
 //!
 //! [`Seeds`] are gathered first, from the campaigns' streams: a draw stands in the log long before
 //! its seed. Then [`DrawAudit::take`] follows the log event by event: [`versions`] derives which
-//! terms were in force at that place, [`book`] what each campaign's budget was, [`funding`] who put
-//! it in, [`epoch`] what its days were; [`asked`] compares the campaigns that a line was asked of
-//! with them, [`check`] one draw. Money is minor units, odds parts per 10^9.
+//! terms were in force at that place, [`campaign_ledger`] what each campaign's budget was, [`funding`]
+//! who put it in, [`epoch`] what its days were; [`considered`] compares the campaigns that a
+//! transaction was asked of with them, [`check`] one draw. Money is minor units, odds parts per 10^9.
 //!
 //! Memory: 32 bytes for every entry ever drawn (each once), the same again until its epoch is
 //! closed, and a small record per account and per win. The hash chain is [`crate::replay`]'s
@@ -13,14 +13,16 @@
 mod campaign_ledger;
 mod check;
 mod considered;
+mod drawn;
 mod epoch;
 mod findings;
 mod funding;
+mod report;
 mod seeds;
 mod versions;
 
-pub use campaign_ledger::Summary;
 pub use findings::{FINDINGS_MAX, Finding};
+pub use report::{Counts, Report, Summary};
 pub use seeds::{Seeds, SeedsError};
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -28,14 +30,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use compact_str::CompactString;
 
 use campaign_ledger::CampaignLedger;
-use check::{Drawn, Evaluated};
 use considered::Customer;
+use drawn::{Drawn, Evaluated, Win};
 use findings::{Findings, Place};
 use futures::TryStreamExt as _;
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
 use ledger_core::campaign::CampaignEvent;
-use ledger_core::campaign::rules::{Condition, Rule};
 use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::{AccountId, CampaignId, EntryId};
 use ledger_core::keys::{Details, Keyring, Keys, SealError, SealedAmount};
@@ -91,63 +92,6 @@ pub struct DrawAudit {
     position: Position,
     recorded_at: Timestamp,
     findings: Findings,
-}
-
-/// One win and what became of it.
-struct Win {
-    campaign: CampaignId,
-    amount: Money,
-    issued: bool,
-    credited: bool,
-    reversed: bool,
-}
-
-/// How far draws could be derived again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Counts {
-    /// Wins and losses.
-    pub draws: u64,
-    /// Of these, with the seed: the number itself.
-    pub rederived: u64,
-    /// Without a seed: everything but the number.
-    pub waiting_for_reveal: u64,
-    /// Share prizes computed from disclosed details.
-    pub shares_checked: u64,
-    /// Share prizes of which only the bounds could be checked.
-    pub shares_bounded: u64,
-}
-
-impl Counts {
-    fn add(&mut self, other: Counts) {
-        self.draws += other.draws;
-        self.rederived += other.rederived;
-        self.waiting_for_reveal += other.waiting_for_reveal;
-        self.shares_checked += other.shares_checked;
-        self.shares_bounded += other.shares_bounded;
-    }
-}
-
-/// What the audit came to.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Report {
-    /// No finding: nothing in the log contradicts another thing in it. Draws may still wait for
-    /// their seed.
-    pub holds: bool,
-    /// Every draw was derived again with its seed.
-    pub complete: bool,
-    /// Events read.
-    pub events: u64,
-    /// The last one's place.
-    pub position: String,
-    /// How far draws could be derived again.
-    #[serde(flatten)]
-    pub counts: Counts,
-    /// By campaign.
-    pub campaigns: BTreeMap<CampaignId, Summary>,
-    /// What does not fit, at most [`FINDINGS_MAX`] in full.
-    pub findings: Vec<Finding>,
-    /// How many there were.
-    pub findings_total: u64,
 }
 
 impl DrawAudit {
@@ -256,8 +200,7 @@ impl DrawAudit {
         if let CampaignEvent::CampaignDrafted { terms, .. } | CampaignEvent::CampaignRevised { terms, .. } =
             event
         {
-            let is_about_amounts = |rule: &Rule| matches!(rule.condition, Condition::SpentMax(_));
-            self.keeps_amounts |= terms.rules.named().iter().any(is_about_amounts);
+            self.keeps_amounts |= terms.rules.compiled().spending_matters();
         }
         let book = self.campaigns.entry(id.clone()).or_default();
         book.take(stored, &id, event, &self.seeds, &mut self.findings);

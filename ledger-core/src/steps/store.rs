@@ -1,11 +1,9 @@
 //! Where steps keep how far they are, what is not done and what they have counted. Losing it costs
-//! time, never money. The crate
-//! `stores` has a file of SQLite and a schema of PostgreSQL.
+//! time, never money. The crate `stores` has a file of SQLite and a schema of PostgreSQL.
 
 use async_trait::async_trait;
 
 use super::items::{Change, ItemCounts, ItemRow};
-use super::tallies::Chunk;
 use crate::log::Position;
 
 /// The store could not be read or written.
@@ -28,6 +26,29 @@ impl StepStoreError {
     /// Whether trying again may help.
     pub fn transient(&self) -> bool {
         self.transient
+    }
+}
+
+/// What one page of the log says of one day's draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// Of which campaign.
+    pub campaign: String,
+    /// Of which day.
+    pub epoch: String,
+    /// Where the page ended.
+    pub position: u64,
+    /// Ids of 32 bytes, sorted.
+    pub entries: Vec<u8>,
+    /// By tier, as far as there were any.
+    pub wins: Vec<u64>,
+    /// All that was won.
+    pub paid_minor: i64,
+}
+
+impl Chunk {
+    pub(super) fn entries(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.entries.as_chunks::<32>().0.iter().copied()
     }
 }
 

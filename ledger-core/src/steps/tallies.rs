@@ -17,33 +17,10 @@ use crate::log::merkle::Tree;
 use crate::log::{EventLog, LogError, Position, StoredEvent};
 use crate::time::Epoch;
 
-use super::store::{StepStore, StepStoreError};
+use super::store::{Chunk, StepStore, StepStoreError};
 
 /// Names the cursor.
 pub const NAME: &str = "tally";
-
-/// What one page of the log says of one day's draws.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    /// Of which campaign.
-    pub campaign: String,
-    /// Of which day.
-    pub epoch: String,
-    /// Where the page ended.
-    pub position: u64,
-    /// Ids of 32 bytes, sorted.
-    pub entries: Vec<u8>,
-    /// By tier, as far as there were any.
-    pub wins: Vec<u64>,
-    /// All that was won.
-    pub paid_minor: i64,
-}
-
-impl Chunk {
-    pub(super) fn entries(&self) -> impl Iterator<Item = [u8; 32]> {
-        self.entries.as_chunks::<32>().0.iter().copied()
-    }
-}
 
 /// Events in a page.
 const PAGE: usize = 2_000;

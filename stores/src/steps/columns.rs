@@ -4,6 +4,10 @@ use ledger_core::steps::items::{ItemRow, ItemState, as_text};
 
 use crate::postgres::Fault;
 
+/// In the order in which rows are read.
+pub(super) const COLUMNS: &str = "id, step, position, account, key, state, attempts, next_at, reason, since, wakes, about, \
+                       act, proposed, decided";
+
 pub(super) fn of_sqlite(row: &rusqlite::Row<'_>) -> rusqlite::Result<ItemRow> {
     let (state, act, proposed) = (row.get::<_, String>(5)?, row.get(12)?, row.get(13)?);
     Ok(ItemRow {

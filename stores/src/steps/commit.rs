@@ -3,7 +3,7 @@
 use ledger_core::steps::items::{Change, ItemRow, as_text};
 
 use super::Failed;
-use super::rows::COLUMNS;
+use super::columns::COLUMNS;
 use crate::postgres::Fault;
 use ledger_core::log::Position;
 

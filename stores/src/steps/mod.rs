@@ -11,8 +11,7 @@ use std::sync::{Arc, Mutex, Weak};
 use async_trait::async_trait;
 use ledger_core::log::Position;
 use ledger_core::steps::items::{Change, ItemCounts, ItemRow};
-use ledger_core::steps::store::{StepStore, StepStoreError};
-use ledger_core::steps::tallies::Chunk;
+use ledger_core::steps::store::{Chunk, StepStore, StepStoreError};
 use rusqlite::Connection;
 
 use self::rows::Store;

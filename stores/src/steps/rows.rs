@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ledger_core::log::Position;
 use ledger_core::steps::items::{Change, ItemCounts, ItemRow};
-use ledger_core::steps::tallies::{Chunk, NAME};
+use ledger_core::steps::store::Chunk;
+use ledger_core::steps::tallies::NAME;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Failed;
-use super::columns::{of_postgres, of_sqlite};
+use super::columns::{COLUMNS, of_postgres, of_sqlite};
 use super::commit::{commit_postgres, commit_sqlite};
 use crate::postgres::{Database, Fault};
 
@@ -16,9 +17,6 @@ pub(super) enum Store {
     Sqlite(Arc<Mutex<Connection>>),
     Postgres(Box<Database>),
 }
-
-pub(super) const COLUMNS: &str = "id, step, position, account, key, state, attempts, next_at, reason, since, wakes, about, \
-                       act, proposed, decided";
 
 impl Store {
     pub(super) async fn get(&self, step: &str) -> Result<Position, Failed> {
