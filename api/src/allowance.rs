@@ -6,7 +6,7 @@
 //! queue bounds them. Nobody without a valid token has an allowance, so nobody can crowd out
 //! others' from the bounded memory of them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -16,6 +16,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use hashlink::LruCache;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::ApiState;
@@ -97,7 +98,7 @@ impl Allowances {
 
     fn with<T>(&self, bearer: [u8; 32], now: Instant, then: impl FnOnce(&mut Account, &Limits) -> T) -> T {
         // Nothing is left half done under this lock.
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if known.len() >= BEARERS_MAX && !known.contains_key(&bearer) {
             known.remove_lru();
         }
@@ -232,6 +233,6 @@ mod tests {
             bearer[..8].copy_from_slice(&n.to_be_bytes());
             allowances.pay(bearer, Duration::ZERO, 0, now);
         }
-        assert_eq!(allowances.known.lock().unwrap().len(), BEARERS_MAX);
+        assert_eq!(allowances.known.lock().len(), BEARERS_MAX);
     }
 }

@@ -1,13 +1,14 @@
 //! What is answered from the first moment on: while there is no ledger to serve, that we live and
 //! what we wait for; then whatever the router of the ledger answers.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use parking_lot::RwLock;
 use serde_json::json;
 use tower::ServiceExt as _;
 
@@ -73,12 +74,12 @@ impl Front {
 
     /// From now on these routes answer.
     pub fn serve(&self, router: Router) {
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = router;
+        *self.now.write() = router;
     }
 }
 
 async fn pass_on(State(front): State<Front>, request: Request) -> Response {
-    let router = front.now.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let router = front.now.read().clone();
     match router.oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},

@@ -2,9 +2,9 @@
 //! address. On both, every log and every crate we compare with gets a database of its own; all are
 //! removed in the end.
 
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use stores::postgres::{self, Database, Options};
 use stores::testing::Cluster;
@@ -46,7 +46,7 @@ impl Server {
     /// The address of a new database with nothing in it.
     pub(crate) async fn empty_database(&self) -> anyhow::Result<String> {
         let name = {
-            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut made = self.made.lock();
             let name = format!("rewardhub_bench_{}_{}", std::process::id(), made.len());
             made.push(name.clone());
             name
@@ -91,7 +91,7 @@ impl Server {
         if self.private.is_some() {
             return Ok(());
         }
-        let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        let made = std::mem::take(&mut *self.made.lock());
         let client = self.client().await?;
         for name in made {
             let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");

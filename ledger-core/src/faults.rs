@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// How often a fault that goes on is told of.
 const EVERY: Duration = Duration::from_mins(1);
@@ -111,7 +112,7 @@ impl Faults {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<HashMap<Name, Fault>>> {
-        self.on.lock().unwrap_or_else(PoisonError::into_inner)
+        self.on.lock()
     }
 }
 

@@ -2,7 +2,8 @@
 //! count.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use ledger_core::ids::EntryId;
@@ -57,7 +58,7 @@ impl RecordingNotifier {
     fn state(&self) -> MutexGuard<'_, State> {
         // Counts and messages are each whole at any moment, so a panic elsewhere leaves nothing
         // half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

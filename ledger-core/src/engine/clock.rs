@@ -10,8 +10,10 @@
 //! passes, and no faster. A clock that creeps is never told from a good one. One that is set back
 //! is told of, and recorded time waits for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::ledger::{Context, Ledger, SubmitError};
 use crate::log::WriterLease;
@@ -178,7 +180,7 @@ impl WatchedClock {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

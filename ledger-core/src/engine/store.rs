@@ -7,7 +7,9 @@
 
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use compact_str::CompactString;
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
@@ -23,10 +25,9 @@ impl Shared {
         Shared(Arc::new(Mutex::new(core)))
     }
 
-    /// The memory. A panic while it was held is followed by dropping all of it, so poison tells
-    /// nothing.
+    /// The memory. A panic while it was held is followed by dropping all of it.
     pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

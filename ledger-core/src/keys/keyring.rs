@@ -4,11 +4,12 @@
 //! tombstone.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use aws_lc_rs::{digest, hmac};
 use futures::future::try_join_all;
 use hashlink::LruCache;
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::cipher::{Cipher, random_key};
@@ -72,7 +73,7 @@ impl Keyring {
     /// Keeps at most this many account keys ready.
     #[must_use]
     pub fn with_cache(self, keys: usize) -> Keyring {
-        lock(&self.cache).keys = LruCache::new(keys.max(1));
+        self.cache.lock().keys = LruCache::new(keys.max(1));
         self
     }
 
@@ -83,7 +84,7 @@ impl Keyring {
 
     /// The account's key, to seal under, where it is in the cache.
     pub(crate) fn ready(&self, account: &AccountId) -> Option<AccountKey> {
-        let cipher = lock(&self.cache).keys.get(account).cloned()?;
+        let cipher = self.cache.lock().keys.get(account).cloned()?;
         Some(AccountKey::new(account, cipher))
     }
 
@@ -92,7 +93,7 @@ impl Keyring {
         let mut keys = Keys::default();
         let mut missing = Vec::new();
         {
-            let mut cache = lock(&self.cache);
+            let mut cache = self.cache.lock();
             for account in accounts {
                 match cache.keys.get(&account).cloned() {
                     Some(cipher) => keys.insert(account, Slot::Ready(cipher)),
@@ -186,7 +187,7 @@ impl Keyring {
         let erasing = tokio::spawn(async move {
             let erased = store.erase(&account, now).await;
             // Also after a failure: it may have been done all the same.
-            let mut cache = lock(&cache);
+            let mut cache = cache.lock();
             cache.erasures += 1;
             cache.keys.remove(&account);
             erased
@@ -283,7 +284,7 @@ impl Keyring {
         let mut keys = Keys::default();
         let mut unopened = Vec::new();
         {
-            let mut cache = lock(&self.cache);
+            let mut cache = self.cache.lock();
             for (account, wrapped) in accounts.into_iter().zip(wrapped) {
                 match wrapped {
                     None => keys.insert(account, Slot::Absent),
@@ -307,7 +308,7 @@ impl Keyring {
                 })
             };
             let opened = try_join_all(some.iter().map(unwrap)).await?;
-            let mut cache = lock(&self.cache);
+            let mut cache = self.cache.lock();
             for ((account, _), slot) in some.iter().zip(opened) {
                 if let Slot::Ready(cipher) = &slot
                     && cache.erasures == erasures
@@ -321,7 +322,7 @@ impl Keyring {
     }
 
     fn erasures(&self) -> u64 {
-        lock(&self.cache).erasures
+        self.cache.lock().erasures
     }
 }
 
@@ -364,9 +365,4 @@ fn key_fingerprint(key: &[u8; 32]) -> [u8; 16] {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), b"rewardhub/key-fingerprint-1");
     let hash = digest::digest(&digest::SHA256, tag.as_ref());
     hash.as_ref()[..16].try_into().expect("SHA-256 has 32 bytes")
-}
-
-/// A panic elsewhere leaves nothing half done here: a cache entry is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,13 +7,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 use ledger_core::log::StreamType;
 use ledger_core::transaction::{Code, RowError};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
-use crate::commands::support::{Ended, Target, Usage, interrupted};
+use crate::commands::support::{Ended, Progress, Target, Usage, interrupted};
 use crate::node::Engine;
 
 pub(super) mod lines;
@@ -118,7 +117,7 @@ async fn ingest(arguments: &Arguments, road: &Road) -> anyhow::Result<Summary> {
     let began = Instant::now();
     let mut lines = Lines::transactions(&arguments.file)?;
     let mut rejects = Rejects::open(arguments)?;
-    let bar = progress_bar(&lines);
+    let progress = Progress::new("MiB");
     let mut summary = Summary::default();
     if matches!(road, Road::Ledger(_)) {
         summary.won = Some(0);
@@ -133,7 +132,7 @@ async fn ingest(arguments: &Arguments, road: &Road) -> anyhow::Result<Summary> {
                 stopping = true;
                 break;
             };
-            bar.set_position(lines.bytes_read());
+            progress.show(lines.bytes_read() >> 20, lines.bytes_total().map(|bytes| bytes >> 20));
             let preparing = tokio::spawn(road.prepare(chunk.rows.clone()));
             ahead.push_back((chunk, preparing));
         }
@@ -156,7 +155,7 @@ async fn ingest(arguments: &Arguments, road: &Road) -> anyhow::Result<Summary> {
         })?;
         summary.count(&chunk, &outcomes, &mut rejects)?;
     }
-    bar.finish_and_clear();
+    drop(progress);
     rejects.finish()?;
     summary.seconds = Duration::from_millis(u64::try_from(began.elapsed().as_millis())?).as_secs_f64();
     Ok(summary)
@@ -227,13 +226,6 @@ impl Rejects {
             Rejects::File(mut file) => file.flush().context("cannot write the rejected rows"),
         }
     }
-}
-
-fn progress_bar(lines: &Lines) -> ProgressBar {
-    // indicatif draws to stderr, and only where that is a terminal.
-    let bar = lines.bytes_total().map_or_else(ProgressBar::no_length, ProgressBar::new);
-    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// How long to wait before trying the same chunk again.

@@ -1,9 +1,10 @@
 //! What commands have in common: which ledger they are about, how they end, and how they are told
 //! to stop.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::config::{self, Config, ConfigError, LogPlace};
 use crate::folder::Folder;
@@ -95,6 +96,47 @@ pub(super) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> an
     let ended = runtime.block_on(future);
     runtime.shutdown_timeout(LEFTOVERS);
     ended
+}
+
+/// How far something long has come: one line on stderr, written over some times a second, and only
+/// where that is a terminal.
+pub(super) struct Progress {
+    unit: &'static str,
+    began: Instant,
+    tick: AtomicU64,
+}
+
+impl Progress {
+    const TICK_MS: u64 = 200;
+
+    pub(super) fn new(unit: &'static str) -> Progress {
+        Progress { unit, began: Instant::now(), tick: AtomicU64::new(0) }
+    }
+
+    pub(super) fn show(&self, done: u64, total: Option<u64>) {
+        let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let tick = elapsed / Self::TICK_MS;
+        if self.tick.swap(tick, Ordering::Relaxed) == tick || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let unit = self.unit;
+        let line = match total {
+            Some(total) if done > 0 => {
+                let left = elapsed / 1_000 * total.saturating_sub(done) / done;
+                format!("{done} of {total} {unit}, {left} s left")
+            }
+            _ => format!("{done} {unit}"),
+        };
+        let _ = write!(std::io::stderr(), "\r\x1b[2K{line}");
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.tick.load(Ordering::Relaxed) > 0 && std::io::stderr().is_terminal() {
+            let _ = write!(std::io::stderr(), "\r\x1b[2K");
+        }
+    }
 }
 
 /// One line for whoever started a service. Nobody reading it is no reason to stop.

@@ -4,9 +4,10 @@
 //! checkpoints at the same instant can damage a file (SQLite before 3.51.3, and ours is older).
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError, Weak};
+use std::sync::{Arc, Once, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
+use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, ffi};
 
 use ledger_core::figures::figure;
@@ -19,7 +20,7 @@ pub trait Wal: Send + Sync {
 
 impl Wal for Mutex<Connection> {
     fn on_writer(&self, work: &dyn Fn(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<()> {
-        work(&lock(self))
+        work(&self.lock())
     }
 }
 
@@ -71,7 +72,7 @@ pub fn is_written_here(path: &Path) -> bool {
 }
 
 fn writer_of(path: &Path) -> Option<Arc<dyn Wal>> {
-    lock(&KEPT).iter().filter(|kept| kept.path == path).find_map(|kept| kept.writer.upgrade())
+    KEPT.lock().iter().filter(|kept| kept.path == path).find_map(|kept| kept.writer.upgrade())
 }
 
 /// Looks after a file's write-ahead log for as long as its writer lives: it is emptied when it has
@@ -79,7 +80,7 @@ fn writer_of(path: &Path) -> Option<Arc<dyn Wal>> {
 /// seconds, whatever happens.
 pub fn keep(path: &Path, bytes_max: u64, writer: Weak<dyn Wal>) {
     static KEEPER: Once = Once::new();
-    lock(&KEPT).push(Kept { path: path.into(), bytes_max, writer, state: State::default() });
+    KEPT.lock().push(Kept { path: path.into(), bytes_max, writer, state: State::default() });
     KEEPER.call_once(|| {
         let started = std::thread::Builder::new().name("wal-keeper".into()).spawn(keep_all);
         if let Err(error) = started {
@@ -119,7 +120,7 @@ fn keep_all() {
     loop {
         std::thread::sleep(TICK);
         let mut due = Vec::new();
-        lock(&KEPT).retain_mut(|kept| {
+        KEPT.lock().retain_mut(|kept| {
             let Some(writer) = kept.writer.upgrade() else { return false };
             if kept.is_due() {
                 due.push((kept.path.clone(), writer));
@@ -129,7 +130,7 @@ fn keep_all() {
         // Without the list's lock: a writer may be at work for a while.
         for (path, writer) in due {
             let emptied = writer.on_writer(&|connection| empty_wal(connection, PATIENCE));
-            for kept in lock(&KEPT).iter_mut().filter(|kept| kept.path == path) {
+            for kept in KEPT.lock().iter_mut().filter(|kept| kept.path == path) {
                 kept.tell(emptied.as_ref().err());
             }
         }
@@ -197,11 +198,6 @@ pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     name.into()
 }
 
-/// A panic elsewhere leaves nothing half done here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,11 +221,11 @@ mod tests {
         let writer = written(&path);
         let reader = Connection::open(&path).unwrap();
         reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
-        writer.lock().unwrap().execute_batch("INSERT INTO t VALUES (2)").unwrap();
-        let busy = empty_wal(&writer.lock().unwrap(), Duration::ZERO).unwrap_err();
+        writer.lock().execute_batch("INSERT INTO t VALUES (2)").unwrap();
+        let busy = empty_wal(&writer.lock(), Duration::ZERO).unwrap_err();
         assert_eq!(busy.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy), "{busy}");
         reader.execute_batch("COMMIT").unwrap();
-        empty_wal(&writer.lock().unwrap(), Duration::ZERO).unwrap();
+        empty_wal(&writer.lock(), Duration::ZERO).unwrap();
         assert_eq!(wal_bytes(&path), 0);
     }
 
@@ -257,7 +253,7 @@ mod tests {
         keep(&path, 1 << 30, weak);
         finish(&path, Duration::ZERO).unwrap();
         assert_eq!(wal_bytes(&path), 0);
-        assert!(writer.lock().unwrap().execute_batch("INSERT INTO t VALUES (2)").is_err());
+        assert!(writer.lock().execute_batch("INSERT INTO t VALUES (2)").is_err());
 
         // Whose last connection only read, so that SQLite left the write-ahead log behind.
         let path = folder.path().join("other.db");

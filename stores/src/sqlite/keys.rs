@@ -3,10 +3,11 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -59,7 +60,7 @@ impl Shared {
 
 impl Turn {
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        lock(&self.connection)
+        self.connection.lock()
     }
 }
 
@@ -235,11 +236,6 @@ pub(super) fn fault(doing: &'static str, path: &Path) -> impl Fn(rusqlite::Error
         transient: passes(&source),
         source: source.into(),
     }
-}
-
-/// A panic elsewhere leaves nothing half done here: a transaction rolls back.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

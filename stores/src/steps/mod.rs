@@ -6,12 +6,13 @@ mod commit;
 mod rows;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use ledger_core::log::Position;
 use ledger_core::steps::items::{Change, ItemCounts, ItemRow};
 use ledger_core::steps::store::{Chunk, StepStore, StepStoreError};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use self::rows::Store;

@@ -1,11 +1,12 @@
 //! What is asked of the rows, in both stores.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use ledger_core::log::Position;
 use ledger_core::steps::items::{Change, ItemCounts, ItemRow};
 use ledger_core::steps::store::Chunk;
 use ledger_core::steps::tallies::NAME;
+use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Failed;
@@ -23,7 +24,7 @@ impl Store {
         let position = match self {
             Store::Sqlite(connection) => {
                 let sql = "SELECT position FROM checkpoints WHERE step = ?1";
-                lock(connection).query_row(sql, [step], |row| row.get(0)).optional()?
+                connection.lock().query_row(sql, [step], |row| row.get(0)).optional()?
             }
             Store::Postgres(database) => {
                 let sql = "SELECT position FROM steps.checkpoints WHERE step = $1";
@@ -39,7 +40,7 @@ impl Store {
             Store::Sqlite(connection) => {
                 let sql = "INSERT INTO checkpoints (step, position) VALUES (?1, ?2)
                            ON CONFLICT (step) DO UPDATE SET position = excluded.position";
-                lock(connection).execute(sql, (step, position.0))?;
+                connection.lock().execute(sql, (step, position.0))?;
             }
             Store::Postgres(database) => {
                 let sql = "INSERT INTO steps.checkpoints (step, position) VALUES ($1, $2)
@@ -54,7 +55,7 @@ impl Store {
 
     pub(super) async fn commit(&self, step: &str, to: Position, changes: &[Change]) -> Result<(), Failed> {
         match self {
-            Store::Sqlite(connection) => commit_sqlite(&mut lock(connection), step, to, changes),
+            Store::Sqlite(connection) => commit_sqlite(&mut connection.lock(), step, to, changes),
             Store::Postgres(database) => {
                 let mut client = database.pooled().await?;
                 commit_postgres(&mut client, step, to, changes).await
@@ -81,7 +82,7 @@ impl Store {
             "SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'parked')";
         let (waiting, parked): (i64, i64) = match self {
             Store::Sqlite(connection) => {
-                lock(connection).query_row(&format!("{sql} FROM items WHERE step = ?1"), [step], |row| {
+                connection.lock().query_row(&format!("{sql} FROM items WHERE step = ?1"), [step], |row| {
                     Ok((row.get(0)?, row.get(1)?))
                 })?
             }
@@ -106,7 +107,7 @@ impl Store {
     ) -> Result<(), Failed> {
         match self {
             Store::Sqlite(connection) => {
-                let mut connection = lock(connection);
+                let mut connection = connection.lock();
                 let transaction = connection.transaction()?;
                 transaction
                     .execute("INSERT OR IGNORE INTO checkpoints (step, position) VALUES (?1, 0)", [NAME])?;
@@ -161,7 +162,7 @@ impl Store {
             Store::Sqlite(connection) => {
                 let sql = "SELECT position, entries, wins, paid_minor FROM tallies
                            WHERE campaign = ?1 AND epoch = ?2 AND position > ?3 ORDER BY position LIMIT ?4";
-                let connection = lock(connection);
+                let connection = connection.lock();
                 let mut statement = connection.prepare_cached(sql)?;
                 let rows = statement.query_map((campaign, epoch, after, limit), |row| {
                     Ok(chunk(row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
@@ -188,7 +189,7 @@ impl Store {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         match self {
             Store::Sqlite(connection) => {
-                let connection = lock(connection);
+                let connection = connection.lock();
                 let sql = format!("SELECT {COLUMNS} FROM items {}", rest.replace('$', "?"));
                 let mut statement = connection.prepare_cached(&sql)?;
                 let rows = statement.query_map((text, limit), of_sqlite)?;
@@ -235,9 +236,4 @@ async fn keep_in_postgres(
 
 fn text(wins: &[u64]) -> String {
     serde_json::to_string(wins).expect("numbers have JSON")
-}
-
-fn lock(connection: &Mutex<Connection>) -> std::sync::MutexGuard<'_, Connection> {
-    // Every statement stands alone, so a panic elsewhere leaves nothing half done here.
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,8 +12,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::postgres::{self, Database, Fault, Options, SchemaError};
 
@@ -157,7 +159,7 @@ impl Cluster {
 
     /// Stops the server: `fast`, or `immediate` as a crash would.
     pub fn stop(&self, mode: &str) -> Result<(), ClusterError> {
-        let Some(mut shell) = self.server.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let Some(mut shell) = self.server.lock().take() else {
             return Ok(());
         };
         let data = self.data();
@@ -219,7 +221,7 @@ impl Cluster {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         shell.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         let child = shell.spawn()?;
-        *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
+        *self.server.lock() = Some(child);
         let database =
             Database::new(self.url("postgres").parse().expect("our own address"), &Options::default());
         let began = Instant::now();

@@ -5,8 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
@@ -105,7 +107,7 @@ impl SimulatedLog {
     }
 
     fn data(&self) -> MutexGuard<'_, Data> {
-        self.disk.data.lock().unwrap_or_else(PoisonError::into_inner)
+        self.disk.data.lock()
     }
 
     fn alive(&self) -> Result<(), LogError> {

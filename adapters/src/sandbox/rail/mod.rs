@@ -10,13 +10,14 @@ mod worker;
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ledger_core::money::Currency;
 use ledger_core::steps::ports::{self, Confirmations, PayError, Payout, PayoutKey, PayoutRail, PayoutStatus};
 use ledger_core::time::Clock;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use stores::files;
 use tokio::sync::{mpsc, oneshot};
@@ -124,7 +125,7 @@ impl SandboxRail {
     /// `capacity` others waiting is lost.
     pub fn confirmations(&self, capacity: usize) -> SandboxConfirmations {
         let (sender, receiver) = mpsc::channel(capacity);
-        *self.subscriber.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        *self.subscriber.lock() = Some(sender);
         SandboxConfirmations(receiver)
     }
 
@@ -145,12 +146,12 @@ impl SandboxRail {
     }
 
     fn audit<T>(&self, read: impl FnOnce(&Connection) -> Result<T, BooksError>) -> Result<T, BooksError> {
-        read(&self.audit.lock().unwrap_or_else(PoisonError::into_inner))
+        read(&self.audit.lock())
     }
 
     /// Whether this send gets lost on its way; the next one under the same key will not.
     fn loses(&self, key: PayoutKey) -> bool {
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lost = self.lost.lock();
         !lost.remove(&key) && lost.len() < LOST_SENDS_MAX && lost.insert(key)
     }
 

@@ -1,12 +1,13 @@
 //! The one thread that writes the books: takes what waits, at most a batch, commits once, then
 //! answers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use ledger_core::ids::PayoutReference;
 use ledger_core::steps::ports::{PayError, Payout, PayoutKey, PayoutStatus};
 use ledger_core::time::Clock;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
@@ -53,7 +54,7 @@ pub(super) fn start(
         while queue.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
             let (orders, callers): (Vec<Order>, Vec<_>) =
                 batch.drain(..).map(|r| (r.order, r.answer)).unzip();
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut connection = connection.lock();
             let committed = commit(&mut connection, &orders, clock.as_ref());
             drop(connection);
             match committed {
@@ -159,7 +160,7 @@ fn reference(key: PayoutKey) -> Result<PayoutReference, BooksError> {
 }
 
 fn confirm(subscriber: &Subscriber, payment: Payment) {
-    let subscriber = subscriber.lock().unwrap_or_else(PoisonError::into_inner);
+    let subscriber = subscriber.lock();
     if let Some(sender) = subscriber.as_ref() {
         // Nobody promised that a confirmation arrives; waiting for room would stop payments.
         drop(sender.try_send(Confirmation { payment }));

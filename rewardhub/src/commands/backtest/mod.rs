@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 
 use ::audit::backtest::{Plan, Run, Scratch, Summary};
 use anyhow::Context as _;
-use indicatif::{ProgressBar, ProgressStyle};
 use ledger_core::campaign::terms::RuleCode;
 use serde::Serialize;
 
 use crate::campaign_file::read_terms;
-use crate::commands::support::{At, Ended};
+use crate::commands::support::{At, Ended, Progress};
 
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("past").required(true).args(["transactions", "from_log"])))]
@@ -123,9 +122,7 @@ fn warn_of_nothing(campaign: &Summary) {
 
 /// Every seed once, spread over threads; in order of the seeds.
 fn draw(plan: &Plan, seeds: usize, first_seed: u64, threads: usize) -> Vec<Run> {
-    let bar = ProgressBar::new(seeds as u64).with_style(
-        ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {eta} left").expect("a valid template"),
-    );
+    let progress = Progress::new("seeds");
     let next = AtomicU64::new(0);
     let work = || {
         let (mut scratch, mut runs) = (Scratch::default(), vec![]);
@@ -135,7 +132,7 @@ fn draw(plan: &Plan, seeds: usize, first_seed: u64, threads: usize) -> Vec<Run> 
                 return runs;
             }
             runs.push((number, plan.run(first_seed.wrapping_add(number), &mut scratch)));
-            bar.inc(1);
+            progress.show(number, Some(seeds as u64));
         }
     };
     let mut runs: Vec<(u64, Run)> = std::thread::scope(|scope| {
@@ -145,7 +142,6 @@ fn draw(plan: &Plan, seeds: usize, first_seed: u64, threads: usize) -> Vec<Run> 
         };
         workers.into_iter().flat_map(join).collect()
     });
-    bar.finish_and_clear();
     runs.sort_by_key(|(number, _)| *number);
     runs.into_iter().map(|(_, run)| run).collect()
 }

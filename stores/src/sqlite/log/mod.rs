@@ -11,10 +11,11 @@ mod readers;
 mod rows;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::Semaphore;
 
@@ -145,7 +146,7 @@ impl SqliteLog {
             transient: false,
             source: "the log was opened for reading only".into(),
         };
-        self.inner.writer.as_deref().map(lock).ok_or_else(read_only)
+        self.inner.writer.as_deref().map(Mutex::lock).ok_or_else(read_only)
     }
 }
 
@@ -178,11 +179,11 @@ impl EventLog for SqliteLog {
         streams: &[(StreamId, u64)],
         limit: usize,
     ) -> Result<Vec<StoredEvent>, LogError> {
-        rows::load_streams(&lock(&self.inner.lookup), streams, limit)
+        rows::load_streams(&self.inner.lookup.lock(), streams, limit)
     }
 
     async fn stream_ids(&self, stream_type: StreamType) -> Result<Vec<StreamId>, LogError> {
-        rows::stream_ids(&lock(&self.inner.lookup), stream_type)
+        rows::stream_ids(&self.inner.lookup.lock(), stream_type)
     }
 
     async fn known_streams(&self, streams: &[StreamId]) -> Result<Vec<StreamId>, LogError> {
@@ -232,7 +233,7 @@ impl WriterLease for SqliteLog {
 #[async_trait]
 impl TransactionIndex for SqliteLog {
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
-        rows::find_transactions(&lock(&self.inner.lookup), keys)
+        rows::find_transactions(&self.inner.lookup.lock(), keys)
     }
 
     async fn transaction_keys(
@@ -248,7 +249,7 @@ impl TransactionIndex for SqliteLog {
 #[async_trait]
 impl SnapshotStore for SqliteLog {
     async fn load_snapshots(&self, streams: &[StreamId], code: &str) -> Result<Vec<Snapshot>, LogError> {
-        rows::snapshots(&lock(&self.inner.lookup), streams, code).map_err(store("load snapshots"))
+        rows::snapshots(&self.inner.lookup.lock(), streams, code).map_err(store("load snapshots"))
     }
 
     async fn save_snapshots(&self, snapshots: &[Snapshot]) -> Result<(), LogError> {
@@ -270,11 +271,6 @@ impl SnapshotStore for SqliteLog {
 /// All readers are in use, and have been for long.
 fn no_reader() -> LogError {
     LogError::Store { doing: "find a free reader", transient: true, source: "all are in use".into() }
-}
-
-/// A panic elsewhere leaves no half-done work behind: a transaction rolls back when it is dropped.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a failed SQLite call was for.

@@ -1,11 +1,11 @@
 //! A few read-only connections, handed out one reader at a time.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, PoisonError};
 
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
-use super::{READER_WAIT, SqliteOptions, lock, no_reader, open};
+use super::{READER_WAIT, SqliteOptions, no_reader, open};
 use ledger_core::log::LogError;
 
 /// The pool. Connections are opened at the start and kept: later there may be no descriptor left.
@@ -59,9 +59,8 @@ impl Readers {
     /// An idle connection, or `None` for the right to open one more.
     fn take(&self) -> Result<Option<Connection>, LogError> {
         let none = |slots: &mut Slots| slots.idle.is_empty() && slots.unopened == 0;
-        let waited = self.returned.wait_timeout_while(lock(&self.slots), READER_WAIT, none);
-        let (mut slots, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
+        let mut slots = self.slots.lock();
+        if self.returned.wait_while_for(&mut slots, none, READER_WAIT).timed_out() {
             return Err(no_reader());
         }
         let idle = slots.idle.pop();
@@ -79,7 +78,7 @@ struct Loan<'a> {
 
 impl Drop for Loan<'_> {
     fn drop(&mut self) {
-        let mut slots = lock(&self.readers.slots);
+        let mut slots = self.readers.slots.lock();
         match self.connection.take() {
             Some(connection) => slots.idle.push(connection),
             None => slots.unopened += 1,
