@@ -1,5 +1,7 @@
 //! Golden logs: the events that each release wrote, as lines of JSON.
 
+#![allow(clippy::unwrap_used, reason = "test code that is no test by itself: a panic is its verdict")]
+
 use std::path::{Path, PathBuf};
 
 use ledger_core::ids::{Digest, TransactionKey};
