@@ -2,45 +2,8 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "a sentence reads better without references")]
 
-use cqrs_es::Aggregate;
-
-use crate::account::{Answer, CommandKind, RewardAccount};
-use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind};
-use crate::system::{System, SystemAnswer, SystemCommandKind};
+use crate::aggregate::{Decides, Decision};
 use crate::time::Timestamp;
-
-type Decision<A> = Result<(Vec<<A as Aggregate>::Event>, <A as Decides>::Answer), <A as Aggregate>::Error>;
-
-/// An aggregate that decides without I/O.
-pub(crate) trait Decides: Aggregate + Clone {
-    type Kind;
-    type Answer;
-    fn decides(&self, now: Timestamp, by: &str, kind: &Self::Kind) -> Decision<Self>;
-}
-
-impl Decides for RewardAccount {
-    type Kind = CommandKind;
-    type Answer = Answer;
-    fn decides(&self, now: Timestamp, by: &str, kind: &CommandKind) -> Decision<Self> {
-        self.decide(now, by, kind)
-    }
-}
-
-impl Decides for Campaign {
-    type Kind = CampaignCommandKind;
-    type Answer = CampaignAnswer;
-    fn decides(&self, now: Timestamp, by: &str, kind: &CampaignCommandKind) -> Decision<Self> {
-        self.decide(now, by, kind)
-    }
-}
-
-impl Decides for System {
-    type Kind = SystemCommandKind;
-    type Answer = SystemAnswer;
-    fn decides(&self, _: Timestamp, by: &str, kind: &SystemCommandKind) -> Decision<Self> {
-        self.decide(by, kind)
-    }
-}
 
 /// An aggregate with a past, and the time and the author of what comes next.
 #[derive(Clone)]
@@ -88,7 +51,7 @@ impl<A: Decides<Answer: PartialEq + std::fmt::Debug, Error: PartialEq>> Given<A>
     /// Asks. Whatever is decided must survive the log's JSON, where an unbalanced posting is
     /// refused.
     pub(crate) fn when(self, kind: A::Kind) -> Then<A> {
-        let decision = self.state.decides(self.now, self.by, &kind);
+        let decision = self.state.decide(self.now, self.by, &kind);
         if let Ok((events, _)) = &decision {
             for event in events {
                 let json = serde_json::to_string(event).unwrap();

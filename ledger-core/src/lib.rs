@@ -26,6 +26,7 @@ pub mod draw;
 pub mod keys;
 
 pub mod account;
+pub mod aggregate;
 pub mod campaign;
 pub mod system;
 

@@ -138,11 +138,8 @@ struct Sums {
 
 impl Fold<'_> for Accounts {
     fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
-        let event = match &record.event {
-            LedgerEvent::Account(event) => event,
-            // No event of another stream is about one account.
-            LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Ok(()),
-        };
+        // No event of another stream is about one account.
+        let LedgerEvent::Account(event) = &record.event else { return Ok(()) };
         let set = |column, at: Option<Timestamp>| set(conn, &record.stream_id, column, at);
         match event {
             AccountEvent::AccountOpened { enrolled_at } => set(Column::Enrolled, Some(*enrolled_at)),

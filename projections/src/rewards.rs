@@ -169,11 +169,8 @@ pub(crate) struct Rewards;
 
 impl Fold<'_> for Rewards {
     fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
-        let event = match &record.event {
-            LedgerEvent::Account(event) => event,
-            // No event of another stream is about one reward.
-            LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Ok(()),
-        };
+        // No event of another stream is about one reward.
+        let LedgerEvent::Account(event) = &record.event else { return Ok(()) };
         let change = |sql, values: &[Value<'_>]| {
             conn.write_one(sql, values, THIS.contradiction(record.position, "no draw won this reward"))
         };

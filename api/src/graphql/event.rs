@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Error, ID, Json, Object, SimpleObject};
-use ledger_core::event::{LedgerEvent, decode};
+use ledger_core::event::decode;
 use ledger_core::ids::{AccountId, CampaignId};
 use ledger_core::keys::open_part;
 use ledger_core::log::{LogError, Position, StoredEvent, StreamId};
@@ -118,12 +118,7 @@ pub(super) struct Event {
 impl Event {
     fn of(stored: &StoredEvent) -> Result<Event, Error> {
         let payload = decode(stored).map_err(|error| fault(&error))?;
-        let payload = match payload {
-            LedgerEvent::Account(event) => open_part(&event),
-            LedgerEvent::Campaign(event) => open_part(&event),
-            LedgerEvent::System(event) => open_part(&event),
-        };
-        let payload = payload.map_err(|error| fault(&error))?;
+        let payload = open_part(&payload).map_err(|error| fault(&error))?;
         Ok(Event {
             position: stored.position.to_string(),
             stream: stored.stream.to_string(),

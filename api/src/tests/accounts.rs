@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use ledger_core::account::{Answer, CommandKind, Rejection, RewardAccount};
+use ledger_core::aggregate::Decides as _;
 
 use super::*;
 use crate::accounts::CommandAccounts;

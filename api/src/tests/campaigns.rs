@@ -1,5 +1,6 @@
 //! Campaigns over HTTP. The rules are the real ones, in memory; the engine is not here.
 
+use ledger_core::aggregate::Decides as _;
 use ledger_core::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use ledger_core::ids::CampaignId;
 

@@ -11,6 +11,7 @@ use ledger_core::account::command::{
 };
 use ledger_core::account::event::Exclusion;
 use ledger_core::account::{AccountEvent, RewardAccount};
+use ledger_core::aggregate::Decides as _;
 use ledger_core::campaign::rules::RuleCode;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::{self, EpochKey, Seed};

@@ -11,6 +11,7 @@ use ledger_core::account::command::{
     CommandKind, EpochOffer, EvaluateTransaction, Offer, PreparedTransaction, Standing,
 };
 use ledger_core::account::{AccountEvent, RewardAccount};
+use ledger_core::aggregate::Decides as _;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::{self, Seed};
 use ledger_core::ids::{AccountId, Digest};

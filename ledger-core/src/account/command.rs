@@ -1,10 +1,11 @@
 //! What can be asked of a reward account, and what it answers.
 //! Time, terms, budgets and epoch keys enter inside the command: an account asks nobody.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::account::event::{DeferReason, Exclusion, Outcome, Verdict};
 pub use crate::account::prepared::{Facts, PreparedTransaction};
+use crate::aggregate::Command;
 pub use crate::campaign::state::Standing;
 use crate::campaign::terms::Terms;
 use crate::draw::{EpochKey, PrizeTable};
@@ -14,25 +15,8 @@ use crate::position::Position;
 use crate::time::Timestamp;
 use crate::transaction::Code;
 
-/// One command. It carries the slot for its answer, since `CqrsFramework::execute` returns `()`.
-#[derive(Clone, Debug)]
-pub struct AccountCommand {
-    /// The engine's time, which never goes back.
-    pub now: Timestamp,
-    /// Who asks.
-    pub by: Arc<str>,
-    /// What is asked.
-    pub kind: CommandKind,
-    /// Where it goes.
-    pub answer: Arc<OnceLock<Answer>>,
-}
-
-impl AccountCommand {
-    /// A command with an empty slot.
-    pub fn new(now: Timestamp, by: Arc<str>, kind: CommandKind) -> AccountCommand {
-        AccountCommand { now, by, kind, answer: Arc::default() }
-    }
-}
+/// One command.
+pub type AccountCommand = Command<CommandKind, Answer>;
 
 /// What is asked.
 #[derive(Clone, Debug)]

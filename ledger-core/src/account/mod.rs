@@ -25,14 +25,17 @@ pub use state::RewardAccount;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
+use crate::aggregate::{Decides, handle};
 use crate::time::Timestamp;
 
 /// What a decision comes to: the facts to record, in order, and the answer.
 pub type Decision = Result<(Vec<AccountEvent>, Answer), Rejection>;
 
-impl RewardAccount {
-    /// Decides one command of `by`. Pure: the same state and command give the same events.
-    pub fn decide(&self, now: Timestamp, by: &str, command: &CommandKind) -> Decision {
+impl Decides for RewardAccount {
+    type Kind = CommandKind;
+    type Answer = Answer;
+
+    fn decide(&self, now: Timestamp, by: &str, command: &CommandKind) -> Decision {
         match command {
             CommandKind::Open => self.open(now),
             CommandKind::EvaluateTransaction(evaluate) => self.evaluate(now, evaluate),
@@ -58,7 +61,9 @@ impl RewardAccount {
             }
         }
     }
+}
 
+impl RewardAccount {
     fn open(&self, now: Timestamp) -> Decision {
         if self.erased {
             return Err(Rejection::AccountErased);
@@ -101,8 +106,6 @@ impl RewardAccount {
     }
 }
 
-/// A thin shim: everything is decided before the first write, since an error after one would leave
-/// state and batch apart.
 impl Aggregate for RewardAccount {
     const TYPE: &'static str = "account";
     type Command = AccountCommand;
@@ -112,17 +115,11 @@ impl Aggregate for RewardAccount {
 
     async fn handle(
         &mut self,
-        command: AccountCommand,
+        asked: AccountCommand,
         (): &(),
         sink: &EventSink<Self>,
     ) -> Result<(), Rejection> {
-        let (events, answer) = self.decide(command.now, &command.by, &command.kind)?;
-        for event in events {
-            sink.write(event, self).await;
-        }
-        // The slot is fresh for every decision; a command decided again comes with a new one.
-        let _ = command.answer.set(answer);
-        Ok(())
+        handle(self, asked, sink).await
     }
 
     fn apply(&mut self, event: AccountEvent) {

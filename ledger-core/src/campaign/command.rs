@@ -1,7 +1,6 @@
 //! What can be asked of a campaign, and what it answers.
 
-use std::sync::{Arc, OnceLock};
-
+use crate::aggregate::Command;
 use crate::campaign::terms::{Terms, TermsError};
 use crate::draw::beacon::BeaconError;
 use crate::ids::{BeaconSignature, Digest};
@@ -9,25 +8,8 @@ use crate::keys::Sealed;
 use crate::money::Money;
 use crate::time::{Epoch, Timestamp};
 
-/// One command. It carries the slot for its answer, since `CqrsFramework::execute` returns `()`.
-#[derive(Clone, Debug)]
-pub struct CampaignCommand {
-    /// The engine's time, which never goes back.
-    pub now: Timestamp,
-    /// Who asks, such as `operator:alice`.
-    pub by: Arc<str>,
-    /// What is asked.
-    pub kind: CampaignCommandKind,
-    /// Where the answer goes.
-    pub answer: Arc<OnceLock<CampaignAnswer>>,
-}
-
-impl CampaignCommand {
-    /// A command with an empty slot.
-    pub fn new(now: Timestamp, by: Arc<str>, kind: CampaignCommandKind) -> CampaignCommand {
-        CampaignCommand { now, by, kind, answer: Arc::default() }
-    }
-}
+/// One command.
+pub type CampaignCommand = Command<CampaignCommandKind, CampaignAnswer>;
 
 /// What is asked.
 #[derive(Clone, Debug)]

@@ -16,7 +16,8 @@ pub use state::Campaign;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
-/// A thin shim: everything is decided before the first write.
+use crate::aggregate::handle;
+
 impl Aggregate for Campaign {
     const TYPE: &'static str = "campaign";
     type Command = CampaignCommand;
@@ -26,16 +27,11 @@ impl Aggregate for Campaign {
 
     async fn handle(
         &mut self,
-        command: CampaignCommand,
+        asked: CampaignCommand,
         (): &(),
         sink: &EventSink<Self>,
     ) -> Result<(), CampaignRejection> {
-        let (events, answer) = self.decide(command.now, &command.by, &command.kind)?;
-        for event in events {
-            sink.write(event, self).await;
-        }
-        let _ = command.answer.set(answer);
-        Ok(())
+        handle(self, asked, sink).await
     }
 
     fn apply(&mut self, event: CampaignEvent) {

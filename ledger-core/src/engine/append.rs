@@ -214,7 +214,7 @@ impl Writer {
         let mut core = shared.lock();
         core.drop_undurable();
         // They are few, so all are read again, not only those the batch touched.
-        core.campaigns.clear();
+        core.aggregates.campaigns.clear();
         self.campaigns_loaded = false;
         // An epoch scheduled in vain is scheduled again under another seed: its key must go too.
         self.offers = Offers::default();
@@ -222,8 +222,9 @@ impl Writer {
 
     pub(super) fn forget_everything(&mut self) {
         let mut core = self.shared.lock();
-        core.accounts.clear();
+        core.aggregates.clear();
         core.known.clear();
-        core.system = None;
+        drop(core);
+        self.campaigns_loaded = false;
     }
 }

@@ -2,24 +2,28 @@
 
 use std::sync::Arc;
 
-use cqrs_es::AggregateError;
+use cqrs_es::{AggregateError, CqrsFramework};
 
-use crate::account::command::{AccountCommand, EvaluateTransaction, Known, PreparedTransaction};
+use crate::account::command::{EvaluateTransaction, Known, PreparedTransaction};
 use crate::account::event::DeferReason;
-use crate::account::{Answer, CommandKind, Rejection};
-use crate::campaign::{Campaign, CampaignAnswer, CampaignCommand, CampaignCommandKind, CampaignRejection};
+use crate::account::{Answer, CommandKind, Rejection, RewardAccount};
+use crate::aggregate::Command;
+use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::draw;
+use crate::event::aggregates;
 use crate::faults;
 use crate::ids::{AccountId, CampaignId, TransactionKey};
-use crate::log::{Position, StreamId};
-use crate::system::{SystemCommand, SystemCommandKind};
+use crate::log::{Position, StreamId, StreamType};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
-use super::core::{Core, Slot};
+use super::core::Core;
 use super::epochs::{Due, due};
-use super::intake_batch::{Outcome, RowReceipt, SystemReceipt, Work};
+use super::intake_batch::{Ask, Asked, RowReceipt, Work};
 use super::ledger::{Context, Receipt, RowResult};
+use super::slot::Slot;
+use super::slots::Listed;
+use super::store::Store;
 use super::writer::{Failed, Writer, unavailable};
 
 impl Writer {
@@ -38,8 +42,9 @@ impl Writer {
     fn due(&self) -> Vec<(CampaignId, Due)> {
         let core = self.shared.lock();
         let now = core.staging.now;
-        let campaigns = core.campaigns.values().filter_map(|slot| Some((&slot.state, slot.state.terms()?.0)));
+        let campaigns = core.aggregates.campaigns.in_order();
         campaigns
+            .filter_map(|slot| Some((&slot.state, slot.state.terms()?.0)))
             .flat_map(|(state, terms)| due(state, now).into_iter().map(|d| (terms.campaign_id.clone(), d)))
             .collect()
     }
@@ -51,7 +56,7 @@ impl Writer {
                 Due::Schedule(epoch) => self.schedule(&campaign, epoch)?,
                 Due::Open(epoch) => CampaignCommandKind::OpenEpoch { epoch, signature: None },
             };
-            if let Err(rejection) = self.campaign(&campaign, kind, &self.own.clone()).await? {
+            if let Err(rejection) = self.campaign(&campaign, kind).await? {
                 // A campaign that stands still must not keep the others, nor its own operators,
                 // from going on.
                 faults::error(
@@ -69,7 +74,7 @@ impl Writer {
     fn schedule(&self, campaign: &CampaignId, epoch: Epoch) -> Result<CampaignCommandKind, Failed> {
         let (table_hash, beacon_spec) = {
             let core = self.shared.lock();
-            let terms = core.campaigns.get(campaign.as_str()).and_then(|slot| slot.state.terms());
+            let terms = core.aggregates.campaigns.peek(campaign.as_str()).and_then(|slot| slot.state.terms());
             let (terms, _) = terms.ok_or(Failed::Unavailable)?;
             // The same that the campaign will record: terms and time are the same.
             (terms.prize_table.hash(), terms.beacon_spec(epoch, core.staging.now).to_string())
@@ -85,46 +90,46 @@ impl Writer {
         let core = self.shared.lock();
         let seen = |slot: &Slot<Campaign>| (slot.version > 0).then(|| (slot.state.clone(), slot.version));
         match only {
-            Some(id) => core.campaigns.get(id.as_str()).and_then(seen).into_iter().collect(),
-            None => core.campaigns.values().filter_map(seen).collect(),
+            Some(id) => core.aggregates.campaigns.peek(id.as_str()).and_then(seen).into_iter().collect(),
+            None => core.aggregates.campaigns.in_order().filter_map(seen).collect(),
         }
     }
 
-    pub(super) async fn decide(&mut self, work: &Work) -> Result<Outcome, Failed> {
-        let outcome = match work {
-            Work::Transactions { rows, context, resume, .. } => {
+    pub(super) async fn decide(&mut self, work: &mut Work) -> Result<(), Failed> {
+        match work {
+            Work::Transactions { rows, context, resume, reply } => {
                 let mut receipts = Vec::with_capacity(rows.len());
                 for row in rows {
                     receipts.push(self.transaction(row, context, *resume).await?);
                 }
-                Outcome::Transactions(receipts)
+                reply.hold(Some(receipts));
             }
-            Work::Account { account, .. } if self.apart.has_account(account) => Outcome::Refused,
-            Work::Campaign { campaign, .. } if self.apart.has(&StreamId::campaign(campaign)) => {
-                Outcome::Refused
+            Work::Asked(asked) => {
+                self.asked(asked).await?;
+                if matches!(**asked, Asked::Campaign(_)) {
+                    self.deciding = None;
+                    // A started campaign opens its first epoch at once.
+                    self.advance_epochs().await?;
+                }
             }
-            Work::Account { account, kind, context, .. } => {
-                self.deciding = Some(StreamId::account(account));
-                Outcome::Account(self.account(account.as_str(), kind.clone(), context, None).await?)
-            }
-            Work::Campaign { campaign, kind, context, .. } => {
-                self.deciding = Some(StreamId::campaign(campaign));
-                let answer = self.campaign(campaign, kind.clone(), context).await?;
-                self.deciding = None;
-                // A started campaign opens its first epoch at once.
-                self.advance_epochs().await?;
-                Outcome::Campaign(answer)
-            }
-            Work::System { .. } if self.apart.has(&StreamId::system()) => Outcome::Refused,
-            Work::System { kind, context, .. } => {
-                self.deciding = Some(StreamId::system());
-                Outcome::System(self.system(kind.clone(), context).await?)
-            }
-            Work::Campaigns { only, .. } => Outcome::Campaigns(self.seen(only.as_ref())),
-            Work::Tick { .. } => Outcome::Tick(self.shared.lock().staging.now),
-        };
+            Work::Campaigns { only, reply } => reply.hold(Some(self.seen(only.as_ref()))),
+            Work::Tick { reply } => reply.hold(Some(self.shared.lock().staging.now)),
+        }
         self.deciding = None;
-        Ok(outcome)
+        Ok(())
+    }
+
+    async fn ask<A: Listed>(&mut self, ask: &mut Ask<A>) -> Result<(), Failed> {
+        let stream = StreamId { stream_type: A::STREAM, id: ask.id.clone() };
+        if self.apart.has(&stream) {
+            ask.reply.hold(None);
+            return Ok(());
+        }
+        self.deciding = Some(stream);
+        let answer = self.command::<A>(&ask.id, ask.kind.clone(), &ask.context, None).await?;
+        let last = Position(self.shared.lock().staging.next_position().0 - 1);
+        ask.reply.hold(Some(answer.map(|answer| (answer, last))));
+        Ok(())
     }
 
     async fn transaction(
@@ -161,15 +166,25 @@ impl Writer {
         let open_unknown = self.settings.open_enrolment;
         let evaluate =
             EvaluateTransaction { transaction, known, pending_known, open_unknown, offers, resume };
-        let answer =
-            self.account(owner.as_str(), CommandKind::EvaluateTransaction(evaluate), context, key).await?;
+        let answer = self
+            .command::<RewardAccount>(
+                owner.as_str(),
+                CommandKind::EvaluateTransaction(evaluate),
+                context,
+                key,
+            )
+            .await?;
         let mut core = self.shared.lock();
         let position = core.staging.line_position;
         let (result, won) = match answer {
             Err(rejection) => return Ok(Err(rejection)),
             Ok(Answer::Duplicate { position }) => {
-                let noted =
-                    || core.accounts.get(owner.as_str()).and_then(|slot| slot.noted.get(&row.key).copied());
+                let noted = || {
+                    core.aggregates
+                        .accounts
+                        .peek(owner.as_str())
+                        .and_then(|slot| slot.noted.get(&row.key).copied())
+                };
                 let position = position.or_else(noted);
                 return Ok(Ok(Receipt { result: RowResult::Duplicate, position, won: None }));
             }
@@ -216,47 +231,39 @@ impl Writer {
     async fn record_openings(&mut self) -> Result<(), Failed> {
         for (campaign, epoch) in self.offers.take_opened() {
             let kind = CampaignCommandKind::RecordSeedOpening { epoch, purpose: "draw".into() };
-            self.campaign(&campaign, kind, &self.own.clone())
-                .await?
-                .map_err(|e| bug("the opening of a seed", &e))?;
+            self.campaign(&campaign, kind).await?.map_err(|e| bug("the opening of a seed", &e))?;
         }
         Ok(())
-    }
-
-    async fn account(
-        &mut self,
-        id: &str,
-        kind: CommandKind,
-        context: &Context,
-        key: Option<TransactionKey>,
-    ) -> Result<Result<Answer, Rejection>, Failed> {
-        let command = AccountCommand::new(self.prepare(context, key), context.actor(), kind);
-        let answer = Arc::clone(&command.answer);
-        let executed = self.accounts.execute(id, command).await;
-        outcome(executed, || answer.get().cloned())
     }
 
     async fn campaign(
         &mut self,
         id: &CampaignId,
         kind: CampaignCommandKind,
-        context: &Context,
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, Failed> {
-        let command = CampaignCommand::new(self.prepare(context, None), context.actor(), kind);
-        let answer = Arc::clone(&command.answer);
-        let executed = self.campaigns.execute(id.as_str(), command).await;
-        self.offers.invalidate();
-        outcome(executed, || answer.get().copied())
+        self.command::<Campaign>(id.as_str(), kind, &self.own.clone(), None).await
     }
 
-    async fn system(&mut self, kind: SystemCommandKind, context: &Context) -> Result<SystemReceipt, Failed> {
-        self.prepare(context, None);
-        let command = SystemCommand::new(context.actor(), kind);
+    /// The line of the command, if it is about one, gets `key`.
+    async fn command<A: Listed>(
+        &mut self,
+        id: &str,
+        kind: A::Kind,
+        context: &Context,
+        key: Option<TransactionKey>,
+    ) -> Result<Result<A::Answer, A::Error>, Failed> {
+        let command = Command::new(self.prepare(context, key), context.actor(), kind);
         let answer = Arc::clone(&command.answer);
-        let executed = self.system.execute(crate::log::SYSTEM_STREAM, command).await;
-        let answered = outcome(executed, || answer.get().copied())?;
-        let last = Position(self.shared.lock().staging.next_position().0 - 1);
-        Ok(answered.map(|answer| (answer, last)))
+        let framework = CqrsFramework::<A, _>::new(Store::new(self.shared.clone()), vec![], ());
+        let executed = framework.execute(id, command).await;
+        if A::STREAM == StreamType::Campaign {
+            self.offers.invalidate();
+        }
+        match executed {
+            Ok(()) => Ok(Ok(answer.get().cloned().expect("a handled command has filled its slot"))),
+            Err(AggregateError::UserError(rejection)) => Ok(Err(rejection)),
+            Err(error) => Err(unavailable("stage an event", &error)),
+        }
     }
 
     /// Sets what the next command's events carry.
@@ -281,9 +288,7 @@ impl Writer {
                 reversed_minor: spend.reversed_minor,
                 wins: spend.wins.into_iter().map(|((epoch, tier), count)| (epoch, tier, count)).collect(),
             };
-            self.campaign(&campaign, kind, &self.own.clone())
-                .await?
-                .map_err(|e| bug("the batch's spend", &e))?;
+            self.campaign(&campaign, kind).await?.map_err(|e| bug("the batch's spend", &e))?;
         }
         Ok(())
     }
@@ -298,7 +303,7 @@ fn owner(
     pending_known: Option<&Known>,
 ) -> AccountId {
     let has_released = |account: &AccountId| {
-        let slot = core.accounts.peek(account.as_str());
+        let slot = core.aggregates.accounts.peek(account.as_str());
         slot.zip(row.pending_key()).is_some_and(|(slot, key)| slot.state.has_released(key, row))
     };
     let is_same = |pending: &&Known| match pending.fingerprint {
@@ -308,16 +313,16 @@ fn owner(
     known.or(pending_known.filter(is_same)).map_or(&row.account_id, |known| &known.account_id).clone()
 }
 
-fn outcome<T, E: std::error::Error + 'static>(
-    executed: Result<(), AggregateError<E>>,
-    answer: impl FnOnce() -> Option<T>,
-) -> Result<Result<T, E>, Failed> {
-    match executed {
-        Ok(()) => Ok(Ok(answer().expect("a handled command has filled its slot"))),
-        Err(AggregateError::UserError(rejection)) => Ok(Err(rejection)),
-        Err(error) => Err(unavailable("stage an event", &error)),
-    }
+macro_rules! of_all_kinds {
+    ($($_slots:ident: $kind:ident($_aggregate:ty),)+) => {
+        impl Writer {
+            async fn asked(&mut self, asked: &mut Asked) -> Result<(), Failed> {
+                match asked { $(Asked::$kind(ask) => self.ask(ask).await,)+ }
+            }
+        }
+    };
 }
+aggregates!(of_all_kinds);
 
 /// The engine's own command was refused: the batch is not written.
 fn bug(what: &'static str, rejection: &CampaignRejection) -> Failed {

@@ -102,7 +102,7 @@ impl Offers {
         let epoch = Epoch::of(booked_at);
         if !self.by_epoch.contains_key(&epoch) {
             let mut templates = Vec::new();
-            for slot in core.campaigns.values() {
+            for slot in core.aggregates.campaigns.in_order() {
                 if let (Some((terms, version)), Some(standing)) = (slot.state.terms(), slot.state.standing())
                 {
                     if standing == Standing::Active && terms.time_zone.known().is_none() {
@@ -188,7 +188,9 @@ impl Template {
     /// Tiers of which the campaign and the batch being staged have left none.
     fn sold_out(&self, core: &Core, epoch: Epoch) -> u32 {
         let id = &self.terms.campaign_id;
-        let Some(campaign) = core.campaigns.get(id.as_str()).map(|slot| &slot.state) else { return 0 };
+        let Some(campaign) = core.aggregates.campaigns.peek(id.as_str()).map(|slot| &slot.state) else {
+            return 0;
+        };
         let staged = core.staging.spend.get(id).map(|spend| &spend.wins);
         let none = BTreeMap::new();
         campaign.sold_out(epoch, staged.unwrap_or(&none))

@@ -3,88 +3,65 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::account::RewardAccount;
 use crate::account::command::{Known, PreparedTransaction};
 use crate::account::event::AccountEvent;
 use crate::campaign::Campaign;
-use crate::event::{LedgerEvent, decode};
+use crate::event::{LedgerEvent, aggregates, decode};
 use crate::faults;
 use crate::ids::{AccountId, TransactionKey};
-use crate::log::{LogError, Position, StoredEvent, StreamId, StreamType};
-use crate::system::{System, SystemEvent};
+use crate::log::{LogError, StoredEvent, StreamId, StreamType};
 use crate::transaction::Status;
 
-use super::core::{Core, Hosted, Slot};
+use super::core::Core;
 use super::intake_batch::Work;
 use super::reading::{End, Reading};
+use super::slots::Listed;
 use super::writer::Writer;
 
 /// Damaged streams, or keys, of one batch that are told from a log that cannot be read.
 const WRONG_MAX: usize = 64;
 
 impl Writer {
-    /// Reads accounts not in memory and probes keys that may be known, each in one query (see
+    /// Reads what is not in memory and probes keys that may be known, each in one query (see
     /// [`Writer::load`]).
     pub(super) async fn hydrate(&mut self, works: &[Work]) -> Result<(), LogError> {
+        self.hydrate_campaigns().await?;
         let (mut streams, mut keys) = (BTreeSet::new(), Vec::new());
         {
+            // What is touched outlives the batch.
             let (mut core, apart) = (self.shared.lock(), &self.apart);
+            for work in works {
+                let Work::Asked(asked) = work else { continue };
+                let stream = asked.stream();
+                if !core.aggregates.touch(&stream) && !apart.has(&stream) {
+                    streams.insert(stream);
+                }
+            }
             let mut account = |core: &mut Core, id: &AccountId| {
-                // `get` marks it as used, so that it outlives the batch.
-                if core.accounts.get(id.as_str()).is_none() && !apart.has_account(id) {
+                if !core.aggregates.accounts.touch(id.as_str()) && !apart.has_account(id) {
                     streams.insert(StreamId::account(id));
                 }
             };
-            for work in works {
-                match work {
-                    Work::Transactions { rows, .. } => {
-                        for row in rows {
-                            account(&mut core, &row.account_id);
-                            // Under either name the purchase may be in another customer's stream.
-                            for key in row.pending_key().into_iter().chain([row.key]) {
-                                match core.known.get(&key).map(|known| known.account_id.clone()) {
-                                    Some(owner) if owner == row.account_id => {}
-                                    Some(owner) => account(&mut core, &owner),
-                                    None if key == row.key && self.is_surely_new(row) => {}
-                                    None if apart.has_key(&key) => {}
-                                    None => keys.push(key),
-                                }
-                            }
-                        }
+            for row in works.iter().flat_map(Work::rows) {
+                account(&mut core, &row.account_id);
+                // Under either name the purchase may be in another customer's stream.
+                for key in row.pending_key().into_iter().chain([row.key]) {
+                    match core.known.get(&key).map(|known| known.account_id.clone()) {
+                        Some(owner) if owner == row.account_id => {}
+                        Some(owner) => account(&mut core, &owner),
+                        None if key == row.key && self.is_surely_new(row) => {}
+                        None if apart.has_key(&key) => {}
+                        None => keys.push(key),
                     }
-                    Work::Account { account: id, .. } => account(&mut core, id),
-                    Work::Campaign { .. }
-                    | Work::Campaigns { .. }
-                    | Work::System { .. }
-                    | Work::Tick { .. } => {}
                 }
             }
         }
         for stored in self.probe(&keys).await? {
-            if !self.apart.has(&stored.stream) && !self.shared.lock().accounts.contains_key(&stored.stream.id)
-            {
+            if !self.apart.has(&stored.stream) && !self.shared.lock().aggregates.touch(&stored.stream) {
                 streams.insert(stored.stream);
             }
         }
-        if !streams.is_empty() {
-            let streams: Vec<StreamId> = streams.into_iter().collect();
-            for (stream, error) in self.load::<RewardAccount>(&streams).await? {
-                self.apart.put(stream, &error);
-            }
-        }
-        self.hydrate_campaigns().await?;
-        if works.iter().any(|work| matches!(work, Work::System { .. })) && self.shared.lock().system.is_none()
-        {
-            for (stream, error) in self.load::<System>(&[StreamId::system()]).await? {
-                self.apart.put(stream, &error);
-            }
-        }
-        for work in works {
-            if let Work::Campaign { campaign, .. } = work {
-                self.shared.lock().campaigns.entry(campaign.as_str().into()).or_default();
-            }
-        }
-        Ok(())
+        self.load_missing(&streams).await
     }
 
     /// A pending line carries no key into the log, whose unique index would find a repeat out: it
@@ -137,8 +114,11 @@ impl Writer {
 
     /// Reads these streams, but for those that cannot be read, which are the answer. In one query
     /// where the events of all fit into a page, as they mostly do.
-    async fn load<A: Loaded>(&mut self, streams: &[StreamId]) -> Result<Vec<(StreamId, LogError)>, LogError> {
+    async fn load<A: Listed>(&mut self, streams: &[StreamId]) -> Result<Vec<(StreamId, LogError)>, LogError> {
         let mut broken = Vec::new();
+        if streams.is_empty() {
+            return Ok(broken);
+        }
         let damaged = in_parts(streams, async |some| {
             broken.extend(self.load_some::<A>(some).await?);
             Ok(())
@@ -161,7 +141,7 @@ impl Writer {
         Ok(damaged)
     }
 
-    async fn load_some<A: Loaded>(
+    async fn load_some<A: Listed>(
         &mut self,
         streams: &[StreamId],
     ) -> Result<BTreeMap<StreamId, LogError>, LogError> {
@@ -181,14 +161,14 @@ impl Writer {
         }
         let mut core = self.shared.lock();
         for (stream, slot) in slots {
-            A::put(&mut core, stream.id, slot);
+            A::slots(&mut core.aggregates).insert(stream.id, slot);
         }
         Ok(broken)
     }
 
     /// Follows the log page by page. However long that takes, no statement and no memory is asked
     /// for more than a page, and the lease is kept.
-    async fn read<A: Loaded>(&mut self, reading: &mut Reading<A>) -> Result<(), LogError> {
+    async fn read<A: Listed>(&mut self, reading: &mut Reading<A>) -> Result<(), LogError> {
         loop {
             let page = self.log.events.load_streams(&reading.rest(), self.page_events()).await?;
             let full = page.len() >= self.page_events();
@@ -211,22 +191,24 @@ impl Writer {
     }
 }
 
-impl<A: Loaded> Slot<A> {
-    /// The stream's next event.
-    pub(super) fn follow(&mut self, stored: &StoredEvent) -> Result<(), LogError> {
-        if stored.sequence != self.version + 1 {
-            let (stream, expected) = (&stored.stream, self.version + 1);
-            let what = format!("{stream} goes on with {} instead of {expected}", stored.sequence);
-            return Err(LogError::Damaged(what));
+macro_rules! of_all_kinds {
+    ($($_slots:ident: $kind:ident($aggregate:ty),)+) => {
+        impl Writer {
+            /// Reads these streams. What cannot be read is set apart.
+            async fn load_missing(&mut self, streams: &BTreeSet<StreamId>) -> Result<(), LogError> {
+                $(
+                    let of_this_kind = |stream: &&StreamId| stream.stream_type == StreamType::$kind;
+                    let missing: Vec<StreamId> = streams.iter().filter(of_this_kind).cloned().collect();
+                    for (stream, error) in self.load::<$aggregate>(&missing).await? {
+                        self.apart.put(stream, &error);
+                    }
+                )+
+                Ok(())
+            }
         }
-        let event = A::of(decode(stored)?)?;
-        A::note(&event, stored.position, self);
-        self.state.apply(event);
-        self.version = stored.sequence;
-        self.hash = Some(stored.hash);
-        Ok(())
-    }
+    };
 }
+aggregates!(of_all_kinds);
 
 /// Gives `work` all of them, or, where that fails for good, ever smaller parts, down to the single
 /// ones: those are the answer, with what is wrong. Fails where that passes, or where it is wrong
@@ -266,53 +248,4 @@ fn known(stored: &StoredEvent) -> Result<Known, LogError> {
         LedgerEvent::Account(_) | LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Err(damaged()),
     };
     Ok(Known { account_id, position: stored.position, fingerprint, booked_at })
-}
-
-/// An aggregate read from the log.
-pub(super) trait Loaded: Hosted {
-    fn of(event: LedgerEvent) -> Result<Self::Event, LogError>;
-    fn note(event: &Self::Event, position: Position, slot: &mut Slot<Self>);
-}
-
-impl Loaded for RewardAccount {
-    fn of(event: LedgerEvent) -> Result<AccountEvent, LogError> {
-        match event {
-            LedgerEvent::Account(event) => Ok(event),
-            LedgerEvent::Campaign(_) | LedgerEvent::System(_) => {
-                Err(LogError::Damaged("another kind's event in an account's stream".into()))
-            }
-        }
-    }
-
-    fn note(event: &AccountEvent, position: Position, slot: &mut Slot<Self>) {
-        if let AccountEvent::TransactionNoted { line } = event {
-            slot.note(TransactionKey::of(&line.source, &line.transaction_id), position);
-        }
-    }
-}
-
-impl Loaded for Campaign {
-    fn of(event: LedgerEvent) -> Result<Self::Event, LogError> {
-        match event {
-            LedgerEvent::Campaign(event) => Ok(event),
-            LedgerEvent::Account(_) | LedgerEvent::System(_) => {
-                Err(LogError::Damaged("another kind's event in a campaign's stream".into()))
-            }
-        }
-    }
-
-    fn note(_: &Self::Event, _: Position, _: &mut Slot<Self>) {}
-}
-
-impl Loaded for System {
-    fn of(event: LedgerEvent) -> Result<SystemEvent, LogError> {
-        match event {
-            LedgerEvent::System(event) => Ok(event),
-            LedgerEvent::Account(_) | LedgerEvent::Campaign(_) => {
-                Err(LogError::Damaged("another kind's event in the system's stream".into()))
-            }
-        }
-    }
-
-    fn note(_: &SystemEvent, _: Position, _: &mut Slot<Self>) {}
 }

@@ -2,23 +2,86 @@
 
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
+use crate::account::Rejection;
 use crate::account::command::PreparedTransaction;
-use crate::account::{Answer, CommandKind, Rejection};
-use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
-use crate::ids::{AccountId, CampaignId};
-use crate::log::Position;
-use crate::system::{SystemAnswer, SystemCommandKind, SystemRejection};
+use crate::aggregate::Decides;
+use crate::campaign::Campaign;
+use crate::event::aggregates;
+use crate::ids::CampaignId;
+use crate::log::{Position, StreamId, StreamType};
 use crate::time::Timestamp;
 
 use super::ledger::{Context, Receipt, SubmitError};
 
-/// The answer, and where the log stands after what it may have recorded.
-pub(super) type SystemReceipt = Result<(SystemAnswer, Position), SystemRejection>;
-type Reply<T> = oneshot::Sender<Result<T, SubmitError>>;
 pub(super) type RowReceipt = Result<Receipt, Rejection>;
 pub(super) type Received = mpsc::UnboundedReceiver<(Work, Option<OwnedSemaphorePermit>)>;
+
+/// Where a caller waits. The answer is held back until the batch is durable.
+pub(super) struct Reply<T> {
+    caller: oneshot::Sender<Result<T, SubmitError>>,
+    answer: Option<T>,
+}
+
+impl<T> Reply<T> {
+    pub(super) fn new(caller: oneshot::Sender<Result<T, SubmitError>>) -> Reply<T> {
+        Reply { caller, answer: None }
+    }
+
+    /// Takes the place of what a decision that came to nothing has left; `None` if what it is for
+    /// has been set apart.
+    pub(super) fn hold(&mut self, answer: Option<T>) {
+        self.answer = answer;
+    }
+
+    /// A caller who has gone away misses only the answer.
+    fn end(self, refused: Option<SubmitError>) {
+        let answer = match refused {
+            None => self.answer.ok_or(SubmitError::AccountUnavailable),
+            Some(error) => Err(error),
+        };
+        let _ = self.caller.send(answer);
+    }
+}
+
+/// The answer, and where the log stands after what may have been recorded.
+pub(super) type Answered<A> = Result<(<A as Decides>::Answer, Position), <A as cqrs_es::Aggregate>::Error>;
+
+/// A command to one aggregate.
+pub(super) struct Ask<A: Decides> {
+    pub(super) id: CompactString,
+    pub(super) kind: A::Kind,
+    pub(super) context: Context,
+    pub(super) reply: Reply<Answered<A>>,
+}
+
+macro_rules! asked {
+    ($($_slots:ident: $kind:ident($aggregate:ty),)+) => {
+        /// A command to one aggregate of any kind.
+        pub(super) enum Asked { $($kind(Ask<$aggregate>),)+ }
+
+        impl Asked {
+            pub(super) fn stream(&self) -> StreamId {
+                match self {
+                    $(Asked::$kind(ask) => StreamId { stream_type: StreamType::$kind, id: ask.id.clone() },)+
+                }
+            }
+
+            fn end(self, refused: Option<SubmitError>) {
+                match self { $(Asked::$kind(ask) => ask.reply.end(refused),)+ }
+            }
+        }
+
+        $(impl From<Ask<$aggregate>> for Asked {
+            fn from(ask: Ask<$aggregate>) -> Asked {
+                Asked::$kind(ask)
+            }
+        })+
+    };
+}
+aggregates!(asked);
 
 /// One thing to do; the caller waits at `reply`.
 pub(super) enum Work {
@@ -28,23 +91,7 @@ pub(super) enum Work {
         resume: bool,
         reply: Reply<Vec<RowReceipt>>,
     },
-    Account {
-        account: AccountId,
-        kind: CommandKind,
-        context: Context,
-        reply: Reply<Result<Answer, Rejection>>,
-    },
-    Campaign {
-        campaign: CampaignId,
-        kind: CampaignCommandKind,
-        context: Context,
-        reply: Reply<Result<CampaignAnswer, CampaignRejection>>,
-    },
-    System {
-        kind: SystemCommandKind,
-        context: Context,
-        reply: Reply<SystemReceipt>,
-    },
+    Asked(Box<Asked>),
     Campaigns {
         only: Option<CampaignId>,
         reply: Reply<Vec<(Campaign, u64)>>,
@@ -55,39 +102,23 @@ pub(super) enum Work {
 }
 
 impl Work {
-    fn refuse(self, error: SubmitError) {
-        match self {
-            Work::Transactions { reply, .. } => drop(reply.send(Err(error))),
-            Work::Account { reply, .. } => drop(reply.send(Err(error))),
-            Work::Campaign { reply, .. } => drop(reply.send(Err(error))),
-            Work::System { reply, .. } => drop(reply.send(Err(error))),
-            Work::Campaigns { reply, .. } => drop(reply.send(Err(error))),
-            Work::Tick { reply } => drop(reply.send(Err(error))),
-        }
+    /// The transactions in it.
+    pub(super) fn rows(&self) -> &[Arc<PreparedTransaction>] {
+        if let Work::Transactions { rows, .. } = self { rows } else { &[] }
     }
 
     fn weight(&self) -> usize {
+        self.rows().len().max(1)
+    }
+
+    fn end(self, refused: Option<SubmitError>) {
         match self {
-            Work::Transactions { rows, .. } => rows.len(),
-            Work::Account { .. }
-            | Work::Campaign { .. }
-            | Work::Campaigns { .. }
-            | Work::System { .. }
-            | Work::Tick { .. } => 1,
+            Work::Transactions { reply, .. } => reply.end(refused),
+            Work::Asked(asked) => asked.end(refused),
+            Work::Campaigns { reply, .. } => reply.end(refused),
+            Work::Tick { reply } => reply.end(refused),
         }
     }
-}
-
-/// The answer to one [`Work`], held back until the batch is durable.
-pub(super) enum Outcome {
-    Transactions(Vec<RowReceipt>),
-    Account(Result<Answer, Rejection>),
-    Campaign(Result<CampaignAnswer, CampaignRejection>),
-    System(SystemReceipt),
-    Campaigns(Vec<(Campaign, u64)>),
-    Tick(Timestamp),
-    /// What it is for has been set apart.
-    Refused,
 }
 
 /// Works that are decided together, and their room in the queue.
@@ -116,27 +147,14 @@ impl IntakeBatch {
         IntakeBatch { works, _permits: permits }
     }
 
-    /// A caller who has gone away misses only the answer.
-    pub(super) fn answer(self, outcomes: Vec<Outcome>) {
-        for (work, outcome) in self.works.into_iter().zip(outcomes) {
-            match (work, outcome) {
-                (Work::Transactions { reply, .. }, Outcome::Transactions(receipts)) => {
-                    drop(reply.send(Ok(receipts)))
-                }
-                (Work::Account { reply, .. }, Outcome::Account(answer)) => drop(reply.send(Ok(answer))),
-                (Work::Campaign { reply, .. }, Outcome::Campaign(answer)) => drop(reply.send(Ok(answer))),
-                (Work::System { reply, .. }, Outcome::System(answer)) => drop(reply.send(Ok(answer))),
-                (Work::Campaigns { reply, .. }, Outcome::Campaigns(seen)) => drop(reply.send(Ok(seen))),
-                (Work::Tick { reply }, Outcome::Tick(now)) => drop(reply.send(Ok(now))),
-                (work, Outcome::Refused) => work.refuse(SubmitError::AccountUnavailable),
-                _ => unreachable!("outcomes are made work by work, in order"),
-            }
-        }
+    /// Gives each caller the answer that was held back.
+    pub(super) fn answer(self) {
+        self.works.into_iter().for_each(|work| work.end(None));
     }
 
     pub(super) fn refuse(self, error: impl Fn() -> SubmitError) {
         for work in self.works {
-            work.refuse(error());
+            work.end(Some(error()));
         }
     }
 }

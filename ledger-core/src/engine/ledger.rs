@@ -7,19 +7,20 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::account::command::PreparedTransaction;
-use crate::account::{Answer, CommandKind, Rejection};
+use crate::account::{Answer, CommandKind, Rejection, RewardAccount};
+use crate::aggregate::Decides;
 use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::faults;
 use crate::ids::{AccountId, CampaignId};
-use crate::log::{EventLog, Log, LogError, Position};
+use crate::log::{EventLog, Log, LogError, Position, SYSTEM_STREAM};
 use crate::money::Money;
-use crate::system::{SystemAnswer, SystemCommandKind, SystemRejection};
+use crate::system::{System, SystemAnswer, SystemCommandKind, SystemRejection};
 use crate::time::{Clock, SystemClock, Timestamp};
 
 use super::append::Appender;
 use super::clock::{ClockAhead, WatchedClock, keep_comparing};
 use super::epochs::SeedVault;
-use super::intake_batch::Work;
+use super::intake_batch::{Ask, Asked, Reply, Work};
 use super::memory::{QUEUED_BYTES, show_memory};
 use super::snapshots::Snapshots;
 use super::writer::Writer;
@@ -279,7 +280,7 @@ impl Ledger {
         let permit =
             Arc::clone(&self.transactions).try_acquire_many_owned(weight).map_err(|_| SubmitError::Full)?;
         let (reply, answer) = oneshot::channel();
-        self.send(Work::Transactions { rows, context, resume, reply }, permit)?;
+        self.send(Work::Transactions { rows, context, resume, reply: Reply::new(reply) }, permit)?;
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
@@ -290,10 +291,8 @@ impl Ledger {
         kind: CommandKind,
         context: Context,
     ) -> Result<Result<Answer, Rejection>, SubmitError> {
-        let permit = self.room().await?;
-        let (reply, answer) = oneshot::channel();
-        self.send(Work::Account { account, kind, context, reply }, permit)?;
-        answer.await.map_err(|_| SubmitError::NotWriter)?
+        let answered = self.ask::<RewardAccount>(account.as_str(), kind, context).await?;
+        Ok(answered.map(|(answer, _)| answer))
     }
 
     /// Gives a command to one campaign. Waits for room in the queue.
@@ -303,10 +302,8 @@ impl Ledger {
         kind: CampaignCommandKind,
         context: Context,
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError> {
-        let permit = self.room().await?;
-        let (reply, answer) = oneshot::channel();
-        self.send(Work::Campaign { campaign, kind, context, reply }, permit)?;
-        answer.await.map_err(|_| SubmitError::NotWriter)?
+        let answered = self.ask::<Campaign>(campaign.as_str(), kind, context).await?;
+        Ok(answered.map(|(answer, _)| answer))
     }
 
     /// Does something to the ledger as a whole; answers also where the log stands once it is recorded. Waits for room
@@ -316,9 +313,26 @@ impl Ledger {
         kind: SystemCommandKind,
         context: Context,
     ) -> Result<Result<(SystemAnswer, Position), SystemRejection>, SubmitError> {
+        self.ask::<System>(SYSTEM_STREAM, kind, context).await
+    }
+
+    /// Gives a command to one aggregate; answers also where the log stands once what may have been recorded is durable.
+    /// Waits for room in the queue.
+    #[expect(private_bounds, reason = "the aggregates of the table, and no others")]
+    pub async fn ask<A>(
+        &self,
+        id: &str,
+        kind: A::Kind,
+        context: Context,
+    ) -> Result<Result<(A::Answer, Position), A::Error>, SubmitError>
+    where
+        A: Decides,
+        Asked: From<Ask<A>>,
+    {
         let permit = self.room().await?;
         let (reply, answer) = oneshot::channel();
-        self.send(Work::System { kind, context, reply }, permit)?;
+        let ask = Ask::<A> { id: id.into(), kind, context, reply: Reply::new(reply) };
+        self.send(Work::Asked(Box::new(ask.into())), permit)?;
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
@@ -327,7 +341,7 @@ impl Ledger {
     pub async fn campaigns(&self, only: Option<CampaignId>) -> Result<Vec<(Campaign, u64)>, SubmitError> {
         let permit = self.room().await?;
         let (reply, answer) = oneshot::channel();
-        self.send(Work::Campaigns { only, reply }, permit)?;
+        self.send(Work::Campaigns { only, reply: Reply::new(reply) }, permit)?;
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
@@ -336,7 +350,7 @@ impl Ledger {
     pub async fn tick(&self) -> Result<Timestamp, SubmitError> {
         let permit = self.room().await?;
         let (reply, answer) = oneshot::channel();
-        self.send(Work::Tick { reply }, permit)?;
+        self.send(Work::Tick { reply: Reply::new(reply) }, permit)?;
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
@@ -384,7 +398,7 @@ impl Ledger {
                 let waiting = max.saturating_sub(transactions.available_permits());
                 show_memory("queue", waiting * QUEUED_BYTES, max * QUEUED_BYTES);
                 let (reply, answer) = oneshot::channel();
-                if sender.send((Work::Tick { reply }, None)).is_err() {
+                if sender.send((Work::Tick { reply: Reply::new(reply) }, None)).is_err() {
                     return;
                 }
                 drop(sender);

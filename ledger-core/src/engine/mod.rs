@@ -5,7 +5,6 @@
 //! *append* once, *answer* in order. Callers hear only of what is durable; rejections, too, wait
 //! for what was staged before them.
 
-mod accounts;
 mod apart;
 mod append;
 mod clock;
@@ -13,6 +12,7 @@ mod core;
 mod decide;
 mod epochs;
 mod filter;
+mod hosted;
 mod hydrate;
 mod intake_batch;
 mod ledger;
@@ -20,7 +20,10 @@ mod memory;
 mod reading;
 pub mod reference;
 mod rule_faults;
+mod slot;
+mod slots;
 mod snapshots;
+mod staging;
 mod store;
 mod writer;
 

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::event::payload;
 use crate::log::{LogError, Snapshot, StoredEvent, StreamId};
 
-use super::core::Slot;
-use super::hydrate::Loaded;
+use super::hosted::Hosted;
+use super::slot::Slot;
 
 /// What reading came to.
-pub(super) struct End<A: Loaded> {
+pub(super) struct End<A: Hosted> {
     pub(super) slots: BTreeMap<StreamId, Slot<A>>,
     pub(super) unfit: BTreeSet<StreamId>,
     pub(super) broken: BTreeMap<StreamId, LogError>,
@@ -19,7 +20,7 @@ pub(super) struct End<A: Loaded> {
 
 /// The slots of some streams on their way to the streams' ends. Pages come in the order of the
 /// streams.
-pub(super) struct Reading<A: Loaded> {
+pub(super) struct Reading<A: Hosted> {
     slots: BTreeMap<StreamId, Slot<A>>,
     /// With a snapshot whose own event has not come yet.
     unproven: BTreeSet<StreamId>,
@@ -31,7 +32,7 @@ pub(super) struct Reading<A: Loaded> {
     last: Option<(StreamId, u64)>,
 }
 
-impl<A: Loaded> Reading<A> {
+impl<A: Hosted> Reading<A> {
     /// At the beginning of each.
     pub(super) fn of(streams: impl Iterator<Item = StreamId>) -> Reading<A> {
         let slots = streams.map(|stream| (stream, Slot::default())).collect();
@@ -106,5 +107,22 @@ impl<A: Loaded> Reading<A> {
         self.broken.retain(|stream, _| !self.unfit.contains(stream));
         self.slots.retain(|stream, _| !self.unfit.contains(stream) && !self.broken.contains_key(stream));
         End { slots: self.slots, unfit: self.unfit, broken: self.broken }
+    }
+}
+
+impl<A: Hosted> Slot<A> {
+    /// The stream's next event.
+    pub(super) fn follow(&mut self, stored: &StoredEvent) -> Result<(), LogError> {
+        if stored.sequence != self.version + 1 {
+            let (stream, expected) = (&stored.stream, self.version + 1);
+            let what = format!("{stream} goes on with {} instead of {expected}", stored.sequence);
+            return Err(LogError::Damaged(what));
+        }
+        let event = payload::<A::Event>(stored)?;
+        A::note(&event, stored.position, self);
+        self.state.apply(event);
+        self.version = stored.sequence;
+        self.hash = Some(stored.hash);
+        Ok(())
     }
 }

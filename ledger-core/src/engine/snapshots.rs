@@ -11,15 +11,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use serde::{Deserialize, Serialize};
 
-use crate::account::RewardAccount;
-use crate::campaign::Campaign;
+use crate::event::aggregates;
 use crate::ids::TransactionKey;
 use crate::log::{EventLog, LogError, Position, Snapshot, SnapshotStore, StreamId, StreamType};
-use crate::system::System;
 
-use super::core::{Core, Hosted, Slot};
-use super::hydrate::Loaded;
+use super::core::Core;
+use super::hosted::Hosted;
 use super::ledger::PAGE_EVENTS;
+use super::slot::Slot;
+use super::slots::{Aggregates, Listed};
 
 /// Snapshots that an audit holds at once.
 const PAGE: usize = 100;
@@ -35,9 +35,13 @@ struct State<A> {
 }
 
 impl<A: Hosted> Slot<A> {
-    /// Whether the stream has become long since its last snapshot.
-    pub(super) fn is_due(&self, every: u64) -> bool {
-        self.version - self.snapshot_at >= every.max(1)
+    /// A stream may be named several times.
+    fn take_due(&mut self, stream: StreamId, every: u64) -> Option<Snapshot> {
+        if !self.is_due(every) {
+            return None;
+        }
+        self.snapshot_at = self.version;
+        self.snapshot(stream)
     }
 
     fn snapshot(&self, stream: StreamId) -> Option<Snapshot> {
@@ -89,24 +93,8 @@ impl Snapshots {
 /// Snapshots of the streams that have become long with the batch that is about to be written: later
 /// ones may already hold what is decided on top of it.
 pub(super) fn take(core: &mut Core) -> Vec<Snapshot> {
-    let (mut snapshots, every) = (Vec::new(), core.snapshot_every);
-    for stream in std::mem::take(&mut core.staging.long) {
-        snapshots.extend(match stream.stream_type {
-            StreamType::Account => core.accounts.peek_mut(&stream.id).and_then(|s| due(s, stream, every)),
-            StreamType::Campaign => core.campaigns.get_mut(&stream.id).and_then(|s| due(s, stream, every)),
-            StreamType::System => core.system.as_mut().and_then(|s| due(s, stream, every)),
-        });
-    }
-    snapshots
-}
-
-/// A stream may be named several times.
-fn due<A: Hosted>(slot: &mut Slot<A>, stream: StreamId, every: u64) -> Option<Snapshot> {
-    if !slot.is_due(every) {
-        return None;
-    }
-    slot.snapshot_at = slot.version;
-    slot.snapshot(stream)
+    let long = std::mem::take(&mut core.staging.long);
+    long.into_iter().filter_map(|stream| due(&mut core.aggregates, stream, core.snapshot_every)).collect()
 }
 
 fn write(store: &dyn SnapshotStore, runtime: &tokio::runtime::Handle, waiting: &Receiver<Vec<Snapshot>>) {
@@ -126,20 +114,30 @@ pub struct SnapshotFinding {
     pub sequence: u64,
 }
 
-/// Compares all snapshots with the replay of their streams, for audits; answers how many there are
-/// and those that differ. Snapshots of other encodings are none of its business: nobody reads them.
-pub async fn check_snapshots(
-    log: &dyn EventLog,
-    store: &dyn SnapshotStore,
-) -> Result<(u64, Vec<SnapshotFinding>), LogError> {
-    let mut findings = Vec::new();
-    let checked = check::<RewardAccount>(log, store, &mut findings).await?
-        + check::<Campaign>(log, store, &mut findings).await?
-        + check::<System>(log, store, &mut findings).await?;
-    Ok((checked, findings))
-}
+macro_rules! of_all_kinds {
+    ($($slots:ident: $kind:ident($aggregate:ty),)+) => {
+        fn due(all: &mut Aggregates, stream: StreamId, every: u64) -> Option<Snapshot> {
+            match stream.stream_type {
+                $(StreamType::$kind => all.$slots.peek_mut(&stream.id)?.take_due(stream, every),)+
+            }
+        }
 
-async fn check<A: Loaded>(
+        /// Compares all snapshots with the replay of their streams, for audits; answers how many
+        /// there are and those that differ. Snapshots of other encodings are none of its business:
+        /// nobody reads them.
+        pub async fn check_snapshots(
+            log: &dyn EventLog,
+            store: &dyn SnapshotStore,
+        ) -> Result<(u64, Vec<SnapshotFinding>), LogError> {
+            let (mut checked, mut findings) = (0, Vec::new());
+            $(checked += check::<$aggregate>(log, store, &mut findings).await?;)+
+            Ok((checked, findings))
+        }
+    };
+}
+aggregates!(of_all_kinds);
+
+async fn check<A: Listed>(
     log: &dyn EventLog,
     store: &dyn SnapshotStore,
     findings: &mut Vec<SnapshotFinding>,
@@ -158,7 +156,7 @@ async fn check<A: Loaded>(
     }
 }
 
-async fn equals<A: Loaded>(log: &dyn EventLog, snapshot: &Snapshot) -> Result<bool, LogError> {
+async fn equals<A: Listed>(log: &dyn EventLog, snapshot: &Snapshot) -> Result<bool, LogError> {
     let mut slot = Slot::<A>::default();
     while slot.version < snapshot.sequence {
         let rest = [(snapshot.stream.clone(), slot.version)];
@@ -184,7 +182,7 @@ mod tests {
     use crate::support::golden;
 
     /// Every state along the golden logs: the last one of each stream, and a digest of all.
-    fn states<A: Loaded>() -> Vec<String> {
+    fn states<A: Listed>() -> Vec<String> {
         let mut slots = BTreeMap::<(String, StreamId), (Slot<A>, Vec<u8>)>::new();
         for folder in golden::folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/golden")) {
             let release = folder.file_name().unwrap().to_str().unwrap();
@@ -204,7 +202,7 @@ mod tests {
 
     /// Fails when events fold to another state, or a state is written otherwise, than at the time
     /// this encoding got its name: then snapshots of before must not be used.
-    fn keeps_its_name<A: Loaded>() -> Result<(), String> {
+    fn keeps_its_name<A: Listed>() -> Result<(), String> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join(format!("src/engine/encodings/{}.txt", A::STREAM.as_str()));
         let kept = std::fs::read_to_string(&path).unwrap_or_default();
@@ -229,8 +227,10 @@ mod tests {
 
     #[test]
     fn an_encoding_of_states_keeps_its_name_for_as_long_as_it_stays_the_same() {
-        let kept =
-            [keeps_its_name::<RewardAccount>(), keeps_its_name::<Campaign>(), keeps_its_name::<System>()];
+        macro_rules! each {
+            ($($_slots:ident: $_kind:ident($aggregate:ty),)+) => { [$(keeps_its_name::<$aggregate>()),+] };
+        }
+        let kept = aggregates!(each);
         assert!(kept.iter().all(Result::is_ok), "{kept:?}");
     }
 }

@@ -14,7 +14,9 @@ use parking_lot::{Mutex, MutexGuard};
 use compact_str::CompactString;
 use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 
-use super::core::{Core, Hosted, Slot};
+use super::core::Core;
+use super::slot::Slot;
+use super::slots::Listed;
 
 /// The writer's memory, shared between the loop and the frameworks it drives on the same thread.
 #[derive(Clone)]
@@ -49,29 +51,29 @@ impl<A> Store<A> {
 struct NotHydrated;
 
 /// Owns the slot while a command runs.
-pub(super) struct Context<A: Hosted> {
+pub(super) struct Context<A: Listed> {
     id: CompactString,
     slot: Option<Slot<A>>,
     shared: Shared,
 }
 
-impl<A: Hosted> AggregateContext<A> for Context<A> {
+impl<A: Listed> AggregateContext<A> for Context<A> {
     fn aggregate(&mut self) -> &mut A {
         &mut self.slot.as_mut().expect("owned until commit").state
     }
 }
 
-impl<A: Hosted> Drop for Context<A> {
+impl<A: Listed> Drop for Context<A> {
     fn drop(&mut self) {
         // Committed, or a panic on the way: then the state is in doubt and is read again.
         let Some(slot) = self.slot.take() else { return };
         if !std::thread::panicking() {
-            A::put(&mut self.shared.lock(), std::mem::take(&mut self.id), slot);
+            A::slots(&mut self.shared.lock().aggregates).insert(std::mem::take(&mut self.id), slot);
         }
     }
 }
 
-impl<A: Hosted + 'static> EventStore<A> for Store<A> {
+impl<A: Listed> EventStore<A> for Store<A> {
     type AC = Context<A>;
 
     /// The engine hydrates before it decides; nobody replays through the framework.
@@ -82,7 +84,8 @@ impl<A: Hosted + 'static> EventStore<A> for Store<A> {
     async fn load_aggregate(&self, id: &str) -> Result<Context<A>, AggregateError<A::Error>> {
         // An aggregate that is not in memory is not a new one: deciding on it would fork its
         // stream.
-        let slot = A::take(&mut self.shared.lock(), id)
+        let slot = A::slots(&mut self.shared.lock().aggregates)
+            .remove(id)
             .ok_or_else(|| AggregateError::UnexpectedError(Box::new(NotHydrated)))?;
         Ok(Context { id: id.into(), slot: Some(slot), shared: self.shared.clone() })
     }
@@ -97,7 +100,7 @@ impl<A: Hosted + 'static> EventStore<A> for Store<A> {
         let mut core = self.shared.lock();
         let id = std::mem::take(&mut context.id);
         core.stage(&id, &events, &mut slot).map_err(|e| AggregateError::UnexpectedError(Box::new(e)))?;
-        A::put(&mut core, id, slot);
+        A::slots(&mut core.aggregates).insert(id, slot);
         Ok(vec![])
     }
 }

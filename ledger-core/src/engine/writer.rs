@@ -4,15 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-use cqrs_es::CqrsFramework;
 use tokio::sync::watch;
 
-use crate::account::RewardAccount;
-use crate::campaign::Campaign;
 use crate::faults;
 use crate::log::{Log, LogError, Position, StreamId};
 use crate::own_thread::block_on;
-use crate::system::System;
 use crate::time::{DAY_MICROS, SECOND_MICROS, Timestamp};
 
 use super::apart::{Apart, Panicked};
@@ -21,11 +17,11 @@ use super::clock::{self, ClockAhead, WatchedClock};
 use super::core::Core;
 use super::epochs::{Offers, SeedVault};
 use super::filter::Filter;
-use super::intake_batch::{IntakeBatch, Outcome, Received, Work};
+use super::intake_batch::{IntakeBatch, Received, Work};
 use super::ledger::{Context, Settings, Stopped, SubmitError};
 use super::memory::{KNOWN_KEY_BYTES, show_memory};
 use super::snapshots::Snapshots;
-use super::store::{Shared, Store};
+use super::store::Shared;
 
 /// Why a batch did not become durable.
 pub(super) enum Failed {
@@ -56,9 +52,6 @@ pub(super) struct Writer {
     pub(super) shared: Shared,
     /// Campaigns are in memory; false after a failed append may have touched them.
     pub(super) campaigns_loaded: bool,
-    pub(super) accounts: CqrsFramework<RewardAccount, Store<RewardAccount>>,
-    pub(super) campaigns: CqrsFramework<Campaign, Store<Campaign>>,
-    pub(super) system: CqrsFramework<System, Store<System>>,
     pub(super) offers: Offers,
     pub(super) apart: Apart,
     /// For whom a command is being decided.
@@ -90,9 +83,6 @@ impl Writer {
             log,
             clock,
             seeds,
-            accounts: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
-            campaigns: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
-            system: CqrsFramework::new(Store::new(shared.clone()), vec![], ()),
             shared,
             // Who waits for another's lease asks often, and needs none.
             filter: Filter::new(64),
@@ -168,7 +158,7 @@ impl Writer {
     async fn work(&mut self, receiver: &mut Received) -> Result<(), Fenced> {
         let mut running: Option<Running> = None;
         loop {
-            let batch = match running {
+            let mut batch = match running {
                 None => match receiver.recv().await {
                     Some(first) => Some(IntakeBatch::receive(first, receiver, self.settings.batch_max)),
                     None => return Ok(()),
@@ -179,9 +169,9 @@ impl Writer {
                     .ok()
                     .map(|first| IntakeBatch::receive(first, receiver, self.settings.batch_max)),
             };
-            let staged = match &batch {
-                Some(batch) => self.stage(&batch.works).await,
-                None => Ok(vec![]),
+            let staged = match &mut batch {
+                Some(batch) => self.stage(&mut batch.works).await,
+                None => Ok(()),
             };
             let landed = match running.take() {
                 Some(running) => self.finish(running).await?,
@@ -189,7 +179,7 @@ impl Writer {
             };
             running = match (batch, staged) {
                 (None, _) => None,
-                (Some(batch), Ok(outcomes)) if landed => self.dispatch(batch, outcomes).await?,
+                (Some(batch), Ok(())) if landed => self.dispatch(batch).await?,
                 (Some(batch), Err(failed)) if landed => {
                     self.forget_undurable();
                     self.redo(batch, failed).await?;
@@ -206,16 +196,12 @@ impl Writer {
 
     /// Starts the append of what has just been staged; if there is nothing to write, answers at
     /// once.
-    async fn dispatch(
-        &mut self,
-        batch: IntakeBatch,
-        outcomes: Vec<Outcome>,
-    ) -> Result<Option<Running>, Fenced> {
+    async fn dispatch(&mut self, batch: IntakeBatch) -> Result<Option<Running>, Fenced> {
         if let Some(append) = self.begin_append() {
-            return Ok(Some(Running { batch, outcomes, append }));
+            return Ok(Some(Running { batch, append }));
         }
         match self.keep_lease().await {
-            Ok(()) => self.answer(batch, outcomes),
+            Ok(()) => self.answer(batch),
             Err(failed) => {
                 self.forget_undurable();
                 self.redo(batch, failed).await?;
@@ -226,10 +212,10 @@ impl Writer {
 
     /// Waits for an append and answers; false if it did not land as it was, and was decided again.
     async fn finish(&mut self, running: Running) -> Result<bool, Fenced> {
-        let Running { batch, outcomes, append } = running;
+        let Running { batch, append } = running;
         match self.settle(append).await {
             Ok(()) => {
-                self.answer(batch, outcomes);
+                self.answer(batch);
                 Ok(true)
             }
             Err(failed) => {
@@ -241,7 +227,7 @@ impl Writer {
     }
 
     /// Decides a batch again, with nothing else under way, until it lands or cannot.
-    async fn redo(&mut self, batch: IntakeBatch, mut failed: Failed) -> Result<(), Fenced> {
+    async fn redo(&mut self, mut batch: IntakeBatch, mut failed: Failed) -> Result<(), Fenced> {
         let (mut tries, mut apart) = (1, 0);
         loop {
             match failed {
@@ -249,9 +235,9 @@ impl Writer {
                 Failed::SetApart if apart < TRIES_APART => apart += 1,
                 _ => break,
             }
-            failed = match self.attempt(&batch.works).await {
-                Ok(outcomes) => {
-                    self.answer(batch, outcomes);
+            failed = match self.attempt(&mut batch.works).await {
+                Ok(()) => {
+                    self.answer(batch);
                     return Ok(());
                 }
                 Err(failed) => failed,
@@ -276,20 +262,19 @@ impl Writer {
         Ok(())
     }
 
-    async fn attempt(&mut self, works: &[Work]) -> Result<Vec<Outcome>, Failed> {
-        let outcomes = self.stage(works).await?;
+    async fn attempt(&mut self, works: &mut [Work]) -> Result<(), Failed> {
+        self.stage(works).await?;
         match self.begin_append() {
-            Some(append) => self.settle(append).await?,
-            None => self.keep_lease().await?,
+            Some(append) => self.settle(append).await,
+            None => self.keep_lease().await,
         }
-        Ok(outcomes)
     }
 
-    fn answer(&mut self, batch: IntakeBatch, outcomes: Vec<Outcome>) {
+    fn answer(&mut self, batch: IntakeBatch) {
         self.healthy.send_replace(true);
         faults::over(UNDECIDED);
         self.evict();
-        batch.answer(outcomes);
+        batch.answer();
     }
 
     fn evict(&mut self) {
@@ -297,15 +282,18 @@ impl Writer {
         let mut core = self.shared.lock();
         core.evict(accounts_max, accounts_bytes, keys_max);
         let keys = core.known.len() * KNOWN_KEY_BYTES;
-        show_memory("accounts", core.accounts.bytes(), accounts_bytes);
+        show_memory("accounts", core.aggregates.accounts.bytes(), accounts_bytes);
         show_memory("transaction_keys", keys, keys_max.saturating_mul(KNOWN_KEY_BYTES));
         self.filter.show();
-        clock::gauge("rewardhub_accounts_in_memory", i64::try_from(core.accounts.len()).unwrap_or(i64::MAX));
+        clock::gauge(
+            "rewardhub_accounts_in_memory",
+            i64::try_from(core.aggregates.accounts.len()).unwrap_or(i64::MAX),
+        );
     }
 
     /// Hydrates and decides. A panic is a bug; whatever memory it left behind is read again, and
     /// whoever it was about is set apart, so that the others are decided.
-    async fn stage(&mut self, works: &[Work]) -> Result<Vec<Outcome>, Failed> {
+    async fn stage(&mut self, works: &mut [Work]) -> Result<(), Failed> {
         self.deciding = None;
         let staged = futures::FutureExt::catch_unwind(AssertUnwindSafe(self.try_stage(works))).await;
         staged.unwrap_or_else(|_| {
@@ -320,7 +308,7 @@ impl Writer {
         })
     }
 
-    async fn try_stage(&mut self, works: &[Work]) -> Result<Vec<Outcome>, Failed> {
+    async fn try_stage(&mut self, works: &mut [Work]) -> Result<(), Failed> {
         if self.in_doubt {
             self.learn_head().await?;
         }
@@ -336,12 +324,10 @@ impl Writer {
             Err(error) => return Err(unavailable("read what the batch needs", &error)),
         }
         self.advance_epochs().await?;
-        let mut outcomes = Vec::with_capacity(works.len());
         for work in works {
-            outcomes.push(self.decide(work).await?);
+            self.decide(work).await?;
         }
-        self.record_spend().await?;
-        Ok(outcomes)
+        self.record_spend().await
     }
 
     /// Sets the batch's time: the clock's, but never before the last event's. There is none while
@@ -366,7 +352,6 @@ const UNDECIDED: &str = "a batch cannot be decided: its callers are told to come
 /// A batch whose append is under way.
 struct Running {
     batch: IntakeBatch,
-    outcomes: Vec<Outcome>,
     append: Append,
 }
 

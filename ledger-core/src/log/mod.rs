@@ -22,33 +22,33 @@ pub use ports::{EventLog, Log, SnapshotStore, TransactionIndex, WriterLease};
 /// The id of the only stream: `system:ledger`.
 pub const SYSTEM_STREAM: &str = "ledger";
 
-/// What kind of aggregate a stream belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum StreamType {
-    /// A reward account.
-    Account,
-    /// A campaign.
-    Campaign,
-    /// Operator actions and switches.
-    System,
+macro_rules! stream_types {
+    ($($(#[$doc:meta])+ $kind:ident = $word:literal,)+) => {
+        /// What kind of aggregate a stream belongs to.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum StreamType { $($(#[$doc])+ $kind,)+ }
+
+        impl StreamType {
+            /// The word in the column `aggregate_type`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(StreamType::$kind => $word,)+ }
+            }
+
+            /// Reads the column.
+            pub fn parse(text: &str) -> Option<StreamType> {
+                match text { $($word => Some(StreamType::$kind),)+ _ => None }
+            }
+        }
+    };
 }
 
-impl StreamType {
-    /// The word in the column `aggregate_type`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            StreamType::Account => "account",
-            StreamType::Campaign => "campaign",
-            StreamType::System => "system",
-        }
-    }
-
-    /// Reads the column.
-    pub fn parse(text: &str) -> Option<StreamType> {
-        [StreamType::Account, StreamType::Campaign, StreamType::System]
-            .into_iter()
-            .find(|t| t.as_str() == text)
-    }
+stream_types! {
+    /// A reward account.
+    Account = "account",
+    /// A campaign.
+    Campaign = "campaign",
+    /// Operator actions and switches.
+    System = "system",
 }
 
 /// One aggregate's stream, shown as `type:id`.

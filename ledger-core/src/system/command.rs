@@ -1,28 +1,12 @@
 //! What can be done to the ledger as a whole, and what it answers.
 
-use std::sync::{Arc, OnceLock};
-
 use super::event::ParkedAction;
+use crate::aggregate::Command;
 use crate::ids::Digest;
 use crate::time::Timestamp;
 
-/// One command. It carries the slot for its answer, since `CqrsFramework::execute` returns `()`.
-#[derive(Clone, Debug)]
-pub struct SystemCommand {
-    /// Who asks, such as `operator:alice`.
-    pub by: Arc<str>,
-    /// What is asked.
-    pub kind: SystemCommandKind,
-    /// Where the answer goes.
-    pub answer: Arc<OnceLock<SystemAnswer>>,
-}
-
-impl SystemCommand {
-    /// A command with an empty slot.
-    pub fn new(by: Arc<str>, kind: SystemCommandKind) -> SystemCommand {
-        SystemCommand { by, kind, answer: Arc::default() }
-    }
-}
+/// One command.
+pub type SystemCommand = Command<SystemCommandKind, SystemAnswer>;
 
 /// What is asked.
 #[derive(Clone, Debug)]

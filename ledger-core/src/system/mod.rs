@@ -15,7 +15,8 @@ pub use state::System;
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 
-/// A thin shim: everything is decided before the first write.
+use crate::aggregate::handle;
+
 impl Aggregate for System {
     const TYPE: &'static str = "system";
     type Command = SystemCommand;
@@ -25,16 +26,11 @@ impl Aggregate for System {
 
     async fn handle(
         &mut self,
-        command: SystemCommand,
+        asked: SystemCommand,
         (): &(),
         sink: &EventSink<Self>,
     ) -> Result<(), SystemRejection> {
-        let (events, answer) = self.decide(&command.by, &command.kind)?;
-        for event in events {
-            sink.write(event, self).await;
-        }
-        let _ = command.answer.set(answer);
-        Ok(())
+        handle(self, asked, sink).await
     }
 
     fn apply(&mut self, event: SystemEvent) {

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{SystemAnswer, SystemCommandKind, SystemRejection};
 use super::event::{ParkedAction, SystemEvent};
+use crate::aggregate::{Decides, Decision};
 use crate::person::same_person;
+use crate::time::Timestamp;
 
 /// Proposals that may wait for a second person.
 pub const PROPOSALS_MAX: usize = 1_000;
@@ -38,11 +40,11 @@ enum Agreed {
     SamePerson,
 }
 
-type Decision = Result<(Vec<SystemEvent>, SystemAnswer), SystemRejection>;
+impl Decides for System {
+    type Kind = SystemCommandKind;
+    type Answer = SystemAnswer;
 
-impl System {
-    /// Decides without I/O.
-    pub fn decide(&self, by: &str, kind: &SystemCommandKind) -> Decision {
+    fn decide(&self, _: Timestamp, by: &str, kind: &SystemCommandKind) -> Decision<System> {
         let by = by.to_owned();
         let event = match kind.clone() {
             SystemCommandKind::ResolveParked { item, step, action, attempt, reason } => {
@@ -76,7 +78,9 @@ impl System {
         };
         Ok((vec![event], SystemAnswer::Done))
     }
+}
 
+impl System {
     /// Whether all have agreed who must. Another action than the one proposed, or one about another
     /// attempt, is a proposal of its own, in the place of the first.
     fn agreed(

@@ -62,11 +62,8 @@ struct Write<'r> {
 
 impl<'r> Fold<'r> for Transactions<'r> {
     fn apply(&mut self, conn: &Connection, record: &'r Record) -> Result<(), ProjectionError> {
-        let event = match &record.event {
-            LedgerEvent::Account(event) => event,
-            // No event of another stream is about one line.
-            LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Ok(()),
-        };
+        // No event of another stream is about one line.
+        let LedgerEvent::Account(event) = &record.event else { return Ok(()) };
         match event {
             AccountEvent::TransactionNoted { line } => self.note(record, line),
             AccountEvent::TransactionDeferred { line, reason } => {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::account::state::PENDING_MAX;
+use crate::aggregate::Decides as _;
 use crate::posting::{Posting, Side};
 
 /// One step of a history: what is asked, of which line, under which attempt.

@@ -4,6 +4,7 @@ mod budget;
 mod epochs;
 mod lifecycle;
 
+use crate::aggregate::Decides;
 use crate::campaign::command::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::campaign::event::CampaignEvent;
 use crate::campaign::state::{Campaign, EpochState};
@@ -18,9 +19,11 @@ fn done(events: Vec<CampaignEvent>) -> Decision {
     Ok((events, CampaignAnswer::Done))
 }
 
-impl Campaign {
-    /// Decides one command of `by`. Pure: the same state and command give the same events.
-    pub fn decide(&self, now: Timestamp, by: &str, command: &CampaignCommandKind) -> Decision {
+impl Decides for Campaign {
+    type Kind = CampaignCommandKind;
+    type Answer = CampaignAnswer;
+
+    fn decide(&self, now: Timestamp, by: &str, command: &CampaignCommandKind) -> Decision {
         match command {
             CampaignCommandKind::Draft(terms) => self.draft(now, by, terms),
             CampaignCommandKind::Revise(terms) => self.revise(now, by, terms),
@@ -49,7 +52,9 @@ impl Campaign {
             }
         }
     }
+}
 
+impl Campaign {
     fn known(&self) -> Result<&Terms, CampaignRejection> {
         self.terms.as_deref().ok_or(CampaignRejection::Unknown)
     }
