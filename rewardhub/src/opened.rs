@@ -108,7 +108,7 @@ impl Stores {
         // First: it refuses a schema that this program does not know.
         let log = Arc::new(PostgresLog::open(database.clone(), options).await?);
         let client = database.pooled().await?;
-        check_durability(&client, config.pages_are_whole).await?;
+        check_durability(&client, config.database.pages_are_whole).await?;
         drop(client);
         let survey = Survey::of_database(&database, &folder).await?;
         survey.check()?;

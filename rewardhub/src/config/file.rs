@@ -6,6 +6,7 @@ use ledger_core::text::without_values;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::sections::{Beacon, Clock, Connections, Cors, Database, Memory, PerToken, Ready, Tokens};
 use super::{ConfigError, shown};
 
 /// One value and its line.
@@ -32,81 +33,6 @@ pub struct File {
     pub(super) memory: Option<Memory>,
     pub(super) profile: Value,
     pub(super) shutdown_grace: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Connections {
-    pub(super) max: Value,
-    pub(super) header_timeout: Value,
-    pub(super) idle_timeout: Value,
-    pub(super) write_timeout: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct PerToken {
-    pub(super) cost_per_second: Value,
-    pub(super) cost_burst: Value,
-    pub(super) at_once: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Database {
-    pub(super) connections_max: Value,
-    pub(super) connect_timeout: Value,
-    pub(super) statement_timeout: Value,
-    pub(super) lock_timeout: Value,
-    pub(super) full_page_writes: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Ready {
-    pub(super) lag_max_events: Value,
-    pub(super) lag_max: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Beacon {
-    pub(super) urls: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Cors {
-    pub(super) origins: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Clock {
-    pub(super) ahead_max: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Memory {
-    pub(super) max: Value,
-    pub(super) accounts: Value,
-    pub(super) transaction_keys: Value,
-    pub(super) account_keys: Value,
-    pub(super) filter: Value,
-    pub(super) queue: Value,
-    pub(super) bodies: Value,
-    pub(super) pages: Value,
-    pub(super) map_files: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Tokens {
-    pub(super) issuer: Value,
-    pub(super) audience: Value,
-    pub(super) jwks: Value,
-    pub(super) allow_sandbox_issuer: Value,
 }
 
 impl File {

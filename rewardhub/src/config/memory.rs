@@ -1,10 +1,6 @@
 //! What the process may take, and how it is shared out. `memory.max` is what the whole process
 //! should stay below; each part follows from it unless it is set itself.
 
-use super::file;
-use super::parse::flag;
-use super::{ConfigError, Sources};
-
 /// In bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -59,40 +55,19 @@ impl Default for Memory {
     }
 }
 
-impl Sources<'_> {
-    pub(super) fn memory(&self, file: file::Memory) -> Result<Memory, ConfigError> {
-        let max = self.value("memory.max", file.max, |text| size(text, LEAST, MOST), MAX)?;
-        let shares = Memory::of(max);
-        let part = |setting, in_file, least, share| {
-            self.value(setting, in_file, |text| size(text, least, max), share)
-        };
-        Ok(Memory {
-            max,
-            accounts: part("memory.accounts", file.accounts, MIB, shares.accounts)?,
-            transaction_keys: part(
-                "memory.transaction_keys",
-                file.transaction_keys,
-                MIB,
-                shares.transaction_keys,
-            )?,
-            account_keys: part("memory.account_keys", file.account_keys, MIB, shares.account_keys)?,
-            filter: part("memory.filter", file.filter, MIB, shares.filter)?,
-            queue: part("memory.queue", file.queue, QUEUE_LEAST, shares.queue)?,
-            bodies: part("memory.bodies", file.bodies, BODIES_LEAST, shares.bodies)?,
-            pages: part("memory.pages", file.pages, MIB, shares.pages)?,
-            map_files: self.value("memory.map_files", file.map_files, flag, shares.map_files)?,
-        })
-    }
+/// What `memory.max` may be.
+pub(super) fn max(text: &str) -> Result<usize, String> {
+    size(text, LEAST, MOST)
 }
 
-const MIB: usize = 1 << 20;
+pub(super) const MIB: usize = 1 << 20;
 /// One request's 5,000 transactions.
-const QUEUE_LEAST: usize = 10 * MIB;
+pub(super) const QUEUE_LEAST: usize = 10 * MIB;
 /// One request's 5 MiB.
-const BODIES_LEAST: usize = 6 * MIB;
+pub(super) const BODIES_LEAST: usize = 6 * MIB;
 
 /// Such as `512MiB`.
-fn size(text: &str, least: usize, most: usize) -> Result<usize, String> {
+pub(super) fn size(text: &str, least: usize, most: usize) -> Result<usize, String> {
     let expected = || format!("must be a size from {} to {}, not {text:?}", shown(least), shown(most));
     let units = [("KiB", 1 << 10), ("MiB", MIB), ("GiB", 1 << 30)];
     let parsed = units.iter().find_map(|(unit, bytes)| {

@@ -5,12 +5,12 @@
 //! repeats an address with a password. The variable of `database.lock_timeout` is
 //! `REWARDHUB_DATABASE_LOCK_TIMEOUT`, and so on.
 
-mod connections;
 mod file;
 mod memory;
 mod parse;
 mod places;
 mod profile;
+mod sections;
 mod variables;
 
 use std::cell::RefCell;
@@ -20,11 +20,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use api::cors::Origins;
 use stores::postgres::{self, Address};
 
 pub use file::File;
 pub use memory::Memory;
-use parse::{address, choice, duration, flag, folder, number, text, urls};
+use parse::{address, choice, duration, flag, folder, text, urls};
 
 use crate::secret::Secret;
 
@@ -38,16 +39,13 @@ pub struct Config {
     /// What the bearer of one token may cost.
     pub per_token: api::allowance::Limits,
     /// Web apps that may read answers in a browser.
-    pub origins: api::cors::Origins,
+    pub origins: Origins,
     /// The data folder: the root key, and all of an embedded ledger.
     pub data: PathBuf,
     /// Where the log is.
     pub log: LogPlace,
     /// Bounds of the database's sessions.
     pub database: postgres::Options,
-    /// The database's storage never leaves half a page, so that the server need not guard against
-    /// it.
-    pub pages_are_whole: bool,
     /// How long a standby waits for a silent writer.
     pub lease_ttl: Duration,
     /// Whether a first transaction opens an account, where that was decided.
@@ -154,7 +152,6 @@ pub struct Arguments {
     pub log: Option<Secret>,
 }
 
-const TTL_MIN: Duration = Duration::from_secs(2);
 const HOUR: Duration = Duration::from_hours(1);
 
 impl Config {
@@ -242,57 +239,11 @@ impl Sources<'_> {
     fn config(&self, arguments: &Arguments, file: File) -> Result<Config, ConfigError> {
         let (data, log) = self.places(arguments, file.data, file.log)?;
         let listen = self.value("listen", file.listen, address, ([127, 0, 0, 1], 8080).into())?;
-        let (database, ready, tokens) = (
-            file.database.unwrap_or_default(),
-            file.ready.unwrap_or_default(),
-            file.tokens.unwrap_or_default(),
-        );
-        let bounds = api::health::Bounds::default();
-        let sessions = postgres::Options::default();
-        let short = |text: &str| duration(text, Duration::from_millis(10), HOUR);
-        let optional = |text: &str| choice(text, &[("required", false), ("optional", true)]);
-        let pages_are_whole =
-            self.value("database.full_page_writes", database.full_page_writes, optional, false)?;
-        let database = postgres::Options {
-            connections_max: self.value(
-                "database.connections_max",
-                database.connections_max,
-                |text| number(text, 2, 1_000),
-                sessions.connections_max,
-            )?,
-            connect_timeout: self.value(
-                "database.connect_timeout",
-                database.connect_timeout,
-                short,
-                sessions.connect_timeout,
-            )?,
-            statement_timeout: self.value(
-                "database.statement_timeout",
-                database.statement_timeout,
-                short,
-                sessions.statement_timeout,
-            )?,
-            lock_timeout: self.value(
-                "database.lock_timeout",
-                database.lock_timeout,
-                short,
-                sessions.lock_timeout,
-            )?,
-        };
-        let ttl = |text: &str| duration(text, TTL_MIN, HOUR);
+        let ttl = |text: &str| duration(text, Duration::from_secs(2), HOUR);
         let enrolment = |text: &str| choice(text, &[("listed", Some(false)), ("open", Some(true))]);
-        let ready = api::health::Bounds {
-            lag_events_max: self.value(
-                "ready.lag_max_events",
-                ready.lag_max_events,
-                |text| number(text, 0, u64::MAX),
-                bounds.lag_events_max,
-            )?,
-            lag_max: self.value("ready.lag_max", ready.lag_max, short, bounds.lag_max)?,
-        };
+        let grace = |text: &str| duration(text, Duration::ZERO, HOUR);
+        let ahead = |text: &str| duration(text, Duration::from_secs(1), HOUR);
         self.value("payout", file.payout, |text| choice(text, &[("sandbox", ())]), ())?;
-        let public = adapters::drand::PUBLIC.map(str::to_owned).to_vec();
-        let beacon_urls = self.value("beacon.urls", file.beacon.unwrap_or_default().urls, urls, public)?;
         let profile = self.find("profile", file.profile)?;
         let production = match &profile {
             Some(given)
@@ -302,9 +253,10 @@ impl Sources<'_> {
             }
             _ => None,
         };
-        let grace = |text: &str| duration(text, Duration::ZERO, HOUR);
-        let ahead = |text: &str| duration(text, Duration::from_secs(1), HOUR);
-        let clock = file.clock.unwrap_or_default();
+        let (beacon, cors) = (file.beacon.unwrap_or_default(), file.cors.unwrap_or_default());
+        let (clock, memory) = (file.clock.unwrap_or_default(), file.memory.unwrap_or_default());
+        let public = adapters::drand::PUBLIC.map(str::to_owned).to_vec();
+        let max = self.value("memory.max", memory.max.clone(), memory::max, Memory::default().max)?;
         Ok(Config {
             lease_ttl: self.value("lease_ttl", file.lease_ttl, ttl, Duration::from_secs(10))?,
             open_enrolment: self.value("enrolment", file.enrolment, enrolment, None)?,
@@ -314,29 +266,23 @@ impl Sources<'_> {
                 grace,
                 Duration::from_secs(20),
             )?,
-            origins: self.value(
-                "cors.origins",
-                file.cors.unwrap_or_default().origins,
-                api::cors::Origins::parse,
-                api::cors::Origins::default(),
-            )?,
-            per_token: self.per_token(file.per_token.unwrap_or_default())?,
-            connections: self.connections(file.connections.unwrap_or_default())?,
+            origins: self.value("cors.origins", cors.origins, Origins::parse, Origins::default())?,
+            beacon_urls: self.value("beacon.urls", beacon.urls, urls, public)?,
             clock_ahead_max: self.value("clock.ahead_max", clock.ahead_max, ahead, Duration::from_mins(1))?,
-            memory: self.memory(file.memory.unwrap_or_default())?,
-            beacon_urls,
+            connections: file.connections.unwrap_or_default().read(self, api::server::Limits::default())?,
+            per_token: file.per_token.unwrap_or_default().read(self, api::allowance::Limits::default())?,
+            database: file.database.unwrap_or_default().read(self, postgres::Options::default())?,
+            ready: file.ready.unwrap_or_default().read(self, api::health::Bounds::default())?,
+            memory: memory.read(self, Memory::of(max))?,
+            tokens: self.tokens(file.tokens.unwrap_or_default(), listen)?,
             production,
-            tokens: self.tokens(tokens, listen)?,
             listen,
             data,
             log,
-            database,
-            pages_are_whole,
-            ready,
         })
     }
 
-    fn tokens(&self, file: file::Tokens, listen: SocketAddr) -> Result<Option<Tokens>, ConfigError> {
+    fn tokens(&self, file: sections::Tokens, listen: SocketAddr) -> Result<Option<Tokens>, ConfigError> {
         let issuer = self.find("tokens.issuer", file.issuer)?;
         let audience = self.value("tokens.audience", file.audience, text, api::auth::AUDIENCE.to_owned())?;
         let anywhere = self.value("tokens.allow_sandbox_issuer", file.allow_sandbox_issuer, flag, false)?;

@@ -1,6 +1,7 @@
 //! Every setting from every source, and what a bad one is answered with.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 
 use super::*;
@@ -29,57 +30,27 @@ fn the_example_is_a_configuration_and_sets_every_setting() {
     let example = include_str!("../../../rewardhub.example.yaml");
     let config = from_file(example).unwrap();
     assert!(matches!(config.log, LogPlace::Postgres(_)));
-    // Each setting can be found in it, also those that are commented out.
-    for setting in [
-        "listen:",
-        "connections:",
-        "max:",
-        "header_timeout:",
-        "idle_timeout:",
-        "write_timeout:",
-        "per_token:",
-        "cost_per_second:",
-        "cost_burst:",
-        "at_once:",
-        "data:",
-        "log:",
-        "database:",
-        "connections_max:",
-        "connect_timeout:",
-        "statement_timeout:",
-        "lock_timeout:",
-        "lease_ttl:",
-        "enrolment:",
-        "ready:",
-        "lag_max_events:",
-        "lag_max:",
-        "tokens:",
-        "issuer:",
-        "audience:",
-        "jwks:",
-        "allow_sandbox_issuer:",
-        "payout:",
-        "beacon:",
-        "clock:",
-        "ahead_max:",
-        "memory:",
-        "max:",
-        "accounts:",
-        "transaction_keys:",
-        "account_keys:",
-        "filter:",
-        "queue:",
-        "bodies:",
-        "pages:",
-        "map_files:",
-        "urls:",
-        "cors:",
-        "origins:",
-        "profile:",
-        "shutdown_grace:",
-    ] {
-        assert!(example.contains(setting), "{setting}");
+    // Each setting that is asked for can be found in it, also those that are commented out.
+    let asked = RefCell::new(BTreeSet::new());
+    let listen = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        None
+    };
+    Config::from_sources(&Arguments::default(), listen).unwrap();
+    let mut shown = BTreeSet::from(["REWARDHUB_CONFIG".to_owned()]);
+    let mut section = String::new();
+    for line in example.lines() {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        let Some((key, _)) = line.split_once(':') else { continue };
+        let name = key.trim_start_matches([' ', '#']).to_uppercase();
+        if key == key.trim_start() {
+            section = format!("{name}_");
+            shown.insert(format!("REWARDHUB_{name}"));
+        } else {
+            shown.insert(format!("REWARDHUB_{section}{name}"));
+        }
     }
+    assert_eq!(asked.into_inner().difference(&shown).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
 #[test]

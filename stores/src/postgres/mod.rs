@@ -35,6 +35,8 @@ pub struct Options {
     pub statement_timeout: Duration,
     /// No statement may wait longer for a lock.
     pub lock_timeout: Duration,
+    /// The storage never leaves half a page, so that the server need not guard against it.
+    pub pages_are_whole: bool,
 }
 
 impl Default for Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(10),
+            pages_are_whole: false,
         }
     }
 }
