@@ -4,13 +4,9 @@ use std::path::Path;
 
 use ledger_core::text::without_values;
 use serde::Deserialize;
-use serde_saphyr::Spanned;
 
-use super::sections::{Beacon, Clock, Connections, Cors, Database, Memory, PerToken, Ready, Tokens};
+use super::sections::{Beacon, Clock, Connections, Cors, Database, Memory, PerToken, Ready, Tokens, Value};
 use super::{ConfigError, shown};
-
-/// One value and its line.
-pub(super) type Value = Option<Spanned<String>>;
 
 /// The whole file.
 #[derive(Default, Deserialize)]

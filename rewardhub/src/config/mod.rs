@@ -208,7 +208,7 @@ struct Sources<'a> {
 
 impl Sources<'_> {
     /// What is set for a setting, by the environment before the file.
-    fn find(&self, setting: &'static str, in_file: file::Value) -> Result<Option<Given>, ConfigError> {
+    fn find(&self, setting: &'static str, in_file: sections::Value) -> Result<Option<Given>, ConfigError> {
         let variable = format!("REWARDHUB_{}", setting.replace('.', "_").to_uppercase());
         if let Some(value) = (self.environment)(&variable) {
             let text = value.into_string();
@@ -229,7 +229,7 @@ impl Sources<'_> {
     fn value<T>(
         &self,
         setting: &'static str,
-        in_file: file::Value,
+        in_file: sections::Value,
         parse: impl FnOnce(&str) -> Result<T, String>,
         default: T,
     ) -> Result<T, ConfigError> {

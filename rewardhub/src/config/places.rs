@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::parse::{self, folder, log};
-use super::{Arguments, ConfigError, Given, LogPlace, Sources, file};
+use super::sections::Value;
+use super::{Arguments, ConfigError, Given, LogPlace, Sources};
 
 impl Sources<'_> {
     /// The data folder and the log, which may name each other.
     pub(super) fn places(
         &self,
         arguments: &Arguments,
-        data: file::Value,
-        log_in_file: file::Value,
+        data: Value,
+        log_in_file: Value,
     ) -> Result<(PathBuf, LogPlace), ConfigError> {
         let data = match &arguments.data {
             Some(path) => {

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use api::{allowance, health, server};
 use serde::Deserialize;
+use serde_saphyr::Spanned;
 use stores::postgres;
 
-use super::file::Value;
 use super::memory::{self, size};
 use super::parse::{choice, duration, flag, number};
 use super::{ConfigError, HOUR, Sources};
+
+/// One value and its line.
+pub(super) type Value = Option<Spanned<String>>;
 
 macro_rules! section {
     ($section:literal, $file:ident { $($key:ident),* }) => {
