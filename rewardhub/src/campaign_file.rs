@@ -47,7 +47,8 @@ pub fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
         let TermsError { field, message } = &error;
         Refused(format!("{}: {field}: {message}", at(name, place_of(text, field))))
     })?;
-    Ok(terms)
+    // A file has today's reading, whatever an older ledger showed it with.
+    Ok(terms.read_anew())
 }
 
 /// What the library says to programmers, said to authors.

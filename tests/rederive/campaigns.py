@@ -29,6 +29,12 @@ class Campaign:
     def in_force(self):
         return self.terms[self.version]
 
+    def is_over(self, now):
+        """Whether no line can enter it any more."""
+        terms = self.in_force()
+        ended = self.ended or "ends_at" in terms and micros_of(terms["ends_at"]) <= now
+        return ended and all(epoch.is_settled(now) for epoch in self.epochs.values())
+
     def cap(self):
         """What may have been won so far: funded plus given back, as far as the ledger's 64 bits hold it."""
         return min(self.funded + self.returned_recorded, 2**63 - 1)
@@ -48,6 +54,9 @@ class Epoch:
         self.opened_in_time = self.halted = self.closed = self.revealed = False
         self.mask = self.paid = 0
         self.entries, self.wins = [], [0] * len(self.table["tiers"])
+
+    def is_settled(self, now):
+        return now >= self.seals_at and (self.closed or self.cap is None and not self.halted)
 
 
 class Campaigns:

@@ -58,7 +58,7 @@ class Qualification:
         if key in self.decided:
             self.findings.add(place, "decided_once", "a line not decided before", "decided again")
         self.decided.add(key)
-        self.precedence(place, fact["considered"])
+        self.precedence(place, fact["considered"], event["recorded_at"])
         hangs = [self.considered(place, event, fact["line"], one, details) for one in fact["considered"]]
         self.counts["unverifiable"] += any(hangs)
         self.spent(place, fact["line"], details)
@@ -73,15 +73,19 @@ class Qualification:
         elif details:
             self.counts["lines_without_amount"] += is_purchase(details)
 
-    def precedence(self, place, considered):
+    def precedence(self, place, considered, recorded_at):
         """Asked are all started campaigns by precedence, then by name, under the version in force; but once one that is
-        not stackable has admitted the line, only stackable ones. So nobody is declined by leaving a campaign out."""
+        not stackable has admitted the line, only stackable ones. So nobody is declined by leaving a campaign out. One
+        that is over need not be named: earlier releases did."""
+        named = {one["campaign_id"] for one in considered}
         admitting = {one["campaign_id"] for one in considered if not one.get("failed")}
         started = [(c.in_force(), c.version) for c in self.campaigns.values() if c.started]
         expected, taken = [], False
         for terms, version in sorted(started, key=lambda one: (one[0].get("precedence", 0), one[0]["campaign_id"])):
             stackable = terms.get("stackable", False)
             if taken and not stackable:
+                continue
+            if terms["campaign_id"] not in named and self.campaigns[terms["campaign_id"]].is_over(recorded_at):
                 continue
             expected.append((terms["campaign_id"], version))
             taken = taken or (not stackable and terms["campaign_id"] in admitting)
@@ -97,7 +101,8 @@ class Qualification:
         # Such rules came with the release that records amounts.
         self.keeps_amounts = self.keeps_amounts or any(rule.is_about_spending for rule in rules)
         subject = Subject(line, account, event["recorded_at"], terms, details, is_earlier=not self.keeps_amounts)
-        verdicts = dict(own_checks(subject, campaign))
+        found = set(considered.get("failed", []))
+        verdicts = dict(own_checks(subject, campaign, found))
         opaque = set()  # codes of rules that nobody can tell here, whatever is disclosed
         silent = set()  # codes of rules that may have given no answer, which is said besides
         for rule in rules:
@@ -108,7 +113,6 @@ class Qualification:
             if not rule.is_known or rule.is_about_spending and verdicts[rule.code] is None:
                 silent.add(rule.code)
 
-        found = set(considered.get("failed", []))
         if found & silent:
             verdicts["rule_error"] = EITHER
         fails = {code for code, passes in verdicts.items() if passes is False}

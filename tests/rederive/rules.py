@@ -52,6 +52,16 @@ class Subject:
             self.won_in[period] = self.account.won(self.terms["campaign_id"], first.isoformat(), last.isoformat())
         return self.won_in[period]
 
+    def is_of_the_night_before(self):
+        """Whether its hour is one that the rules allow only as the end of a window that began the day before. The first
+        terms knew no such nights."""
+        if self.terms.get("rules_reading", 1) < 2 or isinstance(self.terms.get("rules", {}), dict):
+            return False
+        ranges = [tuple(map(int, text.split("-"))) for rule in self.terms["rules"] for text in rule.get("hours", ())]
+        hour = self.local.hour
+        ends = any(first >= last and hour < last for first, last in ranges)
+        return ends and not any(first <= hour < last for first, last in ranges if first < last)
+
     def days_of(self, period):
         first = last = self.local.date()
         if period == "week":
@@ -66,7 +76,7 @@ class Subject:
 # --- our own checks ---------------------------------------------------------------------------------------------------
 
 
-def own_checks(subject, campaign):
+def own_checks(subject, campaign, found):
     """What every campaign asks."""
     terms, details, booked_at = subject.terms, subject.details, subject.booked_at
     yield "before_campaign", booked_at >= micros_of(terms["starts_at"])
@@ -81,14 +91,23 @@ def own_checks(subject, campaign):
     yield "amount_zero", details and details["amount_minor"] > 0
     yield "currency_mismatch", details and in_currency(subject)
     yield "no_merchant", details and details["merchant"] is not None
-    yield from epoch_check(campaign.epochs.get(subject.line["booked_at"][:10]), subject)
+    day, last = subject.line["booked_at"][:10], max(campaign.epochs, default=None)
+    yield from epoch_check(campaign.epochs.get(day), last, subject, found)
 
 
-def epoch_check(epoch, subject):
-    """Whether the booking day's epoch draws, or will. The code is `no_epoch`, `epoch_halted` or `too_late`."""
+def epoch_check(epoch, last_epoch, subject, found):
+    """Whether the booking day's epoch draws, or will. The code is `no_epoch`, `after_last_epoch`, `epoch_halted` or
+    `too_late`."""
     if epoch is None:
         # A day still to come is no failure: such a line waits.
-        yield "no_epoch", date.fromisoformat(subject.line["booked_at"][:10]) > utc_day(subject.recorded_at)
+        day = subject.line["booked_at"][:10]
+        if date.fromisoformat(day) > utc_day(subject.recorded_at):
+            yield "no_epoch", True
+        elif last_epoch is not None and day > last_epoch:
+            # Earlier releases had one word for both.
+            yield ("no_epoch" if "no_epoch" in found else "after_last_epoch"), False
+        else:
+            yield "no_epoch", False
         return
     past_grace = subject.recorded_at >= epoch.seals_at
     if epoch.halted:
@@ -213,7 +232,8 @@ def first_purchase(_value, missing):
 
 
 def weekdays(days, _missing):
-    return lambda subject: WEEKDAYS[subject.local.weekday()] in days
+    """Of booking; of an hours window over midnight, the day on which it began."""
+    return lambda subject: WEEKDAYS[(subject.local.weekday() - subject.is_of_the_night_before()) % 7] in days
 
 
 def hours(ranges, _missing):

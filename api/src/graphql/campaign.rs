@@ -7,9 +7,10 @@ use ledger_core::draw::PrizeTable;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::Position;
 use ledger_core::money::Currency;
-use ledger_core::time::Epoch as Day;
+use ledger_core::time::{Epoch as Day, Timestamp};
 use projections::campaigns::epochs::{self, EpochRow};
-use projections::campaigns::{self, CampaignRow};
+use projections::campaigns::{self, CampaignRow, CampaignStatus as Status};
+
 
 use super::access::{self, loaders, read};
 use super::error::present;
@@ -62,7 +63,6 @@ pub(super) async fn of(ctx: &Context<'_>, id: &CampaignId) -> Result<Campaign, E
 
 /// Where a campaign stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "projections::campaigns::CampaignStatus")]
 pub(super) enum CampaignStatus {
     /// Its latest version is not approved.
     Draft,
@@ -74,8 +74,27 @@ pub(super) enum CampaignStatus {
     Active,
     /// Nothing is drawn until it resumes.
     Paused,
+    /// Past its end: late lines of its last days still draw, within the grace.
+    Closing,
     /// No draw any more.
     Ended,
+}
+
+impl CampaignStatus {
+    /// What its events say, and what time alone has done since.
+    fn at(row: &CampaignRow, now: Timestamp) -> CampaignStatus {
+        let is_past = |end: Option<Timestamp>| end.is_some_and(|end| end <= now);
+        match row.status {
+            Status::Draft => CampaignStatus::Draft,
+            Status::Approved => CampaignStatus::Approved,
+            Status::Scheduled => CampaignStatus::Scheduled,
+            Status::Ended => CampaignStatus::Ended,
+            Status::Active | Status::Paused if is_past(row.terms.draws_until()) => CampaignStatus::Ended,
+            Status::Active if is_past(row.terms.ends_at) => CampaignStatus::Closing,
+            Status::Active => CampaignStatus::Active,
+            Status::Paused => CampaignStatus::Paused,
+        }
+    }
 }
 
 /// Rules, a prize table, a budget, a time window.
@@ -111,8 +130,8 @@ impl Campaign {
     }
 
     /// Where it stands.
-    async fn status(&self) -> CampaignStatus {
-        self.0.status.into()
+    async fn status(&self, ctx: &Context<'_>) -> CampaignStatus {
+        CampaignStatus::at(&self.0, access::state(ctx).clock.now())
     }
 
     /// The first booking time that takes part.
@@ -257,5 +276,44 @@ impl Epoch {
     /// The seed, once revealed.
     async fn seed(&self) -> Option<String> {
         self.row.seed.map(|seed| seed.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_its_end_a_campaign_closes_for_its_grace_and_has_ended_then() {
+        let terms = serde_json::json!({
+            "campaign_id": "c1", "name": "Coffee", "time_zone": "UTC", "starts_at": "2026-11-01T00:00:00Z",
+            "ends_at": "2026-11-10T12:00:00Z", "grace_days": 2, "budget": { "minor": 1, "currency": "GBP" },
+            "prize_table": { "currency": "GBP", "tiers": [] },
+        });
+        let row = |status| CampaignRow {
+            position: Position(1),
+            campaign_id: "c1".parse().unwrap(),
+            version: 1,
+            status,
+            terms: serde_json::from_value(terms.clone()).unwrap(),
+            funded_minor: 0,
+            spent_minor: 0,
+            reversed_minor: 0,
+            draws: 0,
+            wins: 0,
+        };
+        let at =
+            |status, now: &str| CampaignStatus::at(&row(status), serde_json::from_value(now.into()).unwrap());
+        for (now, active, paused) in [
+            ("2026-11-10T11:59:59Z", CampaignStatus::Active, CampaignStatus::Paused),
+            ("2026-11-10T12:00:00Z", CampaignStatus::Closing, CampaignStatus::Paused),
+            // The last day ends at midnight, and its grace two days later.
+            ("2026-11-12T23:59:59Z", CampaignStatus::Closing, CampaignStatus::Paused),
+            ("2026-11-13T00:00:00Z", CampaignStatus::Ended, CampaignStatus::Ended),
+        ] {
+            assert_eq!((at(Status::Active, now), at(Status::Paused, now)), (active, paused), "{now}");
+            assert_eq!(at(Status::Ended, now), CampaignStatus::Ended, "{now}");
+            assert_eq!(at(Status::Approved, now), CampaignStatus::Approved, "{now}");
+        }
     }
 }

@@ -66,11 +66,12 @@ impl Moment {
         }
     }
 
-    pub(super) fn subject<'a>(&'a self, time_zone: chrono_tz::Tz, history: &'a Simulated<'a>) -> Subject<'a> {
+    pub(super) fn subject<'a>(&'a self, terms: &Terms, history: &'a Simulated<'a>) -> Subject<'a> {
         Subject {
             booked_at: self.booked_at,
             enrolled_at: self.enrolled_at,
-            time_zone,
+            time_zone: terms.time_zone.or_utc(),
+            nights_begin: terms.nights_begin(),
             amount: self.amount,
             is_purchase: self.is_purchase,
             in_currency: self.in_currency,

@@ -144,7 +144,7 @@ impl Plan {
         let wins = won.get(&entry.customer).map_or(&[][..], Vec::as_slice);
         let moment = &self.moments[entry.moment as usize];
         let history = Simulated { moment, wins };
-        self.terms.rules.compiled().wins_admit(&moment.subject(self.terms.time_zone.or_utc(), &history))
+        self.terms.rules.compiled().wins_admit(&moment.subject(&self.terms, &history))
     }
 }
 

@@ -11,6 +11,7 @@ use super::seeds::Seeds;
 use super::versions::Versions;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::state::Standing;
+use ledger_core::campaign::terms::Terms;
 use ledger_core::draw;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::{Position, StoredEvent};
@@ -48,6 +49,15 @@ pub(super) struct CampaignLedger {
 }
 
 impl CampaignLedger {
+    /// Whether no line can enter it any more: none has to name it.
+    pub(super) fn is_over(&self, terms: &Terms, now: Timestamp) -> bool {
+        let ended = self.standing == Some(Standing::Ended) || terms.ends_at.is_some_and(|end| end <= now);
+        let settled = |epoch: &EpochBook| {
+            now >= epoch.seals_at && (epoch.closed || epoch.cap_minor.is_none() && !epoch.halted)
+        };
+        ended && self.epochs.values().rev().all(settled)
+    }
+
     /// Follows one event of the campaign's stream.
     pub(super) fn take(
         &mut self,

@@ -42,10 +42,14 @@ pub(super) fn check(
     let mut expected = Vec::with_capacity(order.len());
     let mut taken = false;
     for id in order {
-        let Some((version, terms)) = campaigns.get(id).and_then(|book| book.versions.in_force()) else {
-            continue;
-        };
+        let Some(book) = campaigns.get(id) else { continue };
+        let Some((version, terms)) = book.versions.in_force() else { continue };
         if taken && !terms.stackable {
+            continue;
+        }
+        // Earlier releases named them for ever.
+        let named = evaluated.considered.iter().any(|asked| asked.campaign_id == *id);
+        if !named && book.is_over(terms, evaluated.stored.recorded_at) {
             continue;
         }
         expected.push(id);
@@ -55,7 +59,7 @@ pub(super) fn check(
         taken |= considered.failed.is_empty() && !terms.stackable;
         let place = evaluated.place_in(id);
         findings.compare(&place, "considered_version", version, considered.campaign_version);
-        reasons(&place, evaluated, considered, &campaigns[id], terms, customer, findings);
+        reasons(&place, evaluated, considered, book, terms, customer, findings);
     }
     if !evaluated.considered.iter().map(|asked| &asked.campaign_id).eq(expected.iter().copied()) {
         let place = Place::of(evaluated.stored, evaluated.draws.first().map(|draw| draw.entry_id));
@@ -91,9 +95,13 @@ fn reasons(
         }
     }
     let epoch = Epoch::of(booked_at);
-    let may_say = epoch_reasons(book.epochs.get(&epoch), epoch, recorded_at);
-    let is_of_epoch =
-        |code: &&RuleCode| matches!(code, RuleCode::NoEpoch | RuleCode::EpochHalted | RuleCode::TooLate);
+    let past = book.epochs.last_key_value().is_some_and(|(last, _)| epoch > *last);
+    let may_say = epoch_reasons(book.epochs.get(&epoch), past, epoch, recorded_at);
+    let is_of_epoch = |code: &&RuleCode| {
+        let of_epoch =
+            [RuleCode::NoEpoch, RuleCode::AfterLastEpoch, RuleCode::EpochHalted, RuleCode::TooLate];
+        of_epoch.contains(code)
+    };
     let said: Vec<_> = considered.failed.iter().filter(is_of_epoch).collect();
     if !may_say.iter().any(|may| may.iter().eq(said.iter().copied())) {
         let expected = may_say.iter().map(|may| list(may.iter())).collect::<Vec<_>>().join(", or ");
@@ -102,12 +110,19 @@ fn reasons(
 }
 
 /// What may be said of the epoch of a line that is decided at `now`: one of these lists.
-fn epoch_reasons(book: Option<&EpochBook>, epoch: Epoch, now: Timestamp) -> &'static [&'static [RuleCode]] {
+fn epoch_reasons(
+    book: Option<&EpochBook>,
+    past: bool,
+    epoch: Epoch,
+    now: Timestamp,
+) -> &'static [&'static [RuleCode]] {
     const NONE: &[RuleCode] = &[];
     const HALTED: &[RuleCode] = &[RuleCode::EpochHalted];
     const TOO_LATE: &[RuleCode] = &[RuleCode::TooLate];
     match book {
         None if epoch > Epoch::of(now) => &[NONE],
+        // Earlier releases had one word for both.
+        None if past => &[&[RuleCode::AfterLastEpoch], &[RuleCode::NoEpoch]],
         None => &[&[RuleCode::NoEpoch]],
         // Closed while halted; earlier releases called that too late.
         Some(book) if book.halted && book.closed => &[HALTED, TOO_LATE],

@@ -156,8 +156,10 @@ pub struct Offer {
 /// The epoch of the line's booking day, as it stands.
 #[derive(Clone)]
 pub enum EpochOffer {
-    /// There never was one: the campaign started later.
+    /// There never was one, and there are later ones.
     Never,
+    /// The campaign's last one was earlier.
+    Past,
     /// It will open.
     NotOpen,
     /// It draws.
@@ -185,6 +187,7 @@ impl std::fmt::Debug for EpochOffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             EpochOffer::Never => "Never",
+            EpochOffer::Past => "Past",
             EpochOffer::NotOpen => "NotOpen",
             EpochOffer::Open { .. } => "Open",
             EpochOffer::Halted => "Halted",

@@ -49,6 +49,7 @@ impl RewardAccount {
         let mut rule = |code: RuleCode| failed.push(code);
         match offer.epoch {
             EpochOffer::Never => rule(RuleCode::NoEpoch),
+            EpochOffer::Past => rule(RuleCode::AfterLastEpoch),
             EpochOffer::Void => rule(RuleCode::EpochHalted),
             EpochOffer::TooLate => rule(RuleCode::TooLate),
             EpochOffer::NotOpen | EpochOffer::Halted | EpochOffer::Open { .. } => {}
@@ -71,6 +72,7 @@ impl RewardAccount {
             // An account opened by this very line enrols now.
             enrolled_at: self.enrolled_at.unwrap_or(now),
             time_zone: terms.time_zone.or_utc(),
+            nights_begin: terms.nights_begin(),
             amount: *facts.amount.expose(),
             is_purchase: facts.is_purchase(),
             in_currency: facts.in_currency_of(terms),

@@ -120,6 +120,16 @@ pub enum EpochPhase {
     Revealed,
 }
 
+impl EpochState {
+    /// Whether it draws no more, or never did.
+    fn is_settled(&self) -> bool {
+        match self.phase {
+            EpochPhase::Closed | EpochPhase::Revealed | EpochPhase::Scheduled => true,
+            EpochPhase::Open | EpochPhase::Halted => false,
+        }
+    }
+}
+
 impl EpochPhase {
     /// In words, for errors.
     pub fn as_str(self) -> &'static str {
@@ -150,6 +160,16 @@ impl Campaign {
         } else {
             Some(Standing::Active)
         }
+    }
+
+    /// Whether no line can enter it any more, so that none needs to name it: it has ended, by hand or
+    /// by its window, every epoch's grace is over, and what was opened is closed.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        let window_over =
+            || self.terms.as_ref().and_then(|terms| terms.ends_at).is_some_and(|end| end <= now);
+        self.started
+            && (self.ended || window_over())
+            && self.epochs.values().rev().all(|epoch| now >= epoch.seals_at && epoch.is_settled())
     }
 
     /// The revision that waits for its approval.

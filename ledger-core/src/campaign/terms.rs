@@ -12,7 +12,7 @@ use crate::ids::{CampaignId, check_id};
 use crate::money::Money;
 use crate::text::pan::{contains_pan, holds_pan};
 use crate::text::{WordsError, check_words, is_printable};
-use crate::time::{Epoch, Timestamp};
+use crate::time::{DAY_MICROS, Epoch, Timestamp};
 use crate::zone::Zone;
 
 const NAME_CHARACTERS_MAX: usize = 200;
@@ -68,6 +68,22 @@ pub struct Terms {
     /// randomness.
     #[serde(default = "default_beacon")]
     pub beacon: String,
+    /// Under which reading its rules were drafted: set by the ledger, never asked of an author.
+    #[serde(default = "first_reading", skip_serializing_if = "is_first_reading")]
+    pub rules_reading: u32,
+}
+
+/// How rules are read that are drafted now. 1: an hour after midnight has the weekday of its own
+/// day. 2: it has the weekday on which its window began.
+pub const RULES_READING: u32 = 2;
+
+fn first_reading() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_first_reading(reading: &u32) -> bool {
+    *reading == 1
 }
 
 /// Whether a time can be meant, with room for the days that are counted from it.
@@ -172,6 +188,26 @@ impl Terms {
             return fail("beacon", "must be \"none\" or \"drand:quicknet\"");
         }
         self.rules.validate()
+    }
+
+    /// These terms as they are drafted now.
+    #[must_use]
+    pub fn read_anew(&self) -> Terms {
+        Terms { rules_reading: RULES_READING, ..self.clone() }
+    }
+
+    /// Whether a window of hours over midnight belongs to the weekday on which it began.
+    pub fn nights_begin(&self) -> bool {
+        self.rules_reading >= 2
+    }
+
+    /// When the grace of its last day is over; `None` where it has no end.
+    pub fn draws_until(&self) -> Option<Timestamp> {
+        let last_closes = |end: Timestamp| {
+            let day = Epoch::of(end);
+            if day.opens_at() == end { end } else { day.closes_at() }
+        };
+        Some(last_closes(self.ends_at?).plus_micros(i64::from(self.grace_days) * DAY_MICROS))
     }
 
     /// Whether nothing can be booked in its window any more.

@@ -91,8 +91,8 @@ impl Offers {
         std::mem::take(&mut self.opened)
     }
 
-    /// What every started campaign offers a line booked at `booked_at`, in order of precedence,
-    /// then of id.
+    /// What every started campaign that is not over offers a line booked at `booked_at`, in order of
+    /// precedence, then of id.
     pub(super) fn of(
         &mut self,
         booked_at: Timestamp,
@@ -103,6 +103,9 @@ impl Offers {
         if !self.by_epoch.contains_key(&epoch) {
             let mut templates = Vec::new();
             for slot in core.aggregates.campaigns.in_order() {
+                if slot.state.is_over(core.staging.now) {
+                    continue;
+                }
                 if let (Some((terms, version)), Some(standing)) = (slot.state.terms(), slot.state.standing())
                 {
                     if standing == Standing::Active && terms.time_zone.known().is_none() {
@@ -129,8 +132,12 @@ impl Offers {
         vault: &dyn SeedVault,
     ) -> Result<EpochTemplate, SealError> {
         let Some(state) = campaign.epoch(epoch) else {
-            let ahead = epoch > Epoch::of(now);
-            return Ok(EpochTemplate::Fixed(if ahead { EpochOffer::NotOpen } else { EpochOffer::Never }));
+            let past = campaign.epochs().next_back().is_some_and(|(last, _)| epoch > last);
+            return Ok(EpochTemplate::Fixed(match (epoch > Epoch::of(now), past) {
+                (true, _) => EpochOffer::NotOpen,
+                (false, true) => EpochOffer::Past,
+                (false, false) => EpochOffer::Never,
+            }));
         };
         let fixed = match state.phase {
             EpochPhase::Closed | EpochPhase::Revealed if state.void => EpochOffer::Void,

@@ -273,6 +273,7 @@ async fn a_reason_that_anyone_can_derive_must_hold() {
         "before_enrolment",
         "account_excluded",
         "no_epoch",
+        "after_last_epoch",
         "epoch_halted",
         "too_late",
     ];

@@ -57,6 +57,73 @@ fn failed(events: &[StoredEvent], row: &serde_json::Value) -> Vec<RuleCode> {
     of_line.expect("the line was declined")
 }
 
+/// The campaigns that the last decision names.
+fn considered(events: &[StoredEvent]) -> Vec<String> {
+    let decided = account_events(events).into_iter().filter_map(|event| match event {
+        AccountEvent::TransactionEvaluated { considered, .. } => Some(considered),
+        _ => None,
+    });
+    decided.last().unwrap().iter().map(|c| c.campaign_id.to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_campaign_that_is_over_is_named_by_no_decision() {
+    let world = World::new();
+    let ends = |id: &'static str, at: Option<&'static str>| {
+        terms(move |terms| {
+            terms["campaign_id"] = id.into();
+            terms["stackable"] = true.into();
+            at.inspect(|at| terms["ends_at"] = (*at).into());
+        })
+    };
+    let (node, log) = world.with(ends("a-over", Some("2026-11-22T20:00:00Z"))).await;
+    node.run(ends("b-stopped", None)).await;
+    node.run(ends("c-runs", None)).await;
+    node.take(&rows(0..3)).await;
+    assert_eq!(considered(&log.events()), ["a-over", "b-stopped", "c-runs"]);
+    node.campaign(&"b-stopped".parse().unwrap(), CampaignCommandKind::End).await;
+    // In the grace a late line of that day still enters, and one of another day hears why not.
+    world.clock.set(at("2026-11-24T12:00:00Z"));
+    node.one(&row("late", "anna")).await.unwrap();
+    assert_eq!(considered(&log.events()), ["a-over", "b-stopped", "c-runs"]);
+    let after = with(&row("after", "anna"), "booked_at", "2026-11-24T10:00:00Z");
+    node.one(&after).await.unwrap();
+    assert_eq!(considered(&log.events()), ["a-over", "b-stopped", "c-runs"]);
+    // The grace is over and what was opened is not counted yet: it is named until it is.
+    world.clock.set(at("2026-11-28T12:00:00Z"));
+    node.one(&row("uncounted", "anna")).await.unwrap();
+    assert_eq!(considered(&log.events()), ["a-over", "b-stopped", "c-runs"]);
+    let reveal = Reveal::new(
+        node.ledger.clone(),
+        Arc::clone(&node.log),
+        Arc::clone(&world.seeds),
+        Arc::new(StepTables::in_memory().unwrap()),
+    );
+    reveal.settle().await.unwrap();
+    node.one(&row("counted", "anna")).await.unwrap();
+    assert_eq!(considered(&log.events()), ["c-runs"]);
+    node.one(&with(&row("today", "anna"), "booked_at", "2026-11-28T10:00:00Z")).await.unwrap();
+    assert_eq!(considered(&log.events()), ["c-runs"]);
+    sound(&log.events(), &*world.seeds);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_before_the_first_epoch_and_one_after_the_last_have_codes_of_their_own() {
+    let world = World::new();
+    let ends = |terms: &mut serde_json::Value| terms["ends_at"] = "2026-11-23T00:00:00Z".into();
+    let (node, log) = world.with(terms(ends)).await;
+    world.clock.set(at("2026-11-24T12:00:00Z"));
+    let day = |id: &str, day: &str| with(&row(id, "anna"), "booked_at", format!("{day}T12:00:00Z"));
+    for (row, codes) in [
+        (day("before", "2026-11-21"), vec![RuleCode::NoEpoch]),
+        (day("after", "2026-11-23"), vec![RuleCode::AfterCampaign, RuleCode::AfterLastEpoch]),
+    ] {
+        node.one(&row).await.unwrap();
+        assert_eq!(failed(&log.events(), &row), codes);
+    }
+    sound(&log.events(), &*world.seeds);
+}
+
 /// Runs step *resume* until `done` holds of the log.
 pub(crate) async fn run_resume(
     world: &World,

@@ -51,6 +51,7 @@ const CODES: [&str; 33] = [
     "enough_this_month",
     "too_late",
     "no_epoch",
+    "after_last_epoch",
     "epoch_halted",
 ];
 

@@ -136,6 +136,41 @@ fn an_account_remembers_the_merchants_it_saw_last_and_none_once_erased() {
 }
 
 #[test]
+fn a_window_over_midnight_belongs_to_the_weekday_on_which_it_began() {
+    let both = |hours: serde_json::Value| {
+        let rules = json!([{ "code": "days", "weekdays": ["fri"] }, { "code": "hours", "hours": hours }]);
+        let rules: Rules = serde_json::from_value(rules).unwrap();
+        Terms {
+            eligible_from: EligibleFrom::CampaignStart,
+            time_zone: chrono_tz::UTC.into(),
+            rules,
+            ..terms()
+        }
+    };
+    // The 20th is a Friday.
+    for (hours, booked_at, now, before) in [
+        (json!(["22-2"]), "2026-11-20T01:00:00Z", vec!["days"], vec![]),
+        (json!(["22-2"]), "2026-11-20T23:00:00Z", vec![], vec![]),
+        (json!(["22-2"]), "2026-11-21T01:59:59Z", vec![], vec!["days"]),
+        (json!(["22-2"]), "2026-11-21T02:00:00Z", vec!["days", "hours"], vec!["days", "hours"]),
+        (json!(["22-2"]), "2026-11-21T22:00:00Z", vec!["days"], vec!["days"]),
+        // A day's own window comes before the end of the night's.
+        (json!(["22-2", "0-1"]), "2026-11-20T00:30:00Z", vec![], vec![]),
+        (json!(["22-2", "0-1"]), "2026-11-21T00:30:00Z", vec!["days"], vec!["days"]),
+        (json!(["22-2", "0-1"]), "2026-11-21T01:30:00Z", vec![], vec!["days"]),
+        // Ends at midnight.
+        (json!(["22-0"]), "2026-11-21T00:00:00Z", vec!["days", "hours"], vec!["days", "hours"]),
+        (json!(["17-20"]), "2026-11-20T18:00:00Z", vec![], vec![]),
+    ] {
+        for (reading, expected) in [(2, now), (1, before)] {
+            let offer = offer_of(Terms { rules_reading: reading, ..both(hours.clone()) });
+            let found = failed(&given([opened()]), purchase_at(booked_at), &offer);
+            assert_eq!(found, expected, "{hours} {booked_at} {reading}");
+        }
+    }
+}
+
+#[test]
 fn days_and_hours_are_the_campaigns_local_ones() {
     // 22 November 2026 is a Sunday; London is on UTC then, and one hour ahead in July.
     passes(purchase_at("2026-11-22T23:59:59Z"), json!({ "weekdays": ["sat", "sun"] }));

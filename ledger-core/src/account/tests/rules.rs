@@ -229,6 +229,7 @@ fn a_day_that_draws_no_more_or_never_did_declines() {
     declines(purchase("t1"), offer_in(EpochOffer::TooLate), &[RuleCode::TooLate]);
     declines(purchase("t1"), offer_in(EpochOffer::Void), &[RuleCode::EpochHalted]);
     declines(purchase("t1"), offer_in(EpochOffer::Never), &[RuleCode::NoEpoch]);
+    declines(purchase("t1"), offer_in(EpochOffer::Past), &[RuleCode::AfterLastEpoch]);
 }
 
 #[test]

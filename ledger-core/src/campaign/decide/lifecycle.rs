@@ -13,8 +13,9 @@ use crate::time::Timestamp;
 
 impl Campaign {
     pub(super) fn draft(&self, now: Timestamp, by: &str, terms: &Terms) -> Decision {
+        let terms = &terms.read_anew();
         if let Some(existing) = &self.terms {
-            return if **existing == *terms {
+            return if existing.read_anew() == *terms {
                 UNCHANGED
             } else {
                 Err(CampaignRejection::ExistsWithDifferentTerms)
@@ -33,7 +34,8 @@ impl Campaign {
             return Err(CampaignRejection::Ended);
         }
         let (version, _, latest) = self.latest().ok_or(CampaignRejection::Unknown)?;
-        if **latest == *terms {
+        let terms = &terms.read_anew();
+        if latest.read_anew() == *terms {
             return UNCHANGED;
         }
         terms.validate()?;

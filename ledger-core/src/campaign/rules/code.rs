@@ -46,8 +46,10 @@ pub enum RuleCode {
     WinsPerDay,
     /// Recorded after the epoch's grace was over.
     TooLate,
-    /// The day was before the campaign's first epoch.
+    /// No epoch was scheduled for the day, and later ones were.
     NoEpoch,
+    /// The day was after the campaign's last epoch.
+    AfterLastEpoch,
     /// The epoch was halted.
     EpochHalted,
     /// A rule gave no answer; its own code comes before it.
@@ -57,7 +59,7 @@ pub enum RuleCode {
 }
 
 /// Every word with a variant of its own, in the order of the variants.
-const KNOWN: [RuleCode; 21] = [
+const KNOWN: [RuleCode; 22] = [
     RuleCode::BeforeCampaign,
     RuleCode::AfterCampaign,
     RuleCode::CampaignPaused,
@@ -77,6 +79,7 @@ const KNOWN: [RuleCode; 21] = [
     RuleCode::WinsPerDay,
     RuleCode::TooLate,
     RuleCode::NoEpoch,
+    RuleCode::AfterLastEpoch,
     RuleCode::EpochHalted,
     RuleCode::RuleError,
 ];
@@ -130,6 +133,7 @@ impl RuleCode {
             RuleCode::WinsPerDay => "wins_per_day",
             RuleCode::TooLate => "too_late",
             RuleCode::NoEpoch => "no_epoch",
+            RuleCode::AfterLastEpoch => "after_last_epoch",
             RuleCode::EpochHalted => "epoch_halted",
             RuleCode::RuleError => "rule_error",
             RuleCode::Named(word) => word,
@@ -160,6 +164,7 @@ impl RuleCode {
             | RuleCode::NoMerchant
             | RuleCode::TooLate
             | RuleCode::NoEpoch
+            | RuleCode::AfterLastEpoch
             | RuleCode::EpochHalted
             | RuleCode::RuleError => true,
         }
@@ -185,6 +190,7 @@ impl RuleCode {
             RuleCode::WinsPerDay => "You had already won as often as one can on that day.",
             RuleCode::TooLate => "The draw of that day was over before this purchase could enter it.",
             RuleCode::NoEpoch => "There was no draw on the day of this purchase.",
+            RuleCode::AfterLastEpoch => "The campaign's last draw was before the day of this purchase.",
             RuleCode::EpochHalted => "The draw of that day was stopped.",
             RuleCode::RuleError => "We could not check one of the campaign's conditions.",
             RuleCode::Named(_) => "This purchase did not meet one of the campaign's conditions.",
@@ -218,7 +224,10 @@ impl RuleCode {
             RuleCode::TooLate => {
                 "decided after the epoch's grace was over: recorded late, or its beacon never came"
             }
-            RuleCode::NoEpoch => "booked on a day before the campaign's first scheduled epoch",
+            RuleCode::NoEpoch => {
+                "booked on a day for which no epoch was scheduled, before the last scheduled one"
+            }
+            RuleCode::AfterLastEpoch => "booked on a day after the campaign's last scheduled epoch",
             RuleCode::EpochHalted => "the epoch of the booking day is halted",
             RuleCode::RuleError => "the rule before this one gave no answer: see the alarm of that time",
             RuleCode::Named(_) => "a rule of this campaign's terms; they are not at hand",

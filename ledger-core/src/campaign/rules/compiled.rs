@@ -14,6 +14,8 @@ use crate::transaction::Mcc;
 pub struct CompiledRules {
     pub(super) rules: Vec<(RuleCode, Check)>,
     has_expressions: bool,
+    /// Hours after midnight that rules allow only as the end of a window that began the day before.
+    nights: [bool; 24],
 }
 
 pub(super) enum Check {
@@ -53,10 +55,15 @@ pub(super) enum Check {
 impl CompiledRules {
     /// Compiles rules, whose validity is their campaign's business: what cannot be compiled never
     /// passes.
-    pub fn new(rules: &[Rule]) -> CompiledRules {
-        let rules: Vec<_> = rules.iter().map(|rule| (rule.code.clone(), Check::of(rule))).collect();
+    pub fn new(named: &[Rule]) -> CompiledRules {
+        let rules: Vec<_> = named.iter().map(|rule| (rule.code.clone(), Check::of(rule))).collect();
         let has_expressions = rules.iter().any(|(_, check)| matches!(check, Check::Cel(_)));
-        CompiledRules { rules, has_expressions }
+        let ranges = || rules_of_hours(named).flatten().copied();
+        let ends_a_night =
+            |hour| ranges().any(|range| range.from >= range.to && hour < usize::from(range.to));
+        let begins_today = |hour| ranges().any(|range| range.from < range.to && holds(range, hour));
+        let nights = std::array::from_fn(|hour| ends_a_night(hour) && !begins_today(hour));
+        CompiledRules { rules, has_expressions, nights }
     }
 
     /// Adds the code of every rule that the line fails, in order; after one that gave no answer,
@@ -77,6 +84,8 @@ impl CompiledRules {
         }
         let facts = CelFacts::new(subject);
         let local = facts.local;
+        let is_night = subject.nights_begin && self.nights[local.hour];
+        let weekday = if is_night { (local.weekday + 6) % 7 } else { local.weekday };
         let context = self.has_expressions.then(|| expression::context(&facts));
         for (code, check) in self.rules.iter().filter(|(_, check)| those(check)) {
             let passes = match (check, &context) {
@@ -84,6 +93,7 @@ impl CompiledRules {
                 (Check::Cel(_) | Check::Broken, _) => Err(Failed),
                 // An amount that the account remembers may not open.
                 (Check::SpentMax(most), _) => subject.spends_at_most(*most).ok_or(Failed),
+                (Check::Weekdays(days), _) => Ok(days[weekday]),
                 (check, _) => Ok(check.passes(subject, local)),
             };
             if passes == Ok(true) {
@@ -147,15 +157,21 @@ impl Check {
                 .is_none_or(|merchant| merchant.id.map_or(*missing, |_| !subject.history.knows_merchant())),
             Check::AmountMin(min) => !subject.in_currency || subject.amount.minor() >= *min,
             Check::AmountMax(max) => !subject.in_currency || subject.amount.minor() <= *max,
-            Check::Weekdays(days) => days[local.weekday],
             Check::Hours(hours) => hours[local.hour],
             Check::WinsMax(period, most) => subject.won(local, *period).wins < *most,
             Check::WonMax(period, most) => subject.won(local, *period).minor < *most,
             Check::AgeMin(days) => subject.age_days() >= i64::from(*days),
             Check::TransactionsMax(most) => subject.transacts_at_most(*most),
-            Check::SpentMax(_) | Check::Cel(_) | Check::Broken => false,
+            Check::Weekdays(_) | Check::SpentMax(_) | Check::Cel(_) | Check::Broken => false,
         }
     }
+}
+
+fn rules_of_hours(rules: &[Rule]) -> impl Iterator<Item = &[HourRange]> {
+    rules.iter().filter_map(|rule| match &rule.condition {
+        Condition::Hours(ranges) => Some(ranges.as_slice()),
+        _ => None,
+    })
 }
 
 fn set(texts: &[String]) -> HashSet<String> {

@@ -58,6 +58,8 @@ pub struct Subject<'a> {
     pub enrolled_at: Timestamp,
     /// The campaign's time zone.
     pub time_zone: chrono_tz::Tz,
+    /// Whether a window of hours over midnight belongs to the weekday on which it began.
+    pub nights_begin: bool,
     /// The line's amount.
     pub amount: Money,
     /// Whether that was spent: no credit, no refund.

@@ -222,6 +222,7 @@ fn expression(source: &str) -> Result<(), String> {
             booked_at,
             enrolled_at: booked_at,
             time_zone: chrono_tz::UTC,
+            nights_begin: true,
             amount: Money::new(1_250, currency).expect("it is not negative"),
             is_purchase: true,
             in_currency: true,

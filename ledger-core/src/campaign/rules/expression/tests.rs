@@ -39,6 +39,7 @@ fn coffee() -> Subject<'static> {
         booked_at,
         enrolled_at: booked_at,
         time_zone: chrono_tz::Europe::London,
+        nights_begin: true,
         amount: Money::new(12_50, Currency::from_code("GBP").unwrap()).unwrap(),
         is_purchase: true,
         in_currency: true,
