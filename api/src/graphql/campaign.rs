@@ -11,7 +11,6 @@ use ledger_core::time::{Epoch as Day, Timestamp};
 use projections::campaigns::epochs::{self, EpochRow};
 use projections::campaigns::{self, CampaignRow, CampaignStatus as Status};
 
-
 use super::access::{self, loaders, read};
 use super::error::present;
 use super::node;

@@ -154,7 +154,7 @@ async fn what_operators_say_is_printable_bounded_and_no_card_number() {
             ("", "1 to 500 printable"),
             ("a\0b", "1 to 500 printable"),
             ("a\u{202e}b", "1 to 500 printable"),
-            ("a\u{fe0f}b", "1 to 500 printable"),
+            ("a\u{fe0f}b", "must not hold U+FE0F"),
             ("a\nb", "1 to 500 printable"),
             (&long[..501], "1 to 500 printable"),
             (&long[..], "1 to 500 printable"),
@@ -185,7 +185,7 @@ async fn what_operators_say_is_printable_bounded_and_no_card_number() {
 async fn nobody_acts_by_a_name_that_could_be_taken_for_another() {
     let house = house(false);
     for (name, said) in [
-        ("alice\u{fe0f}", "the token's sub must be 1 to 128 printable characters"),
+        ("alice\u{fe0f}", "the token's sub must not hold U+FE0F, which does not show"),
         ("4111 1111 1111 1111", "the token's sub must not hold a card number"),
     ] {
         let (status, problem) = house.command(name, "", terms()).await;

@@ -11,7 +11,7 @@ use crate::draw::{ODDS_WHOLE_PPB, PrizeTable, TableError};
 use crate::ids::{CampaignId, check_id};
 use crate::money::Money;
 use crate::text::pan::{contains_pan, holds_pan};
-use crate::text::{WordsError, check_words, is_printable};
+use crate::text::{WordsError, check_prose, is_printable};
 use crate::time::{DAY_MICROS, Epoch, Timestamp};
 use crate::zone::Zone;
 
@@ -229,7 +229,7 @@ impl Terms {
         if [".", ".."].contains(&id) {
             return Err(fault("campaign_id", "must not be . or ..".into()));
         }
-        check_words(&self.name, NAME_CHARACTERS_MAX).map_err(|error| fault("name", error.to_string()))?;
+        check_prose(&self.name, NAME_CHARACTERS_MAX).map_err(|error| fault("name", error.to_string()))?;
         self.prize_table.check_names().map_err(|error| in_table(&error))
     }
 

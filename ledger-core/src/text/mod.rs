@@ -16,6 +16,9 @@ pub enum WordsError {
     /// Blank, too long, or with characters that do not show.
     #[error("must be 1 to {0} printable characters")]
     Unprintable(usize),
+    /// A character that does not show as itself, and which it is.
+    #[error("must not hold U+{:04X}, which does not show", u32::from(*.0))]
+    Unseen(char),
     /// The same, or space at either end.
     #[error("must be 1 to {0} printable characters without surrounding space")]
     UnprintableOrSpaced(usize),
@@ -26,17 +29,35 @@ pub enum WordsError {
 
 /// Free words, of at most so many characters.
 pub fn check_words(text: &str, characters_max: usize) -> Result<(), WordsError> {
-    if text.trim().is_empty() || text.chars().count() > characters_max || !text.chars().all(is_printable) {
+    check(text, characters_max, is_printable)
+}
+
+/// Sentences and titles, which tell nothing apart: joiners may stand in them, without which Persian
+/// and Hindi are misspelt and emoji fall apart.
+pub fn check_prose(text: &str, characters_max: usize) -> Result<(), WordsError> {
+    check(text, characters_max, |c| is_printable(c) || is_joiner(c))
+}
+
+fn check(text: &str, characters_max: usize, shows: impl Fn(char) -> bool) -> Result<(), WordsError> {
+    if text.trim().is_empty() || text.chars().count() > characters_max {
         return Err(WordsError::Unprintable(characters_max));
     }
+    if let Some(unseen) = text.chars().find(|c| !shows(*c)) {
+        return Err(WordsError::Unseen(unseen));
+    }
     if contains_pan(text) { Err(WordsError::CardNumber) } else { Ok(()) }
+}
+
+/// Zero-width joiner and non-joiner, and the selectors of text and emoji forms.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE0E}' | '\u{FE0F}')
 }
 
 /// Words by which something is told from other things: free words without surrounding space.
 pub fn check_name(text: &str, characters_max: usize) -> Result<(), WordsError> {
     match check_words(text, characters_max) {
         Ok(()) if text.trim().len() == text.len() => Ok(()),
-        Err(WordsError::CardNumber) => Err(WordsError::CardNumber),
+        Err(error @ (WordsError::CardNumber | WordsError::Unseen(_))) => Err(error),
         _ => Err(WordsError::UnprintableOrSpaced(characters_max)),
     }
 }
@@ -142,9 +163,22 @@ mod tests {
     #[test]
     fn words_are_printable_bounded_and_no_card_number() {
         let long = "é".repeat(501);
-        for bad in ["", " ", "a\0b", "a\nb", "a\u{202e}b", "a\u{fe0f}", "a\u{3164}b", &long] {
+        for bad in ["", " ", &long] {
             assert_eq!(check_reason(bad), Err(WordsError::Unprintable(500)), "{bad:?}");
         }
+        for (unseen, name) in
+            [('\0', "U+0000"), ('\n', "U+000A"), ('\u{202e}', "U+202E"), ('\u{e0061}', "U+E0061")]
+        {
+            let said = check_reason(&format!("a{unseen}b")).unwrap_err();
+            assert_eq!(said, WordsError::Unseen(unseen));
+            assert_eq!(said.to_string(), format!("must not hold {name}, which does not show"));
+            assert_eq!(check_prose(&format!("a{unseen}b"), 9), Err(WordsError::Unseen(unseen)));
+        }
+        for joined in ["\u{645}\u{6cc}\u{200c}\u{62e}", "\u{1f468}\u{200d}\u{1f469}", "\u{2764}\u{fe0f}"] {
+            assert_eq!(check_prose(joined, 9), Ok(()));
+            assert!(matches!(check_name(joined, 9), Err(WordsError::Unseen(_))), "names are told apart");
+        }
+        assert_eq!(check_prose("4111 1111 1111\u{200d} 1111", 99), Err(WordsError::CardNumber));
         assert_eq!(check_reason("card 4111 1111 1111 1111 was lost"), Err(WordsError::CardNumber));
         assert_eq!(check_reason(&long[2..]), Ok(()));
         assert_eq!(check_reason(" as he said "), Ok(()));
@@ -208,9 +242,10 @@ mod tests {
             assert_eq!(check_person(good), Ok(()), "{good:?}");
         }
         let long = "a".repeat(129);
-        for bad in
-            ["", " ", "alice ", "\u{a0}alice", "alice\u{200b}", "ali\u{34f}ce", "alice\u{e0061}", &long]
-        {
+        for unseen in ["alice\u{200b}", "ali\u{34f}ce", "alice\u{e0061}", "ali\u{200d}ce"] {
+            assert!(matches!(check_person(unseen), Err(WordsError::Unseen(_))), "{unseen:?}");
+        }
+        for bad in ["", " ", "alice ", "\u{a0}alice", &long] {
             assert_eq!(check_person(bad), Err(WordsError::UnprintableOrSpaced(128)), "{bad:?}");
         }
         assert_eq!(check_person("4111111111111111"), Err(WordsError::CardNumber));

@@ -14,7 +14,7 @@ use crate::campaign::terms::{BUDGET_MAX_MINOR, TermsError};
 use crate::ids::check_id;
 use crate::money::{Currency, Money};
 use crate::text::pan::contains_pan;
-use crate::text::{WordsError, check_words, is_printable};
+use crate::text::{WordsError, check_prose, is_printable};
 use crate::time::{DAY_MICROS, Timestamp};
 use crate::transaction::Mcc;
 
@@ -84,7 +84,7 @@ fn named(rules: &[Rule]) -> Result<(), TermsError> {
         for (field, sentence) in [("customer", &rule.customer), ("staff", &rule.staff)] {
             sentence
                 .as_deref()
-                .map_or(Ok(()), |text| check_words(text, SENTENCE_MAX))
+                .map_or(Ok(()), |text| check_prose(text, SENTENCE_MAX))
                 .map_err(|error| fault(path(field), error.to_string()))?;
         }
         if rule.missing.is_some() && rule.condition.missing().is_none() {
