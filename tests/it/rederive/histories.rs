@@ -101,8 +101,13 @@ pub(crate) async fn two_campaigns(home: &Home, lines_a_day: usize, third: bool) 
     world.ask("alice", "everyday", CampaignCommandKind::Pause { reason: "a storm".into() }).await;
     world.ask("alice", "bonus", CampaignCommandKind::End).await;
     world.lines(lines_a_day / 50, day(3), day(3).plus_micros(60 * MINUTE_MICROS)).await;
+    // Tuesday the second hears that its last day is gone.
+    world.clock.set(day(4).plus_micros(MINUTE_MICROS));
+    world.lines(lines_a_day / 50, day(4), day(4).plus_micros(MINUTE_MICROS)).await;
     world.clock.set(day(5).plus_micros(MINUTE_MICROS));
     world.settle().await;
+    // Its last day is counted: it is over, and named no more.
+    world.lines(lines_a_day / 50, day(3), day(3).plus_micros(MINUTE_MICROS)).await;
     world.resume().await;
     world.close().await;
 }

@@ -18,7 +18,7 @@ use super::tampered::{edit, is_named, payload};
 use super::{audit, export, last, rederive};
 
 /// Every check of ours that the history meets, and every rule of both campaigns.
-const CODES: [&str; 33] = [
+const CODES: [&str; 34] = [
     "before_campaign",
     "after_campaign",
     "campaign_paused",
