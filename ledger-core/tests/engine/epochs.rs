@@ -59,11 +59,11 @@ fn failed(events: &[StoredEvent], row: &serde_json::Value) -> Vec<RuleCode> {
 
 /// The campaigns that the last decision names.
 fn considered(events: &[StoredEvent]) -> Vec<String> {
-    let decided = account_events(events).into_iter().filter_map(|event| match event {
+    let mut decided = account_events(events).into_iter().filter_map(|event| match event {
         AccountEvent::TransactionEvaluated { considered, .. } => Some(considered),
         _ => None,
     });
-    decided.last().unwrap().iter().map(|c| c.campaign_id.to_string()).collect()
+    decided.next_back().unwrap().iter().map(|c| c.campaign_id.to_string()).collect()
 }
 
 #[tokio::test(start_paused = true)]
