@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::account::command::{Known, PreparedTransaction};
 use crate::account::event::AccountEvent;
 use crate::campaign::Campaign;
-use crate::event::{LedgerEvent, aggregates, decode};
+use crate::event::{aggregates, payload};
 use crate::faults;
 use crate::ids::{AccountId, TransactionKey};
 use crate::log::{LogError, StoredEvent, StreamId, StreamType};
@@ -239,13 +239,13 @@ async fn in_parts<T: Clone>(
 fn known(stored: &StoredEvent) -> Result<Known, LogError> {
     let damaged = || LogError::Damaged(format!("{} carries a transaction key", stored.position));
     let account_id = AccountId::parse(&stored.stream.id).map_err(|_| damaged())?;
-    let (fingerprint, booked_at) = match decode(stored)? {
-        LedgerEvent::Account(
-            AccountEvent::TransactionEvaluated { line, .. } | AccountEvent::TransactionDeferred { line, .. },
-        ) => (Some(line.fingerprint), Some(line.booked_at)),
-        LedgerEvent::Account(AccountEvent::TransactionLinked { fingerprint, .. }) => (fingerprint, None),
-        LedgerEvent::Account(AccountEvent::TransactionRemoved { .. }) => (None, None),
-        LedgerEvent::Account(_) | LedgerEvent::Campaign(_) | LedgerEvent::System(_) => return Err(damaged()),
+    let (fingerprint, booked_at) = match payload(stored)? {
+        AccountEvent::TransactionEvaluated { line, .. } | AccountEvent::TransactionDeferred { line, .. } => {
+            (Some(line.fingerprint), Some(line.booked_at))
+        }
+        AccountEvent::TransactionLinked { fingerprint, .. } => (fingerprint, None),
+        AccountEvent::TransactionRemoved { .. } => (None, None),
+        _ => return Err(damaged()),
     };
     Ok(Known { account_id, position: stored.position, fingerprint, booked_at })
 }
