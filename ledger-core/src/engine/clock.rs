@@ -15,10 +15,8 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::ledger::{Context, Ledger, SubmitError};
 use crate::log::WriterLease;
-use crate::system::SystemCommandKind;
-use crate::time::{Clock, SECOND_MICROS, Timestamp};
+use crate::time::{Clock, DAY_MICROS, SECOND_MICROS, Timestamp};
 
 /// Why nothing can be recorded: the clock may have leapt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +73,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
 /// And while nothing is recorded.
 const COMPARE_HELD: Duration = Duration::from_secs(1);
+/// A gap between the last event and the start that a person is told of.
+const GAP_TOLD_MICROS: i64 = DAY_MICROS;
 /// What was trusted follows the clock at most once in this time.
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
 /// By this part of the time that has passed.
@@ -155,6 +155,25 @@ impl WatchedClock {
         state.told_server_is_ahead = server_is_ahead;
     }
 
+    /// A ledger may rest for weeks, so a clock that has leapt meanwhile cannot be told from one
+    /// that is right: a person is told how long it was.
+    pub(super) fn tell_gap(&self, last: Option<Timestamp>) {
+        let Some(last) = last else { return };
+        let gap = self.source.now().micros().saturating_sub(last.micros());
+        let seconds = gap / SECOND_MICROS;
+        gauge("rewardhub_clock_gap_at_start_seconds", seconds);
+        if gap > GAP_TOLD_MICROS {
+            tracing::warn!(
+                seconds,
+                %last,
+                "the last event is long ago; if the ledger has not rested, the clock is wrong: stop and set it"
+            );
+        } else if gap < 0 {
+            let seconds = -seconds;
+            tracing::warn!(seconds, %last, "the clock is behind the last event; recorded time waits for it");
+        }
+    }
+
     /// What is shown before the server is asked.
     pub fn reading(&self) -> ClockReading {
         ClockReading { wall: self.source.now(), monotonic: self.source.monotonic() }
@@ -209,30 +228,6 @@ impl Clock for WatchedClock {
 
     fn monotonic(&self) -> Duration {
         self.source.monotonic()
-    }
-}
-
-impl Ledger {
-    /// A person says that the clock is right: from now on everything is recorded by it, this first.
-    /// False if nothing waits for it.
-    pub async fn accept_clock(&self, reason: String, context: Context) -> Result<bool, SubmitError> {
-        let ClockState { shows, ahead, .. } = self.clock().state();
-        if ahead.is_none() {
-            return Ok(false);
-        }
-        let before = self.clock().accept();
-        let kind = SystemCommandKind::AcceptClock { reason, clock_at: Some(shows) };
-        let recorded = match self.system(kind, context).await {
-            Ok(Ok(_)) => return Ok(true),
-            Ok(Err(rejection)) => {
-                tracing::error!(%rejection, "that the clock is accepted cannot be recorded");
-                SubmitError::Unavailable
-            }
-            Err(error) => error,
-        };
-        // What nobody is on record for is not accepted.
-        self.clock().restore(before);
-        Err(recorded)
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Everything here can be dropped and read again from the log; nothing here is ever the authority.
 
+use std::sync::Arc;
+
 use compact_str::CompactString;
 use hashlink::LruCache;
 
@@ -9,6 +11,11 @@ use crate::account::command::Known;
 use crate::ids::TransactionKey;
 use crate::log::{Batch, StreamId};
 
+use super::apart::Apart;
+use super::clock::gauge;
+use super::filter::Filter;
+use super::memory::{KNOWN_KEY_BYTES, show_memory};
+use super::settings::Settings;
 use super::slot::Slot;
 use super::slots::{Aggregates, Listed};
 use super::staging::Staging;
@@ -17,6 +24,10 @@ use super::staging::Staging;
 pub(super) struct Core {
     pub(super) aggregates: Aggregates,
     pub(super) known: LruCache<TransactionKey, Known>,
+    /// Which keys are surely new.
+    pub(super) filter: Arc<Filter>,
+    /// What cannot be read, or decided, for a while.
+    pub(super) apart: Apart,
     pub(super) staging: Staging,
     /// What the batch being written has touched.
     running: (Vec<StreamId>, Vec<TransactionKey>),
@@ -31,6 +42,9 @@ impl Core {
         Core {
             aggregates: Aggregates::default(),
             known: LruCache::new_unbounded(),
+            // Who waits for another's lease asks often, and needs none.
+            filter: Filter::new(64),
+            apart: Apart::new(),
             staging: Staging { number: 1, ..Staging::default() },
             running: Default::default(),
             snapshot_every,
@@ -83,12 +97,21 @@ impl Core {
         self.running = Default::default();
     }
 
-    /// Forgets whatever was touched since the last durable batch; it will be read again.
+    /// Remembers where a key is being staged.
+    pub(super) fn know(&mut self, key: TransactionKey, known: Known) {
+        self.filter.insert(&key);
+        self.known.insert(key, known);
+        self.staging.keys.push(key);
+    }
+
+    /// Forgets whatever was touched since the last durable batch; it will be read again. Campaigns
+    /// are few, so all are, not only those that were touched.
     pub(super) fn drop_undurable(&mut self) {
         let (streams, keys) = std::mem::take(&mut self.running);
         for stream in std::mem::take(&mut self.staging.touched).into_iter().chain(streams) {
             self.aggregates.remove(&stream);
         }
+        self.aggregates.campaigns.clear();
         for key in std::mem::take(&mut self.staging.keys).into_iter().chain(keys) {
             self.known.remove(&key);
         }
@@ -97,14 +120,27 @@ impl Core {
         self.staging.spend.clear();
     }
 
+    /// Forgets all that the log has.
+    pub(super) fn clear(&mut self) {
+        self.aggregates.clear();
+        self.known.clear();
+    }
+
     /// Lets go of what was used longest ago, called when no batch is being written. What the next
     /// batch has already touched stays: the log does not have it yet.
-    pub(super) fn evict(&mut self, accounts_max: usize, accounts_bytes: usize, keys_max: usize) {
+    pub(super) fn evict(&mut self, settings: &Settings) {
+        let Settings { accounts_max, accounts_bytes, keys_max, .. } = *settings;
         self.aggregates.evict(accounts_max, accounts_bytes, self.staging.number);
         // A key that is forgotten too early is found by the append.
         while self.known.len() > keys_max {
             self.known.remove_lru();
         }
+        let accounts = &self.aggregates.accounts;
+        show_memory("accounts", accounts.bytes(), accounts_bytes);
+        let max = keys_max.saturating_mul(KNOWN_KEY_BYTES);
+        show_memory("transaction_keys", self.known.len() * KNOWN_KEY_BYTES, max);
+        self.filter.show();
+        gauge("rewardhub_accounts_in_memory", i64::try_from(accounts.len()).unwrap_or(i64::MAX));
     }
 }
 
@@ -117,7 +153,7 @@ mod tests {
         let mut core = Core::new(500);
         core.aggregates.campaigns.insert("known".into(), Slot { version: 1, ..Slot::default() });
         core.aggregates.campaigns.insert("unknown".into(), Slot::default());
-        core.evict(1, usize::MAX, 1);
+        core.evict(&Settings::default());
         let campaigns = &core.aggregates.campaigns;
         assert!(campaigns.len() == 1 && campaigns.peek("known").is_some());
     }

@@ -18,15 +18,49 @@ use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
 use super::core::Core;
-use super::epochs::{Due, due};
+use super::epochs::{Due, Offers, SeedVault, due};
+use super::failed::{Failed, unavailable};
 use super::intake_batch::{Ask, Asked, RowReceipt, Work};
-use super::ledger::{Context, Receipt, RowResult};
+use super::receipt::{Context, Receipt, RowResult};
 use super::slot::Slot;
 use super::slots::Listed;
-use super::store::Store;
-use super::writer::{Failed, Writer, unavailable};
+use super::store::{Shared, Store};
 
-impl Writer {
+/// What decides: it touches memory and nothing else.
+pub(super) struct Decider {
+    shared: Shared,
+    seeds: Arc<dyn SeedVault>,
+    offers: Offers,
+    /// Whether a line of an unknown account opens it.
+    open_enrolment: bool,
+    /// For whom a command is being decided.
+    deciding: Option<StreamId>,
+    /// The engine's own metadata: epochs and budgets.
+    own: Context,
+}
+
+impl Decider {
+    pub(super) fn new(shared: Shared, seeds: Arc<dyn SeedVault>, open_enrolment: bool) -> Decider {
+        let own = Context::new("engine", "", "");
+        Decider { shared, seeds, offers: Offers::default(), open_enrolment, deciding: None, own }
+    }
+
+    /// Time has moved on: a batch begins.
+    pub(super) fn begin(&mut self) {
+        self.deciding = None;
+        self.offers.invalidate();
+    }
+
+    /// For whom it was deciding when it panicked.
+    pub(super) fn take_deciding(&mut self) -> Option<StreamId> {
+        self.deciding.take()
+    }
+
+    /// An epoch scheduled in vain is scheduled again under another seed: its key must go too.
+    pub(super) fn forget(&mut self) {
+        self.offers = Offers::default();
+    }
+
     /// Starts, schedules and opens what is due, in the same batch as what follows.
     pub(super) async fn advance_epochs(&mut self) -> Result<(), Failed> {
         let due = self.due();
@@ -121,7 +155,7 @@ impl Writer {
 
     async fn ask<A: Listed>(&mut self, ask: &mut Ask<A>) -> Result<(), Failed> {
         let stream = StreamId { stream_type: A::STREAM, id: ask.id.clone() };
-        if self.apart.has(&stream) {
+        if self.shared.lock().apart.has(&stream) {
             ask.reply.hold(None);
             return Ok(());
         }
@@ -163,7 +197,7 @@ impl Writer {
         let transaction =
             if owner == row.account_id { Arc::clone(row) } else { Arc::new(without_what_is_sealed(row)) };
         let key = (known.is_none() && row.status != Status::Pending).then_some(row.key);
-        let open_unknown = self.settings.open_enrolment;
+        let open_unknown = self.open_enrolment;
         let evaluate =
             EvaluateTransaction { transaction, known, pending_known, open_unknown, offers, resume };
         let answer = self
@@ -207,24 +241,22 @@ impl Writer {
             let fingerprint = is_booked.then_some(row.line.fingerprint);
             // A linked name's event does not say when.
             let booked_at = (is_booked && result != RowResult::Linked).then_some(row.line.booked_at);
-            self.filter.insert(&key);
-            core.known.insert(key, Known { account_id: owner, position, fingerprint, booked_at });
-            core.staging.keys.push(key);
+            core.know(key, Known { account_id: owner, position, fingerprint, booked_at });
         }
         Ok(Ok(Receipt { result, position, won }))
     }
 
     /// Whether anybody whose line it may be has been set apart.
     fn is_apart(&self, row: &PreparedTransaction) -> bool {
-        if self.apart.is_empty() {
+        let core = self.shared.lock();
+        if core.apart.is_empty() {
             return false;
         }
-        if self.apart.has_account(&row.account_id) || self.apart.has_name_of(row) {
+        if core.apart.has_account(&row.account_id) || core.apart.has_name_of(row) {
             return true;
         }
-        let core = self.shared.lock();
         let mut names = row.pending_key().into_iter().chain([row.key]);
-        names.any(|key| core.known.peek(&key).is_some_and(|known| self.apart.has_account(&known.account_id)))
+        names.any(|key| core.known.peek(&key).is_some_and(|known| core.apart.has_account(&known.account_id)))
     }
 
     /// Every opening of a seed is a fact, written with or before the first draw that used it.
@@ -315,7 +347,7 @@ fn owner(
 
 macro_rules! of_all_kinds {
     ($($_slots:ident: $kind:ident($_aggregate:ty),)+) => {
-        impl Writer {
+        impl Decider {
             async fn asked(&mut self, asked: &mut Asked) -> Result<(), Failed> {
                 match asked { $(Asked::$kind(ask) => self.ask(ask).await,)+ }
             }

@@ -9,47 +9,67 @@ use crate::campaign::Campaign;
 use crate::event::{aggregates, payload};
 use crate::faults;
 use crate::ids::{AccountId, TransactionKey};
-use crate::log::{LogError, StoredEvent, StreamId, StreamType};
+use crate::log::{Log, LogError, StoredEvent, StreamId, StreamType};
 use crate::transaction::Status;
 
 use super::core::Core;
+use super::filter::Filter;
 use super::intake_batch::Work;
+use super::lease::Lease;
 use super::reading::{End, Reading};
 use super::slots::Listed;
-use super::writer::Writer;
+use super::store::Shared;
 
 /// Damaged streams, or keys, of one batch that are told from a log that cannot be read.
 const WRONG_MAX: usize = 64;
 
-impl Writer {
+/// What memory is read from.
+pub(super) struct Hydration {
+    log: Log,
+    shared: Shared,
+    page_events: usize,
+    /// Campaigns are in memory; false after a failed append may have touched them.
+    campaigns_loaded: bool,
+}
+
+impl Hydration {
+    pub(super) fn new(log: Log, shared: Shared, page_events: usize) -> Hydration {
+        Hydration { log, shared, page_events: page_events.max(1), campaigns_loaded: false }
+    }
+
+    /// Campaigns are read again before the next batch is decided.
+    pub(super) fn forget_campaigns(&mut self) {
+        self.campaigns_loaded = false;
+    }
+
     /// Reads what is not in memory and probes keys that may be known, each in one query (see
-    /// [`Writer::load`]).
-    pub(super) async fn hydrate(&mut self, works: &[Work]) -> Result<(), LogError> {
-        self.hydrate_campaigns().await?;
+    /// [`Hydration::load`]).
+    pub(super) async fn hydrate(&mut self, works: &[Work], lease: &mut Lease) -> Result<(), LogError> {
+        self.campaigns(lease).await?;
         let (mut streams, mut keys) = (BTreeSet::new(), Vec::new());
         {
             // What is touched outlives the batch.
-            let (mut core, apart) = (self.shared.lock(), &self.apart);
+            let Core { aggregates, known, filter, apart, .. } = &mut *self.shared.lock();
             for work in works {
                 let Work::Asked(asked) = work else { continue };
                 let stream = asked.stream();
-                if !core.aggregates.touch(&stream) && !apart.has(&stream) {
+                if !aggregates.touch(&stream) && !apart.has(&stream) {
                     streams.insert(stream);
                 }
             }
-            let mut account = |core: &mut Core, id: &AccountId| {
-                if !core.aggregates.accounts.touch(id.as_str()) && !apart.has_account(id) {
+            let mut account = |id: &AccountId| {
+                if !aggregates.accounts.touch(id.as_str()) && !apart.has_account(id) {
                     streams.insert(StreamId::account(id));
                 }
             };
             for row in works.iter().flat_map(Work::rows) {
-                account(&mut core, &row.account_id);
+                account(&row.account_id);
                 // Under either name the purchase may be in another customer's stream.
                 for key in row.pending_key().into_iter().chain([row.key]) {
-                    match core.known.get(&key).map(|known| known.account_id.clone()) {
+                    match known.get(&key).map(|known| known.account_id.clone()) {
                         Some(owner) if owner == row.account_id => {}
-                        Some(owner) => account(&mut core, &owner),
-                        None if key == row.key && self.is_surely_new(row) => {}
+                        Some(owner) => account(&owner),
+                        None if key == row.key && is_surely_new(filter, row) => {}
                         None if apart.has_key(&key) => {}
                         None => keys.push(key),
                     }
@@ -57,21 +77,16 @@ impl Writer {
             }
         }
         for stored in self.probe(&keys).await? {
-            if !self.apart.has(&stored.stream) && !self.shared.lock().aggregates.touch(&stored.stream) {
+            let mut core = self.shared.lock();
+            if !core.apart.has(&stored.stream) && !core.aggregates.touch(&stored.stream) {
                 streams.insert(stored.stream);
             }
         }
-        self.load_missing(&streams).await
-    }
-
-    /// A pending line carries no key into the log, whose unique index would find a repeat out: it
-    /// is always looked up.
-    fn is_surely_new(&self, row: &PreparedTransaction) -> bool {
-        row.status != Status::Pending && !self.filter.may_have(&row.key)
+        self.load_missing(&streams, lease).await
     }
 
     /// Looks keys up in the log and remembers what it finds. What cannot be read is set apart.
-    pub(super) async fn probe(&mut self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
+    pub(super) async fn probe(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         if keys.is_empty() {
             return Ok(vec![]);
         }
@@ -82,7 +97,7 @@ impl Writer {
             Ok(())
         });
         for (key, error) in self.readable(damaged.await).await? {
-            self.apart.put_key(key, &error);
+            self.shared.lock().apart.put_key(key, &error);
         }
         let mut core = self.shared.lock();
         for stored in &found {
@@ -91,7 +106,7 @@ impl Writer {
                 .ok_or_else(|| LogError::Damaged(format!("{} has no key", stored.position)))?;
             match known(stored) {
                 Ok(known) => drop(core.known.insert(key, known)),
-                Err(error) => self.apart.put_key(key, &error),
+                Err(error) => core.apart.put_key(key, &error),
             }
         }
         Ok(found)
@@ -99,13 +114,13 @@ impl Writer {
 
     /// Campaigns are few and always in memory; after a failed append those it touched are read
     /// again.
-    pub(super) async fn hydrate_campaigns(&mut self) -> Result<(), LogError> {
+    pub(super) async fn campaigns(&mut self, lease: &mut Lease) -> Result<(), LogError> {
         if self.campaigns_loaded {
             return Ok(());
         }
         let streams = self.log.events.stream_ids(StreamType::Campaign).await?;
         // Every line is asked of every campaign: none is decided without one of them.
-        if let Some((_, error)) = self.load::<Campaign>(&streams).await?.pop() {
+        if let Some((_, error)) = self.load::<Campaign>(&streams, lease).await?.pop() {
             return Err(error);
         }
         self.campaigns_loaded = true;
@@ -114,13 +129,17 @@ impl Writer {
 
     /// Reads these streams, but for those that cannot be read, which are the answer. In one query
     /// where the events of all fit into a page, as they mostly do.
-    async fn load<A: Listed>(&mut self, streams: &[StreamId]) -> Result<Vec<(StreamId, LogError)>, LogError> {
+    async fn load<A: Listed>(
+        &self,
+        streams: &[StreamId],
+        lease: &mut Lease,
+    ) -> Result<Vec<(StreamId, LogError)>, LogError> {
         let mut broken = Vec::new();
         if streams.is_empty() {
             return Ok(broken);
         }
         let damaged = in_parts(streams, async |some| {
-            broken.extend(self.load_some::<A>(some).await?);
+            broken.extend(self.load_some::<A>(some, lease).await?);
             Ok(())
         });
         let damaged = damaged.await;
@@ -142,19 +161,20 @@ impl Writer {
     }
 
     async fn load_some<A: Listed>(
-        &mut self,
+        &self,
         streams: &[StreamId],
+        lease: &mut Lease,
     ) -> Result<BTreeMap<StreamId, LogError>, LogError> {
         let mut reading = Reading::<A>::of(streams.iter().cloned());
         for snapshot in self.log.snapshots.load_snapshots(streams, A::ENCODING).await? {
             reading.restore(snapshot);
         }
-        self.read(&mut reading).await?;
+        self.read(&mut reading, lease).await?;
         let End { mut slots, unfit, mut broken } = reading.end();
         if !unfit.is_empty() {
             tracing::error!(streams = unfit.len(), "snapshots that do not fit their streams are not used");
             let mut again = Reading::<A>::of(unfit.into_iter());
-            self.read(&mut again).await?;
+            self.read(&mut again, lease).await?;
             let again = again.end();
             slots.extend(again.slots);
             broken.extend(again.broken);
@@ -168,15 +188,15 @@ impl Writer {
 
     /// Follows the log page by page. However long that takes, no statement and no memory is asked
     /// for more than a page, and the lease is kept.
-    async fn read<A: Listed>(&mut self, reading: &mut Reading<A>) -> Result<(), LogError> {
+    async fn read<A: Listed>(&self, reading: &mut Reading<A>, lease: &mut Lease) -> Result<(), LogError> {
         loop {
-            let page = self.log.events.load_streams(&reading.rest(), self.page_events()).await?;
-            let full = page.len() >= self.page_events();
+            let page = self.log.events.load_streams(&reading.rest(), self.page_events).await?;
+            let full = page.len() >= self.page_events;
             reading.follow(page)?;
             if !full {
                 return Ok(());
             }
-            match self.renew_lease().await {
+            match lease.renew().await {
                 // The next page tries again; what comes of it is decided by the append.
                 Err(error) if error.transient() => {
                     faults::warn("the lease could not be renewed between two pages", "", &error);
@@ -185,22 +205,18 @@ impl Writer {
             }
         }
     }
-
-    fn page_events(&self) -> usize {
-        self.settings.page_events.max(1)
-    }
 }
 
 macro_rules! of_all_kinds {
     ($($_slots:ident: $kind:ident($aggregate:ty),)+) => {
-        impl Writer {
+        impl Hydration {
             /// Reads these streams. What cannot be read is set apart.
-            async fn load_missing(&mut self, streams: &BTreeSet<StreamId>) -> Result<(), LogError> {
+            async fn load_missing(&self, streams: &BTreeSet<StreamId>, lease: &mut Lease) -> Result<(), LogError> {
                 $(
                     let of_this_kind = |stream: &&StreamId| stream.stream_type == StreamType::$kind;
                     let missing: Vec<StreamId> = streams.iter().filter(of_this_kind).cloned().collect();
-                    for (stream, error) in self.load::<$aggregate>(&missing).await? {
-                        self.apart.put(stream, &error);
+                    for (stream, error) in self.load::<$aggregate>(&missing, lease).await? {
+                        self.shared.lock().apart.put(stream, &error);
                     }
                 )+
                 Ok(())
@@ -209,6 +225,12 @@ macro_rules! of_all_kinds {
     };
 }
 aggregates!(of_all_kinds);
+
+/// A pending line carries no key into the log, whose unique index would find a repeat out: it is
+/// always looked up.
+fn is_surely_new(filter: &Filter, row: &PreparedTransaction) -> bool {
+    row.status != Status::Pending && !filter.may_have(&row.key)
+}
 
 /// Gives `work` all of them, or, where that fails for good, ever smaller parts, down to the single
 /// ones: those are the answer, with what is wrong. Fails where that passes, or where it is wrong

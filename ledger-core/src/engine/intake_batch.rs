@@ -14,7 +14,7 @@ use crate::ids::CampaignId;
 use crate::log::{Position, StreamId, StreamType};
 use crate::time::Timestamp;
 
-use super::ledger::{Context, Receipt, SubmitError};
+use super::receipt::{Context, Receipt, SubmitError};
 
 pub(super) type RowReceipt = Result<Receipt, Rejection>;
 pub(super) type Received = mpsc::UnboundedReceiver<(Work, Option<OwnedSemaphorePermit>)>;

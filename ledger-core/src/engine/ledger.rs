@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::account::command::PreparedTransaction;
@@ -13,17 +12,18 @@ use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRej
 use crate::faults;
 use crate::ids::{AccountId, CampaignId};
 use crate::log::{EventLog, Log, LogError, Position, SYSTEM_STREAM};
-use crate::money::Money;
 use crate::system::{System, SystemAnswer, SystemCommandKind, SystemRejection};
-use crate::time::{Clock, SystemClock, Timestamp};
+use crate::time::{Clock, Timestamp};
 
 use super::append::Appender;
-use super::clock::{ClockAhead, WatchedClock, keep_comparing};
+use super::clock::{ClockState, WatchedClock, keep_comparing};
 use super::epochs::SeedVault;
 use super::intake_batch::{Ask, Asked, Reply, Work};
 use super::memory::{QUEUED_BYTES, show_memory};
+use super::receipt::{Context, Receipt, SubmitError};
+use super::settings::Settings;
 use super::snapshots::Snapshots;
-use super::writer::Writer;
+use super::writer::{Stopped, Writer};
 
 /// What the engine is made of.
 pub struct Parts {
@@ -33,156 +33,6 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Where seeds come from.
     pub seeds: Arc<dyn SeedVault>,
-}
-
-/// Bounds and policy.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Names this writer in its lease: itself and no other, ever.
-    pub holder: String,
-    /// Whether a line of an unknown account opens it (`enrolment = open`).
-    pub open_enrolment: bool,
-    /// Transactions that may wait; beyond it [`SubmitError::Full`]. At least one request's 5,000.
-    pub queue_transactions: usize,
-    /// Commands in one append, at most.
-    pub batch_max: usize,
-    /// Accounts held in memory, by their number.
-    pub accounts_max: usize,
-    /// The same by what they take, roughly.
-    pub accounts_bytes: usize,
-    /// Transaction keys held in memory.
-    pub keys_max: usize,
-    /// Bits of the filter that tells which keys are surely new: 32 MiB unless set. With a tenth as many keys as bits
-    /// one new line in 100 is looked up in vain, with half as many two in three are.
-    pub filter_bits: usize,
-    /// Events of one stream between two snapshots of it: a hydration reads about as many, and one state.
-    pub snapshot_every: u64,
-    /// Events read from the log at once, at most.
-    pub page_events: usize,
-    /// How far the clock may be ahead of the time that has passed, and of the log's server, before nothing is recorded.
-    pub clock_ahead_max: Duration,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            holder: unique_holder(),
-            open_enrolment: false,
-            queue_transactions: 50_000,
-            batch_max: 5_000,
-            accounts_max: usize::MAX,
-            accounts_bytes: 1 << 30,
-            keys_max: 500_000,
-            filter_bits: 1 << 28,
-            snapshot_every: 500,
-            page_events: PAGE_EVENTS,
-            clock_ahead_max: Duration::from_mins(1),
-        }
-    }
-}
-
-/// Some 20 MB, and far more than a batch's cold accounts have since their snapshots.
-pub(super) const PAGE_EVENTS: usize = 20_000;
-
-/// Where and which process for people, and a number that no other start has.
-fn unique_holder() -> String {
-    use std::hash::{BuildHasher as _, RandomState};
-    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "localhost".into());
-    let number = RandomState::new().hash_one(SystemClock.now());
-    format!("process {} on {host} ({number:016x})", std::process::id())
-}
-
-/// Who asks, and why; becomes the events' metadata.
-#[derive(Clone, Debug)]
-pub struct Context {
-    metadata: Arc<[u8]>,
-    actor: Arc<str>,
-}
-
-impl Context {
-    /// `actor` did it; `correlation` names the request; `causation` the event or file that led to it.
-    pub fn new(actor: &str, correlation: &str, causation: &str) -> Context {
-        let map = json!({ "actor": actor, "correlation_id": correlation, "causation_id": causation });
-        Context { metadata: map.to_string().into_bytes().into(), actor: actor.into() }
-    }
-
-    /// Who asks.
-    pub fn actor(&self) -> Arc<str> {
-        Arc::clone(&self.actor)
-    }
-
-    pub(super) fn metadata(&self) -> Arc<[u8]> {
-        Arc::clone(&self.metadata)
-    }
-}
-
-/// What became of one line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowResult {
-    /// Decided now.
-    Accepted,
-    /// Known.
-    Duplicate,
-    /// Recorded, waits.
-    Deferred,
-    /// Known under another id.
-    Linked,
-    /// Waits for people.
-    Held,
-}
-
-impl RowResult {
-    /// The word on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RowResult::Accepted => "accepted",
-            RowResult::Duplicate => "duplicate",
-            RowResult::Deferred => "deferred",
-            RowResult::Linked => "linked",
-            RowResult::Held => "held",
-        }
-    }
-}
-
-/// The answer to one line, once it is durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// What became of it.
-    pub result: RowResult,
-    /// Where it is recorded; a repeat's is the original's.
-    pub position: Option<Position>,
-    /// What it won, if it was decided now and won.
-    pub won: Option<Money>,
-}
-
-/// Why a submission has no receipts. All but `Full` leave open whether part of it was taken: send all again.
-#[derive(Debug, thiserror::Error)]
-pub enum SubmitError {
-    /// The queue is full; nothing of the request was taken.
-    #[error("too many transactions are waiting")]
-    Full,
-    /// The log could not be written just now.
-    #[error("the ledger cannot write just now")]
-    Unavailable,
-    /// The account's history cannot be read, or what was asked of it or of a campaign ended in a panic. The ledger goes on
-    /// with all others; this is ours to repair, and then the same may be asked again.
-    #[error("what this is about cannot be read or decided just now; this is ours to repair")]
-    AccountUnavailable,
-    /// The clock may be wrong. Nothing is recorded until it is right or accepted.
-    #[error(transparent)]
-    Clock(#[from] ClockAhead),
-    /// Another process has taken over, or this one is stopping.
-    #[error("this process is not the writer any more")]
-    NotWriter,
-}
-
-/// How the writer ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stopped {
-    /// Every handle is gone and the queue is empty.
-    Drained,
-    /// Another process has taken over.
-    Fenced,
 }
 
 /// A handle on the running ledger; clones share one writer.
@@ -373,6 +223,28 @@ impl Ledger {
     /// The clock that everything is recorded by, and its comparison with others.
     pub fn clock(&self) -> &Arc<WatchedClock> {
         &self.clock
+    }
+
+    /// A person says that the clock is right: from now on everything is recorded by it, this first.
+    /// False if nothing waits for it.
+    pub async fn accept_clock(&self, reason: String, context: Context) -> Result<bool, SubmitError> {
+        let ClockState { shows, ahead, .. } = self.clock().state();
+        if ahead.is_none() {
+            return Ok(false);
+        }
+        let before = self.clock().accept();
+        let kind = SystemCommandKind::AcceptClock { reason, clock_at: Some(shows) };
+        let recorded = match self.system(kind, context).await {
+            Ok(Ok(_)) => return Ok(true),
+            Ok(Err(rejection)) => {
+                tracing::error!(%rejection, "that the clock is accepted cannot be recorded");
+                SubmitError::Unavailable
+            }
+            Err(error) => error,
+        };
+        // What nobody is on record for is not accepted.
+        self.clock().restore(before);
+        Err(recorded)
     }
 
     async fn room(&self) -> Result<OwnedSemaphorePermit, SubmitError> {

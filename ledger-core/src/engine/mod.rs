@@ -4,6 +4,13 @@
 //! *receive* what waits, *hydrate* what memory lacks, *decide* each command through cqrs-es,
 //! *append* once, *answer* in order. Callers hear only of what is durable; rejections, too, wait
 //! for what was staged before them.
+//!
+//! Its files, each of which names only those above it in this list:
+//!
+//! - what is said: `settings` `receipt` `failed`; what is watched: `clock` `memory` `filter` `apart`
+//! - memory: `slot` `staging` `hosted` `slots` `core` `store`; `intake_batch`: what is asked
+//! - `reading` `snapshots` `lease`, then the phases: `hydrate` `epochs` `decide` `append`
+//! - `writer` moves between them; `ledger` is the door
 
 mod apart;
 mod append;
@@ -11,15 +18,19 @@ mod clock;
 mod core;
 mod decide;
 mod epochs;
+mod failed;
 mod filter;
 mod hosted;
 mod hydrate;
 mod intake_batch;
+mod lease;
 mod ledger;
 mod memory;
 mod reading;
+mod receipt;
 pub mod reference;
 mod rule_faults;
+mod settings;
 mod slot;
 mod slots;
 mod snapshots;
@@ -29,6 +40,9 @@ mod writer;
 
 pub use clock::{ClockAhead, ClockState, WatchedClock};
 pub use epochs::{KeyringSeeds, SeedVault};
-pub use ledger::{Context, Ledger, Parts, Receipt, RowResult, Settings, Stopped, SubmitError};
+pub use ledger::{Ledger, Parts};
 pub use memory::{KNOWN_KEY_BYTES, QUEUED_BYTES, show_memory};
+pub use receipt::{Context, Receipt, RowResult, SubmitError};
+pub use settings::Settings;
 pub use snapshots::{SnapshotFinding, check_snapshots};
+pub use writer::Stopped;

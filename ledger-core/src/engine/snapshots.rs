@@ -17,7 +17,7 @@ use crate::log::{EventLog, LogError, Position, Snapshot, SnapshotStore, StreamId
 
 use super::core::Core;
 use super::hosted::Hosted;
-use super::ledger::PAGE_EVENTS;
+use super::settings::PAGE_EVENTS;
 use super::slot::Slot;
 use super::slots::{Aggregates, Listed};
 

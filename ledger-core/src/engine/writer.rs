@@ -1,72 +1,70 @@
-//! The writer's loop: receive, hydrate, decide, append, answer; one append under way at a time.
+//! The writer's loop; one append is under way at a time. The writer has no state of its own: it
+//! moves what each phase comes to from one part to the next.
+//!
+//! | phase | part | what it may touch |
+//! |---|---|---|
+//! | receive | [`IntakeBatch`] | the queue |
+//! | hydrate | [`Hydration`] | reads the log into memory, renews the lease between pages |
+//! | decide | [`Decider`] | memory: aggregates, and the batch being staged |
+//! | append | [`Appender`] | the staged batch, which it writes; [`Lease`]: whether the log is ours, where it stands |
+//! | answer | [`IntakeBatch`] | the callers |
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::watch;
 
 use crate::faults;
-use crate::log::{Log, LogError, Position, StreamId};
+use crate::figures::figure;
+use crate::log::{AppendError, Head, Log, LogError, Position};
 use crate::own_thread::block_on;
-use crate::time::{DAY_MICROS, SECOND_MICROS, Timestamp};
+use crate::time::{SECOND_MICROS, Timestamp};
 
-use super::apart::{Apart, Panicked};
+use super::apart::Panicked;
 use super::append::{Append, Appender};
-use super::clock::{self, ClockAhead, WatchedClock};
+use super::clock::{self, WatchedClock};
 use super::core::Core;
-use super::epochs::{Offers, SeedVault};
+use super::decide::Decider;
+use super::epochs::SeedVault;
+use super::failed::{Failed, available, unavailable};
 use super::filter::Filter;
+use super::hydrate::Hydration;
 use super::intake_batch::{IntakeBatch, Received, Work};
-use super::ledger::{Context, Settings, Stopped, SubmitError};
-use super::memory::{KNOWN_KEY_BYTES, show_memory};
-use super::snapshots::Snapshots;
+use super::lease::Lease;
+use super::receipt::SubmitError;
+use super::settings::Settings;
+use super::snapshots::{self, Snapshots};
 use super::store::Shared;
-
-/// Why a batch did not become durable.
-pub(super) enum Failed {
-    /// Nothing was written; with memory dropped it may be decided again at once.
-    Again,
-    /// The same; what made it fail has been set apart.
-    SetApart,
-    /// The log cannot be written, or is in doubt, just now.
-    Unavailable,
-    /// Nothing was staged: the clock may be wrong.
-    Clock(ClockAhead),
-    /// Another writer has the log.
-    Fenced,
-}
 
 /// How often one batch is decided again before its callers are told to come back.
 const TRIES: usize = 4;
 /// How often because something has been set apart.
 const TRIES_APART: usize = 8;
-/// A gap between the last event and the start that a person is told of.
-const GAP_TOLD_MICROS: i64 = DAY_MICROS;
+
+const UNKNOWN: &str = "an append's outcome is unknown: the head is read";
 
 pub(super) struct Writer {
-    pub(super) log: Log,
+    log: Log,
     clock: Arc<WatchedClock>,
-    pub(super) seeds: Arc<dyn SeedVault>,
-    pub(super) settings: Settings,
-    pub(super) shared: Shared,
-    /// Campaigns are in memory; false after a failed append may have touched them.
-    pub(super) campaigns_loaded: bool,
-    pub(super) offers: Offers,
-    pub(super) apart: Apart,
-    /// For whom a command is being decided.
-    pub(super) deciding: Option<StreamId>,
-    /// The engine's own metadata: epochs and budgets.
-    pub(super) own: Context,
-    /// An append's outcome is unknown: learn it before anything else.
-    pub(super) in_doubt: bool,
-    /// When the lease was last renewed, by the time the request was sent.
-    pub(super) renewed: Instant,
-    pub(super) appender: Appender,
-    pub(super) snapshots: Snapshots,
-    pub(super) filter: Arc<Filter>,
-    pub(super) head: watch::Sender<Position>,
-    pub(super) healthy: watch::Sender<bool>,
+    settings: Settings,
+    /// Memory; of the log it is ahead by what is staged and under way.
+    shared: Shared,
+    hydration: Hydration,
+    decider: Decider,
+    appender: Appender,
+    lease: Lease,
+    snapshots: Snapshots,
+    head: watch::Sender<Position>,
+    healthy: watch::Sender<bool>,
+}
+
+/// How an orderly writer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every handle is gone and the queue is empty.
+    Drained,
+    /// Another process has taken over.
+    Fenced,
 }
 
 impl Writer {
@@ -80,20 +78,13 @@ impl Writer {
     ) -> Writer {
         let shared = Shared::new(Core::new(settings.snapshot_every));
         Writer {
+            hydration: Hydration::new(log.clone(), shared.clone(), settings.page_events),
+            decider: Decider::new(shared.clone(), seeds, settings.open_enrolment),
+            lease: Lease::new(Arc::clone(&log.lease), settings.holder.clone()),
             log,
             clock,
-            seeds,
-            shared,
-            // Who waits for another's lease asks often, and needs none.
-            filter: Filter::new(64),
             settings,
-            campaigns_loaded: false,
-            offers: Offers::default(),
-            apart: Apart::new(),
-            deciding: None,
-            own: Context::new("engine", "", ""),
-            in_doubt: false,
-            renewed: Instant::now(),
+            shared,
             appender,
             snapshots,
             head,
@@ -103,37 +94,17 @@ impl Writer {
 
     /// Takes the lease and reads all campaigns.
     pub(super) async fn open(&mut self) -> Result<(), LogError> {
-        self.renewed = Instant::now();
-        let head = self.log.lease.lease(&self.settings.holder, None).await?;
-        self.shared.lock().staging.head = head;
-        self.head.send_replace(head.position);
+        let head = self.lease.take().await?;
+        self.stands_at(head);
         let asked = self.clock.reading();
         if let Some(server) = self.log.lease.server_time().await? {
             self.clock.compare(asked, server);
         }
-        self.tell_gap(head.recorded_at);
-        self.filter = Filter::new(self.settings.filter_bits);
-        self.filter.fill(Arc::clone(&self.log.transactions));
-        self.hydrate_campaigns().await
-    }
-
-    /// A ledger may rest for weeks, so a clock that has leapt meanwhile cannot be told from one
-    /// that is right: a person is told how long it was.
-    fn tell_gap(&self, last: Option<Timestamp>) {
-        let Some(last) = last else { return };
-        let gap = self.clock.reading().wall().micros().saturating_sub(last.micros());
-        let seconds = gap / SECOND_MICROS;
-        clock::gauge("rewardhub_clock_gap_at_start_seconds", seconds);
-        if gap > GAP_TOLD_MICROS {
-            tracing::warn!(
-                seconds,
-                %last,
-                "the last event is long ago; if the ledger has not rested, the clock is wrong: stop and set it"
-            );
-        } else if gap < 0 {
-            let seconds = -seconds;
-            tracing::warn!(seconds, %last, "the clock is behind the last event; recorded time waits for it");
-        }
+        self.clock.tell_gap(head.recorded_at);
+        let filter = Filter::new(self.settings.filter_bits);
+        filter.fill(Arc::clone(&self.log.transactions));
+        self.shared.lock().filter = filter;
+        self.hydration.campaigns(&mut self.lease).await
     }
 
     /// Runs until every handle is gone or another writer takes over.
@@ -144,8 +115,7 @@ impl Writer {
                 self.healthy.send_replace(false);
                 return Stopped::Fenced;
             }
-            let term = self.shared.lock().staging.head.term;
-            if let Err(error) = self.log.lease.release(term).await {
+            if let Err(error) = self.lease.release().await {
                 // It runs out by itself.
                 tracing::warn!(error = &error as &dyn std::error::Error, "the lease could not be given back");
             }
@@ -272,35 +242,21 @@ impl Writer {
 
     fn answer(&mut self, batch: IntakeBatch) {
         self.healthy.send_replace(true);
-        faults::over(UNDECIDED);
-        self.evict();
+        available();
+        self.shared.lock().evict(&self.settings);
         batch.answer();
-    }
-
-    fn evict(&mut self) {
-        let Settings { accounts_max, accounts_bytes, keys_max, .. } = self.settings;
-        let mut core = self.shared.lock();
-        core.evict(accounts_max, accounts_bytes, keys_max);
-        let keys = core.known.len() * KNOWN_KEY_BYTES;
-        show_memory("accounts", core.aggregates.accounts.bytes(), accounts_bytes);
-        show_memory("transaction_keys", keys, keys_max.saturating_mul(KNOWN_KEY_BYTES));
-        self.filter.show();
-        clock::gauge(
-            "rewardhub_accounts_in_memory",
-            i64::try_from(core.aggregates.accounts.len()).unwrap_or(i64::MAX),
-        );
     }
 
     /// Hydrates and decides. A panic is a bug; whatever memory it left behind is read again, and
     /// whoever it was about is set apart, so that the others are decided.
     async fn stage(&mut self, works: &mut [Work]) -> Result<(), Failed> {
-        self.deciding = None;
         let staged = futures::FutureExt::catch_unwind(AssertUnwindSafe(self.try_stage(works))).await;
         staged.unwrap_or_else(|_| {
-            self.forget_everything();
-            match self.deciding.take() {
+            let mut core = self.shared.lock();
+            core.clear();
+            match self.decider.take_deciding() {
                 Some(stream) => {
-                    self.apart.put(stream, &Panicked);
+                    core.apart.put(stream, &Panicked);
                     Err(Failed::SetApart)
                 }
                 None => Err(unavailable("decide what is the ledger's own", &Panicked)),
@@ -309,32 +265,33 @@ impl Writer {
     }
 
     async fn try_stage(&mut self, works: &mut [Work]) -> Result<(), Failed> {
-        if self.in_doubt {
+        if self.lease.is_in_doubt() {
             self.learn_head().await?;
         }
         self.begin()?;
-        match self.hydrate(works).await {
+        match self.hydration.hydrate(works, &mut self.lease).await {
             Ok(()) => {}
             // An append of the last batch may still be running: the head is learnt once it has
             // ended.
             Err(LogError::Fenced) => {
-                self.in_doubt = true;
+                self.lease.doubt();
                 return Err(Failed::Again);
             }
             Err(error) => return Err(unavailable("read what the batch needs", &error)),
         }
-        self.advance_epochs().await?;
+        self.decider.advance_epochs().await?;
         for work in works {
-            self.decide(work).await?;
+            self.decider.decide(work).await?;
         }
-        self.record_spend().await
+        self.decider.record_spend().await
     }
 
     /// Sets the batch's time: the clock's, but never before the last event's. There is none while
     /// the clock is ahead.
     fn begin(&mut self) -> Result<(), Failed> {
-        self.apart.let_back();
+        self.decider.begin();
         let mut core = self.shared.lock();
+        core.apart.let_back();
         let now = self.clock.read().map_err(Failed::Clock)?;
         let last = core.staging.head.recorded_at.unwrap_or(Timestamp::from_micros(0)).max(core.staging.now);
         core.staging.now = now.max(last);
@@ -342,12 +299,95 @@ impl Writer {
             "rewardhub_clock_behind_log_seconds",
             (last.micros() - now.micros()).max(0) / SECOND_MICROS,
         );
-        self.offers.invalidate();
         Ok(())
     }
-}
 
-const UNDECIDED: &str = "a batch cannot be decided: its callers are told to come back";
+    /// Hands what is staged to the thread that writes. From here on memory is ahead of the log.
+    fn begin_append(&mut self) -> Option<Append> {
+        let mut core = self.shared.lock();
+        let batch = core.dispatch()?;
+        let snapshots = snapshots::take(&mut core);
+        Some(self.appender.begin(batch, snapshots))
+    }
+
+    /// Waits for an append. Whatever it came to, it is known afterwards where the log stands.
+    async fn settle(&mut self, mut append: Append) -> Result<(), Failed> {
+        match append.result().await {
+            Ok(()) => {
+                faults::over(UNKNOWN);
+                self.lease.renewed(append.began);
+                self.landed(append.head);
+            }
+            Err(AppendError::Fenced) => return Err(self.fenced().await),
+            Err(AppendError::Duplicate(keys)) => {
+                // Nothing is wrong: memory is bounded, and the log knows.
+                tracing::debug!(
+                    keys = keys.len(),
+                    "keys that memory did not know are in the log; deciding again"
+                );
+                self.forget_undurable();
+                // Nothing was written, and the term is still ours: the next append follows what
+                // this one would have.
+                self.shared.lock().staging.head = append.expected;
+                self.hydration.probe(&keys).await.map_err(|e| unavailable("probe duplicate keys", &e))?;
+                return Err(Failed::Again);
+            }
+            Err(AppendError::Unknown(error)) => {
+                faults::warn(UNKNOWN, "", &error);
+                self.lease.doubt();
+                let now = self.learn_head().await?;
+                if now.position != append.head.position {
+                    return Err(Failed::Again);
+                }
+                self.landed(Head { term: now.term, ..append.head });
+            }
+        }
+        self.snapshots.write(append.snapshots);
+        Ok(())
+    }
+
+    fn landed(&mut self, head: Head) {
+        self.shared.lock().durable(head.term);
+        self.head.send_replace(head.position);
+        metrics::gauge!("rewardhub_ledger_position").set(figure(head.position.0));
+    }
+
+    /// Answers that needed no append are ours to give only while we are the writer.
+    async fn keep_lease(&mut self) -> Result<(), Failed> {
+        match self.lease.renew().await {
+            Ok(()) => Ok(()),
+            Err(LogError::Fenced) => Err(self.fenced().await),
+            Err(error) => Err(unavailable("renew the lease", &error)),
+        }
+    }
+
+    /// The term has moved on: by another writer, or by a recovery of our own whose answer was lost.
+    async fn fenced(&mut self) -> Failed {
+        self.lease.doubt();
+        match self.learn_head().await {
+            Ok(_) => Failed::Again,
+            Err(failed) => failed,
+        }
+    }
+
+    async fn learn_head(&mut self) -> Result<Head, Failed> {
+        let head = self.lease.learn().await?;
+        self.stands_at(head);
+        Ok(head)
+    }
+
+    /// Readers wait for what has landed, also when nobody is left to be told.
+    fn stands_at(&mut self, head: Head) {
+        self.shared.lock().staging.head = head;
+        self.head.send_replace(head.position);
+    }
+
+    fn forget_undurable(&mut self) {
+        self.shared.lock().drop_undurable();
+        self.hydration.forget_campaigns();
+        self.decider.forget();
+    }
+}
 
 /// A batch whose append is under way.
 struct Running {
@@ -357,9 +397,3 @@ struct Running {
 
 /// Another writer has the log.
 struct Fenced;
-
-/// A fault while something was being read or opened.
-pub(super) fn unavailable(doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Failed {
-    faults::error(UNDECIDED, doing, error);
-    Failed::Unavailable
-}
