@@ -20,10 +20,10 @@ use super::clock::{ClockState, WatchedClock, keep_comparing};
 use super::epochs::SeedVault;
 use super::intake_batch::{Ask, Asked, Reply, Work};
 use super::memory::{QUEUED_BYTES, show_memory};
-use super::receipt::{Context, Receipt, SubmitError};
+use super::receipt::{Context, Receipt, Stopped, SubmitError};
 use super::settings::Settings;
 use super::snapshots::Snapshots;
-use super::writer::{Stopped, Writer};
+use super::writer::Writer;
 
 /// What the engine is made of.
 pub struct Parts {

@@ -42,7 +42,6 @@ pub use clock::{ClockAhead, ClockState, WatchedClock};
 pub use epochs::{KeyringSeeds, SeedVault};
 pub use ledger::{Ledger, Parts};
 pub use memory::{KNOWN_KEY_BYTES, QUEUED_BYTES, show_memory};
-pub use receipt::{Context, Receipt, RowResult, SubmitError};
+pub use receipt::{Context, Receipt, RowResult, Stopped, SubmitError};
 pub use settings::Settings;
 pub use snapshots::{SnapshotFinding, check_snapshots};
-pub use writer::Stopped;

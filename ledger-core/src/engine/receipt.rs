@@ -92,3 +92,12 @@ pub enum SubmitError {
     #[error("this process is not the writer any more")]
     NotWriter,
 }
+
+/// How the writer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every handle is gone and the queue is empty.
+    Drained,
+    /// Another process has taken over.
+    Fenced,
+}

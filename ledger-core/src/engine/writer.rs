@@ -31,7 +31,7 @@ use super::filter::Filter;
 use super::hydrate::Hydration;
 use super::intake_batch::{IntakeBatch, Received, Work};
 use super::lease::Lease;
-use super::receipt::SubmitError;
+use super::receipt::{Stopped, SubmitError};
 use super::settings::Settings;
 use super::snapshots::{self, Snapshots};
 use super::store::Shared;
@@ -56,15 +56,6 @@ pub(super) struct Writer {
     snapshots: Snapshots,
     head: watch::Sender<Position>,
     healthy: watch::Sender<bool>,
-}
-
-/// How an orderly writer ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stopped {
-    /// Every handle is gone and the queue is empty.
-    Drained,
-    /// Another process has taken over.
-    Fenced,
 }
 
 impl Writer {
