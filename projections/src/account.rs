@@ -2,36 +2,35 @@
 //!
 //! Won, issued, credited and reversed only grow; what is outstanding follows from them.
 
-use std::collections::HashMap;
-
-use compact_str::CompactString;
 use ledger_core::account::AccountEvent;
-use ledger_core::event::LedgerEvent;
 use ledger_core::ids::AccountId;
-use ledger_core::log::Position;
 use ledger_core::money::{Currency, Money};
 use ledger_core::time::Timestamp;
 
-use crate::connection::{Connection, Row, values};
+use crate::column::Column as _;
+use crate::connection::{Connection, values};
 use crate::error::ProjectionError;
-use crate::projection::{Fold, Projection, Record};
+use crate::fold::{Event, Fold, Record};
+use crate::projection::Projection;
+use crate::table::{Rows, TableRow as _, TableRows, table};
 
 const THIS: Projection = Projection::Account;
 
-/// An account. Any of the times may be absent: an account can be excluded or erased before it is
-/// opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccountRow {
-    /// Its pseudonym.
-    pub account_id: AccountId,
-    /// Since when it takes part.
-    pub enrolled_at: Option<Timestamp>,
-    /// Since when it accepts nothing new.
-    pub closed_at: Option<Timestamp>,
-    /// Since when it enters no draw; absent after it was reinstated.
-    pub excluded_at: Option<Timestamp>,
-    /// When its personal details were destroyed.
-    pub erased_at: Option<Timestamp>,
+table! {
+    /// An account. Any of the times may be absent: an account can be excluded or erased before it
+    /// is opened.
+    pub AccountRow in "accounts", key 1, by (account_id: AccountId) {
+        /// Its pseudonym.
+        account_id: AccountId,
+        /// Since when it takes part.
+        enrolled_at: Option<Timestamp>,
+        /// Since when it accepts nothing new.
+        closed_at: Option<Timestamp>,
+        /// Since when it enters no draw; absent after it was reinstated.
+        excluded_at: Option<Timestamp>,
+        /// When its personal details were destroyed.
+        erased_at: Option<Timestamp>,
+    }
 }
 
 /// What holds for an account. The first that applies, in the order erased, closed, excluded,
@@ -60,19 +59,22 @@ impl AccountRow {
     }
 }
 
-/// Running totals of one account in one currency.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BalanceRow {
-    /// Of all amounts.
-    pub currency: Currency,
-    /// Decided.
-    pub won: Money,
-    /// Booked as a liability.
-    pub issued: Money,
-    /// Paid.
-    pub credited: Money,
-    /// Taken back, paid or not.
-    pub reversed: Money,
+table! {
+    /// Running totals of one account in one currency, in minor units.
+    pub BalanceRow in "balances", key 2, by (account_id: AccountId, currency: Currency) {
+        /// Whose.
+        account_id: AccountId,
+        /// Of all amounts.
+        currency: Currency,
+        /// Decided.
+        won_minor: i64,
+        /// Booked as a liability.
+        issued_minor: i64,
+        /// Paid.
+        credited_minor: i64,
+        /// Taken back, paid or not.
+        reversed_minor: i64,
+    }
 }
 
 impl BalanceRow {
@@ -81,79 +83,81 @@ impl BalanceRow {
     pub fn outstanding_minor(&self) -> i64 {
         // Each is at least zero, so the first difference fits; a second that does not is below any
         // real sum.
-        (self.issued.minor() - self.credited.minor()).saturating_sub(self.reversed.minor())
+        (self.issued_minor - self.credited_minor).saturating_sub(self.reversed_minor)
     }
 }
 
 /// The account of this id.
 pub fn account(conn: &Connection, id: &AccountId) -> Result<Option<AccountRow>, ProjectionError> {
-    let found = conn.row(
-        "SELECT account_id, enrolled_at, closed_at, excluded_at, erased_at FROM accounts WHERE account_id = ?1",
-        &values![id.as_str()],
-    )?;
-    let read = |row: Row| {
-        Ok(AccountRow {
-            account_id: row.get("account_id")?,
-            enrolled_at: row.get("enrolled_at")?,
-            closed_at: row.get("closed_at")?,
-            excluded_at: row.get("excluded_at")?,
-            erased_at: row.get("erased_at")?,
-        })
-    };
-    found.map(read).transpose()
+    AccountRow::find(conn, "WHERE account_id = $1", &values![id])
 }
 
 /// An account's balances, by currency code. None before its first win.
 pub fn balances(conn: &Connection, id: &AccountId) -> Result<Vec<BalanceRow>, ProjectionError> {
-    let found = conn.rows(
-        "SELECT currency, won_minor, issued_minor, credited_minor, reversed_minor FROM balances
-         WHERE account_id = ?1 ORDER BY currency",
-        &values![id.as_str()],
-    )?;
-    let read = |row: &Row| {
-        Ok(BalanceRow {
-            currency: row.get("currency")?,
-            won: row.money("won_minor", "currency")?,
-            issued: row.money("issued_minor", "currency")?,
-            credited: row.money("credited_minor", "currency")?,
-            reversed: row.money("reversed_minor", "currency")?,
-        })
-    };
-    found.iter().map(read).collect()
+    BalanceRow::select(conn, "WHERE account_id = $1 ORDER BY currency", &values![id])
 }
 
-/// Gathers what a batch adds to each balance.
+/// The accounts and balances of a page.
 #[derive(Default)]
 pub(crate) struct Accounts {
-    sums: HashMap<(CompactString, Currency), Sums>,
+    accounts: Rows<AccountRow>,
+    balances: Rows<BalanceRow>,
 }
 
-#[derive(Default)]
-struct Sums {
-    won: i64,
-    issued: i64,
-    credited: i64,
-    reversed: i64,
-}
+impl Fold for Accounts {
+    fn tables(&mut self) -> Vec<&mut dyn TableRows> {
+        vec![&mut self.accounts, &mut self.balances]
+    }
 
-impl Fold<'_> for Accounts {
-    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
-        // No event of another stream is about one account.
-        let LedgerEvent::Account(event) = &record.event else { return Ok(()) };
-        let set = |column, at: Option<Timestamp>| set(conn, &record.stream_id, column, at);
+    fn name(&mut self, record: &Record) {
+        let Event::Account(id, event) = &record.event else { return };
         match event {
-            AccountEvent::AccountOpened { enrolled_at } => set(Column::Enrolled, Some(*enrolled_at)),
-            AccountEvent::AccountClosed { closed_at, .. } => set(Column::Closed, Some(*closed_at)),
-            AccountEvent::AccountExcluded { excluded_at, .. } => set(Column::Excluded, Some(*excluded_at)),
-            AccountEvent::AccountReinstated { .. } => set(Column::Excluded, None),
-            AccountEvent::PersonalDataErased { erased_at } => set(Column::Erased, Some(*erased_at)),
-            AccountEvent::TransactionEvaluated { draws, .. } => draws
-                .iter()
-                .filter_map(|d| d.amount)
-                .try_for_each(|won| self.add(record, won, |s| &mut s.won)),
-            AccountEvent::RewardIssued { amount, .. } => self.add(record, *amount, |s| &mut s.issued),
-            AccountEvent::RewardCredited { amount, .. } => self.add(record, *amount, |s| &mut s.credited),
-            AccountEvent::RewardReversed { amount, .. } => self.add(record, *amount, |s| &mut s.reversed),
+            AccountEvent::TransactionEvaluated { draws, .. } => {
+                let won = draws.iter().filter_map(|draw| draw.amount);
+                won.for_each(|won| self.balances.name((id.clone(), won.currency())));
+            }
+            AccountEvent::RewardIssued { amount, .. }
+            | AccountEvent::RewardCredited { amount, .. }
+            | AccountEvent::RewardReversed { amount, .. } => {
+                self.balances.name((id.clone(), amount.currency()));
+            }
+            AccountEvent::AccountOpened { .. }
+            | AccountEvent::AccountClosed { .. }
+            | AccountEvent::AccountExcluded { .. }
+            | AccountEvent::AccountReinstated { .. }
+            | AccountEvent::PersonalDataErased { .. } => self.accounts.name(id.clone()),
+            _ => {}
+        }
+    }
+
+    fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
+        let (id, event) = match &record.event {
+            Event::Account(id, event) => (id, event),
+            // No event of another stream is about one account.
+            Event::Campaign(..) | Event::System => return Ok(()),
+        };
+        match event {
+            AccountEvent::AccountOpened { enrolled_at } => self.account(id)?.enrolled_at = Some(*enrolled_at),
+            AccountEvent::AccountClosed { closed_at, .. } => self.account(id)?.closed_at = Some(*closed_at),
+            AccountEvent::AccountExcluded { excluded_at, .. } => {
+                self.account(id)?.excluded_at = Some(*excluded_at);
+            }
+            AccountEvent::AccountReinstated { .. } => self.account(id)?.excluded_at = None,
+            AccountEvent::PersonalDataErased { erased_at } => self.account(id)?.erased_at = Some(*erased_at),
+            AccountEvent::TransactionEvaluated { draws, .. } => {
+                for won in draws.iter().filter_map(|draw| draw.amount) {
+                    self.add(record, id, won, |balance| &mut balance.won_minor)?;
+                }
+            }
+            AccountEvent::RewardIssued { amount, .. } => {
+                self.add(record, id, *amount, |balance| &mut balance.issued_minor)?;
+            }
+            AccountEvent::RewardCredited { amount, .. } => {
+                self.add(record, id, *amount, |balance| &mut balance.credited_minor)?;
+            }
+            AccountEvent::RewardReversed { amount, .. } => {
+                self.add(record, id, *amount, |balance| &mut balance.reversed_minor)?;
+            }
             AccountEvent::TransactionNoted { .. }
             | AccountEvent::TransactionDeferred { .. }
             | AccountEvent::TransactionLinked { .. }
@@ -162,72 +166,43 @@ impl Fold<'_> for Accounts {
             | AccountEvent::TransactionReviewed { .. }
             | AccountEvent::CustomerNotified { .. }
             | AccountEvent::CreditRequested { .. }
-            | AccountEvent::CreditFailed { .. } => Ok(()),
-        }
-    }
-
-    fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
-        for ((account, currency), sums) in self.sums.drain() {
-            conn.write(
-                "INSERT INTO balances (account_id, currency, won_minor, issued_minor, credited_minor, reversed_minor)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (account_id, currency) DO UPDATE SET
-                     won_minor = balances.won_minor + excluded.won_minor,
-                     issued_minor = balances.issued_minor + excluded.issued_minor,
-                     credited_minor = balances.credited_minor + excluded.credited_minor,
-                     reversed_minor = balances.reversed_minor + excluded.reversed_minor",
-                &values![&account, currency.code(), sums.won, sums.issued, sums.credited, sums.reversed],
-            )?;
+            | AccountEvent::CreditFailed { .. } => {}
         }
         Ok(())
     }
 }
 
 impl Accounts {
+    fn account(&mut self, id: &AccountId) -> Result<&mut AccountRow, ProjectionError> {
+        let new = || AccountRow {
+            account_id: id.clone(),
+            enrolled_at: None,
+            closed_at: None,
+            excluded_at: None,
+            erased_at: None,
+        };
+        Ok(self.accounts.slot(id)?.get_or_insert_with(new))
+    }
+
     fn add(
         &mut self,
         record: &Record,
+        id: &AccountId,
         amount: Money,
-        sum: impl FnOnce(&mut Sums) -> &mut i64,
+        total: impl FnOnce(&mut BalanceRow) -> &mut i64,
     ) -> Result<(), ProjectionError> {
-        let sums = self.sums.entry((record.stream_id.clone(), amount.currency())).or_default();
-        THIS.add(sum(sums), amount.minor(), record.position)
+        let (account_id, currency) = (id.clone(), amount.currency());
+        let slot = self.balances.slot(&(account_id.clone(), currency))?;
+        let balance = slot.get_or_insert(BalanceRow {
+            account_id,
+            currency,
+            won_minor: 0,
+            issued_minor: 0,
+            credited_minor: 0,
+            reversed_minor: 0,
+        });
+        Ok(THIS.add(total(balance), amount.minor(), record.position)?)
     }
-}
-
-#[derive(Clone, Copy)]
-enum Column {
-    Enrolled,
-    Closed,
-    Excluded,
-    Erased,
-}
-
-fn set(
-    conn: &Connection,
-    account: &str,
-    column: Column,
-    at: Option<Timestamp>,
-) -> Result<(), ProjectionError> {
-    let sql = match column {
-        Column::Enrolled => {
-            "INSERT INTO accounts (account_id, enrolled_at) VALUES (?1, ?2)
-             ON CONFLICT (account_id) DO UPDATE SET enrolled_at = excluded.enrolled_at"
-        }
-        Column::Closed => {
-            "INSERT INTO accounts (account_id, closed_at) VALUES (?1, ?2)
-             ON CONFLICT (account_id) DO UPDATE SET closed_at = excluded.closed_at"
-        }
-        Column::Excluded => {
-            "INSERT INTO accounts (account_id, excluded_at) VALUES (?1, ?2)
-             ON CONFLICT (account_id) DO UPDATE SET excluded_at = excluded.excluded_at"
-        }
-        Column::Erased => {
-            "INSERT INTO accounts (account_id, erased_at) VALUES (?1, ?2)
-             ON CONFLICT (account_id) DO UPDATE SET erased_at = excluded.erased_at"
-        }
-    };
-    conn.write(sql, &values![account, at])
 }
 
 #[cfg(test)]
@@ -240,8 +215,8 @@ mod tests {
 
     fn balance(place: &Place, events: Vec<AccountEvent>) -> (i64, i64, i64, i64, i64) {
         let balances = place.after(events).query(|conn| balances(conn, &account_id("a")));
-        let [b] = balances[..] else { panic!("one currency: {balances:?}") };
-        (b.won.minor(), b.issued.minor(), b.credited.minor(), b.reversed.minor(), b.outstanding_minor())
+        let [b] = &balances[..] else { panic!("one currency: {balances:?}") };
+        (b.won_minor, b.issued_minor, b.credited_minor, b.reversed_minor, b.outstanding_minor())
     }
 
     fn status(place: &Place, events: Vec<AccountEvent>) -> AccountStatus {

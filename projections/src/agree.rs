@@ -15,8 +15,9 @@ use ledger_core::log::EventLog;
 use ledger_core::stated::{Shown, Stated};
 
 use crate::connection::{Access, Connection, Value};
+use crate::cursor::cursors;
 use crate::error::ProjectionError;
-use crate::projection::{self, Projection, Table};
+use crate::projection::Projection;
 use crate::rebuild::Walk;
 use crate::store::ReadStore;
 
@@ -48,9 +49,9 @@ pub async fn disagreements<S: Stated>(
     store: &ReadStore,
 ) -> Result<Disagreements, ProjectionError> {
     let running = store.connect(Access::Read)?;
-    // The first read, of the checkpoints, fixes the snapshot.
+    // The first read, of the cursors, fixes the snapshot.
     let running = running.begin(Access::Read)?;
-    let mut targets = projection::checkpoints(&running)?;
+    let mut targets = cursors(&running)?;
     targets.sort_by_key(|(_, target)| *target);
     let (mut state, mut found) = (S::default(), Disagreements::default());
     for (projection, target) in targets {
@@ -77,8 +78,7 @@ fn each_row(
     columns: &[&str],
     mut row: impl FnMut(&[Value<'static>]),
 ) -> Result<(), ProjectionError> {
-    let columns: Vec<String> = columns.iter().map(|&column| column.into()).collect();
-    let mut walk = Walk::start(conn, &Table { name, key_columns }, &columns)?;
+    let mut walk = Walk::start(conn, name, key_columns, columns)?;
     while let Some(values) = &walk.row {
         row(values);
         walk.step()?;

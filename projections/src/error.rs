@@ -19,6 +19,19 @@ pub struct Contradiction {
     pub what: &'static str,
 }
 
+impl Projection {
+    pub(crate) fn contradiction(self, position: Position, what: &'static str) -> Contradiction {
+        Contradiction { projection: self, position, what }
+    }
+
+    /// A running total; one that does not fit 63 bits is no amount of money.
+    pub(crate) fn add(self, total: &mut i64, more: i64, position: Position) -> Result<(), Contradiction> {
+        let sum = total.checked_add(more);
+        *total = sum.ok_or_else(|| self.contradiction(position, "a sum does not fit"))?;
+        Ok(())
+    }
+}
+
 /// A fault of the read models.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
@@ -68,22 +81,22 @@ pub enum ProjectionError {
     },
     /// The tables have seen more than the log has: one of the two was restored from an older
     /// backup.
-    #[error("the read models are at {checkpoint}, the event log ends at {head}")]
+    #[error("the read models are at {cursor}, the event log ends at {head}")]
     Ahead {
         /// Of the tables.
-        checkpoint: Position,
+        cursor: Position,
         /// Of the log.
         head: Position,
     },
     /// An event that contradicts those before it.
     #[error(transparent)]
     Contradiction(#[from] Contradiction),
-    /// A value that cannot be written as JSON.
-    #[error("a value could not be written as JSON")]
-    Json(#[from] serde_json::Error),
-    /// No read model has this name.
-    #[error("no projection is called {0:?}; there are {list} and all", list = Projection::names())]
-    Unknown(String),
+    /// A projection changes a row that its page did not name: a defect of this program.
+    #[error("a row of {table} is changed that was not read")]
+    Unread {
+        /// Whose.
+        table: &'static str,
+    },
     /// The thread that ran a query is gone.
     #[error("a query was given up")]
     Cancelled(#[from] tokio::task::JoinError),
@@ -107,8 +120,7 @@ impl ProjectionError {
             | ProjectionError::Hole { .. }
             | ProjectionError::Ahead { .. }
             | ProjectionError::Contradiction(_)
-            | ProjectionError::Json(_)
-            | ProjectionError::Unknown(_)
+            | ProjectionError::Unread { .. }
             | ProjectionError::Cancelled(_) => false,
         }
     }

@@ -1,8 +1,8 @@
 //! Read models: what the log says, as tables an app can query.
 //!
-//! A [`runner`] reads the log after its checkpoints and applies every event once to each
+//! A [`runner`] reads the log after its cursors and applies every event once to each
 //! [`Projection`]: [`account`] (balances), [`rewards`], [`transactions`] (with their decisions and
-//! draws), [`campaigns`] (with their epochs) and the [`trial_balance`]. Rows and checkpoints move
+//! draws), [`campaigns`] (with their epochs) and the [`trial_balance`]. Rows and cursors move
 //! in one transaction of the [`store`], which is a file of SQLite or a schema of PostgreSQL, so
 //! that a reader's answer is always the state at one position. [`rebuild`] makes the tables anew
 //! and tells whether the running ones were right. Nothing here can pay or tell anyone: a projection
@@ -10,11 +10,14 @@
 //!
 //! Money is integer minor units with a currency; personal details stay sealed.
 
+mod column;
 mod connection;
+mod cursor;
 mod error;
+mod fold;
 mod page;
 mod projection;
-mod row;
+mod table;
 
 pub mod store;
 
@@ -28,6 +31,8 @@ pub mod campaigns;
 
 pub mod trial_balance;
 
+mod models;
+
 pub mod runner;
 
 pub mod rebuild;
@@ -38,8 +43,9 @@ pub mod agree;
 mod fixtures;
 
 pub use connection::Connection;
+pub use cursor::{Cursors, cursors, position};
 pub use error::{Contradiction, ProjectionError};
 pub use page::{PAGE_ROWS_MAX, Page};
-pub use projection::{Projection, checkpoints, position};
+pub use projection::{Projection, UnknownProjection};
 pub use runner::{Progress, Runner};
 pub use store::ReadStore;

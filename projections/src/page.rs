@@ -3,9 +3,6 @@
 
 use ledger_core::log::Position;
 
-use crate::connection::Row;
-use crate::error::ProjectionError;
-
 /// The most rows a page has.
 pub const PAGE_ROWS_MAX: usize = 100;
 
@@ -30,13 +27,10 @@ pub(crate) fn before(after: Option<Position>) -> Position {
 
 impl<T> Page<T> {
     /// Takes the rows of a query with this [`limit`].
-    pub(crate) fn read(
-        rows: &[Row],
-        first: usize,
-        read: impl Fn(&Row) -> Result<T, ProjectionError>,
-    ) -> Result<Page<T>, ProjectionError> {
+    pub(crate) fn of(mut rows: Vec<T>, first: usize) -> Page<T> {
         let first = first.min(PAGE_ROWS_MAX);
-        let shown = rows.iter().take(first).map(read).collect::<Result<_, _>>()?;
-        Ok(Page { rows: shown, has_more: rows.len() > first })
+        let has_more = rows.len() > first;
+        rows.truncate(first);
+        Page { rows, has_more }
     }
 }

@@ -1,6 +1,6 @@
 //! Read models made anew from the log, and compared with the running ones row by row.
 //!
-//! The tables are built in a side file up to the running ones' checkpoints, from the log alone.
+//! The tables are built in a side file up to the running ones' cursors, from the log alone.
 //! [`compare`] tells how many rows differ; [`rebuild`] then puts the new ones in their place in one
 //! transaction. Both take the running tables as of one position: `compare` holds a snapshot beside
 //! a running runner, `rebuild` the write lock, so that a runner waits. The side file is SQLite's
@@ -12,10 +12,14 @@ use std::path::Path;
 
 use ledger_core::log::{EventLog, Position};
 
-use crate::connection::{Access, Connection, Row, Value};
+use crate::connection::{Access, Connection, Row};
+use crate::cursor::cursors;
 use crate::error::ProjectionError;
-use crate::projection::{self, Projection, Record, Table};
+use crate::fold::Record;
+use crate::models;
+use crate::projection::{Projection, UnknownProjection};
 use crate::store::{self, ReadStore};
+use crate::table::Table;
 
 const BATCH_EVENTS: usize = 5_000;
 /// Rows read at once while tables are walked.
@@ -40,8 +44,8 @@ impl Selection {
 }
 
 impl std::str::FromStr for Selection {
-    type Err = ProjectionError;
-    fn from_str(name: &str) -> Result<Self, ProjectionError> {
+    type Err = UnknownProjection;
+    fn from_str(name: &str) -> Result<Self, UnknownProjection> {
         if name == "all" { Ok(Selection::All) } else { name.parse().map(Selection::One) }
     }
 }
@@ -51,7 +55,7 @@ impl std::str::FromStr for Selection {
 pub struct RebuildReport {
     /// Which.
     pub projection: Projection,
-    /// Events read: all up to its checkpoint.
+    /// Events read: all up to its cursor.
     pub events: u64,
     /// Rows it has when built from the log.
     pub rows: u64,
@@ -72,7 +76,7 @@ pub async fn rebuild(
     let targets = targets(&running, selection)?;
     let built = build(log, &store.side_folder(), &targets, progress).await?;
     let reports = report(&running, &built.conn, &targets)?;
-    for table in targets.iter().flat_map(|(projection, _)| projection.tables()) {
+    for table in targets.iter().flat_map(|(projection, _)| models::tables(*projection)) {
         replace(&running, &built.conn, table)?;
     }
     running.commit()?;
@@ -87,7 +91,7 @@ pub async fn compare(
     progress: impl FnMut(Position, Position),
 ) -> Result<Vec<RebuildReport>, ProjectionError> {
     let running = store.connect(Access::Read)?;
-    // The first read, of the checkpoints, fixes the snapshot.
+    // The first read, of the cursors, fixes the snapshot.
     let running = running.begin(Access::Read)?;
     let targets = targets(&running, selection)?;
     // Not beside the running ones: a comparison leaves no trace there, and may not be allowed to.
@@ -98,7 +102,7 @@ pub async fn compare(
 type Targets = Vec<(Projection, Position)>;
 
 fn targets(running: &Connection, selection: Selection) -> Result<Targets, ProjectionError> {
-    let all = projection::checkpoints(running)?;
+    let all = cursors(running)?;
     Ok(all.into_iter().filter(|(projection, _)| selection.contains(*projection)).collect())
 }
 
@@ -136,13 +140,13 @@ async fn build(
         let events = log.read_after(at, BATCH_EVENTS).await?;
         let records = Record::decode_after(at, &events)?;
         let Some(last) = records.last() else {
-            return Err(ProjectionError::Ahead { checkpoint: end, head: at });
+            return Err(ProjectionError::Ahead { cursor: end, head: at });
         };
         let transaction = side.conn.begin(Access::Write)?;
         for (projection, target) in targets {
             let wanted = &records[..records.partition_point(|r| r.position <= *target)];
             // A projection whose target lies behind has nothing wanted any more.
-            projection::apply(&transaction, *projection, at, wanted)?;
+            models::apply(&transaction, *projection, at, wanted)?;
         }
         transaction.commit()?;
         at = last.position;
@@ -159,7 +163,7 @@ fn report(
     let report = |(projection, target): &(Projection, Position)| {
         let mut report =
             RebuildReport { projection: *projection, events: target.0, rows: 0, rows_changed: 0 };
-        for table in projection.tables() {
+        for table in models::tables(*projection) {
             let (rows, changed) = differences(running, built, table)?;
             report.rows += rows;
             report.rows_changed += changed;
@@ -176,9 +180,7 @@ fn differences(
     built: &Connection,
     table: &Table,
 ) -> Result<(u64, u64), ProjectionError> {
-    let columns = columns(built, table)?;
-    let (mut left, mut right) =
-        (Walk::start(running, table, &columns)?, Walk::start(built, table, &columns)?);
+    let (mut left, mut right) = (Walk::of(running, table)?, Walk::of(built, table)?);
     let (mut rows, mut changed) = (0, 0);
     loop {
         let order = match (&left.row, &right.row) {
@@ -186,7 +188,7 @@ fn differences(
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(a), Some(b)) => {
-                let order = order(&a[..table.key_columns], &b[..table.key_columns]);
+                let order = a[..table.key_columns].cmp(&b[..table.key_columns]);
                 changed += u64::from(order.is_eq() && a != b);
                 order
             }
@@ -202,11 +204,6 @@ fn differences(
     }
 }
 
-/// The columns by name: a database that was migrated may have them in another order.
-fn columns(built: &Connection, table: &Table) -> Result<Vec<String>, ProjectionError> {
-    built.columns(&format!("SELECT * FROM {}", table.name))
-}
-
 /// Rows in key order, the present one at hand. Read page by page, in a transaction that keeps them
 /// as they are.
 pub(crate) struct Walk<'c> {
@@ -214,21 +211,26 @@ pub(crate) struct Walk<'c> {
     next_page: String,
     key_columns: usize,
     page: std::vec::IntoIter<Row>,
-    pub(crate) row: Option<Vec<Value<'static>>>,
+    pub(crate) row: Option<Row>,
 }
 
 impl<'c> Walk<'c> {
+    /// Columns by name: a database that was migrated may have them in another order.
+    fn of(conn: &'c Connection, table: &Table) -> Result<Walk<'c>, ProjectionError> {
+        Walk::start(conn, table.name, table.key_columns, &table.columns)
+    }
+
     pub(crate) fn start(
         conn: &'c Connection,
-        table: &Table,
-        columns: &[String],
+        table: &str,
+        key_columns: usize,
+        columns: &[&str],
     ) -> Result<Walk<'c>, ProjectionError> {
-        let (name, key_columns) = (table.name, table.key_columns);
         let key = columns[..key_columns].join(", ");
-        let (all, last) = (columns.join(", "), parameters(key_columns));
-        let order = format!("ORDER BY {key} LIMIT {PAGE_ROWS}");
-        let first_page = format!("SELECT {all} FROM {name} {order}");
-        let next_page = format!("SELECT {all} FROM {name} WHERE ({key}) > ({last}) {order}");
+        let last = (1..=key_columns).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        let (all, order) = (columns.join(", "), format!("ORDER BY {key} LIMIT {PAGE_ROWS}"));
+        let first_page = format!("SELECT {all} FROM {table} {order}");
+        let next_page = format!("SELECT {all} FROM {table} WHERE ({key}) > ({last}) {order}");
         let page = conn.rows(&first_page, &[])?.into_iter();
         let mut walk = Walk { conn, next_page, key_columns, page, row: None };
         walk.step()?;
@@ -240,37 +242,22 @@ impl<'c> Walk<'c> {
         if let (0, Some(last)) = (self.page.len(), &last) {
             self.page = self.conn.rows(&self.next_page, &last[..self.key_columns])?.into_iter();
         }
-        self.row = self.page.next().map(Row::into_values);
+        self.row = self.page.next();
         Ok(())
     }
 }
 
-/// `?1, ?2, …`
-fn parameters(number: usize) -> String {
-    (1..=number).map(|n| format!("?{n}")).collect::<Vec<_>>().join(", ")
-}
-
-/// As both databases order keys: integers by value, text and blobs by bytes.
-fn order(a: &[Value<'_>], b: &[Value<'_>]) -> Ordering {
-    let column = |(a, b): (&Value<'_>, &Value<'_>)| match (a, b) {
-        (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
-        (Value::Text(a), Value::Text(b)) => a.cmp(b),
-        (Value::Blob(a), Value::Blob(b)) => a.cmp(b),
-        // Keys are NOT NULL, and a key column has one of these types throughout.
-        (Value::Null | Value::Integer(_) | Value::Text(_) | Value::Blob(_), _) => Ordering::Equal,
-    };
-    a.iter().zip(b).map(column).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
-}
-
 fn replace(running: &Connection, built: &Connection, table: &Table) -> Result<(), ProjectionError> {
-    running.write(&format!("DELETE FROM {}", table.name), &[])?;
-    let columns = columns(built, table)?;
-    let (name, all, values) = (table.name, columns.join(", "), parameters(columns.len()));
-    let insert = format!("INSERT INTO {name} ({all}) VALUES ({values})");
-    let mut rows = Walk::start(built, table, &columns)?;
+    running.rows(&format!("DELETE FROM {}", table.name), &[])?;
+    let mut rows = Walk::of(built, table)?;
+    let mut page = Vec::with_capacity(PAGE_ROWS);
     while let Some(row) = &rows.row {
-        running.write(&insert, row)?;
+        page.push(row.clone());
         rows.step()?;
+        if page.len() == PAGE_ROWS || rows.row.is_none() {
+            running.each(&table.upsert, &page)?;
+            page.clear();
+        }
     }
     Ok(())
 }

@@ -6,27 +6,22 @@
 use std::fmt;
 
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::Line;
-use ledger_core::draw::Draw;
-use ledger_core::event::LedgerEvent;
 use ledger_core::ids::{AccountId, CampaignId, EntryId, PayoutReference, Source, TransactionId};
 use ledger_core::log::Position;
-use ledger_core::money::Money;
+use ledger_core::money::Currency;
 use ledger_core::time::Timestamp;
 
-use crate::connection::{Connection, Row, Value, values};
+use crate::column::{Column as _, words};
+use crate::connection::{Connection, values};
 use crate::error::ProjectionError;
+use crate::fold::{Event, Fold, Record};
 use crate::page::{self, Page};
-use crate::projection::{Fold, Projection, Record};
-use crate::row;
+use crate::projection::Projection;
+use crate::table::{Rows, TableRow as _, TableRows, table};
 
 const THIS: Projection = Projection::Rewards;
-/// By name: `*` would change under a prepared statement when a migration adds a column.
-const COLUMNS: &str = "position, ordinal, entry_id, account_id, campaign_id, source, transaction_id, amount_minor, \
-     currency, status, won_at, issued_at, notified_at, attempt, credited_at, payout_reference, \
-     failed_at, failure, reversed_at, reversal_reason";
 
-row::words! {
+words! {
     /// Where a reward stands.
     RewardStatus {
         /// Decided.
@@ -67,45 +62,57 @@ impl std::str::FromStr for RewardCursor {
     }
 }
 
-/// One reward.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RewardRow {
+table! {
+    /// One reward, named by the draw that won it.
+    pub RewardRow in "rewards", key 2, by (entry_id: EntryId) {
+        /// Of the decision that won it.
+        position: Position,
+        /// Of the draw in the decision, from 0.
+        ordinal: u32,
+        /// The draw that won it.
+        entry_id: EntryId,
+        /// Who won.
+        account_id: AccountId,
+        /// The campaign that pays.
+        campaign_id: CampaignId,
+        /// Who fed the transaction.
+        source: Source,
+        /// The transaction, as it was first booked.
+        transaction_id: TransactionId,
+        /// What was won.
+        amount_minor: i64,
+        /// Of the amount.
+        currency: Currency,
+        /// Where it stands.
+        status: RewardStatus,
+        /// When the decision was recorded.
+        won_at: Timestamp,
+        /// When it became a liability.
+        issued_at: Option<Timestamp>,
+        /// When the customer was told.
+        notified_at: Option<Timestamp>,
+        /// The last attempt to pay it, from 1; 0 before the first.
+        attempt: u32,
+        /// When we learnt that it was paid.
+        credited_at: Option<Timestamp>,
+        /// What the rail calls the payment.
+        payout_reference: Option<PayoutReference>,
+        /// When the rail last refused it.
+        failed_at: Option<Timestamp>,
+        /// The rail's word for the last refusal.
+        failure: Option<String>,
+        /// When it was taken back.
+        reversed_at: Option<Timestamp>,
+        /// Why it was taken back.
+        reversal_reason: Option<String>,
+    }
+}
+
+impl RewardRow {
     /// Its place.
-    pub cursor: RewardCursor,
-    /// The draw that won it.
-    pub entry_id: EntryId,
-    /// Who won.
-    pub account_id: AccountId,
-    /// The campaign that pays.
-    pub campaign_id: CampaignId,
-    /// Who fed the transaction.
-    pub source: Source,
-    /// The transaction, as it was first booked.
-    pub transaction_id: TransactionId,
-    /// What was won.
-    pub amount: Money,
-    /// Where it stands.
-    pub status: RewardStatus,
-    /// When the decision was recorded.
-    pub won_at: Timestamp,
-    /// When it became a liability.
-    pub issued_at: Option<Timestamp>,
-    /// When the customer was told.
-    pub notified_at: Option<Timestamp>,
-    /// The last attempt to pay it, from 1; 0 before the first.
-    pub attempt: u32,
-    /// When we learnt that it was paid.
-    pub credited_at: Option<Timestamp>,
-    /// What the rail calls the payment.
-    pub payout_reference: Option<PayoutReference>,
-    /// When the rail last refused it.
-    pub failed_at: Option<Timestamp>,
-    /// The rail's word for the last refusal.
-    pub failure: Option<String>,
-    /// When it was taken back.
-    pub reversed_at: Option<Timestamp>,
-    /// Why it was taken back.
-    pub reversal_reason: Option<String>,
+    pub fn cursor(&self) -> RewardCursor {
+        RewardCursor { position: self.position, ordinal: self.ordinal }
+    }
 }
 
 /// The reward of this draw; with an owner only if it is his, as
@@ -115,9 +122,8 @@ pub fn reward(
     entry: &EntryId,
     owner: Option<&AccountId>,
 ) -> Result<Option<RewardRow>, ProjectionError> {
-    let sql = &format!("SELECT {COLUMNS} FROM rewards WHERE entry_id = ?1 AND (?2 = '' OR account_id = ?2)");
-    let found = conn.row(sql, &values![entry, owner.map_or("", AccountId::as_str)])?;
-    found.as_ref().map(read).transpose()
+    let rest = "WHERE entry_id = $1 AND account_id = coalesce($2, account_id)";
+    RewardRow::find(conn, rest, &values![entry, owner.cloned()])
 }
 
 /// An account's rewards, newest first: those older than `after`, those of one status where it is
@@ -130,91 +136,120 @@ pub fn rewards(
     first: usize,
 ) -> Result<Page<RewardRow>, ProjectionError> {
     let (position, ordinal) = (page::before(after.map(|c| c.position)), after.map_or(0, |c| c.ordinal));
-    let rows = conn.rows(
-        &format!(
-            "SELECT {COLUMNS} FROM rewards
-         WHERE account_id = ?1 AND (position, ordinal) < (?2, ?3) AND status = coalesce(?4, status)
-         ORDER BY position DESC, ordinal DESC LIMIT ?5"
-        ),
-        &values![account.as_str(), position, ordinal, status, page::limit(first)],
-    )?;
-    Page::read(&rows, first, read)
+    let rest = "WHERE account_id = $1 AND (position, ordinal) < ($2, $3) AND status = coalesce($4, status)
+                ORDER BY position DESC, ordinal DESC LIMIT $5";
+    let rows =
+        RewardRow::select(conn, rest, &values![account, position, ordinal, status, page::limit(first)])?;
+    Ok(Page::of(rows, first))
 }
 
-fn read(row: &Row) -> Result<RewardRow, ProjectionError> {
-    Ok(RewardRow {
-        cursor: RewardCursor { position: row.get("position")?, ordinal: row.get("ordinal")? },
-        entry_id: row.get("entry_id")?,
-        account_id: row.get("account_id")?,
-        campaign_id: row.get("campaign_id")?,
-        source: row.get("source")?,
-        transaction_id: row.get("transaction_id")?,
-        amount: row.money("amount_minor", "currency")?,
-        status: row.get("status")?,
-        won_at: row.get("won_at")?,
-        issued_at: row.get("issued_at")?,
-        notified_at: row.get("notified_at")?,
-        attempt: row.get("attempt")?,
-        credited_at: row.get("credited_at")?,
-        payout_reference: row.get("payout_reference")?,
-        failed_at: row.get("failed_at")?,
-        failure: row.get("failure")?,
-        reversed_at: row.get("reversed_at")?,
-        reversal_reason: row.get("reversal_reason")?,
-    })
-}
+/// The rewards of a page.
+#[derive(Default)]
+pub(crate) struct Rewards(Rows<RewardRow>);
 
-/// Writes every reward at once: wins are few.
-pub(crate) struct Rewards;
+impl Fold for Rewards {
+    fn tables(&mut self) -> Vec<&mut dyn TableRows> {
+        vec![&mut self.0]
+    }
 
-impl Fold<'_> for Rewards {
-    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
-        // No event of another stream is about one reward.
-        let LedgerEvent::Account(event) = &record.event else { return Ok(()) };
-        let change = |sql, values: &[Value<'_>]| {
-            conn.write_one(sql, values, THIS.contradiction(record.position, "no draw won this reward"))
+    fn name(&mut self, record: &Record) {
+        let Event::Account(_, event) = &record.event else { return };
+        match event {
+            AccountEvent::TransactionEvaluated { draws, .. } => {
+                let won = draws.iter().filter(|draw| draw.amount.is_some());
+                won.for_each(|draw| self.0.name(draw.entry_id));
+            }
+            AccountEvent::RewardIssued { entry_id, .. }
+            | AccountEvent::CustomerNotified { entry_id, .. }
+            | AccountEvent::CreditRequested { entry_id, .. }
+            | AccountEvent::RewardCredited { entry_id, .. }
+            | AccountEvent::CreditFailed { entry_id, .. }
+            | AccountEvent::RewardReversed { entry_id, .. } => self.0.name(*entry_id),
+            _ => {}
+        }
+    }
+
+    fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
+        let (account, event) = match &record.event {
+            Event::Account(account, event) => (account, event),
+            // No event of another stream is about one reward.
+            Event::Campaign(..) | Event::System => return Ok(()),
         };
         match event {
             AccountEvent::TransactionEvaluated { line, draws, .. } => {
                 for (ordinal, draw) in (0..).zip(draws) {
                     if let Some(amount) = draw.amount {
-                        insert(conn, record, line, ordinal, draw, amount)?;
+                        let reward = RewardRow {
+                            position: record.position,
+                            ordinal,
+                            entry_id: draw.entry_id,
+                            account_id: account.clone(),
+                            campaign_id: draw.campaign_id.clone(),
+                            source: line.source.clone(),
+                            transaction_id: line.transaction_id.clone(),
+                            amount_minor: amount.minor(),
+                            currency: amount.currency(),
+                            status: RewardStatus::Won,
+                            won_at: record.recorded_at,
+                            issued_at: None,
+                            notified_at: None,
+                            attempt: 0,
+                            credited_at: None,
+                            payout_reference: None,
+                            failed_at: None,
+                            failure: None,
+                            reversed_at: None,
+                            reversal_reason: None,
+                        };
+                        if self.0.slot(&draw.entry_id)?.replace(reward).is_some() {
+                            return Err(THIS.contradiction(record.position, "a draw wins twice").into());
+                        }
                     }
                 }
-                Ok(())
             }
-            AccountEvent::RewardIssued { entry_id, issued_at, .. } => change(
-                "UPDATE rewards SET issued_at = ?2, status = CASE status WHEN 'won' THEN 'issued' ELSE status END
-                 WHERE entry_id = ?1",
-                &values![entry_id, *issued_at],
-            ),
-            AccountEvent::CustomerNotified { entry_id, notified_at } => change(
-                "UPDATE rewards SET notified_at = ?2 WHERE entry_id = ?1",
-                &values![entry_id, *notified_at],
-            ),
+            AccountEvent::RewardIssued { entry_id, issued_at, .. } => {
+                let reward = self.reward(record, entry_id)?;
+                reward.issued_at = Some(*issued_at);
+                if reward.status == RewardStatus::Won {
+                    reward.status = RewardStatus::Issued;
+                }
+            }
+            AccountEvent::CustomerNotified { entry_id, notified_at } => {
+                self.reward(record, entry_id)?.notified_at = Some(*notified_at);
+            }
             // After a refusal, another attempt: what failed is under way again.
-            AccountEvent::CreditRequested { entry_id, attempt, .. } => change(
-                "UPDATE rewards SET attempt = ?2, status = CASE status WHEN 'credit_failed' THEN 'issued' ELSE status END
-                 WHERE entry_id = ?1",
-                &values![entry_id, *attempt],
-            ),
+            AccountEvent::CreditRequested { entry_id, attempt, .. } => {
+                let reward = self.reward(record, entry_id)?;
+                reward.attempt = *attempt;
+                if reward.status == RewardStatus::CreditFailed {
+                    reward.status = RewardStatus::Issued;
+                }
+            }
             // A confirmation is a fact even after a reversal; the status then stays reversed.
-            AccountEvent::RewardCredited { entry_id, attempt, payout_reference, credited_at, .. } => change(
-                "UPDATE rewards SET attempt = ?2, payout_reference = ?3, credited_at = ?4,
-                     status = CASE status WHEN 'reversed' THEN status ELSE 'credited' END
-                 WHERE entry_id = ?1",
-                &values![entry_id, *attempt, payout_reference.as_str(), *credited_at],
-            ),
-            AccountEvent::CreditFailed { entry_id, attempt, reason, failed_at } => change(
-                "UPDATE rewards SET attempt = ?2, failure = ?3, failed_at = ?4,
-                     status = CASE WHEN status IN ('reversed', 'credited') THEN status ELSE 'credit_failed' END
-                 WHERE entry_id = ?1",
-                &values![entry_id, *attempt, reason, *failed_at],
-            ),
-            AccountEvent::RewardReversed { entry_id, reason, reversed_at, .. } => change(
-                "UPDATE rewards SET status = 'reversed', reversal_reason = ?2, reversed_at = ?3 WHERE entry_id = ?1",
-                &values![entry_id, reason, *reversed_at],
-            ),
+            AccountEvent::RewardCredited { entry_id, attempt, payout_reference, credited_at, .. } => {
+                let reward = self.reward(record, entry_id)?;
+                reward.attempt = *attempt;
+                reward.payout_reference = Some(payout_reference.clone());
+                reward.credited_at = Some(*credited_at);
+                if reward.status != RewardStatus::Reversed {
+                    reward.status = RewardStatus::Credited;
+                }
+            }
+            AccountEvent::CreditFailed { entry_id, attempt, reason, failed_at } => {
+                let reward = self.reward(record, entry_id)?;
+                reward.attempt = *attempt;
+                reward.failure = Some(reason.clone());
+                reward.failed_at = Some(*failed_at);
+                if !matches!(reward.status, RewardStatus::Reversed | RewardStatus::Credited) {
+                    reward.status = RewardStatus::CreditFailed;
+                }
+            }
+            AccountEvent::RewardReversed { entry_id, reason, reversed_at, .. } => {
+                let reward = self.reward(record, entry_id)?;
+                reward.status = RewardStatus::Reversed;
+                reward.reversal_reason = Some(reason.clone());
+                reward.reversed_at = Some(*reversed_at);
+            }
             AccountEvent::AccountOpened { .. }
             | AccountEvent::AccountClosed { .. }
             | AccountEvent::AccountExcluded { .. }
@@ -225,36 +260,17 @@ impl Fold<'_> for Rewards {
             | AccountEvent::TransactionRemoved { .. }
             | AccountEvent::ReviewProposed { .. }
             | AccountEvent::TransactionReviewed { .. }
-            | AccountEvent::PersonalDataErased { .. } => Ok(()),
+            | AccountEvent::PersonalDataErased { .. } => {}
         }
+        Ok(())
     }
 }
 
-fn insert(
-    conn: &Connection,
-    record: &Record,
-    line: &Line,
-    ordinal: u32,
-    draw: &Draw,
-    amount: Money,
-) -> Result<(), ProjectionError> {
-    conn.write(
-        "INSERT INTO rewards (position, ordinal, entry_id, account_id, campaign_id, source, transaction_id,
-                              amount_minor, currency, status, won_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'won', ?10)",
-        &values![
-            record.position,
-            ordinal,
-            &draw.entry_id,
-            &record.stream_id,
-            draw.campaign_id.as_str(),
-            line.source.as_str(),
-            line.transaction_id.as_str(),
-            amount.minor(),
-            amount.currency().code(),
-            record.recorded_at,
-        ],
-    )
+impl Rewards {
+    fn reward(&mut self, record: &Record, entry: &EntryId) -> Result<&mut RewardRow, ProjectionError> {
+        let none = || THIS.contradiction(record.position, "no draw won this reward").into();
+        self.0.slot(entry)?.as_mut().ok_or_else(none)
+    }
 }
 
 #[cfg(test)]
@@ -275,7 +291,7 @@ mod tests {
     fn a_reward_goes_from_won_to_credited() {
         on_both(|place| {
             let won = row_after(place, []);
-            assert_eq!((won.status, won.amount, won.attempt), (RewardStatus::Won, gbp(100), 0));
+            assert_eq!((won.status, won.amount_minor, won.attempt), (RewardStatus::Won, 100, 0));
             assert_eq!((won.transaction_id, won.won_at), (tx("t1"), at(8)));
             assert_eq!(status_after(place, [issued("t1", 100)]), RewardStatus::Issued);
             let paid =
@@ -348,7 +364,7 @@ mod tests {
             loop {
                 let page = page(None, cursor, 3);
                 seen.extend(page.rows.iter().map(|r| r.transaction_id.to_string()));
-                cursor = page.rows.last().map(|r| r.cursor);
+                cursor = page.rows.last().map(RewardRow::cursor);
                 if !page.has_more {
                     break;
                 }
@@ -357,7 +373,7 @@ mod tests {
             assert_eq!(seen, ids.into_iter().rev().collect::<Vec<_>>());
             let issued = page(Some(RewardStatus::Issued), None, 1);
             assert_eq!((issued.rows[0].transaction_id.as_str(), issued.has_more), ("t5", true));
-            let rest = page(Some(RewardStatus::Issued), Some(issued.rows[0].cursor), 1_000);
+            let rest = page(Some(RewardStatus::Issued), Some(issued.rows[0].cursor()), 1_000);
             assert_eq!((rest.rows[0].transaction_id.as_str(), rest.has_more), ("t2", false));
         });
     }

@@ -1,7 +1,7 @@
 //! The runner carries the log into the read models, batch by batch.
 //!
 //! A batch is read, decoded once, applied to every projection that has not seen it, and committed
-//! with the checkpoints, so that a kill at any instruction loses or repeats nothing. A hole in the
+//! with the cursors, so that a kill at any instruction loses or repeats nothing. A hole in the
 //! log, damage or a contradiction stops the runner with an error; what may pass is tried again with
 //! growing pauses.
 
@@ -16,8 +16,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::cursor::{self, Cursors, lowest};
 use crate::error::ProjectionError;
-use crate::projection::{self, Projection, Record};
+use crate::fold::Record;
+use crate::models;
 use crate::store::ReadStore;
 
 /// Events in one transaction at most.
@@ -31,16 +33,14 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 const MEASURE: Duration = Duration::from_secs(1);
 
 /// Fills the read models of one store. A second one on the same store does no harm, and nothing
-/// twice: who writes goes on from the checkpoints that the store has then.
+/// twice: who writes goes on from the cursors that the store has then.
 pub struct Runner {
     log: Arc<dyn EventLog>,
     store: ReadStore,
     position: watch::Sender<Position>,
-    checkpoints: Arc<Mutex<Checkpoints>>,
+    cursors: Arc<Mutex<Cursors>>,
     batch_events: usize,
 }
-
-type Checkpoints = [(Projection, Position); Projection::ALL.len()];
 
 /// How far the runner is; for reads that wait until it has come far enough.
 #[derive(Clone, Debug)]
@@ -81,12 +81,12 @@ impl Progress {
 }
 
 impl Runner {
-    /// A runner that goes on where the store's checkpoints are.
+    /// A runner that goes on where the store's cursors are.
     pub fn new(log: Arc<dyn EventLog>, store: ReadStore) -> Result<(Runner, Progress), ProjectionError> {
-        let checkpoints = store.query(projection::checkpoints)?;
-        let (position, receiver) = watch::channel(lowest(&checkpoints));
-        let checkpoints = Arc::new(Mutex::new(checkpoints));
-        Ok((Runner { log, store, position, checkpoints, batch_events: BATCH_EVENTS }, Progress(receiver)))
+        let cursors = store.query(cursor::cursors)?;
+        let (position, receiver) = watch::channel(lowest(&cursors));
+        let cursors = Arc::new(Mutex::new(cursors));
+        Ok((Runner { log, store, position, cursors, batch_events: BATCH_EVENTS }, Progress(receiver)))
     }
 
     /// With another bound on the events of one transaction than [`BATCH_EVENTS`].
@@ -115,7 +115,7 @@ impl Runner {
     ) -> Result<(), ProjectionError> {
         // Ends with this.
         let mut measuring = JoinSet::new();
-        measuring.spawn(keep_measuring(Arc::clone(&self.log), Arc::clone(&self.checkpoints)));
+        measuring.spawn(keep_measuring(Arc::clone(&self.log), Arc::clone(&self.cursors)));
         let mut checked = false;
         let mut pause = PAUSE_MIN;
         while !*stop.borrow() {
@@ -165,27 +165,27 @@ impl Runner {
 
     /// Reads and applies one batch; answers how many events it had. 0 at the end of the log.
     pub async fn step(&self) -> Result<usize, ProjectionError> {
-        let after = self.store.query(projection::position)?;
+        let after = self.store.query(cursor::position)?;
         let events = self.log.read_after(after, self.batch_events).await?;
         let records = Record::decode_after(after, &events)?;
-        let checkpoints = self.store.write(|conn| {
-            let mut checkpoints = projection::checkpoints(conn)?;
-            for (projection, checkpoint) in &mut checkpoints {
-                *checkpoint = projection::apply(conn, *projection, *checkpoint, &records)?;
+        let cursors = self.store.write(|conn| {
+            let mut cursors = cursor::cursors(conn)?;
+            for (projection, cursor) in &mut cursors {
+                *cursor = models::apply(conn, *projection, *cursor, &records)?;
             }
-            Ok(checkpoints)
+            Ok(cursors)
         })?;
-        self.position.send_replace(lowest(&checkpoints));
-        *lock(&self.checkpoints) = checkpoints;
+        self.position.send_replace(lowest(&cursors));
+        *lock(&self.cursors) = cursors;
         Ok(events.len())
     }
 
     /// Tables that have seen more than the log has belong to another history.
     async fn check_head(&self) -> Result<(), ProjectionError> {
-        let checkpoints = self.store.query(projection::checkpoints)?;
-        let checkpoint = checkpoints.iter().map(|(_, at)| *at).max().unwrap_or_default();
+        let cursors = self.store.query(cursor::cursors)?;
+        let cursor = cursors.iter().map(|(_, at)| *at).max().unwrap_or_default();
         let head = self.log.head().await?.position;
-        if checkpoint > head { Err(ProjectionError::Ahead { checkpoint, head }) } else { Ok(()) }
+        if cursor > head { Err(ProjectionError::Ahead { cursor, head }) } else { Ok(()) }
     }
 }
 
@@ -206,28 +206,23 @@ enum Wait {
     For(Duration),
 }
 
-/// Up to where all of them are.
-fn lowest(checkpoints: &Checkpoints) -> Position {
-    checkpoints.iter().map(|(_, at)| *at).min().unwrap_or_default()
-}
-
-fn lock(checkpoints: &Mutex<Checkpoints>) -> std::sync::MutexGuard<'_, Checkpoints> {
-    checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(cursors: &Mutex<Cursors>) -> std::sync::MutexGuard<'_, Cursors> {
+    cursors.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Beside the runner, which may be stuck: that is when it matters.
-async fn keep_measuring(log: Arc<dyn EventLog>, checkpoints: Arc<Mutex<Checkpoints>>) {
+async fn keep_measuring(log: Arc<dyn EventLog>, cursors: Arc<Mutex<Cursors>>) {
     loop {
         // While the log cannot be read it has not moved on for anybody.
         if let Ok(head) = log.head().await {
-            measure(&lock(&checkpoints), head.position);
+            measure(&lock(&cursors), head.position);
         }
         tokio::time::sleep(MEASURE).await;
     }
 }
 
-fn measure(checkpoints: &Checkpoints, head: Position) {
-    for (projection, at) in checkpoints {
+fn measure(cursors: &Cursors, head: Position) {
+    for (projection, at) in cursors {
         let name = projection.as_str();
         metrics::gauge!("rewardhub_projection_position", "projection" => name).set(figure(at.0));
         metrics::gauge!("rewardhub_projection_lag_events", "projection" => name)

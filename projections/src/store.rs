@@ -2,7 +2,7 @@
 //!
 //! In a file of SQLite, or in the schema `read_models` of PostgreSQL. WAL with
 //! `synchronous=NORMAL`, and `synchronous_commit=off`: a crash may lose the last transactions, but
-//! rows and checkpoints together, so the runner applies those events again. A query runs in one
+//! rows and cursors together, so the runner applies those events again. A query runs in one
 //! read transaction: all parts of an answer are of one position. A connection that broke is made
 //! anew.
 
@@ -358,8 +358,7 @@ mod tests {
         on_both(|place| {
             let store = place.store();
             let count = |conn: &Connection| {
-                let row = conn.row("SELECT count(*) AS accounts FROM accounts", &[])?;
-                row.unwrap().get::<i64>("accounts")
+                Ok(conn.rows("SELECT count(*) FROM accounts", &[])?[0][0].integer().unwrap())
             };
             let (before, after) = store.query(|conn| {
                 let before = count(conn)?;

@@ -20,16 +20,13 @@ use ledger_core::time::Timestamp;
 mod fold;
 
 pub(crate) use self::fold::Transactions;
-use crate::connection::{Connection, Row, values};
+use crate::column::{Column as _, words};
+use crate::connection::{Connection, values};
 use crate::error::ProjectionError;
 use crate::page::{self, Page};
-use crate::row;
+use crate::table::{TableRow as _, table};
 
-/// By name: `*` would change under a prepared statement when a migration adds a column.
-const COLUMNS: &str = "position, source, transaction_id, account_id, status, booked_at, recorded_at, details, \
-     pending_transaction_id, outcome, defer_reason, considered, draws, removed_at, verdict, proposal";
-
-row::words! {
+words! {
     /// Where a line stands with us.
     TransactionStatus {
         /// Not final at the bank.
@@ -45,41 +42,54 @@ row::words! {
     }
 }
 
-/// One line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransactionRow {
-    /// Where it was first recorded: its place in lists, and the cursor.
-    pub position: Position,
-    /// Who fed it.
-    pub source: Source,
-    /// Its id there; the one under which it was first booked, once it was.
-    pub transaction_id: TransactionId,
-    /// Whose it is.
-    pub account_id: AccountId,
-    /// Where it stands.
-    pub status: TransactionStatus,
-    /// The bank's booking time.
-    pub booked_at: Timestamp,
-    /// When we recorded it as it stands: decided, or else deferred or noted.
-    pub recorded_at: Timestamp,
-    /// Amount, merchant and so on. Absent once erased.
-    pub details: Option<Sealed>,
-    /// The id it had while pending.
-    pub pending_transaction_id: Option<TransactionId>,
-    /// How it was decided; kept when it is removed.
-    pub outcome: Option<Outcome>,
-    /// Why it waits, while it does.
-    pub defer_reason: Option<DeferReason>,
-    /// Every campaign considered.
-    pub considered: Vec<Considered>,
-    /// Every draw it entered.
-    pub draws: Vec<Draw>,
-    /// When the bank took it back.
-    pub removed_at: Option<Timestamp>,
-    /// What two people made of it when it was last held.
-    pub verdict: Option<Verdict>,
-    /// What one person has proposed, while it is held.
-    pub proposal: Option<Proposal>,
+table! {
+    /// One line.
+    pub TransactionRow in "transactions", key 1, by (source: Source, transaction_id: TransactionId) {
+        /// Where it was first recorded: its place in lists, and the cursor.
+        position: Position,
+        /// Who fed it.
+        source: Source,
+        /// Its id there; the one under which it was first booked, once it was.
+        transaction_id: TransactionId,
+        /// Whose it is.
+        account_id: AccountId,
+        /// Where it stands.
+        status: TransactionStatus,
+        /// The bank's booking time.
+        booked_at: Timestamp,
+        /// When we recorded it as it stands: decided, or else deferred or noted.
+        recorded_at: Timestamp,
+        /// Amount, merchant and so on. Absent once erased.
+        details: Option<Sealed>,
+        /// The id it had while pending.
+        pending_transaction_id: Option<TransactionId>,
+        /// How it was decided; kept when it is removed.
+        outcome: Option<Outcome>,
+        /// Why it waits, while it does.
+        defer_reason: Option<DeferReason>,
+        /// Every campaign considered, once decided.
+        considered: Option<Vec<Considered>>,
+        /// Every draw it entered.
+        draws: Vec<Draw>,
+        /// When the bank took it back.
+        removed_at: Option<Timestamp>,
+        /// What two people made of it when it was last held.
+        verdict: Option<Verdict>,
+        /// What one person has proposed, while it is held.
+        proposal: Option<Proposal>,
+    }
+}
+
+table! {
+    /// Another name of a line: its id while pending, or one its bank gave it later.
+    pub(crate) AliasRow in "transaction_aliases", key 2, by (source: Source, transaction_id: TransactionId) {
+        /// Who fed it.
+        source: Source,
+        /// The other name.
+        transaction_id: TransactionId,
+        /// The line's own.
+        booked_as: TransactionId,
+    }
 }
 
 /// The line that goes by this id now, or went by it while pending; with an owner only if it is his.
@@ -92,20 +102,16 @@ pub fn transaction(
     owner: Option<&AccountId>,
 ) -> Result<Option<TransactionRow>, ProjectionError> {
     let named = |id: &TransactionId| {
-        let sql = &format!(
-            "SELECT {COLUMNS} FROM transactions
-             WHERE source = ?1 AND transaction_id = ?2 AND (?3 = '' OR account_id = ?3)"
-        );
-        conn.row(sql, &values![source.as_str(), id.as_str(), owner.map_or("", AccountId::as_str)])
+        let rest = "WHERE source = $1 AND transaction_id = $2 AND account_id = coalesce($3, account_id)";
+        TransactionRow::find(conn, rest, &values![source, id, owner.cloned()])
     };
-    let found = match named(id)? {
-        Some(found) => Some(found),
-        None => match booked_as(conn, source, id)? {
-            Some(booked) => named(&booked)?,
-            None => None,
-        },
-    };
-    found.as_ref().map(read).transpose()
+    if let Some(found) = named(id)? {
+        return Ok(Some(found));
+    }
+    match AliasRow::find(conn, "WHERE source = $1 AND transaction_id = $2", &values![source, id])? {
+        Some(alias) => named(&alias.booked_as),
+        None => Ok(None),
+    }
 }
 
 /// An account's lines, newest first: those recorded before `after`.
@@ -115,15 +121,11 @@ pub fn transactions(
     after: Option<Position>,
     first: usize,
 ) -> Result<Page<TransactionRow>, ProjectionError> {
-    let rows = conn.rows(
-        &format!(
-            "SELECT {COLUMNS} FROM transactions
-         WHERE account_id = ?1 AND position < ?2 AND (status <> 'removed' OR outcome IS NOT NULL)
-         ORDER BY position DESC LIMIT ?3"
-        ),
-        &values![account.as_str(), page::before(after), page::limit(first)],
-    )?;
-    Page::read(&rows, first, read)
+    let rest = "WHERE account_id = $1 AND position < $2 AND (status <> 'removed' OR outcome IS NOT NULL)
+                ORDER BY position DESC LIMIT $3";
+    let rows =
+        TransactionRow::select(conn, rest, &values![account, page::before(after), page::limit(first)])?;
+    Ok(Page::of(rows, first))
 }
 
 /// Lines that wait for people, oldest first: those first recorded after `after`.
@@ -132,46 +134,9 @@ pub fn held(
     after: Option<Position>,
     first: usize,
 ) -> Result<Page<TransactionRow>, ProjectionError> {
-    let rows = conn.rows(
-        &format!(
-            "SELECT {COLUMNS} FROM transactions WHERE status = 'held' AND position > ?1 ORDER BY position LIMIT ?2"
-        ),
-        &values![after.unwrap_or_default(), page::limit(first)],
-    )?;
-    Page::read(&rows, first, read)
-}
-
-fn read(row: &Row) -> Result<TransactionRow, ProjectionError> {
-    Ok(TransactionRow {
-        position: row.get("position")?,
-        source: row.get("source")?,
-        transaction_id: row.get("transaction_id")?,
-        account_id: row.get("account_id")?,
-        status: row.get("status")?,
-        booked_at: row.get("booked_at")?,
-        recorded_at: row.get("recorded_at")?,
-        details: row.get("details")?,
-        pending_transaction_id: row.get("pending_transaction_id")?,
-        outcome: row.word_opt("outcome")?,
-        defer_reason: row.word_opt("defer_reason")?,
-        considered: row.json_opt("considered")?.unwrap_or_default(),
-        draws: row.json_opt("draws")?.unwrap_or_default(),
-        removed_at: row.get("removed_at")?,
-        verdict: row.word_opt("verdict")?,
-        proposal: row.json_opt("proposal")?,
-    })
-}
-
-fn booked_as(
-    conn: &Connection,
-    source: &Source,
-    id: &TransactionId,
-) -> Result<Option<TransactionId>, ProjectionError> {
-    let found = conn.row(
-        "SELECT booked_as FROM transaction_aliases WHERE source = ?1 AND transaction_id = ?2",
-        &values![source.as_str(), id.as_str()],
-    )?;
-    found.map(|row| row.get("booked_as")).transpose()
+    let rest = "WHERE status = 'held' AND position > $1 ORDER BY position LIMIT $2";
+    let rows = TransactionRow::select(conn, rest, &values![after.unwrap_or_default(), page::limit(first)])?;
+    Ok(Page::of(rows, first))
 }
 
 #[cfg(test)]

@@ -3,30 +3,52 @@
 //! Debits and credits are summed apart, and the difference is taken from those sums. That each
 //! posting balances is not relied upon: a row lost or changed shows up here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use ledger_core::event::LedgerEvent;
 use ledger_core::log::Position;
 use ledger_core::money::Currency;
 use ledger_core::posting::{Entry, Side};
 
-use crate::connection::{Connection, Row, values};
+use crate::column::Column as _;
+use crate::connection::{Connection, values};
+use crate::cursor;
 use crate::error::ProjectionError;
-use crate::projection::{self, Fold, Projection, Record};
+use crate::fold::{Event, Fold, Record};
+use crate::projection::Projection;
+use crate::table::{Rows, TableRow as _, TableRows, table};
 
 const THIS: Projection = Projection::TrialBalance;
 
-/// One ledger account in one currency, in minor units.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerAccountRow {
-    /// Such as `rewards-payable` or `budget:<campaign>`.
-    pub ledger_account: String,
-    /// Of both sums.
-    pub currency: Currency,
-    /// All debits.
-    pub debits_minor: i64,
-    /// All credits.
-    pub credits_minor: i64,
+table! {
+    /// One ledger account in one currency, in minor units.
+    pub LedgerAccountRow in "ledger_totals", key 2, by (ledger_account: String, currency: Currency) {
+        /// Such as `rewards-payable` or `budget:<campaign>`.
+        ledger_account: String,
+        /// Of both sums.
+        currency: Currency,
+        /// All debits.
+        debits_minor: i64,
+        /// All credits.
+        credits_minor: i64,
+    }
+}
+
+table! {
+    /// One entry of one posting, in minor units.
+    pub(crate) EntryRow in "entries", key 2, by (position: Position, ordinal: u32) {
+        /// Of the event that posts it.
+        position: Position,
+        /// In the posting, from 0.
+        ordinal: u32,
+        /// Such as `rewards-payable`.
+        ledger_account: String,
+        /// Of both amounts.
+        currency: Currency,
+        /// 0 for a credit.
+        debit_minor: i64,
+        /// 0 for a debit.
+        credit_minor: i64,
+    }
 }
 
 impl LedgerAccountRow {
@@ -50,41 +72,26 @@ pub struct TrialBalance {
 
 /// The books as of `as_of`, or as of now. A past position takes a walk over the entries up to it.
 pub fn trial_balance(conn: &Connection, as_of: Option<Position>) -> Result<TrialBalance, ProjectionError> {
-    let checkpoint = checkpoint(conn)?;
-    let position = as_of.map_or(checkpoint, |asked| asked.min(checkpoint));
-    let accounts = if position == checkpoint { totals(conn)? } else { totals_as_of(conn, position)? };
+    let all = cursor::cursors(conn)?;
+    let cursor = all.into_iter().find(|(p, _)| *p == THIS).map_or(Position::default(), |(_, at)| at);
+    let position = as_of.map_or(cursor, |asked| asked.min(cursor));
+    let accounts = if position == cursor { totals(conn)? } else { totals_as_of(conn, position)? };
     let differences = differences(&accounts);
     Ok(TrialBalance { position, accounts, differences })
 }
 
-fn checkpoint(conn: &Connection) -> Result<Position, ProjectionError> {
-    let all = projection::checkpoints(conn)?;
-    Ok(all.into_iter().find(|(p, _)| *p == THIS).map_or(Position::default(), |(_, at)| at))
-}
-
 fn totals(conn: &Connection) -> Result<Vec<LedgerAccountRow>, ProjectionError> {
-    let sql = "SELECT ledger_account, currency, debits_minor, credits_minor FROM ledger_totals
-               ORDER BY ledger_account, currency";
-    conn.rows(sql, &[])?.iter().map(read).collect()
+    LedgerAccountRow::select(conn, "ORDER BY ledger_account, currency", &[])
 }
 
 fn totals_as_of(conn: &Connection, position: Position) -> Result<Vec<LedgerAccountRow>, ProjectionError> {
     // Neither database lets a sum overflow: SQLite's `sum` refuses, PostgreSQL's is exact and the
     // cast refuses.
-    let sql = "SELECT ledger_account, currency, CAST(sum(debit_minor) AS bigint) AS debits_minor,
-                   CAST(sum(credit_minor) AS bigint) AS credits_minor
-               FROM entries WHERE position <= ?1
+    let sql =
+        "SELECT ledger_account, currency, CAST(sum(debit_minor) AS bigint), CAST(sum(credit_minor) AS bigint)
+               FROM entries WHERE position <= $1
                GROUP BY ledger_account, currency ORDER BY ledger_account, currency";
-    conn.rows(sql, &values![position])?.iter().map(read).collect()
-}
-
-fn read(row: &Row) -> Result<LedgerAccountRow, ProjectionError> {
-    Ok(LedgerAccountRow {
-        ledger_account: row.get("ledger_account")?,
-        currency: row.get("currency")?,
-        debits_minor: row.get("debits_minor")?,
-        credits_minor: row.get("credits_minor")?,
-    })
+    conn.rows(sql, &values![position])?.iter().map(LedgerAccountRow::read).collect()
 }
 
 fn differences(accounts: &[LedgerAccountRow]) -> Vec<(Currency, i128)> {
@@ -96,70 +103,62 @@ fn differences(accounts: &[LedgerAccountRow]) -> Vec<(Currency, i128)> {
     by_code.into_values().collect()
 }
 
-/// Gathers what a batch adds to each ledger account.
+/// The entries of a page and the ledger accounts that they add to.
 #[derive(Default)]
 pub(crate) struct TrialBalances {
-    sums: HashMap<(String, Currency), Sums>,
+    entries: Rows<EntryRow>,
+    totals: Rows<LedgerAccountRow>,
 }
 
-#[derive(Default)]
-struct Sums {
-    debits: i64,
-    credits: i64,
-}
-
-impl Fold<'_> for TrialBalances {
-    fn apply(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
-        // `posting` names every event that makes none.
-        let posting = match &record.event {
-            LedgerEvent::Account(event) => event.posting(),
-            LedgerEvent::Campaign(event) => event.posting(),
-            LedgerEvent::System(_) => None,
-        };
-        let entries = posting.map_or(&[][..], |posting| posting.entries());
-        (0_u32..)
-            .zip(entries)
-            .try_for_each(|(ordinal, entry)| self.enter(conn, record.position, ordinal, entry))
+impl Fold for TrialBalances {
+    fn tables(&mut self) -> Vec<&mut dyn TableRows> {
+        vec![&mut self.entries, &mut self.totals]
     }
 
-    fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
-        for ((account, currency), sums) in self.sums.drain() {
-            conn.write(
-                "INSERT INTO ledger_totals (ledger_account, currency, debits_minor, credits_minor)
-                 VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (ledger_account, currency) DO UPDATE SET
-                     debits_minor = ledger_totals.debits_minor + excluded.debits_minor,
-                     credits_minor = ledger_totals.credits_minor + excluded.credits_minor",
-                &values![&account, currency.code(), sums.debits, sums.credits],
-            )?;
+    fn name(&mut self, record: &Record) {
+        for entry in entries(record) {
+            self.totals.name((entry.account.clone(), entry.amount.currency()));
+        }
+    }
+
+    fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
+        for (ordinal, entry) in (0..).zip(entries(record)) {
+            let (ledger_account, currency) = (entry.account.clone(), entry.amount.currency());
+            let (debit_minor, credit_minor) = match entry.side {
+                Side::Debit => (entry.amount.minor(), 0),
+                Side::Credit => (0, entry.amount.minor()),
+            };
+            let total = self.totals.slot(&(ledger_account.clone(), currency))?;
+            let total = total.get_or_insert_with(|| LedgerAccountRow {
+                ledger_account: ledger_account.clone(),
+                currency,
+                debits_minor: 0,
+                credits_minor: 0,
+            });
+            THIS.add(&mut total.debits_minor, debit_minor, record.position)?;
+            THIS.add(&mut total.credits_minor, credit_minor, record.position)?;
+            let position = record.position;
+            self.entries.put(EntryRow {
+                position,
+                ordinal,
+                ledger_account,
+                currency,
+                debit_minor,
+                credit_minor,
+            });
         }
         Ok(())
     }
 }
 
-impl TrialBalances {
-    fn enter(
-        &mut self,
-        conn: &Connection,
-        position: Position,
-        ordinal: u32,
-        entry: &Entry,
-    ) -> Result<(), ProjectionError> {
-        let minor = entry.amount.minor();
-        let (debit, credit) = match entry.side {
-            Side::Debit => (minor, 0),
-            Side::Credit => (0, minor),
-        };
-        let currency = entry.amount.currency();
-        conn.write(
-            "INSERT INTO entries (position, ordinal, ledger_account, currency, debit_minor, credit_minor)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            &values![position, ordinal, &entry.account, currency.code(), debit, credit],
-        )?;
-        let sums = self.sums.entry((entry.account.clone(), currency)).or_default();
-        THIS.add(&mut sums.debits, debit, position)?;
-        THIS.add(&mut sums.credits, credit, position)
-    }
+fn entries(record: &Record) -> &[Entry] {
+    // `posting` names every event that makes none.
+    let posting = match &record.event {
+        Event::Account(_, event) => event.posting(),
+        Event::Campaign(_, event) => event.posting(),
+        Event::System => None,
+    };
+    posting.map_or(&[], |posting| posting.entries())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use audit::replay::Replay;
 use ledger_core::ids::{AccountId, Digest, TransactionKey};
 use ledger_core::log::chain::event_hash;
 use ledger_core::log::{Batch, EventLog, Position, StoredEvent, StreamId, StreamType, WriterLease};
+use ledger_core::money::Money;
 use ledger_core::time::Timestamp;
 use projections::agree::disagreements;
 use projections::rebuild::{Selection, compare};
@@ -77,12 +78,20 @@ async fn summary(log: Arc<dyn EventLog>, read: ReadStore) -> Value {
             let balances: Vec<_> = balances
                 .iter()
                 .map(|b| {
-                    format!("{} {} {} {} {}", b.won, b.issued, b.credited, b.reversed, b.outstanding_minor())
+                    let money = [b.won_minor, b.issued_minor, b.credited_minor, b.reversed_minor];
+                    let money = money.map(|minor| Money::new(minor, b.currency).unwrap().to_string());
+                    format!("{} {}", money.join(" "), b.outstanding_minor())
                 })
                 .collect();
             let won = rewards::rewards(conn, &account, None, None, 100)?;
-            let won: Vec<_> =
-                won.rows.iter().map(|row| json!([row.amount.to_string(), row.status.as_str()])).collect();
+            let won: Vec<_> = won
+                .rows
+                .iter()
+                .map(|row| {
+                    let amount = Money::new(row.amount_minor, row.currency).unwrap();
+                    json!([amount.to_string(), row.status.as_str()])
+                })
+                .collect();
             shown.insert(id, json!({ "lines": lines, "balances": balances, "rewards": won }));
         }
         let books = trial_balance::trial_balance(conn, None)?;

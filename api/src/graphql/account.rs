@@ -101,7 +101,7 @@ impl RewardAccount {
         let (first, after) = (page::first(first)?, page::after::<RewardCursor>(after.as_deref())?);
         let (account, status) = (self.row.account_id.clone(), status.map(Into::into));
         let page = read(ctx, move |conn| rewards::rewards(conn, &account, status, after, first)).await?;
-        Ok(connection(page, after.is_some(), |row| row.cursor.to_string(), Reward::new))
+        Ok(connection(page, after.is_some(), |row| row.cursor().to_string(), Reward::new))
     }
 
     /// Transactions, newest first in the order we heard of them.
@@ -140,10 +140,10 @@ impl From<&BalanceRow> for Balance {
     fn from(row: &BalanceRow) -> Balance {
         Balance {
             currency: row.currency.code().into(),
-            won: row.won.into(),
-            issued: row.issued.into(),
-            credited: row.credited.into(),
-            reversed: row.reversed.into(),
+            won: Money::signed(row.won_minor, row.currency),
+            issued: Money::signed(row.issued_minor, row.currency),
+            credited: Money::signed(row.credited_minor, row.currency),
+            reversed: Money::signed(row.reversed_minor, row.currency),
             outstanding: Money::signed(row.outstanding_minor(), row.currency),
         }
     }

@@ -54,7 +54,7 @@ impl Reward {
 
     /// What was won.
     async fn amount(&self) -> Money {
-        self.0.amount.into()
+        Money::signed(self.0.amount_minor, self.0.currency)
     }
 
     /// Where it stands.

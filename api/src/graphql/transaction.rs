@@ -160,7 +160,7 @@ async fn explain(ctx: &Context<'_>, row: &TransactionRow) -> Result<Vec<Reason>,
         waits_for: row.defer_reason,
         removed: row.status == TransactionStatus::Removed,
         verdict: row.verdict,
-        considered: &row.considered,
+        considered: row.considered.as_deref().unwrap_or_default(),
         draws: &row.draws,
     };
     // One at a time holds its copies of the terms.
@@ -175,7 +175,7 @@ async fn explain(ctx: &Context<'_>, row: &TransactionRow) -> Result<Vec<Reason>,
 /// page of explanations must not cost a campaign's history for each of its lines.
 async fn known(ctx: &Context<'_>, row: &TransactionRow) -> Result<Reference, Error> {
     let mut known = Reference::default();
-    let considered = row.considered.iter().map(|c| (&c.campaign_id, c.campaign_version));
+    let considered = row.considered.iter().flatten().map(|c| (&c.campaign_id, c.campaign_version));
     let drawn = row.draws.iter().map(|d| (&d.campaign_id, d.campaign_version));
     let terms = considered.chain(drawn).map(|(id, version)| TermsName(id.clone(), version));
     let tables = row.draws.iter().map(|draw| TableName(draw.campaign_id.clone(), draw.table_hash));

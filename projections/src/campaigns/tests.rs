@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use std::sync::Arc;
 
+use ledger_core::campaign::CampaignEvent;
 use ledger_core::time::Timestamp;
 
 use super::epochs::{EpochRow, EpochStatus, epoch};
+use super::fold::THIS;
 use super::*;
 use crate::error::Contradiction;
 use crate::fixtures::*;

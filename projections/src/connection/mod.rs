@@ -1,21 +1,18 @@
 //! One connection to the read models, to an SQLite file or to PostgreSQL; folds and queries do not
 //! know which.
 //!
-//! SQL is written once, in what both understand: `?1` for parameters (`$1` on its way to
-//! PostgreSQL), `CASE`, `CAST`, qualified columns in `ON CONFLICT DO UPDATE`. A write says what it
-//! expects instead of waiting for what came of it: SQLite answers at once, PostgreSQL before the
-//! next read or the commit. So a batch of thousands of writes costs a few round trips; what was
-//! wrong is told later, but never too late, and with the same words.
+//! SQL is written once, in what both understand: `$1` for parameters, in the order of their
+//! numbers. Only a statement for many rows has two texts: it runs once for each row on SQLite, and
+//! on PostgreSQL once for arrays of them.
 
 mod postgres;
-mod rows;
 mod sqlite;
 mod value;
 
 use stores::postgres::Database;
 
 pub(crate) use self::value::{Row, Value, values};
-use crate::error::{Contradiction, ProjectionError};
+use crate::error::ProjectionError;
 
 /// A connection to the read models. Belongs to one thread at a time, which may block.
 pub struct Connection(Kind);
@@ -23,6 +20,13 @@ pub struct Connection(Kind);
 enum Kind {
     Sqlite(rusqlite::Connection),
     Postgres(postgres::Session),
+}
+
+/// A statement for many rows, whose parameters are the values of each.
+pub(crate) struct ForEach {
+    pub(crate) sqlite: String,
+    /// Of arrays.
+    pub(crate) postgres: String,
 }
 
 /// What a transaction is for.
@@ -52,59 +56,24 @@ impl Connection {
         }
     }
 
-    /// All rows of a query.
+    /// The rows that a statement answers, if any.
     pub(crate) fn rows(&self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, ProjectionError> {
         match &self.0 {
-            Kind::Sqlite(conn) => Ok(sqlite::rows(conn, sql, values)?),
+            Kind::Sqlite(conn) => Ok(sqlite::rows(conn, sql, std::iter::once(values))?),
             Kind::Postgres(session) => session.rows(sql, values),
         }
     }
 
-    /// The first row of a query.
-    pub(crate) fn row(&self, sql: &str, values: &[Value<'_>]) -> Result<Option<Row>, ProjectionError> {
-        Ok(self.rows(sql, values)?.into_iter().next())
-    }
-
-    /// Writes, however many rows that changes.
-    pub(crate) fn write(&self, sql: &str, values: &[Value<'_>]) -> Result<(), ProjectionError> {
-        self.write_expecting(sql, values, None)
-    }
-
-    /// Writes exactly one row, or the transaction fails with this contradiction.
-    pub(crate) fn write_one(
+    /// The rows that a statement answers for all of these together.
+    pub(crate) fn each(
         &self,
-        sql: &str,
-        values: &[Value<'_>],
-        otherwise: Contradiction,
-    ) -> Result<(), ProjectionError> {
-        self.write_expecting(sql, values, Some(otherwise))
-    }
-
-    fn write_expecting(
-        &self,
-        sql: &str,
-        values: &[Value<'_>],
-        otherwise: Option<Contradiction>,
-    ) -> Result<(), ProjectionError> {
+        statement: &ForEach,
+        rows: &[Vec<Value<'_>>],
+    ) -> Result<Vec<Row>, ProjectionError> {
         match &self.0 {
-            Kind::Sqlite(conn) => {
-                let changed = sqlite::execute(conn, sql, values)?;
-                otherwise.filter(|_| changed != 1).map_or(Ok(()), |wrong| Err(wrong.into()))
-            }
-            Kind::Postgres(session) => session.write(sql, values, otherwise),
-        }
-    }
-
-    /// Whether writes of one kind cost less one after another than between others.
-    pub(crate) fn groups_writes(&self) -> bool {
-        matches!(self.0, Kind::Postgres(_))
-    }
-
-    /// The names of a query's columns.
-    pub(crate) fn columns(&self, sql: &str) -> Result<Vec<String>, ProjectionError> {
-        match &self.0 {
-            Kind::Sqlite(conn) => Ok(sqlite::columns(conn, sql)?),
-            Kind::Postgres(session) => session.columns(sql),
+            _ if rows.is_empty() => Ok(vec![]),
+            Kind::Sqlite(conn) => Ok(sqlite::rows(conn, &statement.sqlite, rows.iter().map(Vec::as_slice))?),
+            Kind::Postgres(session) => session.each(&statement.postgres, rows),
         }
     }
 
@@ -151,11 +120,11 @@ pub(crate) struct Transaction<'c> {
 }
 
 impl Transaction<'_> {
-    /// Makes all of it durable at once, if every write was as expected.
+    /// Makes all of it durable at once.
     pub(crate) fn commit(mut self) -> Result<(), ProjectionError> {
         match &self.conn.0 {
             Kind::Sqlite(conn) => conn.execute_batch("COMMIT")?,
-            Kind::Postgres(session) => session.commit()?,
+            Kind::Postgres(session) => session.batch("COMMIT")?,
         }
         self.ended = true;
         Ok(())

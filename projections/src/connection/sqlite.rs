@@ -1,7 +1,6 @@
 //! Statements on an SQLite file, each done when it returns.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Result, ToSql, params_from_iter};
@@ -19,15 +18,25 @@ impl ToSql for Value<'_> {
     }
 }
 
-pub(super) fn rows(conn: &Connection, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>> {
+/// The rows that a statement answers, done once with each of these parameters.
+pub(super) fn rows<'p>(
+    conn: &Connection,
+    sql: &str,
+    each: impl Iterator<Item = &'p [Value<'p>]>,
+) -> Result<Vec<Row>> {
     let mut statement = conn.prepare_cached(sql)?;
-    let columns: Arc<[Box<str>]> = statement.column_names().map(Into::into).collect();
-    let mut found = statement.query(params_from_iter(values))?;
+    // `$2` is the second that SQLite meets, whatever its number.
+    debug_assert!(
+        (1..=statement.parameter_count())
+            .all(|n| { statement.parameter_name(n).is_some_and(|name| *name == *format!("${n}")) })
+    );
+    let columns = statement.column_count();
     let mut rows = Vec::new();
-    while let Some(row) = found.next()? {
-        let values =
-            (0..columns.len()).map(|n| value(n, row.get_ref(n)?)).collect::<Result<Vec<Value<'static>>>>()?;
-        rows.push(Row { columns: Arc::clone(&columns), values });
+    for values in each {
+        let mut found = statement.query(params_from_iter(values))?;
+        while let Some(row) = found.next()? {
+            rows.push((0..columns).map(|n| value(n, row.get_ref(n)?)).collect::<Result<Row>>()?);
+        }
     }
     Ok(rows)
 }
@@ -43,12 +52,4 @@ fn value(column: usize, found: ValueRef<'_>) -> Result<Value<'static>> {
             return Err(rusqlite::Error::InvalidColumnType(column, String::new(), found.data_type()));
         }
     })
-}
-
-pub(super) fn execute(conn: &Connection, sql: &str, values: &[Value<'_>]) -> Result<usize> {
-    conn.prepare_cached(sql)?.execute(params_from_iter(values))
-}
-
-pub(super) fn columns(conn: &Connection, sql: &str) -> Result<Vec<String>> {
-    Ok(conn.prepare(sql)?.column_names().map(Into::into).collect())
 }

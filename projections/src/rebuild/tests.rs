@@ -60,7 +60,7 @@ fn comparing_changes_nothing_and_leaves_no_file_behind() {
 }
 
 #[test]
-fn a_rebuild_stops_at_the_running_checkpoint() {
+fn a_rebuild_stops_at_the_running_cursor() {
     on_both(|place| {
         let (log, store) = (history(), place.store());
         store.follow(&log, 3).unwrap();

@@ -1,94 +1,110 @@
 //! How events become lines.
-//!
-//! A page's writes are put off. On PostgreSQL they go to the tables kind by kind, so that those of
-//! a kind are a few statements, however the kinds take turns in the log. Writes about different
-//! names may change places; those about one name keep their order: what would overtake another of
-//! its name goes with the next *wave* of kinds. On SQLite they go in the order of the log, which
-//! appends rows by position.
-
-use std::collections::HashMap;
 
 use ledger_core::account::AccountEvent;
-use ledger_core::account::event::{Considered, DeferReason, Line, Outcome, Verdict};
+use ledger_core::account::event::{DeferReason, Line, Outcome, Verdict};
 use ledger_core::account::line::Proposal;
-use ledger_core::draw::Draw;
-use ledger_core::event::LedgerEvent;
-use ledger_core::ids::{Source, TransactionId};
-use ledger_core::log::Position;
-use ledger_core::time::Timestamp;
+use ledger_core::ids::{AccountId, Source, TransactionId};
 
-use super::TransactionStatus;
-use crate::connection::{Connection, Value, values};
-use crate::error::{Contradiction, ProjectionError};
-use crate::projection::{Fold, Projection, Record};
+use super::{AliasRow, TransactionRow, TransactionStatus};
+use crate::column::Column as _;
+use crate::connection::{Connection, values};
+use crate::error::ProjectionError;
+use crate::fold::{Event, Fold, Record};
+use crate::projection::Projection;
+use crate::table::{Rows, TableRows};
 
 pub(super) const THIS: Projection = Projection::Transactions;
 
-/// Writes of a page that wait for their turn.
+/// The lines of a page and their other names.
 #[derive(Default)]
-pub(crate) struct Transactions<'r> {
-    /// As the log has them.
-    staged: Vec<Write<'r>>,
-    /// Which of them touched a name last.
-    last: HashMap<Name<'r>, usize>,
+pub(crate) struct Transactions {
+    lines: Rows<TransactionRow>,
+    aliases: Rows<AliasRow>,
+    erased: Option<AccountId>,
 }
 
-/// A wave, and a kind in it. A slot touches a name once.
-type Slot = (usize, Kind);
+impl Fold for Transactions {
+    fn tables(&mut self) -> Vec<&mut dyn TableRows> {
+        vec![&mut self.lines, &mut self.aliases]
+    }
 
-/// A feed and an id there.
-type Name<'r> = (&'r Source, &'r TransactionId);
-
-/// In the order within a wave: that of a line's usual life.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Note,
-    Defer,
-    Propose,
-    Release,
-    Dismiss,
-    Decide,
-    GiveWay,
-    AddAlias,
-    Remove,
-}
-
-struct Write<'r> {
-    slot: Slot,
-    values: Vec<Value<'r>>,
-    /// What is wrong if it does not write exactly one row, if that is wrong.
-    otherwise: Option<Contradiction>,
-}
-
-impl<'r> Fold<'r> for Transactions<'r> {
-    fn apply(&mut self, conn: &Connection, record: &'r Record) -> Result<(), ProjectionError> {
-        // No event of another stream is about one line.
-        let LedgerEvent::Account(event) = &record.event else { return Ok(()) };
+    fn name(&mut self, record: &Record) {
+        let Event::Account(_, event) = &record.event else { return };
         match event {
-            AccountEvent::TransactionNoted { line } => self.note(record, line),
+            AccountEvent::TransactionNoted { line } => {
+                self.lines.name(name_of(line));
+                self.aliases.name(name_of(line));
+            }
+            AccountEvent::TransactionDeferred { line, .. }
+            | AccountEvent::TransactionEvaluated { line, .. } => {
+                self.lines.name(name_of(line));
+                let pending = line.pending_transaction_id.iter();
+                pending.for_each(|pending| self.lines.name((line.source.clone(), pending.clone())));
+            }
+            AccountEvent::TransactionLinked { source, transaction_id, .. }
+            | AccountEvent::ReviewProposed { source, transaction_id, .. }
+            | AccountEvent::TransactionReviewed { source, transaction_id, .. }
+            | AccountEvent::TransactionRemoved { source, transaction_id, .. } => {
+                self.lines.name((source.clone(), transaction_id.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
+        let (account, event) = match &record.event {
+            Event::Account(account, event) => (account, event),
+            // No event of another stream is about one line.
+            Event::Campaign(..) | Event::System => return Ok(()),
+        };
+        match event {
+            AccountEvent::TransactionNoted { line } => self.note(record, account, line)?,
             AccountEvent::TransactionDeferred { line, reason } => {
-                self.defer(record, line, *reason);
-                self.take_over_pending(line);
+                self.defer(record, account, line, *reason)?;
+                self.take_over_pending(line)?;
             }
             AccountEvent::TransactionEvaluated { line, outcome, considered, draws } => {
-                self.decide(record, line, *outcome, considered, draws)?;
-                self.take_over_pending(line);
+                let row = self.restate(record, account, line)?;
+                // Decided at most once, for ever: the last place that would notice.
+                if row.outcome.is_some() {
+                    return Err(THIS.contradiction(record.position, "a line is decided twice").into());
+                }
+                row.status = TransactionStatus::Booked;
+                row.outcome = Some(*outcome);
+                row.considered = Some(considered.clone());
+                row.draws.clone_from(draws);
+                (row.defer_reason, row.removed_at, row.proposal) = (None, None, None);
+                self.take_over_pending(line)?;
             }
             AccountEvent::TransactionLinked { source, transaction_id, linked_to, .. } => {
-                self.add_alias(source, transaction_id, linked_to);
+                self.add_alias(source, transaction_id, linked_to)?;
             }
             AccountEvent::ReviewProposed { source, transaction_id, verdict, reason, by, proposed_at } => {
-                let (reason, by) = (reason.clone(), by.clone());
-                let proposal = Proposal { verdict: *verdict, by, reason, proposed_at: *proposed_at };
-                self.propose(source, transaction_id, &proposal)?;
+                let line = self.line(source, transaction_id)?.as_mut();
+                if let Some(line) = line.filter(|line| line.status == TransactionStatus::Held) {
+                    let (reason, by) = (reason.clone(), by.clone());
+                    // Another verdict takes the place of what was proposed before.
+                    line.proposal =
+                        Some(Proposal { verdict: *verdict, by, reason, proposed_at: *proposed_at });
+                }
             }
             AccountEvent::TransactionReviewed { source, transaction_id, verdict, .. } => {
-                self.review(source, transaction_id, *verdict);
+                if let Some(line) = self.line(source, transaction_id)? {
+                    review(line, *verdict);
+                }
             }
+            // The event says which line the bank took back. A name that it only had while pending
+            // is another's: a purchase that has settled stays, though the bank then removes its
+            // pending line. A line may be removed before we ever saw it: there is nothing to show.
             AccountEvent::TransactionRemoved { source, transaction_id, removed_at, .. } => {
-                self.remove(record, source, transaction_id, *removed_at);
+                let line = self.line(source, transaction_id)?.as_mut();
+                if let Some(line) = line.filter(|line| line.account_id == *account) {
+                    line.status = TransactionStatus::Removed;
+                    line.removed_at = Some(*removed_at);
+                    (line.defer_reason, line.proposal) = (None, None);
+                }
             }
-            AccountEvent::PersonalDataErased { .. } => self.erase(conn, record)?,
+            AccountEvent::PersonalDataErased { .. } => self.erased = Some(account.clone()),
             AccountEvent::AccountOpened { .. }
             | AccountEvent::AccountClosed { .. }
             | AccountEvent::AccountExcluded { .. }
@@ -103,250 +119,150 @@ impl<'r> Fold<'r> for Transactions<'r> {
         Ok(())
     }
 
-    fn flush(&mut self, conn: &Connection, _: Position) -> Result<(), ProjectionError> {
-        self.write_staged(conn)
+    fn finish(&self, conn: &Connection) -> Result<(), ProjectionError> {
+        let Some(account) = &self.erased else { return Ok(()) };
+        let sql = "UPDATE transactions SET details = NULL WHERE account_id = $1";
+        conn.rows(sql, &values![account]).map(drop)
     }
 }
 
-impl<'r> Transactions<'r> {
-    fn note(&mut self, record: &'r Record, line: &'r Line) {
-        let name = (&line.source, &line.transaction_id);
-        self.stage(Kind::Note, name, line_values(record, line).into(), None);
+impl Transactions {
+    fn line(
+        &mut self,
+        source: &Source,
+        id: &TransactionId,
+    ) -> Result<&mut Option<TransactionRow>, ProjectionError> {
+        self.lines.slot(&(source.clone(), id.clone()))
+    }
+
+    /// A pending line may change until it is booked. One that is booked by now, under whatever name
+    /// and through whichever account, is not pending again.
+    fn note(&mut self, record: &Record, account: &AccountId, line: &Line) -> Result<(), ProjectionError> {
+        if self.aliases.slot(&name_of(line))?.is_some() {
+            return Ok(());
+        }
+        let slot = self.lines.slot(&name_of(line))?;
+        match slot {
+            None => *slot = Some(pending(record, account, line)),
+            Some(row) if row.account_id == *account && gives_way(row) => {
+                row.status = TransactionStatus::Pending;
+                (row.booked_at, row.recorded_at) = (line.booked_at, record.recorded_at);
+                row.details.clone_from(&line.details);
+                row.removed_at = None;
+            }
+            Some(_) => {}
+        }
+        Ok(())
     }
 
     /// The decision of a line that was removed and is booked again stays, beside the reason why it
     /// waits.
-    fn defer(&mut self, record: &'r Record, line: &'r Line, reason: DeferReason) {
-        let (status, reason) = match reason {
-            DeferReason::EpochNotOpen => (TransactionStatus::Deferred, "epoch_not_open"),
-            DeferReason::DrawsHalted => (TransactionStatus::Deferred, "draws_halted"),
-            DeferReason::Held => (TransactionStatus::Held, "held"),
-        };
-        let name = (&line.source, &line.transaction_id);
-        let mut values = Vec::from(line_values(record, line));
-        values.extend(values![status, reason]);
-        let otherwise = THIS.contradiction(record.position, "a decided line is deferred");
-        self.stage(Kind::Defer, name, values, Some(otherwise));
-    }
-
-    fn decide(
+    fn defer(
         &mut self,
-        record: &'r Record,
-        line: &'r Line,
-        outcome: Outcome,
-        considered: &[Considered],
-        draws: &[Draw],
+        record: &Record,
+        account: &AccountId,
+        line: &Line,
+        reason: DeferReason,
     ) -> Result<(), ProjectionError> {
-        let outcome = match outcome {
-            Outcome::Declined => "declined",
-            Outcome::Lost => "lost",
-            Outcome::Won => "won",
+        let row = self.restate(record, account, line)?;
+        if row.status == TransactionStatus::Booked {
+            return Err(THIS.contradiction(record.position, "a decided line is deferred").into());
+        }
+        row.status = match reason {
+            DeferReason::EpochNotOpen | DeferReason::DrawsHalted => TransactionStatus::Deferred,
+            DeferReason::Held => TransactionStatus::Held,
         };
-        let considered = serde_json::to_string(considered)?;
-        let draws = if draws.is_empty() { None } else { Some(serde_json::to_string(draws)?) };
-        let name = (&line.source, &line.transaction_id);
-        let mut values = Vec::from(line_values(record, line));
-        values.extend(values![outcome, considered, draws]);
-        // Decided at most once, for ever: the last place that would notice.
-        let otherwise = THIS.contradiction(record.position, "a line is decided twice");
-        self.stage(Kind::Decide, name, values, Some(otherwise));
+        row.defer_reason = Some(reason);
+        (row.verdict, row.proposal) = (None, None);
         Ok(())
     }
 
-    fn propose(
+    /// A line, in its place if it has one, as it is booked now.
+    fn restate(
         &mut self,
-        source: &'r Source,
-        id: &'r TransactionId,
-        proposal: &Proposal,
-    ) -> Result<(), ProjectionError> {
-        let values = values![source.as_str(), id.as_str(), serde_json::to_string(proposal)?];
-        self.stage(Kind::Propose, (source, id), values.into(), None);
-        Ok(())
+        record: &Record,
+        account: &AccountId,
+        line: &Line,
+    ) -> Result<&mut TransactionRow, ProjectionError> {
+        let slot = self.lines.slot(&name_of(line))?;
+        let row = slot.get_or_insert_with(|| pending(record, account, line));
+        row.account_id = account.clone();
+        (row.booked_at, row.recorded_at) = (line.booked_at, record.recorded_at);
+        row.details.clone_from(&line.details);
+        row.pending_transaction_id.clone_from(&line.pending_transaction_id);
+        Ok(row)
     }
 
-    fn review(&mut self, source: &'r Source, id: &'r TransactionId, verdict: Verdict) {
-        let kind = match verdict {
-            Verdict::Released => Kind::Release,
-            Verdict::Dismissed => Kind::Dismiss,
-        };
-        let values = values![source.as_str(), id.as_str()];
-        self.stage(kind, (source, id), values.into(), None);
-    }
-
-    fn take_over_pending(&mut self, line: &'r Line) {
+    fn take_over_pending(&mut self, line: &Line) -> Result<(), ProjectionError> {
         match &line.pending_transaction_id {
             Some(pending) if *pending != line.transaction_id => {
-                self.add_alias(&line.source, pending, &line.transaction_id);
+                self.add_alias(&line.source, pending, &line.transaction_id)
             }
-            Some(_) | None => {}
+            Some(_) | None => Ok(()),
         }
     }
 
     /// What was pending under the alias gives way. What was booked under it keeps its row: a name's
     /// own row is found before an alias.
-    fn add_alias(&mut self, source: &'r Source, alias: &'r TransactionId, booked_as: &'r TransactionId) {
-        let name = (source, alias);
-        self.give_way(source, alias);
-        let values = values![source.as_str(), alias.as_str(), booked_as.as_str()];
-        self.stage(Kind::AddAlias, name, values.into(), None);
-    }
-
-    /// A note that would be deleted next is not written: whatever row it finds or makes, the delete
-    /// leaves the same.
-    fn give_way(&mut self, source: &'r Source, id: &'r TransactionId) {
-        let name = (source, id);
-        let values = values![source.as_str(), id.as_str()].into();
-        let last = self.last.get(&name).map(|last| &mut self.staged[*last]);
-        match last {
-            Some(write) if write.slot.1 == Kind::Note => {
-                *write = Write { slot: (write.slot.0, Kind::GiveWay), values, otherwise: None };
-            }
-            Some(_) | None => self.stage(Kind::GiveWay, name, values, None),
-        }
-    }
-
-    /// The event says which line the bank took back. A name that it only had while pending is
-    /// another's: a purchase that has settled stays, though the bank then removes its pending line.
-    fn remove(
+    fn add_alias(
         &mut self,
-        record: &'r Record,
-        source: &'r Source,
-        id: &'r TransactionId,
-        removed_at: Timestamp,
-    ) {
-        let values = values![source.as_str(), id.as_str(), &record.stream_id, removed_at];
-        self.stage(Kind::Remove, (source, id), values.into(), None);
-    }
-
-    /// Every line of an account: nothing can pass it.
-    fn erase(&mut self, conn: &Connection, record: &Record) -> Result<(), ProjectionError> {
-        self.write_staged(conn)?;
-        conn.write(
-            "UPDATE transactions SET details = NULL WHERE account_id = ?1",
-            &values![&record.stream_id],
-        )
-    }
-
-    /// Puts a write into the first wave that comes after all that was staged for this name.
-    fn stage(
-        &mut self,
-        kind: Kind,
-        name: Name<'r>,
-        values: Vec<Value<'r>>,
-        otherwise: Option<Contradiction>,
-    ) {
-        let wave = match self.last.get(&name).map(|last| self.staged[*last].slot) {
-            Some((wave, before)) if before < kind => wave,
-            Some((wave, _)) => wave + 1,
-            None => 0,
-        };
-        self.last.insert(name, self.staged.len());
-        self.staged.push(Write { slot: (wave, kind), values, otherwise });
-    }
-
-    fn write_staged(&mut self, conn: &Connection) -> Result<(), ProjectionError> {
-        self.last.clear();
-        let mut staged = std::mem::take(&mut self.staged);
-        if conn.groups_writes() {
-            staged.sort_by_key(|write| write.slot);
-        }
-        for Write { slot: (_, kind), values, otherwise } in staged {
-            match otherwise {
-                Some(wrong) => conn.write_one(kind.sql(), &values, wrong)?,
-                None => conn.write(kind.sql(), &values)?,
-            }
-        }
+        source: &Source,
+        alias: &TransactionId,
+        booked_as: &TransactionId,
+    ) -> Result<(), ProjectionError> {
+        self.line(source, alias)?.take_if(|row| gives_way(row));
+        let (transaction_id, booked_as) = (alias.clone(), booked_as.clone());
+        self.aliases.put(AliasRow { source: source.clone(), transaction_id, booked_as });
         Ok(())
     }
 }
 
-/// The first eight columns of every statement that writes a line.
-fn line_values<'r>(record: &'r Record, line: &'r Line) -> [Value<'r>; 8] {
-    values![
-        record.position,
-        line.source.as_str(),
-        line.transaction_id.as_str(),
-        &record.stream_id,
-        line.booked_at,
-        record.recorded_at,
-        line.details.as_ref(),
-        line.pending_transaction_id.as_ref().map(TransactionId::as_str),
-    ]
+fn name_of(line: &Line) -> (Source, TransactionId) {
+    (line.source.clone(), line.transaction_id.clone())
 }
 
-impl Kind {
-    fn sql(self) -> &'static str {
-        match self {
-            // A pending line may change until it is booked. One that is booked by now, under
-            // whatever name and through whichever account, is not pending again.
-            Kind::Note => {
-                "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at,
-                                           details, pending_transaction_id, status)
-                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'pending'
-                 WHERE NOT EXISTS (SELECT 1 FROM transaction_aliases alias
-                                   WHERE alias.source = ?2 AND alias.transaction_id = ?3)
-                 ON CONFLICT (source, transaction_id) DO UPDATE SET
-                     booked_at = excluded.booked_at, recorded_at = excluded.recorded_at,
-                     details = excluded.details, status = 'pending', removed_at = NULL
-                 WHERE transactions.account_id = excluded.account_id
-                     AND transactions.status IN ('pending', 'removed') AND transactions.outcome IS NULL"
-            }
-            Kind::Defer => {
-                "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at,
-                                           details, pending_transaction_id, status, defer_reason)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT (source, transaction_id) DO UPDATE SET
-                     account_id = excluded.account_id, booked_at = excluded.booked_at,
-                     recorded_at = excluded.recorded_at, details = excluded.details,
-                     pending_transaction_id = excluded.pending_transaction_id,
-                     status = excluded.status, defer_reason = excluded.defer_reason, verdict = NULL,
-                     proposal = NULL
-                 WHERE transactions.status <> 'booked'"
-            }
-            // Of a line that is held: another verdict takes the place of what was proposed before.
-            Kind::Propose => {
-                "UPDATE transactions SET proposal = ?3
-                 WHERE source = ?1 AND transaction_id = ?2 AND status = 'held'"
-            }
-            Kind::Release => {
-                "UPDATE transactions SET status = 'deferred', defer_reason = NULL, removed_at = NULL,
-                     verdict = 'released', proposal = NULL
-                 WHERE source = ?1 AND transaction_id = ?2 AND outcome IS NULL"
-            }
-            // As it was before it was held. One that was never decided is not to be, which is a
-            // decision.
-            Kind::Dismiss => {
-                "UPDATE transactions SET status = CASE WHEN outcome IS NULL THEN 'booked' ELSE 'removed' END,
-                     removed_at = CASE WHEN outcome IS NULL THEN NULL ELSE removed_at END,
-                     outcome = coalesce(outcome, 'declined'), defer_reason = NULL, verdict = 'dismissed',
-                     proposal = NULL
-                 WHERE source = ?1 AND transaction_id = ?2"
-            }
-            Kind::Decide => {
-                "INSERT INTO transactions (position, source, transaction_id, account_id, booked_at, recorded_at,
-                                           details, pending_transaction_id, status, outcome, considered, draws)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'booked', ?9, ?10, ?11)
-                 ON CONFLICT (source, transaction_id) DO UPDATE SET
-                     account_id = excluded.account_id, booked_at = excluded.booked_at,
-                     recorded_at = excluded.recorded_at, details = excluded.details,
-                     pending_transaction_id = excluded.pending_transaction_id,
-                     status = excluded.status, outcome = excluded.outcome, considered = excluded.considered,
-                     draws = excluded.draws, defer_reason = NULL, removed_at = NULL, proposal = NULL
-                 WHERE transactions.outcome IS NULL"
-            }
-            Kind::GiveWay => {
-                "DELETE FROM transactions WHERE source = ?1 AND transaction_id = ?2 AND outcome IS NULL
-                     AND status IN ('pending', 'removed')"
-            }
-            Kind::AddAlias => {
-                "INSERT INTO transaction_aliases (source, transaction_id, booked_as) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (source, transaction_id) DO UPDATE SET booked_as = excluded.booked_as"
-            }
-            // A line may be removed before we ever saw it: there is nothing to show then.
-            Kind::Remove => {
-                "UPDATE transactions SET status = 'removed', removed_at = ?4, defer_reason = NULL, proposal = NULL
-                 WHERE source = ?1 AND transaction_id = ?2 AND account_id = ?3"
-            }
+fn pending(record: &Record, account: &AccountId, line: &Line) -> TransactionRow {
+    TransactionRow {
+        position: record.position,
+        source: line.source.clone(),
+        transaction_id: line.transaction_id.clone(),
+        account_id: account.clone(),
+        status: TransactionStatus::Pending,
+        booked_at: line.booked_at,
+        recorded_at: record.recorded_at,
+        details: line.details.clone(),
+        pending_transaction_id: line.pending_transaction_id.clone(),
+        outcome: None,
+        defer_reason: None,
+        considered: None,
+        draws: vec![],
+        removed_at: None,
+        verdict: None,
+        proposal: None,
+    }
+}
+
+/// Whether a line was never booked.
+fn gives_way(row: &TransactionRow) -> bool {
+    row.outcome.is_none() && matches!(row.status, TransactionStatus::Pending | TransactionStatus::Removed)
+}
+
+fn review(line: &mut TransactionRow, verdict: Verdict) {
+    match (verdict, line.outcome) {
+        (Verdict::Released, Some(_)) => return,
+        (Verdict::Released, None) => {
+            line.status = TransactionStatus::Deferred;
+            line.removed_at = None;
+        }
+        // As it was before it was held. One that was never decided is not to be, which is a
+        // decision.
+        (Verdict::Dismissed, Some(_)) => line.status = TransactionStatus::Removed,
+        (Verdict::Dismissed, None) => {
+            line.status = TransactionStatus::Booked;
+            line.outcome = Some(Outcome::Declined);
+            line.removed_at = None;
         }
     }
+    line.verdict = Some(verdict);
+    (line.defer_reason, line.proposal) = (None, None);
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use projections::rebuild::{RebuildReport, Selection, rebuild};
-use projections::{ProjectionError, Runner};
+use projections::{Runner, UnknownProjection};
 use serde_json::json;
 
 use crate::commands::support::{At, Ended, Usage, unless_interrupted};
@@ -25,7 +25,7 @@ pub struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let config = arguments.at.config()?;
     let selection: Selection =
-        arguments.name.parse().map_err(|error: ProjectionError| Usage(error.to_string()))?;
+        arguments.name.parse().map_err(|error: UnknownProjection| Usage(error.to_string()))?;
     // Beside a database: a running service waits while the rows are replaced.
     let LogPlace::Embedded = config.log else {
         return unless_interrupted(rebuild_read_models(&config, selection)).await;
