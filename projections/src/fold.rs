@@ -1,5 +1,7 @@
 //! Events as projections see them, and what a projection makes of a page of them.
 
+use std::thread::{self, ScopedJoinHandle};
+
 use ledger_core::account::AccountEvent;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::event::{LedgerEvent, decode};
@@ -42,6 +44,26 @@ impl Record {
             Record::decode(stored).map_err(ProjectionError::Log)
         };
         events.iter().map(record).collect()
+    }
+
+    /// Decodes them on a thread of its own while `work` is done: on PostgreSQL that waits, and on
+    /// SQLite it takes about as long.
+    pub(crate) fn decode_beside<T>(
+        after: Position,
+        events: &[StoredEvent],
+        work: impl FnOnce() -> T,
+    ) -> (T, Result<Vec<Record>, ProjectionError>) {
+        let decode = || Record::decode_after(after, events);
+        if events.is_empty() {
+            return (work(), Ok(vec![]));
+        }
+        thread::scope(|scope| {
+            let decoding = thread::Builder::new().name("decode".into()).spawn_scoped(scope, decode);
+            let done = work();
+            let decoded = decoding.map(ScopedJoinHandle::join);
+            // Where the system has no thread to spare, or ours is gone, it is done after the work.
+            (done, decoded.ok().and_then(Result::ok).unwrap_or_else(decode))
+        })
     }
 
     fn decode(stored: &StoredEvent) -> Result<Record, LogError> {

@@ -136,21 +136,32 @@ async fn build(
     let side = Side::new(side_folder)?;
     let end = targets.iter().map(|(_, target)| *target).max().unwrap_or_default();
     let mut at = Position::default();
-    while at < end {
-        let events = log.read_after(at, BATCH_EVENTS).await?;
-        let records = Record::decode_after(at, &events)?;
-        let Some(last) = records.last() else {
-            return Err(ProjectionError::Ahead { cursor: end, head: at });
-        };
-        let transaction = side.conn.begin(Access::Write)?;
-        for (projection, target) in targets {
-            let wanted = &records[..records.partition_point(|r| r.position <= *target)];
-            // A projection whose target lies behind has nothing wanted any more.
-            models::apply(&transaction, *projection, at, wanted)?;
+    let mut records = vec![];
+    loop {
+        let last = records.last().map_or(at, |record: &Record| record.position);
+        let more = last < end;
+        let events = if more { log.read_after(last, BATCH_EVENTS).await? } else { vec![] };
+        if more && events.is_empty() {
+            return Err(ProjectionError::Ahead { cursor: end, head: last });
         }
-        transaction.commit()?;
-        at = last.position;
-        progress(at.min(end), end);
+        let page = || {
+            let transaction = side.conn.begin(Access::Write)?;
+            for (projection, target) in targets {
+                let wanted = &records[..records.partition_point(|r| r.position <= *target)];
+                // A projection whose target lies behind has nothing wanted any more.
+                models::apply(&transaction, *projection, at, wanted)?;
+            }
+            transaction.commit()
+        };
+        let (applied, next) = Record::decode_beside(last, &events, page);
+        applied?;
+        if at < last {
+            progress(last.min(end), end);
+        }
+        (at, records) = (last, next?);
+        if !more {
+            break;
+        }
     }
     Ok(side)
 }

@@ -39,6 +39,8 @@ pub struct Runner {
     store: ReadStore,
     position: watch::Sender<Position>,
     cursors: Arc<Mutex<Cursors>>,
+    /// The events after this position, decoded while those before them were written.
+    ahead: Mutex<Option<(Position, Vec<Record>)>>,
     batch_events: usize,
 }
 
@@ -86,7 +88,10 @@ impl Runner {
         let cursors = store.query(cursor::cursors)?;
         let (position, receiver) = watch::channel(lowest(&cursors));
         let cursors = Arc::new(Mutex::new(cursors));
-        Ok((Runner { log, store, position, cursors, batch_events: BATCH_EVENTS }, Progress(receiver)))
+        Ok((
+            Runner { log, store, position, cursors, ahead: Mutex::default(), batch_events: BATCH_EVENTS },
+            Progress(receiver),
+        ))
     }
 
     /// With another bound on the events of one transaction than [`BATCH_EVENTS`].
@@ -166,18 +171,33 @@ impl Runner {
     /// Reads and applies one batch; answers how many events it had. 0 at the end of the log.
     pub async fn step(&self) -> Result<usize, ProjectionError> {
         let after = self.store.query(cursor::position)?;
-        let events = self.log.read_after(after, self.batch_events).await?;
-        let records = Record::decode_after(after, &events)?;
-        let cursors = self.store.write(|conn| {
-            let mut cursors = cursor::cursors(conn)?;
-            for (projection, cursor) in &mut cursors {
-                *cursor = models::apply(conn, *projection, *cursor, &records)?;
-            }
-            Ok(cursors)
-        })?;
+        let ahead = lock(&self.ahead).take().filter(|(at, _)| *at == after);
+        let records = match ahead {
+            Some((_, records)) => records,
+            None => Record::decode_after(after, &self.log.read_after(after, self.batch_events).await?)?,
+        };
+        let last = records.last().map_or(after, |record| record.position);
+        // What is wrong with the next page is met again with it.
+        let next = if records.len() == self.batch_events {
+            self.log.read_after(last, self.batch_events).await.unwrap_or_default()
+        } else {
+            vec![]
+        };
+        let page = || {
+            self.store.write(|conn| {
+                let mut cursors = cursor::cursors(conn)?;
+                for (projection, cursor) in &mut cursors {
+                    *cursor = models::apply(conn, *projection, *cursor, &records)?;
+                }
+                Ok(cursors)
+            })
+        };
+        let (cursors, next) = Record::decode_beside(last, &next, page);
+        *lock(&self.ahead) = next.ok().filter(|next| !next.is_empty()).map(|next| (last, next));
+        let cursors = cursors?;
         self.position.send_replace(lowest(&cursors));
         *lock(&self.cursors) = cursors;
-        Ok(events.len())
+        Ok(records.len())
     }
 
     /// Tables that have seen more than the log has belong to another history.
@@ -206,8 +226,8 @@ enum Wait {
     For(Duration),
 }
 
-fn lock(cursors: &Mutex<Cursors>) -> std::sync::MutexGuard<'_, Cursors> {
-    cursors.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Beside the runner, which may be stuck: that is when it matters.
