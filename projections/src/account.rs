@@ -131,11 +131,8 @@ impl Fold for Accounts {
     }
 
     fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
-        let (id, event) = match &record.event {
-            Event::Account(id, event) => (id, event),
-            // No event of another stream is about one account.
-            Event::Campaign(..) | Event::System => return Ok(()),
-        };
+        // No event of another stream is about one account.
+        let Event::Account(id, event) = &record.event else { return Ok(()) };
         match event {
             AccountEvent::AccountOpened { enrolled_at } => self.account(id)?.enrolled_at = Some(*enrolled_at),
             AccountEvent::AccountClosed { closed_at, .. } => self.account(id)?.closed_at = Some(*closed_at),

@@ -170,11 +170,8 @@ impl Fold for Rewards {
     }
 
     fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
-        let (account, event) = match &record.event {
-            Event::Account(account, event) => (account, event),
-            // No event of another stream is about one reward.
-            Event::Campaign(..) | Event::System => return Ok(()),
-        };
+        // No event of another stream is about one reward.
+        let Event::Account(account, event) = &record.event else { return Ok(()) };
         match event {
             AccountEvent::TransactionEvaluated { line, draws, .. } => {
                 for (ordinal, draw) in (0..).zip(draws) {

@@ -52,11 +52,8 @@ impl Fold for Transactions {
     }
 
     fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
-        let (account, event) = match &record.event {
-            Event::Account(account, event) => (account, event),
-            // No event of another stream is about one line.
-            Event::Campaign(..) | Event::System => return Ok(()),
-        };
+        // No event of another stream is about one line.
+        let Event::Account(account, event) = &record.event else { return Ok(()) };
         match event {
             AccountEvent::TransactionNoted { line } => self.note(record, account, line)?,
             AccountEvent::TransactionDeferred { line, reason } => {
