@@ -12,11 +12,10 @@ use std::sync::Arc;
 
 use audit::draws::{DrawAudit, Seeds};
 use audit::replay::Replay;
-use ledger_core::ids::{AccountId, Digest, TransactionKey};
+use ledger_core::ids::AccountId;
 use ledger_core::log::chain::event_hash;
-use ledger_core::log::{Batch, EventLog, Position, StoredEvent, StreamId, StreamType, WriterLease};
+use ledger_core::log::{Batch, EventLog, Position, StoredEvent, StreamType, WriterLease};
 use ledger_core::money::Money;
-use ledger_core::time::Timestamp;
 use projections::agree::disagreements;
 use projections::rebuild::{Selection, compare};
 use projections::{ReadStore, Runner, account, rewards, transactions, trial_balance};
