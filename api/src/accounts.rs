@@ -9,21 +9,20 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ledger_core::account::event::{Exclusion, Verdict};
 use ledger_core::account::{Answer, CommandKind, Rejection};
 use ledger_core::engine::{Context, SubmitError};
-use ledger_core::ids::{AccountId, Source, TransactionId};
+use ledger_core::ids::AccountId;
 use ledger_core::log::LogError;
+use ledger_core::operate::accounts::{command, result};
 use ledger_core::steps::intake::Intake;
 use ledger_core::transaction::wire::parse_account_id;
-use serde::Deserialize;
 use serde_json::json;
 
 pub use self::held::held_to_json;
 pub(crate) use self::held::list as list_held;
 pub use self::view::show;
 use crate::ApiState;
-use crate::action::{ActionError, GIVE_AGAIN, Nothing, Reason, body, read, unreadable_log, who};
+use crate::action::{GIVE_AGAIN, body, unreadable_log, who};
 use crate::auth::{Caller, Scope};
 use crate::intake::unwritable;
 use crate::observe::RequestId;
@@ -50,68 +49,6 @@ impl CommandAccounts for Intake {
         context: Context,
     ) -> Result<Result<Answer, Rejection>, SubmitError> {
         Intake::account(self, account, kind, context).await
-    }
-}
-
-/// Everything that can be done with an account.
-pub const ACTIONS: [&str; 6] = ["open", "close", "exclude", "reinstate", "release", "dismiss"];
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Exclude {
-    kind: Exclusion,
-    reason: Reason,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WithReason {
-    reason: Reason,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Review {
-    source: Source,
-    transaction_id: TransactionId,
-    reason: Reason,
-}
-
-/// The command that an action, one of [`ACTIONS`], and its body are. An empty body is `{}`.
-pub fn command(action: &str, body: &[u8]) -> Result<CommandKind, ActionError> {
-    if !ACTIONS.contains(&action) {
-        return Err(ActionError::Unknown(action.into()));
-    }
-    Ok(match action {
-        "open" => {
-            let Nothing {} = read(action, body)?;
-            CommandKind::Open
-        }
-        "exclude" => {
-            let Exclude { kind, reason: Reason(reason) } = read(action, body)?;
-            CommandKind::Exclude { kind, reason }
-        }
-        "release" | "dismiss" => {
-            let Review { source, transaction_id, reason: Reason(reason) } = read(action, body)?;
-            let verdict = if action == "release" { Verdict::Released } else { Verdict::Dismissed };
-            CommandKind::Review { source, transaction_id, verdict, reason }
-        }
-        _ => {
-            let WithReason { reason: Reason(reason) } = read(action, body)?;
-            match action {
-                "close" => CommandKind::Close { reason },
-                _ => CommandKind::Reinstate { reason },
-            }
-        }
-    })
-}
-
-/// The word on the wire for what an account answers to these commands.
-pub fn result(answer: &Answer) -> &'static str {
-    match answer {
-        Answer::Unchanged => "unchanged",
-        Answer::Proposed => "proposed",
-        _ => "done",
     }
 }
 

@@ -4,11 +4,12 @@
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
 use ledger_core::engine::{ClockState, Context, Ledger, SubmitError};
+use ledger_core::operate::{ActionError, Reason, read};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::ApiState;
-use crate::action::{ActionError, GIVE_AGAIN, Reason, body, read, who};
+use crate::action::{GIVE_AGAIN, body, who};
 use crate::auth::{Caller, Scope};
 use crate::intake::unwritable;
 use crate::observe::RequestId;

@@ -28,7 +28,8 @@ use crate::problem::Problem;
 /// Where they are taken.
 pub(crate) const PATH: &str = "/v1/transactions";
 
-/// Takes rows; the door of the ledger as this crate sees it. Contract: that of [`Intake::take`].
+/// Takes rows; the door of the ledger as this crate sees it. Contract: that of [`Intake::take`]. A
+/// trait, since tests need one that refuses and panics at will.
 #[async_trait::async_trait]
 pub trait TakeRows: Send + Sync {
     /// One answer per row, in order, once all are durable.

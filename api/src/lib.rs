@@ -37,6 +37,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get, post};
+use ledger_core::keys::Keyring;
 use ledger_core::log::EventLog;
 use ledger_core::time::Clock;
 use projections::ReadStore;
@@ -53,7 +54,7 @@ use crate::campaigns::CommandCampaigns;
 use crate::clock::KeepTime;
 use crate::cors::Origins;
 use crate::explorer::MakeTokens;
-use crate::graphql::{ApiSchema, OpenDetails};
+use crate::graphql::ApiSchema;
 use crate::intake::TakeRows;
 use crate::parked::ManageParked;
 use crate::problem::Problem;
@@ -90,8 +91,8 @@ pub struct ApiState {
     pub progress: Progress,
     /// How far they may be behind.
     pub ready: health::Bounds,
-    /// Opens personal details for their owner; in a running service the keyring.
-    pub details: Arc<dyn OpenDetails>,
+    /// Opens personal details for their owner.
+    pub keyring: Arc<Keyring>,
     /// The metrics in Prometheus' text format.
     pub render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// The profile `production`: the schema is shown to the scope `ops` only, and there is no page

@@ -8,6 +8,7 @@ use axum::{Extension, Json};
 use ledger_core::engine::{Context, Ledger};
 use ledger_core::faults;
 use ledger_core::log::Position;
+use ledger_core::operate::parked::command;
 use ledger_core::steps::items::ItemRow;
 use ledger_core::steps::parked::{PAGE_MAX, ParkedError, ParkedItems};
 use ledger_core::system::{ParkedAction, SystemAnswer};
@@ -15,14 +16,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::ApiState;
-use crate::action::{ActionError, GIVE_AGAIN, Reason, body, read, unreadable_log, who};
+use crate::action::{GIVE_AGAIN, body, unreadable_log, who};
 use crate::auth::{Caller, Scope};
 use crate::intake::unwritable;
 use crate::observe::RequestId;
 use crate::problem::{Path, Problem, Query};
 
-/// Everything that can be done with a parked item.
-pub const ACTIONS: [&str; 3] = ["retry", "drop", "fail"];
 /// Items in a page unless asked for otherwise.
 const FIRST: usize = 100;
 
@@ -72,24 +71,11 @@ impl ManageParked for Parked {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WithReason {
-    reason: Reason,
-}
-
 /// Which of them.
 #[derive(Deserialize)]
 pub(crate) struct Asked {
     first: Option<usize>,
     after: Option<String>,
-}
-
-/// The action and the reason that a path and a body are.
-pub fn command(action: &str, body: &[u8]) -> Result<(ParkedAction, String), ActionError> {
-    let action = ParkedAction::parse(action).ok_or_else(|| ActionError::Unknown(action.into()))?;
-    let WithReason { reason: Reason(reason) } = read(action.as_str(), body)?;
-    Ok((action, reason))
 }
 
 /// A page of parked items.

@@ -20,6 +20,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, header};
 use ledger_core::engine::{ClockAhead, Context, Receipt, RowResult, SubmitError};
 use ledger_core::ids::AccountId;
+use ledger_core::keys::FileKeyProvider;
 use ledger_core::log::{Position, WriterLease as _};
 use ledger_core::steps::intake::{RowAnswer, Sources};
 use ledger_core::time::Timestamp;
@@ -32,7 +33,6 @@ use tower::ServiceExt;
 use super::*;
 use crate::auth::{SandboxIssuer, TokenRequest};
 use crate::explorer::{PageToken, PageTokens};
-use crate::graphql::{SealedLine, ShownDetails};
 
 /// Answers what it is told to, and remembers what it was given.
 #[derive(Default)]
@@ -67,18 +67,6 @@ impl TakeRows for StubIntake {
     }
 }
 
-struct NoDetails;
-
-#[async_trait::async_trait]
-impl OpenDetails for NoDetails {
-    async fn open(
-        &self,
-        lines: &[SealedLine],
-    ) -> Result<Vec<Option<ShownDetails>>, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(lines.iter().map(|_| None).collect())
-    }
-}
-
 struct House {
     router: Router,
     state: ApiState,
@@ -95,12 +83,12 @@ fn now() -> Timestamp {
     Timestamp::from_micros(1_795_000_000_000_000)
 }
 
-fn house(graphiql: bool) -> House {
-    house_that_shows(graphiql, "read.db")
+async fn house(graphiql: bool) -> House {
+    house_that_shows(graphiql, "read.db").await
 }
 
 /// The runner fills `read.db`; what is shown may be another file.
-fn house_that_shows(graphiql: bool, shown: &str) -> House {
+async fn house_that_shows(graphiql: bool, shown: &str) -> House {
     let folder = tempfile::tempdir().unwrap();
     let issuer = SandboxIssuer::open_or_create(folder.path()).unwrap();
     let log = Arc::new(SimulatedLog::new());
@@ -109,6 +97,9 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
     let read = if shown == "read.db" { read } else { ReadStore::open(&folder.path().join(shown)).unwrap() };
     let intake = Arc::new(StubIntake::default());
     let time = Arc::new(clock::StubTime::default());
+    let provider = Arc::new(FileKeyProvider::open_or_create(&folder.path().join("root.key")).unwrap());
+    let keys = folder.path().join("keys.db");
+    let keyring = Arc::new(stores::keys::open(&keys, provider).await.unwrap());
     let token = |sub, scope, token: &str| PageToken { sub, scope, ttl: "an hour", token: token.into() };
     let page_tokens: MakeTokens = Arc::new(move || PageTokens {
         customer: token("cus_0001", "rewards:read", "customer-token"),
@@ -130,7 +121,7 @@ fn house_that_shows(graphiql: bool, shown: &str) -> House {
         read,
         progress,
         ready: health::Bounds { lag_events_max: 1, lag_max: Duration::from_secs(5) },
-        details: Arc::new(NoDetails),
+        keyring,
         render_metrics: Arc::new(|| "up 1\n".into()),
         production: false,
         page_tokens: graphiql.then_some(page_tokens),
@@ -208,7 +199,7 @@ fn get_request(path: &str) -> Request<Body> {
 
 #[tokio::test]
 async fn every_row_is_answered_in_order_and_in_the_words_of_the_interface() {
-    let house = house(false);
+    let house = house(false).await;
     let response = house.feed("application/json; charset=utf-8", "[{}, 7]").await;
     assert_eq!(response.status(), 200);
     let expected = json!({ "results": [
@@ -228,7 +219,7 @@ async fn every_row_is_answered_in_order_and_in_the_words_of_the_interface() {
 
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_refused_as_a_whole_without_repeating_it() {
-    let house = house(false);
+    let house = house(false).await;
     for (content_type, body, status) in [
         ("application/json", "[{},\n secret".to_owned(), 400),
         ("text/plain", "{}".to_owned(), 415),
@@ -249,7 +240,7 @@ async fn a_body_that_cannot_be_read_is_refused_as_a_whole_without_repeating_it()
 
 #[tokio::test]
 async fn a_busy_ledger_says_when_to_come_back() {
-    let house = house(false);
+    let house = house(false).await;
     for (error, status, seconds) in [
         (SubmitError::Full, 429, "1"),
         (SubmitError::Unavailable, 503, "2"),
@@ -266,7 +257,7 @@ async fn a_busy_ledger_says_when_to_come_back() {
 
 #[tokio::test]
 async fn a_panic_is_a_problem_and_not_the_end() {
-    let house = house(false);
+    let house = house(false).await;
     let response = house.feed("application/json", "\"panic\"").await;
     assert_eq!(response.status(), 500);
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
@@ -276,7 +267,7 @@ async fn a_panic_is_a_problem_and_not_the_end() {
 
 #[tokio::test]
 async fn a_good_request_id_is_echoed_and_a_bad_one_replaced() {
-    let house = house(false);
+    let house = house(false).await;
     let id = |given: &'static str| {
         let request = Request::get("/healthz").header("x-request-id", given).body(Body::empty()).unwrap();
         let response = house.send(request);
@@ -297,7 +288,7 @@ async fn a_good_request_id_is_echoed_and_a_bad_one_replaced() {
 
 #[tokio::test]
 async fn answers_are_not_stored_and_not_sniffed() {
-    let house = house(false);
+    let house = house(false).await;
     for path in ["/healthz", "/nowhere", "/graphql"] {
         let response = house.send(get_request(path)).await;
         assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
@@ -309,7 +300,7 @@ async fn answers_are_not_stored_and_not_sniffed() {
 
 #[tokio::test]
 async fn we_are_ready_while_log_and_read_models_are() {
-    let mut house = house(false);
+    let mut house = house(false).await;
     assert_eq!(text(house.send(get_request("/healthz")).await).await, "ok");
     assert_eq!(text(house.send(get_request("/metrics")).await).await, "up 1\n");
     assert_eq!(house.send(get_request("/readyz")).await.status(), 200);
@@ -331,7 +322,7 @@ async fn read_models_that_are_behind_by_too_much_or_for_too_long_are_not_ready()
     for (events, seconds, says) in
         [(0, 0, "ok"), (1, 4, "ok"), (2, 0, "too many events behind"), (1, 6, "behind for too long")]
     {
-        let house = house(false);
+        let house = house(false).await;
         let mut history =
             History { recorded_at: now().plus_micros(-seconds * 1_000_000), ..History::default() };
         for _ in 0..events {
@@ -368,7 +359,7 @@ async fn a_front_says_what_it_waits_for_until_there_is_something_to_serve() {
             assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         }
     }
-    let house = house(false);
+    let house = house(false).await;
     front.serve(house.router.clone());
     assert_eq!(send("/readyz").await.unwrap().status(), 200);
     assert_eq!(send("/nowhere").await.unwrap().status(), 404);

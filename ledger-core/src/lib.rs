@@ -30,6 +30,8 @@ pub mod aggregate;
 pub mod campaign;
 pub mod system;
 
+pub mod operate;
+
 pub mod event;
 
 pub mod engine;

@@ -290,7 +290,7 @@ impl Node {
             read: self.read.clone(),
             progress: self.progress.clone(),
             ready,
-            details: Arc::clone(&self.engine.keyring) as _,
+            keyring: Arc::clone(&self.engine.keyring),
             render_metrics,
             production,
             page_tokens,

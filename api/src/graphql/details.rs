@@ -1,69 +1,26 @@
 //! The personal details of a line, for its owner alone. They come sealed from the read models and are opened
 //! here, a page at a time.
 
-use std::error::Error as StdError;
-
 use async_graphql::{Enum, SimpleObject};
-use async_trait::async_trait;
-use ledger_core::ids::{AccountId, Source, TransactionId};
-use ledger_core::keys::{Details, Keyring, Sealed};
+use ledger_core::keys::Details;
 use ledger_core::money::Money as Amount;
 use ledger_core::transaction::Personal;
 
 use super::scalars::Money;
 
-/// Opens sealed details; the keyring as this crate sees it. Contract: lines whose account's key has been destroyed are
-/// `None`; the keys of all accounts are asked for at once; an error says nothing about the details.
-#[async_trait]
-pub trait OpenDetails: Send + Sync {
-    /// The details of these lines, in order.
-    async fn open(
-        &self,
-        lines: &[SealedLine],
-    ) -> Result<Vec<Option<ShownDetails>>, Box<dyn StdError + Send + Sync>>;
-}
-
-/// A line whose details are to be opened.
-pub struct SealedLine {
-    /// Whose it is.
-    pub account: AccountId,
-    /// Who brought it.
-    pub source: Source,
-    /// The bank's name for it.
-    pub transaction_id: TransactionId,
-    /// What is to be opened.
-    pub sealed: Sealed,
-}
-
-#[async_trait]
-impl OpenDetails for Keyring {
-    async fn open(
-        &self,
-        lines: &[SealedLine],
-    ) -> Result<Vec<Option<ShownDetails>>, Box<dyn StdError + Send + Sync>> {
-        let keys = self.opening_keys(lines.iter().map(|line| line.account.clone()).collect()).await?;
-        let open = |line: &SealedLine| {
-            let Some(key) = keys.opening(&line.account)? else { return Ok(None) };
-            let details = key.open_details(&line.source, &line.transaction_id, &line.sealed)?;
-            Ok(Some(ShownDetails::from(&details)))
-        };
-        lines.iter().map(open).collect()
-    }
-}
-
 /// Of a line's details, what an app may show. No `Debug`: it is personal.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ShownDetails {
+pub(super) struct ShownDetails {
     /// Above zero.
-    pub amount: Amount,
+    amount: Amount,
     /// Which way the money went.
-    pub direction: ledger_core::transaction::Direction,
+    direction: ledger_core::transaction::Direction,
     /// What the statement says.
-    pub description: Option<String>,
+    description: Option<String>,
     /// Who was paid.
-    pub merchant_name: Option<String>,
+    merchant_name: Option<String>,
     /// The merchant's category, four digits.
-    pub mcc: Option<String>,
+    mcc: Option<String>,
 }
 
 impl From<&Details> for ShownDetails {

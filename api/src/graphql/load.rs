@@ -10,13 +10,14 @@ use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::ids::{CampaignId, Digest, Source, TransactionId};
+use ledger_core::keys::{Keyring, SealError};
 use ledger_core::time::Epoch;
 use projections::campaigns::epochs::{self, EpochRow};
 use projections::campaigns::{self, CampaignRow};
 use projections::transactions::{self, TransactionRow};
 use projections::{Connection, ProjectionError, ReadStore};
 
-use super::details::{OpenDetails, SealedLine, ShownDetails};
+use super::details::ShownDetails;
 use super::error::{fault, read_fault};
 use crate::ApiState;
 
@@ -29,7 +30,7 @@ pub(super) struct Loaders {
 impl Loaders {
     pub(super) fn new(state: &ApiState) -> Loaders {
         let rows = Rows(state.read.clone());
-        let details = Details(Arc::clone(&state.details));
+        let details = Details(Arc::clone(&state.keyring));
         Loaders {
             rows: DataLoader::with_cache(rows, tokio::spawn, HashMapCache::default()),
             details: DataLoader::with_cache(details, tokio::spawn, HashMapCache::default()),
@@ -140,16 +141,6 @@ impl SealedRow {
     fn name(&self) -> (&Source, &TransactionId) {
         (&self.0.source, &self.0.transaction_id)
     }
-
-    fn line(&self) -> Option<SealedLine> {
-        let row = &self.0;
-        Some(SealedLine {
-            account: row.account_id.clone(),
-            source: row.source.clone(),
-            transaction_id: row.transaction_id.clone(),
-            sealed: row.details.clone()?,
-        })
-    }
 }
 
 impl PartialEq for SealedRow {
@@ -166,18 +157,27 @@ impl Hash for SealedRow {
     }
 }
 
-/// Opens details.
-struct Details(Arc<dyn OpenDetails>);
+/// Opens sealed details. Lines whose account's key has been destroyed have none.
+struct Details(Arc<Keyring>);
 
 impl Loader<SealedRow> for Details {
     type Value = ShownDetails;
     type Error = Error;
 
     async fn load(&self, rows: &[SealedRow]) -> Result<HashMap<SealedRow, ShownDetails>, Error> {
-        let (rows, lines): (Vec<&SealedRow>, Vec<SealedLine>) =
-            rows.iter().filter_map(|row| Some((row, row.line()?))).unzip();
-        let opened = self.0.open(&lines).await.map_err(|error| fault(&*error))?;
-        let shown = rows.into_iter().zip(opened);
-        Ok(shown.filter_map(|(row, shown)| Some((row.clone(), shown?))).collect())
+        let accounts = rows.iter().map(|row| row.0.account_id.clone()).collect();
+        let keys = self.0.opening_keys(accounts).await.map_err(|error| fault(&error))?;
+        let open = |row: &SealedRow| {
+            let (source, transaction_id) = row.name();
+            let (Some(sealed), Some(key)) = (&row.0.details, keys.opening(&row.0.account_id)?) else {
+                return Ok(None);
+            };
+            let details = key.open_details(source, transaction_id, sealed)?;
+            Ok(Some((row.clone(), ShownDetails::from(&details))))
+        };
+        rows.iter()
+            .filter_map(|row| open(row).transpose())
+            .collect::<Result<_, SealError>>()
+            .map_err(|error| fault(&error))
     }
 }

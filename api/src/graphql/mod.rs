@@ -25,8 +25,6 @@ mod trial_balance;
 
 use async_graphql::{EmptyMutation, EmptySubscription, MergedObject, Schema, SchemaBuilder};
 
-pub use details::{OpenDetails, SealedLine, ShownDetails};
-
 use crate::ApiState;
 
 /// Fields below fields; enough for an account's draws' campaigns' epochs, and for what GraphiQL asks.

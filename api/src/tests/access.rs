@@ -27,7 +27,7 @@ async fn asked(house: &House, authorization: &[&str]) -> Vec<Response<Body>> {
 
 #[tokio::test]
 async fn a_missing_an_expired_and_a_wrong_token_are_told_apart_alike_over_rest_and_graphql() {
-    let house = house(false);
+    let house = house(false).await;
     let issued = |seconds: i64| {
         let request =
             TokenRequest { sub: Some("cus_1"), sources: &[], scope: "ops", ttl: Duration::from_mins(1) };
@@ -71,7 +71,7 @@ async fn a_missing_an_expired_and_a_wrong_token_are_told_apart_alike_over_rest_a
 
 #[tokio::test]
 async fn only_a_token_with_the_scope_may_write() {
-    let house = house(false);
+    let house = house(false).await;
     let reader = house.token(Some("cus_1"), "rewards:read");
     let refused = house.post(&reader, "application/json", "{}").await;
     assert_eq!(refused.status(), 403);
@@ -85,7 +85,7 @@ async fn only_a_token_with_the_scope_may_write() {
 
 #[tokio::test]
 async fn an_empty_body_is_said_to_be_empty_in_one_sentence() {
-    let house = house(false);
+    let house = house(false).await;
     let token = house.token(Some("alice"), "transactions:write campaigns:write ops");
     for (path, status, detail) in [
         ("/v1/transactions", 400, "the body is empty: send one transaction or an array of them"),

@@ -47,7 +47,7 @@ impl House {
 
 #[tokio::test]
 async fn an_account_is_opened_excluded_reinstated_and_closed() {
-    let house = house(false);
+    let house = house(false).await;
     let because = |reason: &str| json!({ "reason": reason });
     let exclude = |kind: &str| json!({ "kind": kind, "reason": "works here" });
     for (action, body, word) in [
@@ -72,7 +72,7 @@ async fn an_account_is_opened_excluded_reinstated_and_closed() {
 
 #[tokio::test]
 async fn what_is_refused_of_an_account_says_why() {
-    let house = house(false);
+    let house = house(false).await;
     let card = json!({ "kind": "staff", "reason": "card 4929420573595709" });
     for (path, body, expected, says) in [
         ("cus_1/close", json!({ "reason": "left" }), 404, "there is no such account"),
@@ -95,7 +95,7 @@ async fn what_is_refused_of_an_account_says_why() {
 
 #[tokio::test]
 async fn only_a_named_operator_commands_accounts() {
-    let house = house(false);
+    let house = house(false).await;
     let send = async |method: &str, path: &str, token: String| {
         let request = Request::builder().method(method).uri(format!("/v1/accounts/{path}"));
         let request = request.header(header::AUTHORIZATION, &token).body(Body::empty()).unwrap();
@@ -114,7 +114,7 @@ async fn only_a_named_operator_commands_accounts() {
 
 #[tokio::test]
 async fn only_a_named_operator_or_auditor_lists_held_lines_page_by_page() {
-    let house = house(false);
+    let house = house(false).await;
     let list = async |query: &str, token: String| {
         let request = Request::get(format!("/v1/held{query}")).header(header::AUTHORIZATION, &token);
         let response = house.send(request.body(Body::empty()).unwrap()).await;
@@ -131,7 +131,7 @@ async fn only_a_named_operator_or_auditor_lists_held_lines_page_by_page() {
 
 #[tokio::test]
 async fn a_review_names_its_line_and_needs_a_reason() {
-    let house = house(false);
+    let house = house(false).await;
     house.act("cus_1/open", Value::Null).await;
     let line = json!({ "source": "acme-bank", "transaction_id": "t1", "reason": "the bank's mistake" });
     for action in ["release", "dismiss"] {

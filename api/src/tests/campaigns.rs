@@ -71,7 +71,7 @@ fn result(word: &str) -> (u16, Value) {
 
 #[tokio::test]
 async fn a_campaign_lives_from_its_draft_to_its_end() {
-    let house = house(false);
+    let house = house(false).await;
     let halt = json!({ "epoch": "2026-11-22", "reason": "odd" });
     let amount = json!({ "minor": 1_001, "currency": "GBP" });
     let fund = json!({ "amount": amount, "reference": "po-1" });
@@ -101,7 +101,7 @@ async fn a_campaign_lives_from_its_draft_to_its_end() {
 
 #[tokio::test]
 async fn what_is_refused_says_why() {
-    let house = house(false);
+    let house = house(false).await;
     let detail = async |who, path, body| {
         let (status, problem) = house.command(who, path, body).await;
         (status, problem["detail"].as_str().unwrap_or_default().to_owned())
@@ -135,7 +135,7 @@ async fn what_is_refused_says_why() {
 
 #[tokio::test]
 async fn what_operators_say_is_printable_bounded_and_no_card_number() {
-    let house = house(false);
+    let house = house(false).await;
     let ops = house.token(Some("olga"), "campaigns:write ops");
     let post = async |action: &str, body: Value| {
         let request = Request::post(format!("/v1/campaigns/autumn/{action}"))
@@ -183,7 +183,7 @@ async fn what_operators_say_is_printable_bounded_and_no_card_number() {
 
 #[tokio::test]
 async fn nobody_acts_by_a_name_that_could_be_taken_for_another() {
-    let house = house(false);
+    let house = house(false).await;
     for (name, said) in [
         ("alice\u{fe0f}", "the token's sub must not hold U+FE0F, which does not show"),
         ("4111 1111 1111 1111", "the token's sub must not hold a card number"),
@@ -203,7 +203,7 @@ async fn nobody_acts_by_a_name_that_could_be_taken_for_another() {
 
 #[tokio::test]
 async fn only_a_named_person_with_the_scope_may_command() {
-    let house = house(false);
+    let house = house(false).await;
     let send = async |token: String| {
         let request = Request::post("/v1/campaigns/autumn/start")
             .header(header::AUTHORIZATION, &token)

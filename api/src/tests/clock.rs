@@ -33,7 +33,7 @@ fn asked(method: &str, path: &str, token: &str, body: &str) -> Request<Body> {
 
 #[tokio::test]
 async fn readiness_says_in_words_that_the_clock_is_ahead_and_the_process_lives() {
-    let house = house(false);
+    let house = house(false).await;
     let ready = async || read(house.send(get_request("/readyz")).await).await;
     assert_eq!(ready().await["checks"]["clock"], "ok");
     *house.time.ahead.lock().unwrap() = Some(3_456_000);
@@ -48,7 +48,7 @@ async fn readiness_says_in_words_that_the_clock_is_ahead_and_the_process_lives()
 
 #[tokio::test]
 async fn a_person_sees_the_clock_and_accepts_it_with_a_reason() {
-    let house = house(false);
+    let house = house(false).await;
     let token = house.token(Some("alice"), "ops");
     *house.time.ahead.lock().unwrap() = Some(7_200);
     let shown = read(house.send(asked("GET", "/v1/clock", &token, "")).await).await;
@@ -70,7 +70,7 @@ async fn a_person_sees_the_clock_and_accepts_it_with_a_reason() {
 
 #[tokio::test]
 async fn only_operators_with_a_name_touch_the_clock() {
-    let house = house(false);
+    let house = house(false).await;
     let nameless = house.token(None, "ops");
     let others = house.token(Some("alice"), "audit:read transactions:write rewards:read campaigns:write");
     let reason = r#"{"reason":"because"}"#;
@@ -85,7 +85,7 @@ async fn only_operators_with_a_name_touch_the_clock() {
 /// is heard.
 #[tokio::test]
 async fn while_the_clock_is_ahead_a_token_is_good_by_either_time() {
-    let house = house(false);
+    let house = house(false).await;
     let made_at = |micros: i64| {
         let request =
             TokenRequest { sub: Some("alice"), sources: &[], scope: "ops", ttl: Duration::from_mins(1) };

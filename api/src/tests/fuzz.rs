@@ -31,7 +31,7 @@ where
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(100);
     let config = Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let house = runtime.block_on(async { house(false) });
+    let house = runtime.block_on(async { house(false).await });
     let check = std::cell::RefCell::new(&mut check);
     let tried = TestRunner::new(config)
         .run(&inputs, |input| (check.borrow_mut())(&runtime, &house, input).map_err(TestCaseError::fail));

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn queries_need_a_scope() {
-    let house = house(false);
+    let house = house(false).await;
     let customer = house.token(Some("cus_1"), "rewards:read");
     let feed = house.token(Some("acme"), "transactions:write");
     let account = "{ rewardAccount { id } }";
@@ -17,7 +17,7 @@ async fn queries_need_a_scope() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_query_has_a_code() {
-    let house = house(false);
+    let house = house(false).await;
     let auditor = house.token(None, "audit:read");
     for query in [
         "{ campaigns(first: 101) { edges { cursor } } }",
@@ -38,7 +38,7 @@ async fn what_is_wrong_with_a_query_has_a_code() {
 /// It would keep a thread busy for hours.
 #[tokio::test]
 async fn fragments_that_multiply_are_refused_before_they_do() {
-    let house = house(false);
+    let house = house(false).await;
     let spreads = |name: &str| format!("...{name} ").repeat(100);
     let query = format!(
         "{{ {} }} fragment A on Query {{ {} }} fragment B on Query {{ {} }} fragment C on Query {{ {} }} \
@@ -56,7 +56,7 @@ async fn fragments_that_multiply_are_refused_before_they_do() {
 
 #[tokio::test(start_paused = true)]
 async fn a_position_that_is_not_reached_in_time_is_said_so() {
-    let house = house(false);
+    let house = house(false).await;
     let auditor = house.token(None, "audit:read");
     let query = "{ rewardAccount(accountId: \"a\", minPosition: \"0:9\") { id } }";
     assert_eq!(code(&house.query(Some(&auditor), query).await), "POSITION_NOT_REACHED");
@@ -64,7 +64,7 @@ async fn a_position_that_is_not_reached_in_time_is_said_so() {
 
 #[tokio::test]
 async fn the_history_is_paged_and_told_without_what_is_sealed() {
-    let house = house(false);
+    let house = house(false).await;
     let line = |sealed: &[(&str, &str)]| {
         let mut line = json!({ "source": "acme", "transaction_id": "t1", "booked_at": "2026-11-18T11:06:40Z",
             "fingerprint": "07070707070707070707070707070707" });
@@ -104,7 +104,7 @@ async fn the_history_is_paged_and_told_without_what_is_sealed() {
 
 #[tokio::test]
 async fn a_request_is_one_object_with_a_query_and_flat_variables() {
-    let house = house(false);
+    let house = house(false).await;
     let token = house.token(Some("cus_1"), "rewards:read");
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
     for (body, detail) in [
@@ -149,7 +149,7 @@ async fn a_request_is_one_object_with_a_query_and_flat_variables() {
 #[tokio::test]
 async fn a_tool_may_ask_for_the_schema_and_in_production_only_operators() {
     let query = include_str!("introspection.graphql");
-    let mut house = house(false);
+    let mut house = house(false).await;
     let (customer, ops) = (house.token(Some("cus_1"), "rewards:read"), house.token(Some("olga"), "ops"));
     for token in [&customer, &ops] {
         let answer = house.query(Some(token), query).await;

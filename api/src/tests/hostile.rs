@@ -95,7 +95,7 @@ fn multiplied(query: &str, levels: usize, open: &str, close: &str, leaf: &str) -
 
 #[tokio::test]
 async fn a_stranger_is_refused_before_anything_is_parsed() {
-    let mut house = house(false);
+    let mut house = house(false).await;
     house.in_production();
     let bodies = attacks().into_iter().map(|(_, query, _)| json!({ "query": query }).to_string());
     let others =
@@ -126,7 +126,7 @@ async fn a_stranger_is_refused_before_anything_is_parsed() {
 
 #[tokio::test]
 async fn with_a_token_each_is_an_error_and_quick() {
-    let house = house(false);
+    let house = house(false).await;
     let token = house.token(Some("cus_1"), "rewards:read");
     for (name, query, says) in attacks() {
         let started = Instant::now();
@@ -145,7 +145,7 @@ async fn with_a_token_each_is_an_error_and_quick() {
 /// to be read.
 #[tokio::test]
 async fn no_query_keeps_the_thread_that_others_wait_for() {
-    let house = house(false);
+    let house = house(false).await;
     let token = house.token(None, "audit:read");
     let types = "...{".repeat(25) + &"name ".repeat(1_500) + &"}".repeat(25);
     let spreads = (0..190).map(|n| format!("fragment F{n} on Query{{__typename}}")).collect::<String>();
@@ -177,7 +177,7 @@ static LONGEST: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new
 
 #[tokio::test]
 async fn an_answer_has_its_bytes_counted_while_it_is_made() {
-    let house = house(false);
+    let house = house(false).await;
     let reason = "x".repeat(100_000);
     let payload = json!({ "AccountClosed": { "closed_at": "2026-11-18T11:06:41Z", "reason": reason } });
     let mut history = History { payload: payload.to_string().into_bytes(), ..History::default() };

@@ -31,13 +31,13 @@ fn described() -> BTreeSet<(String, &'static str)> {
 
 #[tokio::test]
 async fn every_route_is_described_and_nothing_else() {
-    let house = house(false);
+    let house = house(false).await;
     let mut routed = BTreeSet::new();
     for (template, _) in rest() {
         let actions = match template {
-            "/v1/campaigns/{id}/{action}" => crate::campaigns::ACTIONS.to_vec(),
-            "/v1/accounts/{id}/{action}" => crate::accounts::ACTIONS.to_vec(),
-            "/v1/parked/{id}/{action}" => crate::parked::ACTIONS.to_vec(),
+            "/v1/campaigns/{id}/{action}" => ledger_core::operate::campaigns::ACTIONS.to_vec(),
+            "/v1/accounts/{id}/{action}" => ledger_core::operate::accounts::ACTIONS.to_vec(),
+            "/v1/parked/{id}/{action}" => ledger_core::operate::parked::ACTIONS.to_vec(),
             _ => vec![""],
         };
         for path in actions.iter().map(|action| template.replace("{action}", action)) {
@@ -55,7 +55,7 @@ async fn every_route_is_described_and_nothing_else() {
 
 #[tokio::test]
 async fn the_document_is_served_as_it_is_checked_in() {
-    let response = house(false).send(get_request("/openapi.json")).await;
+    let response = house(false).await.send(get_request("/openapi.json")).await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
     assert_eq!(text(response).await, DOCUMENT);
 }
@@ -81,19 +81,19 @@ fn every_example_is_understood() {
                     terms.validate().unwrap();
                 }
                 ["", "v1", "campaigns", _, action] => {
-                    let command = crate::campaigns::command(action, body.as_bytes()).unwrap();
+                    let command = ledger_core::operate::campaigns::command(action, body.as_bytes()).unwrap();
                     if let CampaignCommandKind::Revise(terms) = command {
                         terms.validate().unwrap();
                     }
                 }
                 ["", "v1", "accounts", _, action] => {
-                    crate::accounts::command(action, body.as_bytes()).unwrap();
+                    ledger_core::operate::accounts::command(action, body.as_bytes()).unwrap();
                 }
                 ["", "v1", "clock", "accept"] => {
                     crate::clock::reason(body.as_bytes()).unwrap();
                 }
                 ["", "v1", "parked", _, action] => {
-                    crate::parked::command(action, body.as_bytes()).unwrap();
+                    ledger_core::operate::parked::command(action, body.as_bytes()).unwrap();
                 }
                 _ => panic!("{path} has a body"),
             }

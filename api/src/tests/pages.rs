@@ -30,13 +30,13 @@ async fn get_answers_graphiqls_page_only_and_in_production_none() {
         "/graphql?query=%7B",
     ] {
         for host in HERE {
-            let page = house(true).send(page(path, host)).await;
+            let page = house(true).await.send(page(path, host)).await;
             assert_eq!(page.status(), 200, "{host}");
             let page = text(page).await;
             assert!(page.contains("Bearer page-token"), "{page}");
             assert!(page.contains("a token of cus_0001 (rewards:read audit:read)"), "{page}");
         }
-        let mut house = house(false);
+        let mut house = house(false).await;
         let plain = text(house.send(get_request(path)).await).await;
         assert!(plain.contains("GraphiQL") && !plain.contains("Bearer") && !plain.contains("{{"), "{plain}");
         house.in_production();
@@ -45,15 +45,15 @@ async fn get_answers_graphiqls_page_only_and_in_production_none() {
         assert!(!text(none).await.contains("data"));
     }
     for host in ELSEWHERE {
-        assert_eq!(house(true).send(page("/graphql", host)).await.status(), 403, "{host}");
+        assert_eq!(house(true).await.send(page("/graphql", host)).await.status(), 403, "{host}");
     }
-    assert_eq!(house(true).send(get_request("/graphql")).await.status(), 403, "it names nobody");
+    assert_eq!(house(true).await.send(get_request("/graphql")).await.status(), 403, "it names nobody");
 }
 
 #[tokio::test]
 async fn the_first_page_says_what_to_do_and_shows_a_sandboxs_tokens_to_its_own_machine_only() {
     for host in HERE {
-        let page = text(house(true).send(page("/", host)).await).await;
+        let page = text(house(true).await.send(page("/", host)).await).await;
         assert!(
             page.contains("Bearer customer-token") && page.contains("Bearer staff-token"),
             "{host}: {page}"
@@ -70,22 +70,22 @@ async fn the_first_page_says_what_to_do_and_shows_a_sandboxs_tokens_to_its_own_m
     }
     for sandbox in [true, false] {
         for host in ELSEWHERE {
-            let page = house(sandbox).send(page("/", host)).await;
+            let page = house(sandbox).await.send(page("/", host)).await;
             assert_eq!(page.status(), 200);
             let page = text(page).await;
             assert!(!page.contains("-token") && !page.contains("{{"), "{host}: {page}");
             assert!(host.is_empty() || host == "::1" || !page.contains(host), "{host}");
         }
-        let page = text(house(sandbox).send(get_request("/")).await).await;
+        let page = text(house(sandbox).await.send(get_request("/")).await).await;
         assert!(!page.contains("-token"), "it names nobody");
     }
-    let page = text(house(false).send(page("/", "localhost")).await).await;
+    let page = text(house(false).await.send(page("/", "localhost")).await).await;
     assert!(!page.contains("-token"), "only a sandbox has tokens");
 }
 
 #[tokio::test]
 async fn pages_need_nothing_from_elsewhere_and_say_so_to_the_browser() {
-    let mut house = house(true);
+    let mut house = house(true).await;
     for path in ["/", "/graphql"] {
         let page = house.send(page(path, "localhost")).await;
         let policy = page.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn read_models_that_were_taken_back_do_not_pass_for_fresh() {
     for (shown, seen) in [("read.db", true), ("older.db", false)] {
-        let house = house_that_shows(false, shown);
+        let house = house_that_shows(false, shown).await;
         let payload = br#"{"AccountOpened":{"enrolled_at":"2026-11-22T10:00:00Z"}}"#.to_vec();
         let mut history = History { payload, ..History::default() };
         let opened = history.event(&stream("a"));

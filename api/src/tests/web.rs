@@ -7,8 +7,8 @@ use crate::cors::Origins;
 const APP: &str = "https://app.example";
 const QUERY: &str = r#"{"query":"{ __typename }"}"#;
 
-fn open_to(origins: &str) -> House {
-    let mut house = house(true);
+async fn open_to(origins: &str) -> House {
+    let mut house = house(true).await;
     house.state.origins = Origins::parse(origins).unwrap();
     house.router = router(house.state.clone());
     house
@@ -25,7 +25,7 @@ fn allowed(response: &Response<Body>) -> Option<&str> {
 
 #[tokio::test]
 async fn no_origin_is_let_in_unless_it_is_configured() {
-    let closed = house(true);
+    let closed = house(true).await;
     for path in ["/graphql", "/v1/transactions", "/v1/campaigns"] {
         let asked = closed.send(from_origin("OPTIONS", path, APP)).await;
         assert_eq!((asked.status().as_u16(), allowed(&asked)), (405, None), "{path}");
@@ -35,7 +35,7 @@ async fn no_origin_is_let_in_unless_it_is_configured() {
 
 #[tokio::test]
 async fn a_configured_origin_reads_what_apps_use_errors_too_and_nothing_else() {
-    let house = open_to("https://app.example, http://localhost:5173");
+    let house = open_to("https://app.example, http://localhost:5173").await;
     for path in ["/graphql", "/v1/transactions", "/v1/campaigns", "/v1/nowhere"] {
         let asked = house.send(from_origin("OPTIONS", path, APP)).await;
         assert_eq!((asked.status().as_u16(), allowed(&asked)), (200, Some(APP)), "{path}");
@@ -65,7 +65,7 @@ async fn a_configured_origin_reads_what_apps_use_errors_too_and_nothing_else() {
 
 #[tokio::test]
 async fn an_answer_is_compressed_for_who_asks_for_it() {
-    let house = house(false);
+    let house = house(false).await;
     let get = |encoding: &str, path: &str| {
         let request = Request::get(path).header(header::ACCEPT_ENCODING, encoding);
         house.send(request.body(Body::empty()).unwrap())
@@ -92,7 +92,7 @@ async fn an_answer_is_compressed_for_who_asks_for_it() {
 
 #[tokio::test]
 async fn an_answer_to_a_query_has_the_media_type_that_is_wanted_most() {
-    let house = house(false);
+    let house = house(false).await;
     let token = house.token(Some("cus_1"), "rewards:read");
     let (json, graphql) = ("application/json", "application/graphql-response+json");
     for (accept, media_type) in [
@@ -129,7 +129,7 @@ async fn an_answer_to_a_query_has_the_media_type_that_is_wanted_most() {
 /// came to.
 #[tokio::test]
 async fn a_query_that_is_not_executed_is_a_bad_request_where_the_media_type_is_graphqls_own() {
-    let house = house(false);
+    let house = house(false).await;
     let token = house.token(Some("cus_1"), "rewards:read");
     for (body, status) in [
         (json!({ "query": "{ __typename }" }), 200),

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind};
 use ledger_core::engine::{self, Ledger, SubmitError};
 use ledger_core::ids::{AccountId, CampaignId};
+use ledger_core::operate;
 use ledger_core::person::same_person;
 use ledger_core::steps::parked::ParkedError;
 use ledger_core::text::check_person;
@@ -192,19 +193,19 @@ async fn execute(engine: &Engine, request: &Request, by: &str) -> anyhow::Result
     let body = body.to_string();
     match noun {
         Noun::Campaigns => {
-            let kind = api::campaigns::command(action, body.as_bytes()).map_err(refused)?;
+            let kind = operate::campaigns::command(action, body.as_bytes()).map_err(refused)?;
             let id = CampaignId::parse(id).map_err(refused)?;
             Ok(command_campaign(&engine.ledger, &id, kind, by).await?.as_str())
         }
         Noun::Accounts => {
-            let kind = api::accounts::command(action, body.as_bytes()).map_err(refused)?;
+            let kind = operate::accounts::command(action, body.as_bytes()).map_err(refused)?;
             let account = parse_account_id(id).map_err(|error| Refused(error.message.into()))?;
             let answer = engine.intake.account(account, kind, context(by)).await.map_err(busy)?;
             let answer = answer.map_err(|rejection| Refused(format!("account {id}: {rejection}")))?;
-            Ok(api::accounts::result(&answer))
+            Ok(operate::accounts::result(&answer))
         }
         Noun::Parked => {
-            let (action, reason) = api::parked::command(action, body.as_bytes()).map_err(refused)?;
+            let (action, reason) = operate::parked::command(action, body.as_bytes()).map_err(refused)?;
             let answer = engine.parked()?.resolve(&engine.ledger, id, action, reason, context(by)).await;
             Ok(answer.map_err(of_parked)?.as_str())
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use ::audit::draws::Seeds;
 use anyhow::{Context as _, bail};
-use api::campaigns::opening_purpose;
 use futures::TryStreamExt as _;
 use ledger_core::campaign::CampaignEvent;
 use ledger_core::engine::KeyringSeeds;
@@ -13,6 +12,7 @@ use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::CampaignId;
 use ledger_core::keys::Keyring;
 use ledger_core::log::{EventLog, Position, StreamId, follow};
+use ledger_core::operate::campaigns::opening_purpose;
 use ledger_core::time::Epoch;
 use serde_json::json;
 
