@@ -155,12 +155,14 @@ impl Pass {
         let moment =
             self.plan.wins_matter_days.map(|_| Moment::of(&customer.account, &transaction, &self.plan.terms));
         let pending_known = transaction.pending_key().and_then(|key| self.known.get(&key).cloned());
-        let decided = decide(&mut customer.account, &self.offer, self.now, &transaction, pending_known);
+        let (decided, is_linked) =
+            decide(&mut customer.account, &self.offer, self.now, &transaction, pending_known);
         let known = Known {
             account_id: transaction.account_id.clone(),
             position: Position(0),
             fingerprint: Some(transaction.line.fingerprint),
-            booked_at: Some(booked_at),
+            // As the log says it: the event of a linked name does not say when.
+            booked_at: (!is_linked).then_some(booked_at),
         };
         // Also the name of a purchase that is known by another.
         self.known.insert(transaction.key, known);
@@ -247,14 +249,14 @@ fn exclude(account: &mut RewardAccount, excluded: bool, now: Timestamp) {
 }
 
 /// What the account itself says of a line: the rules it fails; `None` for one that it knows under
-/// another id.
+/// another id. And whether its own id was recorded as the name of another.
 fn decide(
     account: &mut RewardAccount,
     offer: &Offer,
     now: Timestamp,
     transaction: &PreparedTransaction,
     pending_known: Option<Known>,
-) -> Option<Vec<RuleCode>> {
+) -> (Option<Vec<RuleCode>>, bool) {
     let evaluate = EvaluateTransaction {
         transaction: Arc::new(transaction.clone()),
         known: None,
@@ -264,8 +266,9 @@ fn decide(
         resume: false,
     };
     let Ok((events, answer)) = account.decide(now, "", &CommandKind::EvaluateTransaction(evaluate)) else {
-        return None;
+        return (None, false);
     };
+    let is_linked = matches!(events.first(), Some(AccountEvent::TransactionLinked { .. }));
     let mut failed = vec![];
     for event in events {
         if let AccountEvent::TransactionEvaluated { considered, .. } = &event {
@@ -273,5 +276,5 @@ fn decide(
         }
         account.apply(event);
     }
-    matches!(answer, Answer::Evaluated { .. }).then_some(failed)
+    (matches!(answer, Answer::Evaluated { .. }).then_some(failed), is_linked)
 }

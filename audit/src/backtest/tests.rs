@@ -227,15 +227,16 @@ fn a_line_that_comes_twice_counts_once() {
 #[test]
 fn a_purchase_under_two_ids_draws_once() {
     let now: Timestamp = serde_json::from_value(json!("2026-12-31T00:00:00Z")).unwrap();
-    let line = |id: &str, pending: Option<&str>, minor: u32| {
+    let booked = |at: &str, id: &str, pending: Option<&str>, minor: u32| {
         let row = json!({
             "source": "bank", "transaction_id": id, "account_id": "cus_1", "status": "booked",
-            "booked_at": "2026-11-03T10:00:00Z", "amount": { "minor": minor, "currency": "GBP" },
+            "booked_at": at, "amount": { "minor": minor, "currency": "GBP" },
             "direction": "debit", "from_account": "GB29NWBK60161331926819",
             "pending_transaction_id": pending, "merchant": { "id": "m1", "mcc": "5814" },
         });
         PastLine::read(&parse_row(row.to_string().as_bytes(), now).unwrap())
     };
+    let line = |id: &str, pending, minor| booked("2026-11-03T10:00:00Z", id, pending, minor);
     let counts = |lines: Vec<PastLine>| {
         let plan = Plan::new(&terms(|_| {}), lines);
         (plan.lines, plan.skipped.duplicate, plan.entries())
@@ -244,6 +245,9 @@ fn a_purchase_under_two_ids_draws_once() {
     // round.
     assert_eq!(counts(vec![line("b", Some("p"), 500), line("p", None, 500)]), (1, 1, 1));
     assert_eq!(counts(vec![line("p", None, 500), line("b", Some("p"), 500)]), (1, 1, 1));
+    // The ledger does not remember when a linked name was booked.
+    let later = booked("2026-12-20T10:00:00Z", "c", Some("b"), 500);
+    assert_eq!(counts(vec![line("p", None, 500), line("b", Some("p"), 500), later]), (1, 2, 1));
     // Another amount is another purchase.
     assert_eq!(counts(vec![line("p", None, 500), line("b", Some("p"), 501)]), (2, 0, 2));
 }

@@ -239,8 +239,8 @@ impl Decider {
         if let (Some(key), Some(position)) = (key, position) {
             let is_booked = row.status == Status::Booked;
             let fingerprint = is_booked.then_some(row.line.fingerprint);
-            // A linked name's event does not say when.
-            let booked_at = (is_booked && result != RowResult::Linked).then_some(row.line.booked_at);
+            // As the log says it: the event of a linked name, held or not, does not say when.
+            let booked_at = (is_booked && !core.staging.names_only()).then_some(row.line.booked_at);
             core.know(key, Known { account_id: owner, position, fingerprint, booked_at });
         }
         Ok(Ok(Receipt { result, position, won }))

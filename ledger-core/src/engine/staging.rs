@@ -52,6 +52,12 @@ impl Staging {
         Position(self.head.position.0 + self.events.len() as u64 + 1)
     }
 
+    /// Whether the command's line event, which carries its key, only names a line.
+    pub(super) fn names_only(&self) -> bool {
+        let at = |event: &&StoredEvent| Some(event.position) == self.line_position;
+        self.events.iter().rev().find(at).is_some_and(|event| event.event_type == "TransactionLinked")
+    }
+
     /// Stages the stream's next event, which `slot` has already applied.
     pub(super) fn push<A>(
         &mut self,

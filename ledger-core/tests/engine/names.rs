@@ -137,6 +137,24 @@ async fn a_purchase_taken_back_by_either_name_loses_its_prize_once_and_is_held_u
     }
 }
 
+/// The event of a name does not say when it was booked, so nobody may know it until a restart.
+#[tokio::test(start_paused = true)]
+async fn a_held_name_of_a_purchase_says_as_much_before_a_restart_as_after() {
+    for restarts in [false, true] {
+        let (world, mut node, log) = world().await;
+        let old = |row: &Value| with(row, "booked_at", "2026-10-01T10:15:00Z");
+        one(&node, &log, &old(&lp())).await;
+        one(&node, &log, &removed(&old(&lp()))).await;
+        assert_eq!(one(&node, &log, &old(&lx())).await.result, RowResult::Held);
+        if restarts {
+            node = restart(&world, node, &log).await;
+        }
+        let later = with(&row("ly", "anna"), "pending_transaction_id", "lx");
+        assert_eq!(one(&node, &log, &later).await.result, RowResult::Held, "restarts: {restarts}");
+        holds(&world, &log);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_old_pending_name_of_a_booked_purchase_is_its_name_too() {
     let (world, mut node, log) = world().await;
