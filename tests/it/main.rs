@@ -23,5 +23,6 @@ mod operate;
 mod proof;
 mod published;
 mod rederive;
+mod reference;
 mod serve;
 mod tidy;
