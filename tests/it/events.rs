@@ -122,6 +122,16 @@ fn left_out(whole: &Value, open: &Value) -> Vec<String> {
     out.into_iter().collect()
 }
 
+/// Whether there is an example of each event that the type knows: what is no event is refused with a
+/// list of those there are.
+fn assert_complete(examples: &Value, refused: &serde_json::Error) {
+    let refused = refused.to_string();
+    let known: BTreeSet<&str> = refused.split('`').skip(3).step_by(2).collect();
+    let events = examples.as_array().unwrap().iter().map(|event| event.as_object().unwrap());
+    let named: BTreeSet<&str> = events.flat_map(|event| event.keys().map(String::as_str)).collect();
+    assert_eq!(named, known);
+}
+
 #[test]
 fn account_events_keep_their_json() {
     let (entry_id, amount) = (EntryId([1; 32]), gbp(62));
@@ -209,6 +219,10 @@ fn account_events_keep_their_json() {
         left_out(&serde_json::to_value(&events).unwrap(), &open_part(&events).unwrap()),
         ["details", "spent"],
         "what auditors do not see"
+    );
+    assert_complete(
+        &serde_json::to_value(&events).unwrap(),
+        &serde_json::from_str::<AccountEvent>("\"no event\"").unwrap_err(),
     );
     insta::assert_json_snapshot!(events);
 }
@@ -306,6 +320,10 @@ fn campaign_events_keep_their_json() {
         ["sealed_seed"],
         "what auditors do not see"
     );
+    assert_complete(
+        &serde_json::to_value(&events).unwrap(),
+        &serde_json::from_str::<CampaignEvent>("\"no event\"").unwrap_err(),
+    );
     insta::assert_json_snapshot!(events);
 }
 
@@ -348,6 +366,10 @@ fn system_events_keep_their_json() {
         SystemEvent::ClockAccepted { reason: "daylight".into(), by: by(), clock_at: Some(at(0)) },
     ];
     assert_eq!(left_out(&serde_json::to_value(&events).unwrap(), &open_part(&events).unwrap()), [""; 0]);
+    assert_complete(
+        &serde_json::to_value(&events).unwrap(),
+        &serde_json::from_str::<SystemEvent>("\"no event\"").unwrap_err(),
+    );
     insta::assert_json_snapshot!(events);
     let json = r#"[{"LogRestored":{"reason":"r","by":"p"}},{"ClockAccepted":{"reason":"r","by":"p"}}]"#;
     assert_eq!(serde_json::from_str::<Vec<SystemEvent>>(json).unwrap().len(), 2);

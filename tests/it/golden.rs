@@ -203,7 +203,7 @@ fn every_event_that_there_is_stands_in_a_golden_log() {
     for folder in folders() {
         seen.extend(golden::events(&folder).into_iter().map(|event| event.event_type.to_string()));
     }
-    // The snapshots of every event's JSON are complete: a test of theirs sees to it.
+    // The snapshots of events' JSON have every event: their tests hold that.
     let snapshots = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/snapshots");
     let mut known = BTreeSet::new();
     for entry in std::fs::read_dir(snapshots).unwrap() {
