@@ -37,7 +37,7 @@ pub(crate) async fn list(
     let after = after.map(|token| token.parse::<Position>()).transpose();
     let after = after.map_err(|_| wrong("after: is no position of this ledger"))?;
     let page = state.read.read(move |conn| held(conn, after, first)).await.map_err(|error| {
-        faults::warn("held lines cannot be read just now", "", &error);
+        faults::warn("held transactions cannot be read just now", "", &error);
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the read models cannot be read just now")
             .retry_after(2)
     })?;

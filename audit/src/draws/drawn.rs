@@ -43,14 +43,19 @@ impl Evaluated<'_> {
             let campaign = &considered.campaign_id;
             if !self.draws.iter().any(|draw| draw.campaign_id == *campaign) {
                 let place = self.place_in(campaign);
-                findings.add(&place, "drawn", format!("a draw in {campaign}, which admits the line"), "none");
+                findings.add(
+                    &place,
+                    "drawn",
+                    format!("a draw in {campaign}, which admits the transaction"),
+                    "none",
+                );
             }
         }
         for draw in self.draws {
             let admits = |c: &Considered| c.campaign_id == draw.campaign_id && c.failed.is_empty();
             if !self.considered.iter().any(admits) {
                 let place = Place::of(self.stored, Some(draw.entry_id));
-                findings.add(&place, "drawn", "a campaign that admits the line", &draw.campaign_id);
+                findings.add(&place, "drawn", "a campaign that admits the transaction", &draw.campaign_id);
             }
         }
     }

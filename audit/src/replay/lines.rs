@@ -90,10 +90,10 @@ impl Lines {
         let mut findings = match (stored.transaction_key, key) {
             (None, None) => return vec![],
             (Some(found), expected) if expected != Some(found) => {
-                vec!["the transaction key is not that of the line"]
+                vec!["the transaction key is not that of the transaction"]
             }
             (None, Some(key)) if !self.known.contains(&key) => {
-                vec!["a line first recorded here has no transaction key"]
+                vec!["a transaction first recorded here has no transaction key"]
             }
             _ => vec![],
         };
@@ -109,10 +109,10 @@ impl Lines {
             _ => None,
         };
         if named.is_some_and(|named| self.first_name(named) != Some(key)) {
-            findings.push("a line is taken back by a name that is not its own");
+            findings.push("a transaction is taken back by a name that is not its own");
         }
         if self.removed.get(&key) == Some(&Mark::Dismissed) {
-            findings.push("something becomes of a line that two people have dismissed");
+            findings.push("something becomes of a transaction that two people have dismissed");
         }
         findings.extend(match event {
             AccountEvent::TransactionDeferred { reason: DeferReason::Held, .. } => {
@@ -143,9 +143,9 @@ impl Lines {
         }
         let held = self.held.contains_key(&key);
         Some(if held {
-            "a held line is decided that two people have not released"
+            "a held transaction is decided that two people have not released"
         } else {
-            "a line is decided that did not wait"
+            "a transaction is decided that did not wait"
         })
     }
 
@@ -162,15 +162,15 @@ impl Lines {
     fn linked(&mut self, key: TransactionKey, is_first: bool, to: TransactionKey) -> Option<&'static str> {
         let first = self.first_name(to).unwrap_or(to);
         if first == key {
-            return Some("a line is linked to itself");
+            return Some("a transaction is linked to itself");
         }
         let mark = self.removed.remove(&key);
         let linked_before = self.linked.insert(key, first).is_some();
         if !self.known.contains(&to) {
-            return Some("a line is linked to one that is not in the log");
+            return Some("a transaction is linked to one that is not in the log");
         }
         let may_be = is_first || (mark == Some(Mark::Undecided) && !linked_before);
-        (!may_be).then_some("a line is linked that is decided, or waits, or was linked before")
+        (!may_be).then_some("a transaction is linked that is decided, or waits, or was linked before")
     }
 
     /// Undecided is what the event says and the log shows: one that waited, or was never booked.
@@ -182,11 +182,13 @@ impl Lines {
             None => waited || is_first,
         };
         self.removed.insert(key, if said && shown { Mark::Undecided } else { Mark::Decided });
-        (said && !shown).then_some("a line taken back is said to be undecided that was decided")
+        (said && !shown).then_some("a transaction taken back is said to be undecided that was decided")
     }
 
     fn proposed(&mut self, key: TransactionKey, verdict: Verdict, by: &str) -> Option<&'static str> {
-        let Some(hold) = self.held.get_mut(&key) else { return Some("a line is reviewed that is not held") };
+        let Some(hold) = self.held.get_mut(&key) else {
+            return Some("a transaction is reviewed that is not held");
+        };
         *hold = Some((verdict, by.into()));
         None
     }
@@ -198,22 +200,24 @@ impl Lines {
         proposed_by: &str,
         by: &str,
     ) -> Option<&'static str> {
-        let Some(hold) = self.held.remove(&key) else { return Some("a line is reviewed that is not held") };
+        let Some(hold) = self.held.remove(&key) else {
+            return Some("a transaction is reviewed that is not held");
+        };
         let mark = match verdict {
             Verdict::Dismissed => self.removed.insert(key, Mark::Dismissed),
             Verdict::Released => self.removed.remove(&key),
         };
         if verdict == Verdict::Released {
             if self.linked.contains_key(&key) {
-                return Some("a line is released that is another name of a purchase");
+                return Some("a transaction is released that is another name of a purchase");
             }
             if mark != Some(Mark::Undecided) {
-                return Some("a line is released that was decided before");
+                return Some("a transaction is released that was decided before");
             }
             self.waiting.insert(key);
         }
         if proposed_by == by {
-            return Some("a line is reviewed by one person alone");
+            return Some("a transaction is reviewed by one person alone");
         }
         let agrees = hold.is_some_and(|(proposed, first)| proposed == verdict && first == proposed_by);
         (!agrees).then_some("a review agrees to what nobody has proposed")

@@ -109,7 +109,7 @@ pub enum AccountEvent {
     },
     /// One person has looked at a held line; another has to agree.
     ReviewProposed {
-        /// Who fed the line.
+        /// Who fed the transaction.
         source: Source,
         /// Which line.
         transaction_id: TransactionId,
@@ -124,7 +124,7 @@ pub enum AccountEvent {
     },
     /// Two people have looked at a held line.
     TransactionReviewed {
-        /// Who fed the line.
+        /// Who fed the transaction.
         source: Source,
         /// Which line.
         transaction_id: TransactionId,

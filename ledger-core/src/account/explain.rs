@@ -75,7 +75,7 @@ pub fn explain(recorded: &Recorded<'_>, reference: &Reference) -> Vec<Reason> {
         reasons.push(reason(
             "removed",
             "Your bank has taken this transaction back.",
-            "the source reported the line as removed",
+            "the source reported the transaction as removed",
         ));
     }
     match recorded.verdict {
@@ -102,7 +102,7 @@ fn declined(considered: &[Considered], reference: &Reference) -> Vec<Reason> {
         return vec![reason(
             "no_campaign",
             "No campaign was running at the time.",
-            "no campaign had started when the line was recorded",
+            "no campaign had started when the transaction was recorded",
         )];
     }
     let failed =
@@ -132,7 +132,7 @@ fn waiting(why: DeferReason) -> Reason {
         DeferReason::DrawsHalted => reason(
             "draws_halted",
             "The draw of that day has been stopped for a check; if it goes on, this purchase takes part.",
-            "the epoch of the booking day was halted when the line was recorded; two people may let it go on",
+            "the epoch of the booking day was halted when the transaction was recorded; two people may let it go on",
         ),
         DeferReason::Held => reason(
             "held",

@@ -26,7 +26,7 @@ pub(super) struct Hold {
     pub(super) proposal: Option<Proposal>,
 }
 
-/// What one person has proposed to do with a held line.
+/// What one person has proposed to do with a held transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proposal {
     /// What is to become of it.

@@ -86,7 +86,7 @@ impl RewardAccount {
         }
     }
 
-    /// What one person has proposed to do with a held line.
+    /// What one person has proposed to do with a held transaction.
     pub fn proposal(&self, key: TransactionKey) -> Option<&Proposal> {
         self.hold(key)?.proposal.as_ref()
     }

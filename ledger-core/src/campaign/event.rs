@@ -149,7 +149,7 @@ pub enum CampaignEvent {
         opens_at: Timestamp,
         /// Its end (exclusive).
         closes_at: Timestamp,
-        /// Days between close and reveal in which late lines still draw.
+        /// Days between close and reveal in which late transactions still draw.
         grace_days: u32,
         /// `SHA-256(T ‖ "commit" ‖ …)`, see draw-1.
         commitment: Digest,

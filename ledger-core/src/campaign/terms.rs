@@ -33,13 +33,13 @@ pub struct Terms {
     /// The first booking time that no longer takes part; open-ended where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
-    /// From when a customer's lines count.
+    /// From when a customer's transactions count.
     #[serde(default)]
     pub eligible_from: EligibleFrom,
     /// Its place among campaigns that run at once: the smallest is asked first, then by id.
     #[serde(default, skip_serializing_if = "is_default")]
     pub precedence: i32,
-    /// Whether a line enters this draw besides another campaign's. Of the others it enters only the
+    /// Whether a transaction enters this draw besides another campaign's. Of the others it enters only the
     /// first that admits it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub stackable: bool,
@@ -61,7 +61,7 @@ pub struct Terms {
     /// Minor units above which a funding needs a second person; absent: none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub funding_limit_minor: Option<i64>,
-    /// Days between an epoch's close and its reveal in which late lines still draw, at most 60.
+    /// Days between an epoch's close and its reveal in which late transactions still draw, at most 60.
     #[serde(default = "default_grace_days")]
     pub grace_days: u32,
     /// `none`, or `drand:quicknet`: epochs scheduled from now on wait for a public round of
@@ -110,7 +110,7 @@ fn in_table(error: &TableError) -> TermsError {
     TermsError { field: format!("prize_table.{}", error.field), message: error.message.clone() }
 }
 
-/// From when a customer's lines count.
+/// From when a customer's transactions count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EligibleFrom {

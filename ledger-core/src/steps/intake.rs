@@ -165,7 +165,7 @@ impl Intake {
         let mut receipts = self.ledger.submit(good, context).await?.into_iter();
         let answers = prepared.into_iter().map(|row| {
             let outcome = row.prepared.and_then(|_| {
-                let receipt = receipts.next().expect("the ledger answers every line it was given");
+                let receipt = receipts.next().expect("the ledger answers every transaction it was given");
                 receipt.map_err(|rejection| {
                     let field =
                         if rejection.code() == Code::Conflict { "transaction_id" } else { "account_id" };
@@ -207,7 +207,7 @@ impl Intake {
     }
 }
 
-const UNSEALED: &str = "keys cannot be read or made: lines are not taken";
+const UNSEALED: &str = "keys cannot be read or made: transactions are not taken";
 
 fn unavailable(what: &'static str, error: &SealError) -> SubmitError {
     faults::error(what, "", error);
@@ -233,7 +233,7 @@ fn seal_waiting(
             Err(SealError::Erased(_)) => Err(refused(&Rejection::AccountErased)),
             Err(error @ (SealError::DamagedKey(_) | SealError::LostKey(_))) => {
                 faults::error(
-                    "an account's key cannot be used: its lines are refused",
+                    "an account's key cannot be used: its transactions are refused",
                     transaction.account_id.as_str(),
                     &error,
                 );

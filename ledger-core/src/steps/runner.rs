@@ -42,7 +42,7 @@ pub enum StepError {
         source: LogError,
     },
     /// Its cursor cannot be kept.
-    #[error("step {step} cannot keep its checkpoint")]
+    #[error("step {step} cannot keep its cursor")]
     Checkpoint {
         /// Which step.
         step: &'static str,
@@ -214,7 +214,7 @@ async fn read_checkpoint(checkpoints: &dyn StepStore, step: &'static str) -> Res
         match checkpoints.get(step).await {
             Ok(position) => return Ok(position),
             Err(error) if error.transient() => {
-                faults::warn("a step's checkpoint cannot be read just now", step, &error);
+                faults::warn("a step's cursor cannot be read just now", step, &error);
                 tokio::time::sleep(Backoff::STORE.pause(tries)).await;
             }
             Err(source) => return Err(StepError::Checkpoint { step, source }),

@@ -256,5 +256,5 @@ async fn replay_names_links_that_do_not_fit() {
     decided.payload =
         String::from_utf8(decided.payload).unwrap().replace(r#":"lp""#, r#":"lx""#).into_bytes();
     events.push(decided);
-    found(events, "a line is decided that did not wait");
+    found(events, "a transaction is decided that did not wait");
 }

@@ -214,24 +214,24 @@ async fn replay_names_a_release_that_two_people_did_not_agree_on_under_a_chain_m
     assert!(replay(&events).findings.is_empty());
     found(
         without(&events, "TransactionReviewed"),
-        "a held line is decided that two people have not released",
+        "a held transaction is decided that two people have not released",
     );
     found(without(&events, "ReviewProposed"), "a review agrees to what nobody has proposed");
     let alone = changed(&events, "TransactionReviewed", "alice", "bob");
-    found(alone, "a line is reviewed by one person alone");
+    found(alone, "a transaction is reviewed by one person alone");
     let another = "a review names somebody else than who did it";
     found(changed(&events, "TransactionReviewed", r#""by":"bob""#, r#""by":"carol""#), another);
     found(changed(&events, "ReviewProposed", r#""by":"alice""#, r#""by":"carol""#), another);
     let other = changed(&events, "ReviewProposed", "released", "dismissed");
     found(other, "a review agrees to what nobody has proposed");
     let dismissed = changed(&events, "TransactionReviewed", "released", "dismissed");
-    found(dismissed, "something becomes of a line that two people have dismissed");
+    found(dismissed, "something becomes of a transaction that two people have dismissed");
     found(
         changed(&events, "TransactionRemoved", r#","undecided":true"#, ""),
         "a line is released that was decided",
     );
     let held = changed(&events, "TransactionDeferred", "held", "epoch_not_open");
-    found(held, "a line is reviewed that is not held");
+    found(held, "a transaction is reviewed that is not held");
 }
 
 #[tokio::test(start_paused = true)]
@@ -250,6 +250,6 @@ async fn replay_names_a_decided_line_that_was_made_to_look_undecided() {
     let mut again = events[first(&events, "TransactionEvaluated")].clone();
     again.transaction_key = None;
     events.push(again);
-    found(events.clone(), "a line is released that was decided before");
-    found(events, "a line is decided that did not wait");
+    found(events.clone(), "a transaction is released that was decided before");
+    found(events, "a transaction is decided that did not wait");
 }

@@ -1,5 +1,5 @@
 //! `rewardhub account …`: customers enrolled, closed, kept out of draws and let in again, and their
-//! held lines reviewed, on a ledger that no one else writes or over HTTP.
+//! held transactions reviewed, on a ledger that no one else writes or over HTTP.
 
 mod list;
 
@@ -72,29 +72,31 @@ enum Action {
         #[arg(long)]
         reason: String,
     },
-    /// Let a held line be decided: the bank took it back and booked it again. One person proposes
-    /// it, another agrees. Within the grace of its booking day, or it is declined as too late.
+    /// Let a held transaction be decided: the bank took it back and booked it again. One person
+    /// proposes it, another agrees. Within the grace of its booking day, or it is declined as too
+    /// late.
     Release(Review),
-    /// Keep a held line from being decided, for good. One person proposes it, another agrees.
+    /// Keep a held transaction from being decided, for good. One person proposes it, another
+    /// agrees.
     Dismiss(Review),
-    /// Print the lines that wait for people, whoever's they are, oldest first, one as JSON per
-    /// line. Works beside a running sandbox.
+    /// Print the transactions that wait for people, whoever's they are, oldest first, one JSON
+    /// object a line. Works beside a running sandbox.
     Held,
-    /// Print how an account stands as JSON: enrolment, exclusion, counts, held lines; nothing
-    /// personal. Works beside a running sandbox.
+    /// Print how an account stands as JSON: enrolment, exclusion, counts, held transactions;
+    /// nothing personal. Works beside a running sandbox.
     Show {
         /// The account.
         id: AccountId,
     },
 }
 
-/// Of which line, and why.
+/// Of which transaction, and why.
 #[derive(clap::Args)]
 struct Review {
     /// The account.
     #[arg(value_parser = account)]
     id: AccountId,
-    /// Who fed the line.
+    /// Who fed the transaction.
     #[arg(long)]
     source: Source,
     /// Its id there.
@@ -168,7 +170,7 @@ async fn held(target: &Target) -> anyhow::Result<Ended> {
             }
             (None, None) => return Err(Refused("nothing has filled the read models yet".into()).into()),
         };
-        for line in page["held"].as_array().context("the service's answer has no lines")? {
+        for line in page["held"].as_array().context("the service's answer has no transactions")? {
             println!("{line}");
             waiting += 1;
         }

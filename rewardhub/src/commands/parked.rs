@@ -22,7 +22,8 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Print them, one as JSON per line, in the order of their ids. Works beside a running sandbox.
+    /// Print them, one JSON object a line, in the order of their ids. Works beside a running
+    /// sandbox.
     List,
     /// Print one as JSON, also while it waits to be tried again. Works beside a running sandbox.
     Show {

@@ -125,7 +125,7 @@ fn a_backtest_in_which_nothing_could_win_says_why() {
     let ran =
         home.run(&["backtest", "--campaign", text(&late), "--transactions", text(&file), "--seeds", "2"]);
     let told = ran.expect_code(0).stderr;
-    for words in ["none of 5 lines is admitted", "before_campaign 5", "set it back"] {
+    for words in ["none of 5 transactions is admitted", "before_campaign 5", "set it back"] {
         assert!(told.contains(words), "{words}: {told}");
     }
 }

@@ -149,7 +149,7 @@ fn a_declined_line_hears_every_rule_of_the_version_that_declined_it() {
         reason(
             "rule_error",
             "We could not check one of the campaign's conditions.",
-            "autumn version 1: the rule before this one gave no answer: see the alarm of that time",
+            "autumn version 1: the rule before this one gave no answer: see the log of that time",
         ),
     ];
     assert_eq!(reasons, expected);

@@ -208,12 +208,12 @@ impl RuleCode {
             RuleCode::BeforeEnrolment => {
                 "booked before the account was opened and terms.eligible_from is enrolment"
             }
-            RuleCode::AccountExcluded => "the account was excluded when the line was recorded",
+            RuleCode::AccountExcluded => "the account was excluded when the transaction was recorded",
             RuleCode::CreditTransaction => "direction is credit",
             RuleCode::Refund => "refund_of is set",
             RuleCode::AmountZero => "amount.minor is 0",
             RuleCode::CurrencyMismatch => "amount.currency is not terms.prize_table.currency",
-            RuleCode::NoMerchant => "the line has no merchant",
+            RuleCode::NoMerchant => "the transaction has no merchant",
             RuleCode::MccNotAllowed => "merchant.mcc is missing or not in terms.rules.mcc_allowed",
             RuleCode::MccDenied => "merchant.mcc is in terms.rules.mcc_denied",
             RuleCode::MerchantNotAllowed => "merchant.id is missing or not in terms.rules.merchants_allowed",
@@ -229,7 +229,7 @@ impl RuleCode {
             }
             RuleCode::AfterLastEpoch => "booked on a day after the campaign's last scheduled epoch",
             RuleCode::EpochHalted => "the epoch of the booking day is halted",
-            RuleCode::RuleError => "the rule before this one gave no answer: see the alarm of that time",
+            RuleCode::RuleError => "the rule before this one gave no answer: see the log of that time",
             RuleCode::Named(_) => "a rule of this campaign's terms; they are not at hand",
         }
     }

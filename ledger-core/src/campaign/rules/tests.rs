@@ -159,7 +159,7 @@ fn what_makes_no_sense_is_refused_with_its_field() {
         ),
         (
             json!({ "code": "a", "cel": "100 / wins_today > 3" }),
-            "rules[1].cel: for a first line without a merchant: ",
+            "rules[1].cel: for a first transaction without a merchant: ",
         ),
     ] {
         let said = fault(rule);

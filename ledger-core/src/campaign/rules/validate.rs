@@ -213,8 +213,8 @@ fn expression(source: &str) -> Result<(), String> {
     expression.check_types(source).map_err(|error| error.to_string())?;
     let rich = MerchantFacts { id: Some("m_1"), mcc: Mcc::parse("5411"), country: Some("GB") };
     for (who, merchant, history) in [
-        ("a line of a known merchant", Some(rich), &Sample { much: true }),
-        ("a first line without a merchant", None, &Sample { much: false }),
+        ("a transaction at a known merchant", Some(rich), &Sample { much: true }),
+        ("a first transaction without a merchant", None, &Sample { much: false }),
     ] {
         let booked_at = Timestamp::from_micros(20_000 * DAY_MICROS);
         let currency = Currency::from_code("GBP").expect("ISO 4217 has the pound");

@@ -318,7 +318,7 @@ impl<Item> Desk<Item> {
             }
             // It costs time at the next start, nothing else.
             Err(error) => {
-                faults::warn("a step's checkpoint cannot be kept just now", self.step, &error);
+                faults::warn("a step's cursor cannot be kept just now", self.step, &error);
                 for position in &settling {
                     *self.under_way.entry(*position).or_insert(0) += 1;
                 }

@@ -114,7 +114,7 @@ fn warn_of_nothing(campaign: &Summary) {
     }
     let (id, lines) = (&campaign.campaign_id, campaign.lines);
     let rules: Vec<_> = campaign.declined_by_rule.iter().map(|(rule, n)| format!("{rule} {n}")).collect();
-    eprintln!("{id}: none of {lines} lines is admitted, so it costs nothing: {}", rules.join(", "));
+    eprintln!("{id}: none of {lines} transactions is admitted, so it costs nothing: {}", rules.join(", "));
     if campaign.declined_by_rule.get(RuleCode::BeforeCampaign.as_str()) == Some(&lines) {
         eprintln!("{id}: all of them are of before `starts_at`: set it back in a copy of the file");
     }

@@ -89,7 +89,7 @@ fn section(page: &mut String, summary: &Summary) {
     put(
         page,
         format_args!(
-            "<h3>Who never qualifies</h3><p>{} of {} customers; of {} lines {} were admitted.</p>\n<table><tr><th>rule<th>lines it declined<th>customers who never qualified\n",
+            "<h3>Who never qualifies</h3><p>{} of {} customers; of {} transactions {} were admitted.</p>\n<table><tr><th>rule<th>transactions it declined<th>customers who never qualified\n",
             summary.never_qualified, summary.customers, summary.lines, summary.admitted
         ),
     );
