@@ -64,15 +64,13 @@ fn signature(group: &str, command: &Command) -> String {
 
 /// What it is for, the variable that sets it too, and what it is where nothing sets it.
 fn help(argument: &Arg) -> String {
-    let mut help = argument.get_help().expect("every argument says what it is").to_string();
-    if let Some(variable) = argument.get_env() {
-        help += &format!(" (`{}`)", variable.display());
-    }
-    if let [value] = argument.get_default_values()
-        && argument.get_action().takes_values()
-        && !value.is_empty()
-    {
-        help += &format!(" (default `{}`)", value.display());
-    }
-    help
+    let help = argument.get_help().expect("every argument says what it is");
+    let variable = argument.get_env().map(|variable| format!(" (`{}`)", variable.display()));
+    let default = match argument.get_default_values() {
+        [value] if argument.get_action().takes_values() && !value.is_empty() => {
+            format!(" (default `{}`)", value.display())
+        }
+        _ => String::new(),
+    };
+    format!("{help}{}{default}", variable.unwrap_or_default())
 }

@@ -249,7 +249,7 @@ async fn replay_names_links_that_do_not_fit() {
     link.transaction_key = None;
     link.payload = String::from_utf8(link.payload).unwrap().replace("lx", "other").into_bytes();
     events.push(link);
-    found(events, "a line is linked that is decided");
+    found(events, "a transaction is linked that is decided");
     let mut events = honest.clone();
     let mut decided = events[first(&events, "TransactionEvaluated")].clone();
     decided.transaction_key = None;

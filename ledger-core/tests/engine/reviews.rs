@@ -228,7 +228,7 @@ async fn replay_names_a_release_that_two_people_did_not_agree_on_under_a_chain_m
     found(dismissed, "something becomes of a transaction that two people have dismissed");
     found(
         changed(&events, "TransactionRemoved", r#","undecided":true"#, ""),
-        "a line is released that was decided",
+        "a transaction is released that was decided",
     );
     let held = changed(&events, "TransactionDeferred", "held", "epoch_not_open");
     found(held, "a transaction is reviewed that is not held");

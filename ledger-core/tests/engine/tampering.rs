@@ -121,11 +121,11 @@ async fn a_line_made_to_look_new_or_like_another_is_found() {
     events[n].transaction_key = None;
     named(&events, events[n].position, "no transaction key");
     events[n].transaction_key = Some(TransactionKey([7; 16]));
-    named(&events, events[n].position, "not that of the line");
+    named(&events, events[n].position, "not that of the transaction");
     let m = first(&honest, "AccountOpened");
     let mut events = honest.clone();
     events[m].transaction_key = Some(TransactionKey([7; 16]));
-    named(&events, events[m].position, "not that of the line");
+    named(&events, events[m].position, "not that of the transaction");
 }
 
 #[tokio::test(start_paused = true)]
