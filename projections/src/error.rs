@@ -2,6 +2,7 @@
 //! row.
 
 use ledger_core::log::{LogError, Position};
+use stores::pool::Busy;
 use stores::postgres::{Fault, SchemaError};
 use stores::sqlite::passes;
 
@@ -67,7 +68,7 @@ pub enum ProjectionError {
     Side(#[from] std::io::Error),
     /// All read connections were in use for too long.
     #[error("too many queries are running")]
-    Busy,
+    Busy(#[from] Busy),
     /// The log failed.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -111,7 +112,7 @@ impl ProjectionError {
                 fault.transient()
             }
             ProjectionError::Log(error) => error.transient(),
-            ProjectionError::Busy => true,
+            ProjectionError::Busy(_) => true,
             ProjectionError::Damaged { .. }
             | ProjectionError::Schema(_)
             | ProjectionError::Side(_)

@@ -6,16 +6,15 @@
 //! read transaction: all parts of an answer are of one position. A connection that broke is made
 //! anew.
 
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rusqlite::TransactionBehavior;
 use stores::files::{self, Wal};
+use stores::pool::Pool;
 use stores::postgres::{self, Database};
 use stores::sqlite::use_wal;
-use tokio::sync::Semaphore;
 
 use crate::connection::{Access, Connection};
 use crate::error::ProjectionError;
@@ -27,8 +26,6 @@ const SCHEMA_VERSION: i64 = 5;
 const CACHE_BYTES: usize = 64 << 20;
 /// Queries that run at once; the next waits.
 const READERS_MAX: usize = 8;
-/// How long a query waits for its turn.
-const READER_WAIT: Duration = Duration::from_secs(5);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Beyond it the write-ahead log is emptied at once.
 const WAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
@@ -43,10 +40,7 @@ struct Shared {
     place: Place,
     /// Absent where only queries run; empty until a first write.
     writer: Option<Mutex<Option<Connection>>>,
-    readers: Mutex<Readers>,
-    freed: Condvar,
-    /// One for each reader: who waits for his turn keeps no thread.
-    turns: Arc<Semaphore>,
+    readers: Pool<Connection>,
 }
 
 enum Place {
@@ -59,12 +53,6 @@ enum Place {
     Database(Box<Database>),
 }
 
-#[derive(Default)]
-struct Readers {
-    idle: Vec<Connection>,
-    open: usize,
-}
-
 impl ReadStore {
     /// Opens the file for the runner and for queries; makes it if there is none.
     pub fn open(path: &Path) -> Result<ReadStore, ProjectionError> {
@@ -75,20 +63,15 @@ impl ReadStore {
     pub fn open_with(path: &Path, cache_bytes: usize) -> Result<ReadStore, ProjectionError> {
         let place = Place::File { path: path.into(), still: false, cache_kib: cache_bytes / 1_024 };
         let writer = place.connect(Access::Write)?;
-        let store = ReadStore::new(place, Some(Mutex::new(Some(writer))));
+        let readers = Pool::new(READERS_MAX, || {
+            let reader = open_reader(path, false).ok()?;
+            // Only a read opens its other files.
+            schema_version(&reader).ok()?;
+            Some(Connection::sqlite(reader))
+        });
+        let store = ReadStore(Arc::new(Shared { place, writer: Some(Mutex::new(Some(writer))), readers }));
         let kept: Weak<Shared> = Arc::downgrade(&store.0);
         files::keep(path, WAL_BYTES_MAX, kept);
-        // Later there may be no descriptor left. What cannot be opened yet is opened when it is
-        // needed.
-        let opened: Vec<Connection> = (0..READERS_MAX)
-            .map_while(|_| {
-                let reader = open_reader(path, false).ok()?;
-                // Only a read opens its other files.
-                schema_version(&reader).ok()?;
-                Some(Connection::sqlite(reader))
-            })
-            .collect();
-        *lock(&store.0.readers) = Readers { open: opened.len(), idle: opened };
         Ok(store)
     }
 
@@ -109,8 +92,7 @@ impl ReadStore {
     }
 
     fn new(place: Place, writer: Option<Mutex<Option<Connection>>>) -> ReadStore {
-        let (readers, turns) = (Mutex::default(), Arc::new(Semaphore::new(READERS_MAX)));
-        ReadStore(Arc::new(Shared { place, writer, readers, freed: Condvar::new(), turns }))
+        ReadStore(Arc::new(Shared { place, writer, readers: Pool::new(READERS_MAX, || None) }))
     }
 
     /// Runs queries of this crate against the state at one position. Blocks; see
@@ -119,10 +101,12 @@ impl ReadStore {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, ProjectionError>,
     ) -> Result<T, ProjectionError> {
-        let reader = self.0.reader()?;
-        // Rolls back when dropped, which is all that ending a read needs.
-        let snapshot = reader.begin(Access::Read)?;
-        query(&snapshot)
+        let open = || self.0.place.connect(Access::Read);
+        self.0.readers.with(Connection::is_usable, open, ProjectionError::Busy, |reader| {
+            // Rolls back when dropped, which is all that ending a read needs.
+            let snapshot = reader.begin(Access::Read)?;
+            query(&snapshot)
+        })
     }
 
     /// [`query`](ReadStore::query) on a thread that may block.
@@ -131,8 +115,7 @@ impl ReadStore {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, ProjectionError> + Send + 'static,
     {
-        let turn = tokio::time::timeout(READER_WAIT, Arc::clone(&self.0.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| ProjectionError::Busy)?;
+        let turn = self.0.readers.turn().await?;
         let store = self.clone();
         let query = move || {
             let _turn = turn;
@@ -147,7 +130,7 @@ impl ReadStore {
         write: impl FnOnce(&Connection) -> Result<T, ProjectionError>,
     ) -> Result<T, ProjectionError> {
         let mut guard = lock(self.0.writer.as_ref().ok_or(ProjectionError::ReadOnly)?);
-        let writer = match guard.take().filter(|writer| !writer.is_broken()) {
+        let writer = match guard.take().filter(Connection::is_usable) {
             Some(writer) => guard.insert(writer),
             None => guard.insert(self.0.place.connect(Access::Write)?),
         };
@@ -209,52 +192,6 @@ impl Place {
     }
 }
 
-impl Shared {
-    fn reader(&self) -> Result<Reader<'_>, ProjectionError> {
-        let readers = lock(&self.readers);
-        let busy = |r: &mut Readers| r.idle.is_empty() && r.open >= READERS_MAX;
-        let waited = self.freed.wait_timeout_while(readers, READER_WAIT, busy);
-        let (mut readers, waited) = waited.unwrap_or_else(PoisonError::into_inner);
-        if waited.timed_out() {
-            return Err(ProjectionError::Busy);
-        }
-        let idle = readers.idle.pop();
-        readers.open += usize::from(idle.is_none());
-        drop(readers);
-        // From here on the place is ours: dropping the reader gives it back, whether or not opening
-        // works.
-        let mut reader = Reader { shared: self, conn: idle.filter(|conn| !conn.is_broken()) };
-        if reader.conn.is_none() {
-            reader.conn = Some(self.place.connect(Access::Read)?);
-        }
-        Ok(reader)
-    }
-}
-
-/// A connection lent by the pool.
-struct Reader<'a> {
-    shared: &'a Shared,
-    conn: Option<Connection>,
-}
-
-impl Deref for Reader<'_> {
-    type Target = Connection;
-    fn deref(&self) -> &Connection {
-        self.conn.as_ref().expect("a reader is handed out with its connection")
-    }
-}
-
-impl Drop for Reader<'_> {
-    fn drop(&mut self) {
-        let mut readers = lock(&self.shared.readers);
-        match self.conn.take() {
-            Some(conn) => readers.idle.push(conn),
-            None => readers.open -= 1,
-        }
-        self.shared.freed.notify_one();
-    }
-}
-
 /// A panic under the lock leaves nothing half done: the transaction has been rolled back.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -312,6 +249,7 @@ mod tests {
     use stores::testing::Cluster;
 
     use super::*;
+    use crate::cursor::cursors;
     use crate::fixtures::*;
 
     #[test]
@@ -375,11 +313,9 @@ mod tests {
         on_both(|place| {
             let store = place.store();
             for _ in 0..3 * READERS_MAX {
-                assert!(store.store.query(|_| Err::<(), _>(ProjectionError::Busy)).is_err());
+                assert!(store.store.query(|_| Err::<(), _>(ProjectionError::ReadOnly)).is_err());
             }
-            let readers = lock(&store.store.0.readers);
-            assert!((1..=READERS_MAX).contains(&readers.open));
-            assert_eq!(readers.open, readers.idle.len());
+            store.query(cursors);
         });
     }
 }

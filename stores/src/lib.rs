@@ -7,6 +7,7 @@
 pub mod belonging;
 pub mod files;
 pub mod keys;
+pub mod pool;
 pub mod postgres;
 pub mod sqlite;
 pub mod steps;

@@ -104,11 +104,11 @@ impl Connection {
         Ok(self)
     }
 
-    /// Whether it will never work again.
-    pub(crate) fn is_broken(&self) -> bool {
+    /// Whether it is still there.
+    pub(crate) fn is_usable(&self) -> bool {
         match &self.0 {
-            Kind::Sqlite(_) => false,
-            Kind::Postgres(session) => session.is_closed(),
+            Kind::Sqlite(_) => true,
+            Kind::Postgres(session) => !session.is_closed(),
         }
     }
 }

@@ -9,7 +9,7 @@ use ledger_core::log::LogError;
 impl SqliteLog {
     /// Its id.
     pub fn ledger_id(&self) -> Result<LedgerId, LogError> {
-        let id = self.inner.readers.with(|connection| {
+        let id = self.inner.query(|connection| {
             let id = connection.query_row("SELECT id FROM ledger", [], |row| row.get::<_, String>(0));
             id.map_err(store("read the ledger's id"))
         })?;

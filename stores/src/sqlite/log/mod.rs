@@ -7,19 +7,18 @@
 mod append;
 mod identity;
 mod open;
-mod readers;
 mod rows;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior, params};
-use tokio::sync::Semaphore;
 
 use crate::files;
+use crate::pool::{Busy, Pool};
 use crate::sqlite::passes;
 pub(crate) use identity::key_prints;
 use ledger_core::ids::TransactionKey;
@@ -27,7 +26,6 @@ use ledger_core::log::{
     AppendError, Batch, EventLog, Head, LogError, Position, Snapshot, SnapshotStore, StoredEvent, StreamId,
     StreamType, TransactionIndex, WriterLease,
 };
-use readers::Readers;
 
 /// How a log file is opened.
 #[derive(Clone, Debug)]
@@ -72,9 +70,6 @@ impl SqliteOptions {
     }
 }
 
-/// How long a read waits for its turn.
-const READER_WAIT: Duration = Duration::from_secs(5);
-
 /// An event log in one SQLite file. Clones share it.
 #[derive(Clone)]
 pub struct SqliteLog {
@@ -86,9 +81,9 @@ struct Inner {
     writer: Option<Arc<Mutex<Connection>>>,
     /// For what the writer decides on.
     lookup: Mutex<Connection>,
-    readers: Readers,
-    /// One for each reader: who waits for his turn keeps no thread.
-    turns: Arc<Semaphore>,
+    readers: Pool<Connection>,
+    path: PathBuf,
+    options: SqliteOptions,
 }
 
 impl SqliteLog {
@@ -112,10 +107,10 @@ impl SqliteLog {
         path: &Path,
         options: &SqliteOptions,
     ) -> Result<SqliteLog, LogError> {
-        let readers = Readers::open(path, options)?;
         let lookup = Mutex::new(open::reader(path, options)?);
-        let turns = Arc::new(Semaphore::new(options.readers.max(1)));
-        Ok(SqliteLog { inner: Arc::new(Inner { writer, lookup, readers, turns }) })
+        let readers = Pool::new(options.readers, || open::reader(path, options).ok());
+        let (path, options) = (path.to_owned(), options.clone());
+        Ok(SqliteLog { inner: Arc::new(Inner { writer, lookup, readers, path, options }) })
     }
 
     /// Runs a query on a reader's connection, off the threads that must not block.
@@ -126,13 +121,12 @@ impl SqliteLog {
         let inner = Arc::clone(&self.inner);
         // Outside a runtime there is nobody to block, and nobody to hand the work to.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return inner.readers.with(query);
+            return inner.query(query);
         };
-        let turn = tokio::time::timeout(READER_WAIT, Arc::clone(&inner.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| no_reader())?;
+        let turn = inner.readers.turn().await.map_err(no_reader)?;
         let query = move || {
             let _turn = turn;
-            inner.readers.with(query)
+            inner.query(query)
         };
         match runtime.spawn_blocking(query).await {
             Ok(result) => result,
@@ -268,9 +262,15 @@ impl SnapshotStore for SqliteLog {
     }
 }
 
-/// All readers are in use, and have been for long.
-fn no_reader() -> LogError {
-    LogError::Store { doing: "find a free reader", transient: true, source: "all are in use".into() }
+impl Inner {
+    fn query<T>(&self, query: impl FnOnce(&Connection) -> Result<T, LogError>) -> Result<T, LogError> {
+        let open = || open::reader(&self.path, &self.options);
+        self.readers.with(|_| true, open, no_reader, query)
+    }
+}
+
+fn no_reader(busy: Busy) -> LogError {
+    LogError::Store { doing: "find a free reader", transient: true, source: Box::new(busy) }
 }
 
 /// What a failed SQLite call was for.
