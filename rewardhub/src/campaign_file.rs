@@ -19,6 +19,17 @@ const BYTES_MAX: u64 = 1 << 20;
 
 /// Terms from a file.
 pub(crate) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
+    let (name, text) = read(file)?;
+    parse_terms(&name, &text)
+}
+
+/// The same of a revision: what has been funded by now, only the ledger knows.
+pub(crate) fn read_revision(file: &Path) -> anyhow::Result<Terms> {
+    let (name, text) = read(file)?;
+    parse(&name, &text, |_| Ok(()))
+}
+
+fn read(file: &Path) -> anyhow::Result<(String, String)> {
     let name = file.display().to_string();
     let mut text = String::new();
     let opened = std::fs::File::open(file).with_context(|| format!("cannot read {name}"))?;
@@ -26,11 +37,19 @@ pub(crate) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
     if text.len() as u64 > BYTES_MAX {
         return Err(Refused(format!("{name}: must be at most {BYTES_MAX} bytes")).into());
     }
-    parse_terms(&name, &text)
+    Ok((name, text))
 }
 
 /// Terms from a text that errors call `name`. Mistakes in it are [`Refused`].
 pub fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
+    parse(name, text, |terms| terms.covered_by(terms.budget.minor()))
+}
+
+fn parse(
+    name: &str,
+    text: &str,
+    besides: impl Fn(&Terms) -> Result<(), TermsError>,
+) -> anyhow::Result<Terms> {
     let terms: Terms = serde_saphyr::from_str_with_options(text, flat()).map_err(|error| {
         let place = error.location().map(Place::of);
         // The first line says what; what follows would repeat the place and draw the file.
@@ -43,7 +62,7 @@ pub fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
         let field = field.filter(|field| !said.contains(field)).map_or(String::new(), |f| format!("{f}: "));
         Refused(format!("{}: {field}{said}", at(name, place)))
     })?;
-    terms.validate().map_err(|error| {
+    terms.validate().and_then(|()| besides(&terms)).map_err(|error| {
         let TermsError { field, message } = &error;
         Refused(format!("{}: {field}: {message}", at(name, place_of(text, field))))
     })?;

@@ -178,7 +178,7 @@ impl Terms {
         if self.funding_limit_minor.is_some_and(|limit| limit < 0) {
             return fail("funding_limit_minor", "must not be negative");
         }
-        if let Some(too_dear) = self.too_dear().or_else(|| self.over_budget()) {
+        if let Some(too_dear) = self.too_dear() {
             return fail("budget.minor", &too_dear);
         }
         if self.grace_days > 60 {
@@ -251,12 +251,21 @@ impl Terms {
             .then(|| format!("must cover tier {} at least once: {most} minor units", dearest.name))
     }
 
-    /// Whether the draws it is planned for are expected to cost more than there is.
-    fn over_budget(&self) -> Option<String> {
-        let planned = u128::from(self.planned_draws?);
-        let expected_ppb = self.prize_table.expected_cost_ppb().checked_mul(planned)?;
-        let expected = expected_ppb.div_ceil(u128::from(ODDS_WHOLE_PPB));
-        (expected > u128::try_from(self.budget.minor()).ok()?)
-            .then(|| format!("{planned} planned draws are expected to cost up to {expected} minor units"))
+    /// Whether what is funded covers what the planned draws are expected to cost: the budget of the
+    /// terms before the start, all funding after it.
+    pub fn covered_by(&self, funded_minor: i64) -> Result<(), TermsError> {
+        let expected = self.planned_draws.map(u128::from).and_then(|planned| {
+            let expected_ppb = self.prize_table.expected_cost_ppb().checked_mul(planned)?;
+            Some((planned, expected_ppb.div_ceil(u128::from(ODDS_WHOLE_PPB))))
+        });
+        match expected {
+            Some((planned, expected)) if expected > u128::try_from(funded_minor).unwrap_or(0) => {
+                let message = format!(
+                    "{planned} draws are expected to cost up to {expected} minor units, and {funded_minor} are funded"
+                );
+                Err(TermsError { field: "planned_draws".into(), message })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }

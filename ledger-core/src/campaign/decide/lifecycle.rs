@@ -22,6 +22,7 @@ impl Campaign {
             };
         }
         terms.validate()?;
+        terms.covered_by(terms.budget.minor())?;
         if let Some(over) = terms.over_at(now) {
             return Err(over.into());
         }
@@ -45,6 +46,7 @@ impl Campaign {
         if self.started {
             check_revision(now, in_force, terms)?;
         }
+        terms.covered_by(if self.started { self.funded_minor } else { terms.budget.minor() })?;
         let (version, terms, by) = (version + 1, terms.clone(), by.into());
         done(vec![CampaignEvent::CampaignRevised { version, terms, by }])
     }

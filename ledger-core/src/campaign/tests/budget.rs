@@ -259,9 +259,18 @@ fn terms_that_cannot_pay_what_they_promise_are_refused() {
     assert_eq!(refused(poor), "budget.minor: must cover tier fiver at least once: 500 minor units");
     // 1 in 1,000 of GBP 5.00 is half a penny a draw.
     let planned = |planned_draws| Terms { planned_draws: Some(planned_draws), ..terms() };
-    planned(200_000).validate().unwrap();
-    let text = "budget.minor: 200001 planned draws are expected to cost up to 100001 minor units";
-    assert_eq!(refused(planned(200_001)), text);
+    nothing().when(draft(planned(200_000))).then_answers(CampaignAnswer::Done);
+    let beyond = |draws: u64, cost: u64, funded: u64| {
+        let message =
+            format!("{draws} draws are expected to cost up to {cost} minor units, and {funded} are funded");
+        CampaignRejection::Terms(TermsError { field: "planned_draws".into(), message })
+    };
+    nothing().when(draft(planned(200_001))).then_rejects(beyond(200_001, 100_001, 100_000));
+    // Once it runs, all that was funded counts.
+    started().when(revise(planned(200_001))).then_rejects(beyond(200_001, 100_001, 100_000));
+    let funded = started().and(funding(50_00, "more"));
+    funded.clone().when(revise(planned(210_000))).then_answers(CampaignAnswer::Done);
+    funded.when(revise(planned(210_001))).then_rejects(beyond(210_001, 105_001, 105_000));
     let unknown = Terms { inventory: [("sixer".to_owned(), 1)].into(), ..terms() };
     assert_eq!(refused(unknown), "inventory.sixer: must be the name of a tier of the prize table");
     let card = Terms { inventory: [("4111111111111111".to_owned(), 1)].into(), ..terms() };

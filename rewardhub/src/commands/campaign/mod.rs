@@ -13,7 +13,7 @@ use ledger_core::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::amount;
-use crate::campaign_file::read_terms;
+use crate::campaign_file::{read_revision, read_terms};
 use crate::commands::operate::{Noun, Operator, Request, Said, Service};
 use crate::commands::support::{Ended, Refused, Target, Usage};
 use crate::opened::read_only_log;
@@ -171,7 +171,7 @@ impl Action {
 }
 
 fn terms_request(action: &'static str, file: &Path) -> anyhow::Result<(CampaignId, &'static str, Value)> {
-    let terms = read_terms(file)?;
+    let terms = if action == "revise" { read_revision(file) } else { read_terms(file) }?;
     Ok((terms.campaign_id.clone(), action, serde_json::to_value(terms)?))
 }
 
