@@ -83,3 +83,31 @@ fn what_the_ledger_has_decided_can_be_drawn_again_under_other_terms() {
     let neither = home.run(&["backtest", "--campaign", text(&broken)]);
     assert_eq!(neither.code, 2, "{}", neither.stderr);
 }
+
+/// What the bank took back wins nothing, from a file and from the log alike.
+#[test]
+fn what_was_taken_back_is_left_out() {
+    let home = Home::new();
+    home.start_campaign("sure", &campaign("sure", CERTAIN, 100, 1_000_000));
+    let mut rows: Vec<Value> = (0..5).map(|n| purchase(&format!("t{n}"), "cus_1")).collect();
+    let removed = |id: &str| {
+        let source = &purchase(id, "cus_1")["source"];
+        json!({ "source": source, "transaction_id": id, "account_id": "cus_1", "status": "removed" })
+    };
+    // One after it was booked, one before, one that was never booked.
+    rows.push(removed("t1"));
+    rows.insert(0, removed("t3"));
+    rows.push(removed("t9"));
+    let file = home.write("rows.ndjson", ndjson(&rows));
+    home.run(&["ingest", text(&file)]).expect_code(0);
+    let sure = home.file("sure.yaml");
+    for past in [&["--from-log"][..], &["--transactions", text(&file)]] {
+        let terms = ["--campaign", text(&sure), "--seeds", "1"];
+        let report = home.run(&[&["backtest"], past, &terms].concat()).expect_code(0).json();
+        assert_eq!(
+            (&first(&report)["lines"], &first(&report)["wins"]["p50"]),
+            (&json!(3), &json!(3)),
+            "{past:?}"
+        );
+    }
+}

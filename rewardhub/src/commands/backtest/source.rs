@@ -10,12 +10,12 @@ use futures::TryStreamExt as _;
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
 use ledger_core::event::{LedgerEvent, decode};
-use ledger_core::ids::AccountId;
+use ledger_core::ids::{AccountId, TransactionKey};
 use ledger_core::keys::Details;
 use ledger_core::log::{Position, StreamType, pages};
 use ledger_core::time::{Clock as _, SystemClock, Timestamp};
-use ledger_core::transaction::Transaction;
 use ledger_core::transaction::wire::parse_row;
+use ledger_core::transaction::{Status, Transaction};
 use serde::Serialize;
 
 use crate::commands::ingest::lines::Lines;
@@ -42,7 +42,7 @@ struct Recorded {
 }
 
 /// Which ones.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Default, Serialize)]
 pub(super) struct Origin {
     /// `file` or `log`.
     from: &'static str,
@@ -52,6 +52,8 @@ pub(super) struct Origin {
     rejected: u64,
     /// Lines whose customer has been erased, or that belong to another's account.
     unreadable: u64,
+    /// Lines that the bank took back: they are left out.
+    taken_back: u64,
 }
 
 /// Rejected rows told one by one.
@@ -74,7 +76,7 @@ impl Past {
 pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
     let now = SystemClock.now();
     let mut lines = Lines::transactions(path)?;
-    let mut origin = Origin { from: "file", read: 0, rejected: 0, unreadable: 0 };
+    let mut origin = Origin { from: "file", ..Origin::default() };
     let mut transactions = vec![];
     while let Some(chunk) = lines.next_chunk()? {
         for (row, number) in chunk.rows.iter().zip(&chunk.lines) {
@@ -96,7 +98,16 @@ pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
     if transactions.is_empty() {
         bail!("{}: no transactions", path.display());
     }
+    let is_removal = |transaction: &Transaction| transaction.status == Status::Removed;
+    let removed: HashSet<_> = transactions.iter().filter(|t| is_removal(t)).map(key).collect();
+    let all = transactions.len();
+    transactions.retain(|t| is_removal(t) || t.status != Status::Booked || !removed.contains(&key(t)));
+    origin.taken_back = (all - transactions.len()) as u64;
     Ok(Past { origin, lines: Kept::Read(transactions) })
+}
+
+fn key(transaction: &Transaction) -> TransactionKey {
+    TransactionKey::of(&transaction.source, &transaction.transaction_id)
 }
 
 /// Booked lines that the ledger has decided, with their details opened.
@@ -104,8 +115,10 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
     let keyring =
         existing_keyring(config).await.context("past transactions are sealed: their keys are needed")?;
     let log = read_only_log(config).await?.events;
-    let mut origin = Origin { from: "log", read: 0, rejected: 0, unreadable: 0 };
+    let mut origin = Origin { from: "log", ..Origin::default() };
     let (mut lines, mut enrolled, mut excluded) = (vec![], HashMap::new(), HashSet::new());
+    // A line that was decided and taken back is never decided again.
+    let mut taken_back = HashSet::new();
     let mut pages = pages(&*log, None, Position(0));
     while let Some(page) = pages.try_next().await? {
         let keys = OpenedLine::keys(&keyring, &page).await?;
@@ -130,10 +143,18 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
                         None => origin.unreadable += 1,
                     }
                 }
+                AccountEvent::TransactionRemoved { source, transaction_id, undecided: false, .. } => {
+                    taken_back.insert(TransactionKey::of(&source, &transaction_id));
+                }
                 _ => {}
             }
         }
     }
+    let all = lines.len();
+    lines.retain(|Recorded { line, .. }| {
+        !taken_back.contains(&TransactionKey::of(&line.source, &line.transaction_id))
+    });
+    origin.taken_back = (all - lines.len()) as u64;
     if lines.is_empty() {
         bail!("the log has no transactions that can be opened");
     }
