@@ -266,7 +266,7 @@ fn replace(running: &Connection, built: &Connection, table: &Table) -> Result<()
         page.push(row.clone());
         rows.step()?;
         if page.len() == PAGE_ROWS || rows.row.is_none() {
-            running.each(&table.upsert, &page)?;
+            running.send(&table.upsert, &page)?;
             page.clear();
         }
     }

@@ -77,6 +77,16 @@ impl Connection {
         }
     }
 
+    /// Does it for all of these. PostgreSQL may still be at it when this returns; a fault shows at
+    /// what comes next, at the latest at the commit.
+    pub(crate) fn send(&self, statement: &ForEach, rows: &[Row]) -> Result<(), ProjectionError> {
+        match &self.0 {
+            _ if rows.is_empty() => Ok(()),
+            Kind::Sqlite(_) => self.each(statement, rows).map(drop),
+            Kind::Postgres(session) => session.send(&statement.postgres, rows),
+        }
+    }
+
     /// Statements without parameters, done when this returns.
     #[cfg(test)]
     pub(crate) fn batch(&self, sql: &str) -> Result<(), ProjectionError> {

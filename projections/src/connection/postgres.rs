@@ -4,9 +4,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::pin::pin;
-use std::sync::LazyLock;
-use std::task::{Context, Waker};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, Waker};
 
 use futures::TryStreamExt as _;
 use stores::postgres::{Database, Fault};
@@ -32,16 +32,25 @@ const READER: &str = "SET search_path = read_models; SET default_transaction_rea
 
 /// A connection with its statements.
 pub(super) struct Session {
-    client: Client,
+    client: Arc<Client>,
     prepared: RefCell<HashMap<Box<str>, Statement>>,
     /// What begins a transaction together with its first statement.
     begin: Cell<Option<&'static str>>,
+    /// What was sent last and not waited for.
+    under_way: RefCell<Option<Answer>>,
 }
+
+type Answer = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
 
 impl Session {
     pub(super) fn connect(database: &Database, access: Access) -> Result<Session, ProjectionError> {
-        let client = block(database.connect())?;
-        let session = Session { client, prepared: RefCell::default(), begin: Cell::default() };
+        let client = Arc::new(block(database.connect())?);
+        let session = Session {
+            client,
+            prepared: RefCell::default(),
+            begin: Cell::default(),
+            under_way: RefCell::default(),
+        };
         session.batch(match access {
             Access::Read => READER,
             Access::Write => WRITER,
@@ -69,6 +78,24 @@ impl Session {
         self.rows(sql, &arrays)
     }
 
+    /// Sends a statement of arrays and lets the server work: a fault of it shows at what comes next.
+    pub(super) fn send(&self, sql: &str, rows: &[Row]) -> Result<(), ProjectionError> {
+        let statement = self.prepared(sql)?;
+        let columns = 0..rows.first().map_or(0, Vec::len);
+        let arrays: Vec<Vec<_>> =
+            columns.map(|n| rows.iter().map(|row| row[n].clone()).collect()).collect();
+        self.begun(async { Ok(()) })?;
+        let client = Arc::clone(&self.client);
+        let mut answer: Answer =
+            Box::pin(async move { client.execute_raw(&statement, &arrays).await.map(drop) });
+        // A call of the driver is sent when it is polled first.
+        if let Poll::Ready(done) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return Ok(done.map_err(Fault::from)?);
+        }
+        self.under_way.replace(Some(answer));
+        Ok(())
+    }
+
     pub(super) fn batch(&self, sql: &str) -> Result<(), ProjectionError> {
         self.begun(self.client.batch_execute(sql))
     }
@@ -83,6 +110,7 @@ impl Session {
 
     /// Rolls back without waiting: the next transaction's statements queue up behind.
     pub(super) fn abandon(&self) {
+        self.under_way.take();
         if self.begin.take().is_none() {
             // A call of the driver is sent when it is polled first.
             let rollback = pin!(self.client.batch_execute("ROLLBACK"));
@@ -95,6 +123,9 @@ impl Session {
         &self,
         call: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, ProjectionError> {
+        if let Some(before) = self.under_way.take() {
+            block(before).map_err(Fault::from)?;
+        }
         let done = match self.begin.take() {
             None => block(call),
             Some(begin) => {
