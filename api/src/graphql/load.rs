@@ -87,6 +87,7 @@ impl Rows {
     }
 }
 
+#[async_trait::async_trait]
 impl Loader<CampaignId> for Rows {
     type Value = Arc<CampaignRow>;
     type Error = Error;
@@ -96,6 +97,7 @@ impl Loader<CampaignId> for Rows {
     }
 }
 
+#[async_trait::async_trait]
 impl Loader<LineName> for Rows {
     type Value = Arc<TransactionRow>;
     type Error = Error;
@@ -105,6 +107,7 @@ impl Loader<LineName> for Rows {
     }
 }
 
+#[async_trait::async_trait]
 impl Loader<EpochName> for Rows {
     type Value = Arc<EpochRow>;
     type Error = Error;
@@ -114,6 +117,7 @@ impl Loader<EpochName> for Rows {
     }
 }
 
+#[async_trait::async_trait]
 impl Loader<TermsName> for Rows {
     type Value = Arc<Terms>;
     type Error = Error;
@@ -124,6 +128,7 @@ impl Loader<TermsName> for Rows {
     }
 }
 
+#[async_trait::async_trait]
 impl Loader<TableName> for Rows {
     type Value = Arc<PrizeTable>;
     type Error = Error;
@@ -160,6 +165,7 @@ impl Hash for SealedRow {
 /// Opens sealed details. Lines whose account's key has been destroyed have none.
 struct Details(Arc<Keyring>);
 
+#[async_trait::async_trait]
 impl Loader<SealedRow> for Details {
     type Value = ShownDetails;
     type Error = Error;
