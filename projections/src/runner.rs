@@ -126,11 +126,13 @@ impl Runner {
         while !*stop.borrow() {
             // A hint given from here on may be about events that this step does not see.
             head.mark_unchanged();
+            // A page that was read before now may lack what such hints were about.
+            let ahead = lock(&self.ahead).is_some();
             let wait = match self.checked_step(&mut checked).await {
                 Ok(read) => {
                     pause = PAUSE_MIN;
                     faults::over(NOT_UPDATED);
-                    if read == self.batch_events { Wait::No } else { Wait::Hint }
+                    if ahead || read == self.batch_events { Wait::No } else { Wait::Hint }
                 }
                 Err(error) if error.transient() => {
                     faults::warn(NOT_UPDATED, "", &error);

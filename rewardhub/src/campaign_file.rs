@@ -23,7 +23,7 @@ pub(crate) fn read_terms(file: &Path) -> anyhow::Result<Terms> {
     parse_terms(&name, &text)
 }
 
-/// The same of a revision: what has been funded by now, only the ledger knows.
+/// The same of what may be a revision: what has been funded by now, only the ledger knows.
 pub(crate) fn read_revision(file: &Path) -> anyhow::Result<Terms> {
     let (name, text) = read(file)?;
     parse(&name, &text, |_| Ok(()))

@@ -66,7 +66,9 @@ impl<C> Pool<C> {
     fn take(&self) -> Result<Option<C>, Busy> {
         let none = |slots: &mut Slots<C>| slots.idle.is_empty() && slots.unopened == 0;
         let mut slots = self.slots.lock();
-        if self.returned.wait_while_for(&mut slots, none, WAIT).timed_out() {
+        self.returned.wait_while_for(&mut slots, none, WAIT);
+        // One may have come back at the very end of the wait.
+        if none(&mut slots) {
             return Err(Busy);
         }
         let idle = slots.idle.pop();

@@ -101,8 +101,8 @@ fn declined(considered: &[Considered], reference: &Reference) -> Vec<Reason> {
     if considered.is_empty() {
         return vec![reason(
             "no_campaign",
-            "No campaign was running at the time.",
-            "no campaign had started when the transaction was recorded",
+            "No campaign was open to this purchase any more, or none was running yet.",
+            "when the transaction was recorded, no campaign had started, or each that had was over and its days counted",
         )];
     }
     let failed =

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 pub const PENDING_MAX: usize = 256;
 
 /// Days for which wins are remembered: a month, and any grace after it, after which nothing draws.
-const WIN_DAYS: i64 = 96;
+pub(crate) const WIN_DAYS: i64 = 96;
 
 /// A reward account. `Default` is an account that has not been opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

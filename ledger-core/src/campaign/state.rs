@@ -121,6 +121,11 @@ pub enum EpochPhase {
 }
 
 impl EpochState {
+    /// Whether it was closed while halted, or has not opened.
+    pub fn never_drew(&self) -> bool {
+        self.void || self.phase == EpochPhase::Scheduled
+    }
+
     /// Whether it draws no more, or never did.
     fn is_settled(&self) -> bool {
         match self.phase {

@@ -193,7 +193,9 @@ impl Terms {
     /// These terms as they are drafted now.
     #[must_use]
     pub fn read_anew(&self) -> Terms {
-        Terms { rules_reading: RULES_READING, ..self.clone() }
+        // Older programs refuse a reading that they do not know: only where it says something.
+        let rules_reading = if self.rules.have_nights() { RULES_READING } else { first_reading() };
+        Terms { rules_reading, ..self.clone() }
     }
 
     /// Whether a window of hours over midnight belongs to the weekday on which it began.

@@ -58,6 +58,7 @@ impl Decider {
 
     /// An epoch scheduled in vain is scheduled again under another seed: its key must go too.
     pub(super) fn forget(&mut self) {
+        self.deciding = None;
         self.offers = Offers::default();
     }
 

@@ -103,9 +103,10 @@ impl Offers {
         if !self.by_epoch.contains_key(&epoch) {
             let mut templates = Vec::new();
             for slot in core.aggregates.campaigns.in_order() {
-                // A line that waited for a day that was halted for good hears so however late.
-                let is_void = slot.state.epoch(epoch).is_some_and(|state| state.void);
-                if slot.state.is_over(core.staging.now) && !is_void {
+                // Who waited for a day that was halted for good, or never opened, hears so however
+                // late.
+                let never_drew = slot.state.epoch(epoch).is_some_and(EpochState::never_drew);
+                if slot.state.is_over(core.staging.now) && !never_drew {
                     continue;
                 }
                 if let (Some((terms, version)), Some(standing)) = (slot.state.terms(), slot.state.standing())

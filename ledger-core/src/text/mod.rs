@@ -39,7 +39,8 @@ pub fn check_prose(text: &str, characters_max: usize) -> Result<(), WordsError> 
 }
 
 fn check(text: &str, characters_max: usize, shows: impl Fn(char) -> bool) -> Result<(), WordsError> {
-    if text.trim().is_empty() || text.chars().count() > characters_max {
+    let shows_something = text.chars().any(|c| !c.is_whitespace() && !is_joiner(c));
+    if !shows_something || text.chars().count() > characters_max {
         return Err(WordsError::Unprintable(characters_max));
     }
     if let Some(unseen) = text.chars().find(|c| !shows(*c)) {
@@ -174,6 +175,7 @@ mod tests {
             assert_eq!(said.to_string(), format!("must not hold {name}, which does not show"));
             assert_eq!(check_prose(&format!("a{unseen}b"), 9), Err(WordsError::Unseen(unseen)));
         }
+        assert_eq!(check_prose("\u{200d} \u{fe0f}", 9), Err(WordsError::Unprintable(9)));
         for joined in ["\u{645}\u{6cc}\u{200c}\u{62e}", "\u{1f468}\u{200d}\u{1f469}", "\u{2764}\u{fe0f}"] {
             assert_eq!(check_prose(joined, 9), Ok(()));
             assert!(matches!(check_name(joined, 9), Err(WordsError::Unseen(_))), "names are told apart");

@@ -77,9 +77,13 @@ fn beacon_terms() -> Terms {
 /// A campaign that was started 30 seconds before the recorded round: its first day waits for
 /// exactly that one.
 async fn started() -> (World, Node, SimulatedLog) {
+    started_with(beacon_terms()).await
+}
+
+async fn started_with(terms: Terms) -> (World, Node, SimulatedLog) {
     let world = World::new();
     world.clock.set(round_time().plus_micros(-30 * SECOND_MICROS));
-    let (node, log) = world.with(beacon_terms()).await;
+    let (node, log) = world.with(terms).await;
     (world, node, log)
 }
 
@@ -198,9 +202,8 @@ async fn lines_that_waited_for_hours_are_decided_once_the_beacon_is_there() {
     sound(&log.events(), &*world.seeds);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_waits_for_a_beacon_that_never_comes_is_too_late_once_the_grace_is_over() {
-    let (world, node, log) = started().await;
+async fn never_opened(terms: Terms) -> (World, Node, SimulatedLog) {
+    let (world, node, log) = started_with(terms).await;
     node.take(&purchases(3)).await;
     let grace_ends = today().closes_at().plus_micros(2 * 24 * 3_600 * SECOND_MICROS);
     world.clock.set(grace_ends.plus_micros(-1));
@@ -213,6 +216,14 @@ async fn what_waits_for_a_beacon_that_never_comes_is_too_late_once_the_grace_is_
         assert_eq!(campaign.failed, [RuleCode::TooLate]);
     }
     assert_eq!((opened(&log.events()), draws(&log.events()).count()), (vec![], 0));
+    (world, node, log)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_beacon_that_never_comes_is_too_late_once_the_grace_is_over() {
+    // Also of the last day of a campaign, which is over at that very moment.
+    never_opened(Terms { ends_at: Some(today().closes_at()), ..beacon_terms() }).await;
+    let (world, node, log) = never_opened(beacon_terms()).await;
     // Even if it comes now.
     let honest = Source::that_says(Ok(recorded(ROUND)));
     assert_eq!(step(&node, &[&honest]).open_due().await.unwrap(), 1);

@@ -82,8 +82,7 @@ impl Session {
     pub(super) fn send(&self, sql: &str, rows: &[Row]) -> Result<(), ProjectionError> {
         let statement = self.prepared(sql)?;
         let columns = 0..rows.first().map_or(0, Vec::len);
-        let arrays: Vec<Vec<_>> =
-            columns.map(|n| rows.iter().map(|row| row[n].clone()).collect()).collect();
+        let arrays: Vec<Vec<_>> = columns.map(|n| rows.iter().map(|row| row[n].clone()).collect()).collect();
         self.begun(async { Ok(()) })?;
         let client = Arc::clone(&self.client);
         let mut answer: Answer =

@@ -36,7 +36,8 @@ impl Campaign {
         }
         let (version, _, latest) = self.latest().ok_or(CampaignRejection::Unknown)?;
         let terms = &terms.read_anew();
-        if latest.read_anew() == *terms {
+        // The same words under another reading are other terms.
+        if **latest == *terms {
             return UNCHANGED;
         }
         terms.validate()?;

@@ -79,6 +79,14 @@ pub struct Rule {
 }
 
 impl Rules {
+    /// Whether there is a window of hours over midnight beside weekdays, one of which it belongs to.
+    pub fn have_nights(&self) -> bool {
+        let rules = self.named();
+        let over_midnight = |rule: &Rule| matches!(&rule.condition, Condition::Hours(ranges) if ranges.iter().any(|range| range.from >= range.to));
+        let weekdays = |rule: &Rule| matches!(rule.condition, Condition::Weekdays(_));
+        rules.iter().any(over_midnight) && rules.iter().any(weekdays)
+    }
+
     /// Every rule, in order; the short form's under the codes it has always had.
     pub fn named(&self) -> Cow<'_, [Rule]> {
         match &self.form {

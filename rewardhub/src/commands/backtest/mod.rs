@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use ledger_core::campaign::terms::RuleCode;
 use serde::Serialize;
 
-use crate::campaign_file::read_terms;
+use crate::campaign_file::read_revision;
 use crate::commands::support::{At, Ended, Progress};
 
 #[derive(clap::Args)]
@@ -66,9 +66,9 @@ struct Seconds {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let mut terms = vec![read_terms(&arguments.campaign)?];
+    let mut terms = vec![read_revision(&arguments.campaign)?];
     if let Some(against) = &arguments.against {
-        terms.push(read_terms(against)?);
+        terms.push(read_revision(against)?);
     }
     let began = Instant::now();
     let past = match &arguments.transactions {

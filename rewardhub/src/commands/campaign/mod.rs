@@ -122,6 +122,10 @@ enum Action {
     Check {
         /// The file.
         file: PathBuf,
+        /// It revises a running campaign: planned draws are held against what was funded, which the file does not
+        /// say.
+        #[arg(long)]
+        revision: bool,
     },
     /// What the version that waits for approval would change.
     Diff {
@@ -181,7 +185,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         Action::Show { id } => println!("{}", serde_json::to_string_pretty(&shown(&said.target, id).await?)?),
         Action::List => print_lines(&all(&said.target).await?.iter().map(told::line).collect::<Vec<_>>()),
         Action::Diff { id } => print_changes(&shown(&said.target, id).await?),
-        Action::Check { file } => check(file)?,
+        Action::Check { file, revision } => check(file, *revision)?,
         _ => {}
     }
     let Some(request) = action.request()? else { return Ok(Ended::Fine) };
@@ -222,8 +226,8 @@ async fn give(operator: &Operator, request: &Request) -> anyhow::Result<Vec<Stri
     Ok(lines)
 }
 
-fn check(file: &Path) -> anyhow::Result<()> {
-    let terms = read_terms(file)?;
+fn check(file: &Path, revision: bool) -> anyhow::Result<()> {
+    let terms = if revision { read_revision(file) } else { read_terms(file) }?;
     if let Some(over) = terms.over_at(SystemClock.now()) {
         return Err(Refused(format!("{}: {over}", file.display())).into());
     }
