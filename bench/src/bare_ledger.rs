@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use ledger_core::engine::{KeyringSeeds, Ledger, Parts, Settings, Stopped};
-use ledger_core::log::{EventLog, Log};
 use ledger_core::keys::{FileKeyProvider, Keyring};
+use ledger_core::log::{EventLog, Log};
 use ledger_core::steps::intake::Intake;
 use ledger_core::time::{Clock, SystemClock};
 use tokio::sync::oneshot;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use stores::postgres::Database;
 use adapters::sandbox::Misbehaviour;
 use ledger_core::engine::Settings;
+use stores::postgres::Database;
 use tempfile::TempDir;
 
 use crate::bank::Bank;
@@ -12,9 +12,9 @@ use crate::ledger_load::{enrol, start_campaign};
 use crate::server::Server;
 use rewardhub::config::{self, Config};
 use rewardhub::node::{Engine, Node};
+use rewardhub::opened::{self, Stores};
 use rewardhub::outside::Outside;
 use rewardhub::secret::Secret;
-use rewardhub::opened::{self, Stores};
 
 /// The writer alone, with a running campaign and open accounts.
 pub(crate) struct Written {

@@ -9,8 +9,8 @@ use audit::replay::Replay;
 use cqrs_es::Aggregate as _;
 use ledger_core::account::RewardAccount;
 use ledger_core::campaign::Campaign;
-use ledger_core::ids::Digest;
 use ledger_core::event::{LedgerEvent, decode};
+use ledger_core::ids::Digest;
 use ledger_core::log::{EventLog, Position, StreamId};
 
 use crate::PAGE;

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use chrono::NaiveDate;
 use ledger_core::campaign::rules::{CompiledRules, History, MerchantFacts, Rule, Rules, Subject, Won};
-use ledger_core::money::{Currency, Money};
 use ledger_core::keys::{AmountKey, SealedAmount};
+use ledger_core::money::{Currency, Money};
 use ledger_core::time::Timestamp;
 use ledger_core::transaction::Mcc;
 use serde_json::{Value, json};

@@ -2,7 +2,6 @@
 //! address. On both, every log and every crate we compare with gets a database of its own; all are
 //! removed in the end.
 
-
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};

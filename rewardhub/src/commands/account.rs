@@ -79,7 +79,7 @@ enum Action {
     /// Keep a held transaction from being decided, for good. One person proposes it, another
     /// agrees.
     Dismiss(Review),
-    /// Print the transactions that wait for people, whoever's they are, oldest first, one JSON
+    /// Print the transactions that wait for people, of all accounts, oldest first, one JSON
     /// object a line. Works beside a running sandbox.
     Held,
     /// Print how an account stands as JSON: enrolment, exclusion, counts, held transactions;
