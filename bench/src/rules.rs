@@ -96,6 +96,7 @@ fn micros(rules: &[Rule]) -> anyhow::Result<f64> {
         booked_at,
         enrolled_at: booked_at.plus_micros(-40 * day),
         time_zone: "Europe/London".parse()?,
+        nights_begin: true,
         amount: Money::new(1_250, currency)?,
         is_purchase: true,
         in_currency: true,

@@ -10,6 +10,7 @@ use ledger_core::account::command::{
 };
 use ledger_core::account::event::Line;
 use ledger_core::account::{AccountEvent, RewardAccount};
+use ledger_core::aggregate::Decides as _;
 use ledger_core::draw::{self, Seed};
 use ledger_core::ids::{Digest, TransactionKey};
 use ledger_core::keys::{Details, FINGERPRINT_VERSION, SealError};
