@@ -11,7 +11,7 @@ pub struct Settings {
     pub holder: String,
     /// Whether a line of an unknown account opens it (`enrolment = open`).
     pub open_enrolment: bool,
-    /// Transactions that may wait; beyond it [`SubmitError::Full`]. At least one request's 5,000.
+    /// Transactions that may wait; beyond it [`SubmitError::Full`](super::SubmitError::Full). At least one request's 5,000.
     pub queue_transactions: usize,
     /// Commands in one append, at most.
     pub batch_max: usize,
