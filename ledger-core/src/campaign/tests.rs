@@ -56,7 +56,7 @@ fn terms() -> Terms {
         funding_limit_minor: None,
         grace_days: 31,
         beacon: "none".into(),
-        rules_reading: crate::campaign::terms::RULES_READING,
+        rules_reading: 1,
     }
 }
 

@@ -134,6 +134,7 @@ fn the_schema_and_the_types_know_the_same_fields() {
     full["stackable"] = json!(true);
     full["inventory"] = json!({ "jackpot": 3 });
     full["planned_draws"] = json!(1);
+    full["rules_reading"] = json!(1);
     let read = parse_terms("full", &full.to_string()).unwrap();
     let schema = schema();
     let known = schema["properties"].as_object().unwrap();
