@@ -60,8 +60,8 @@ impl CompiledRules {
         let has_expressions = rules.iter().any(|(_, check)| matches!(check, Check::Cel(_)));
         let ranges = || rules_of_hours(named).flatten().copied();
         let ends_a_night =
-            |hour| ranges().any(|range| range.from >= range.to && hour < usize::from(range.to));
-        let begins_today = |hour| ranges().any(|range| range.from < range.to && holds(range, hour));
+            |hour| ranges().any(|range| range.is_over_midnight() && hour < usize::from(range.to));
+        let begins_today = |hour| ranges().any(|range| !range.is_over_midnight() && holds(range, hour));
         let nights = std::array::from_fn(|hour| ends_a_night(hour) && !begins_today(hour));
         CompiledRules { rules, has_expressions, nights }
     }
@@ -199,5 +199,5 @@ fn is_in(mcc: Mcc, ranges: &[MccRange]) -> bool {
 
 fn holds(range: HourRange, hour: usize) -> bool {
     let (from, to) = (usize::from(range.from), usize::from(range.to));
-    if from < to { (from..to).contains(&hour) } else { hour >= from || hour < to }
+    if range.is_over_midnight() { hour >= from || hour < to } else { (from..to).contains(&hour) }
 }

@@ -124,6 +124,13 @@ pub struct HourRange {
     pub to: u8,
 }
 
+impl HourRange {
+    /// Whether it ends on the day after the one on which it begins.
+    pub fn is_over_midnight(self) -> bool {
+        self.from >= self.to
+    }
+}
+
 impl std::str::FromStr for HourRange {
     type Err = &'static str;
     fn from_str(text: &str) -> Result<HourRange, &'static str> {

@@ -82,7 +82,10 @@ impl Rules {
     /// Whether there is a window of hours over midnight beside weekdays, one of which it belongs to.
     pub fn have_nights(&self) -> bool {
         let rules = self.named();
-        let over_midnight = |rule: &Rule| matches!(&rule.condition, Condition::Hours(ranges) if ranges.iter().any(|range| range.from >= range.to));
+        let over_midnight = |rule: &Rule| match &rule.condition {
+            Condition::Hours(ranges) => ranges.iter().any(|range| range.is_over_midnight()),
+            _ => false,
+        };
         let weekdays = |rule: &Rule| matches!(rule.condition, Condition::Weekdays(_));
         rules.iter().any(over_midnight) && rules.iter().any(weekdays)
     }
