@@ -13,7 +13,6 @@ mod pages;
 mod positions;
 mod web;
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
@@ -25,6 +24,7 @@ use ledger_core::log::{Position, WriterLease as _};
 use ledger_core::steps::intake::{RowAnswer, Sources};
 use ledger_core::time::Timestamp;
 use ledger_core::transaction::{Code, RowError};
+use parking_lot::Mutex;
 use projections::Runner;
 use serde_json::{Value, json};
 use support::{History, ManualClock, SimulatedLog, stream};
@@ -49,8 +49,8 @@ impl TakeRows for StubIntake {
         sources: &Sources,
         _: Context,
     ) -> Result<Vec<RowAnswer>, SubmitError> {
-        self.taken.lock().unwrap().push((rows.len(), sources.clone()));
-        if let Some(error) = self.refuses.lock().unwrap().take() {
+        self.taken.lock().push((rows.len(), sources.clone()));
+        if let Some(error) = self.refuses.lock().take() {
             return Err(error);
         }
         assert_ne!(rows.first(), Some(&&b"\"panic\""[..]), "a defect");
@@ -212,7 +212,7 @@ async fn every_row_is_answered_in_order_and_in_the_words_of_the_interface() {
     let lines = read(lines).await["results"].take();
     let rows: Vec<_> = lines.as_array().unwrap().iter().map(|result| result["row"].clone()).collect();
     assert_eq!(rows, [1, 2, 3], "a blank line is no row");
-    let taken = house.intake.taken.lock().unwrap();
+    let taken = house.intake.taken.lock();
     let acme = Sources::Only(std::iter::once("acme".parse().unwrap()).collect());
     assert_eq!(*taken, [(2, acme.clone()), (3, acme)]);
 }
@@ -235,7 +235,7 @@ async fn a_body_that_cannot_be_read_is_refused_as_a_whole_without_repeating_it()
     }
     let malformed = read(house.feed("application/json", "[{},\n x]").await).await;
     assert!(malformed["detail"].as_str().unwrap().contains("line 2, column 2"), "{malformed}");
-    assert!(house.intake.taken.lock().unwrap().is_empty());
+    assert!(house.intake.taken.lock().is_empty());
 }
 
 #[tokio::test]
@@ -248,7 +248,7 @@ async fn a_busy_ledger_says_when_to_come_back() {
         (SubmitError::NotWriter, 503, "2"),
         (SubmitError::AccountUnavailable, 503, "60"),
     ] {
-        *house.intake.refuses.lock().unwrap() = Some(error);
+        *house.intake.refuses.lock() = Some(error);
         let response = house.feed("application/json", "{}").await;
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()[header::RETRY_AFTER], seconds);

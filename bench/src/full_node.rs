@@ -1,4 +1,4 @@
-//! A ledger as `serve` has it: log, keys, checkpoints and read models in a database of their own.
+//! A ledger as `serve` has it: log, keys, steps and read models in a database of their own.
 
 use std::sync::Arc;
 

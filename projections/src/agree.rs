@@ -201,7 +201,7 @@ fn lines(conn: &Connection, state: &impl Stated, find: Find<'_>) -> Result<(), P
     each_row(conn, "transactions", 1, &columns, |row| {
         let (source, id, account) = (text(&row[1]), text(&row[2]), text(&row[3]));
         let (Ok(feed), Ok(transaction)) = (Source::parse(source), TransactionId::parse(id)) else {
-            return find("a line has a name that none has");
+            return find("a transaction has a name that is not allowed");
         };
         let key = TransactionKey::of(&feed, &transaction);
         missing.remove(&key);
@@ -209,14 +209,14 @@ fn lines(conn: &Connection, state: &impl Stated, find: Find<'_>) -> Result<(), P
         let standing = states.get(account).and_then(|account| account.line_standing(key));
         let (is, should) = (text(&row[4]), status(standing, shown));
         if is != should {
-            find(&format!("line {id} of {source} is {is}, by its account it is {should}"));
+            find(&format!("transaction {id} of {source} is {is}, by its account it is {should}"));
         }
         if (text(&row[5]) == "won") != won.contains(&key) {
-            find(&format!("line {id} of {source} has won by its account or by the read model, not by both"));
+            find(&format!("transaction {id} of {source} has won by its account or by the read model, not by both"));
         }
     })?;
     for key in &missing {
-        find(&format!("the line of key {key} is not there"));
+        find(&format!("the transaction of key {key} is not there"));
     }
     Ok(())
 }

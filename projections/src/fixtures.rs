@@ -4,7 +4,6 @@
 mod place;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
@@ -23,6 +22,7 @@ use ledger_core::log::{
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
 use ledger_core::time::{Epoch, Timestamp};
+use parking_lot::Mutex;
 
 pub(crate) use self::place::*;
 
@@ -270,7 +270,7 @@ impl TestLog {
     }
 
     fn push(&self, stream: StreamId, event_type: &str, payload: Vec<u8>) {
-        let mut events = self.events.lock().unwrap();
+        let mut events = self.events.lock();
         let position = Position(events.len() as u64 + 1);
         events.push(StoredEvent {
             position,
@@ -287,11 +287,11 @@ impl TestLog {
     }
 
     pub(crate) fn head_position(&self) -> Position {
-        Position(self.events.lock().unwrap().len() as u64)
+        Position(self.events.lock().len() as u64)
     }
 
     pub(crate) fn edit(&self, edit: impl FnOnce(&mut Vec<StoredEvent>)) {
-        edit(&mut self.events.lock().unwrap());
+        edit(&mut self.events.lock());
     }
 }
 
@@ -322,7 +322,7 @@ impl EventLog for TestLog {
             let source = "the network is down".into();
             return Err(LogError::Store { doing: "read", transient: true, source });
         }
-        let events = self.events.lock().unwrap();
+        let events = self.events.lock();
         Ok(events.iter().filter(|e| e.position > position).take(limit).cloned().collect())
     }
     async fn read_stream_after(

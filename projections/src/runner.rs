@@ -5,13 +5,14 @@
 //! log, damage or a contradiction stops the runner with an error; what may pass is tried again with
 //! growing pauses.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ledger_core::faults;
 use ledger_core::figures::figure;
 use ledger_core::log::{EventLog, Position};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -127,7 +128,7 @@ impl Runner {
             // A hint given from here on may be about events that this step does not see.
             head.mark_unchanged();
             // A page that was read before now may lack what such hints were about.
-            let ahead = lock(&self.ahead).is_some();
+            let ahead = self.ahead.lock().is_some();
             let wait = match self.checked_step(&mut checked).await {
                 Ok(read) => {
                     pause = PAUSE_MIN;
@@ -173,7 +174,7 @@ impl Runner {
     /// Reads and applies one batch; answers how many events it had. 0 at the end of the log.
     pub async fn step(&self) -> Result<usize, ProjectionError> {
         let after = self.store.query(cursor::position)?;
-        let ahead = lock(&self.ahead).take().filter(|(at, _)| *at == after);
+        let ahead = self.ahead.lock().take().filter(|(at, _)| *at == after);
         let records = match ahead {
             Some((_, records)) => records,
             None => Record::decode_after(after, &self.log.read_after(after, self.batch_events).await?)?,
@@ -195,10 +196,10 @@ impl Runner {
             })
         };
         let (cursors, next) = Record::decode_beside(last, &next, page);
-        *lock(&self.ahead) = next.ok().filter(|next| !next.is_empty()).map(|next| (last, next));
+        *self.ahead.lock() = next.ok().filter(|next| !next.is_empty()).map(|next| (last, next));
         let cursors = cursors?;
         self.position.send_replace(lowest(&cursors));
-        *lock(&self.cursors) = cursors;
+        *self.cursors.lock() = cursors;
         Ok(records.len())
     }
 
@@ -228,16 +229,12 @@ enum Wait {
     For(Duration),
 }
 
-fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Beside the runner, which may be stuck: that is when it matters.
 async fn keep_measuring(log: Arc<dyn EventLog>, cursors: Arc<Mutex<Cursors>>) {
     loop {
         // While the log cannot be read it has not moved on for anybody.
         if let Ok(head) = log.head().await {
-            measure(&lock(&cursors), head.position);
+            measure(&cursors.lock(), head.position);
         }
         tokio::time::sleep(MEASURE).await;
     }

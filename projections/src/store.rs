@@ -7,9 +7,10 @@
 //! anew.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rusqlite::TransactionBehavior;
 use stores::files::{self, Wal};
 use stores::pool::Pool;
@@ -38,7 +39,8 @@ pub struct ReadStore(Arc<Shared>);
 
 struct Shared {
     place: Place,
-    /// Absent where only queries run; empty until a first write.
+    /// Absent where only queries run; empty until a first write. A panic under the lock leaves nothing half done:
+    /// the transaction is rolled back.
     writer: Option<Mutex<Option<Connection>>>,
     readers: Pool<Connection>,
 }
@@ -129,7 +131,7 @@ impl ReadStore {
         &self,
         write: impl FnOnce(&Connection) -> Result<T, ProjectionError>,
     ) -> Result<T, ProjectionError> {
-        let mut guard = lock(self.0.writer.as_ref().ok_or(ProjectionError::ReadOnly)?);
+        let mut guard = self.0.writer.as_ref().ok_or(ProjectionError::ReadOnly)?.lock();
         let writer = match guard.take().filter(Connection::is_usable) {
             Some(writer) => guard.insert(writer),
             None => guard.insert(self.0.place.connect(Access::Write)?),
@@ -163,7 +165,7 @@ impl Wal for Shared {
         &self,
         work: &dyn Fn(&rusqlite::Connection) -> rusqlite::Result<()>,
     ) -> rusqlite::Result<()> {
-        let writer = self.writer.as_ref().map(lock);
+        let writer = self.writer.as_ref().map(Mutex::lock);
         writer.and_then(|writer| writer.as_ref()?.as_sqlite().map(work)).unwrap_or(Ok(()))
     }
 }
@@ -190,11 +192,6 @@ impl Place {
             (Place::Database(database), access) => Connection::postgres(database, access),
         }
     }
-}
-
-/// A panic under the lock leaves nothing half done: the transaction has been rolled back.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn open_reader(path: &Path, still: bool) -> Result<rusqlite::Connection, ProjectionError> {

@@ -85,7 +85,7 @@ impl Folder {
         self.0.join("root.key")
     }
 
-    /// The steps' checkpoints.
+    /// The steps' cursors and items.
     pub fn steps(&self) -> PathBuf {
         self.0.join("steps.db")
     }

@@ -95,7 +95,7 @@ impl Engine {
 
     /// What the steps have given up.
     pub fn parked(&self) -> anyhow::Result<ParkedItems> {
-        Ok(ParkedItems::new(Arc::new(self.stores.checkpoints()?), Arc::clone(&self.log)))
+        Ok(ParkedItems::new(Arc::new(self.stores.step_store()?), Arc::clone(&self.log)))
     }
 
     /// Makes the file of the rail's books; see [`Stores::make_rail`].
@@ -179,7 +179,7 @@ pub struct Node {
 
 /// What reads an engine's log, opened and not running yet.
 pub struct Readers {
-    checkpoints: Arc<dyn StepStore>,
+    step_store: Arc<dyn StepStore>,
     read: ReadStore,
     runner: Runner,
     progress: Progress,
@@ -192,10 +192,10 @@ impl Readers {
         let stores = &engine.stores;
         let head = *engine.ledger.head().borrow();
         stores.note(head).await?;
-        let checkpoints = Arc::new(stores.checkpoints()?);
+        let step_store = Arc::new(stores.step_store()?);
         let read = stores.read_models().await?;
         let (runner, progress) = Runner::new(Arc::clone(&engine.log), read.clone())?;
-        Ok(Readers { checkpoints, read, runner, progress })
+        Ok(Readers { step_store, read, runner, progress })
     }
 }
 
@@ -217,17 +217,17 @@ impl Node {
 
     /// The same with readers that are open already.
     pub fn start_with(engine: Engine, opened: Readers, outside: Outside) -> anyhow::Result<Node> {
-        let Readers { checkpoints, read, runner, progress } = opened;
+        let Readers { step_store, read, runner, progress } = opened;
         let Outside { rail, confirmations, notifier, beacons } = outside;
-        let parked = ParkedItems::new(Arc::clone(&checkpoints), Arc::clone(&engine.log));
+        let parked = ParkedItems::new(Arc::clone(&step_store), Arc::clone(&engine.log));
         let (stop, stopping) = watch::channel(false);
         let mut readers = JoinSet::new();
         let ledger = || engine.ledger.clone();
         macro_rules! step {
             ($step:expr) => {
-                let (log, checkpoints) = (Arc::clone(&engine.log), Arc::clone(&checkpoints));
+                let (log, step_store) = (Arc::clone(&engine.log), Arc::clone(&step_store));
                 let run =
-                    steps::run(Arc::new($step), log, checkpoints, engine.ledger.head(), stopping.clone());
+                    steps::run(Arc::new($step), log, step_store, engine.ledger.head(), stopping.clone());
                 readers.spawn(async { run.await.context("a step stopped") });
             };
         }
@@ -236,7 +236,7 @@ impl Node {
         step!(Credit::new(ledger(), Arc::clone(&rail)));
         step!(Resume::new(ledger(), Arc::clone(&engine.log), Arc::clone(&engine.keyring)));
         let (log, seeds) = (Arc::clone(&engine.log), Arc::clone(&engine.seeds));
-        let reveal = Reveal::new(ledger(), log, seeds, Arc::clone(&checkpoints)).run(stopping.clone());
+        let reveal = Reveal::new(ledger(), log, seeds, Arc::clone(&step_store)).run(stopping.clone());
         readers.spawn(async {
             reveal.await;
             Ok(())

@@ -168,13 +168,13 @@ impl Stores {
     }
 
     /// How far the steps have come.
-    pub fn checkpoints(&self) -> anyhow::Result<StepTables> {
+    pub fn step_store(&self) -> anyhow::Result<StepTables> {
         Ok(match &self.place {
             Place::Embedded { folder, .. } => {
                 folder.make(&folder.steps())?;
-                let checkpoints = StepTables::open(&folder.steps())?;
+                let step_store = StepTables::open(&folder.steps())?;
                 belongs_to(&folder.steps(), &self.ledger, Position(0))?;
-                checkpoints
+                step_store
             }
             Place::Postgres { database, .. } => StepTables::in_postgres((**database).clone()),
         })
@@ -310,7 +310,7 @@ pub async fn existing_read_models(config: &Config) -> anyhow::Result<Option<Read
 }
 
 /// The steps' cursors and items that the configuration names, beside whoever runs the steps.
-pub fn existing_checkpoints(config: &Config) -> anyhow::Result<StepTables> {
+pub fn existing_step_store(config: &Config) -> anyhow::Result<StepTables> {
     Ok(match config.log {
         LogPlace::Embedded => StepTables::open_read_only(&Folder::existing(&config.data)?.steps())?,
         LogPlace::Postgres(_) => StepTables::in_postgres(database(config)?),

@@ -22,7 +22,7 @@ impl CommandAccounts for InMemory {
     ) -> Result<Result<Answer, Rejection>, SubmitError> {
         use cqrs_es::Aggregate as _;
         assert_eq!(&*context.actor(), "operator:olga", "the token's sub is who did it");
-        let mut held = self.0.lock().unwrap();
+        let mut held = self.0.lock();
         let state = held.entry(account).or_default();
         Ok(state.decide(now(), &context.actor(), &kind).map(|(events, answer)| {
             for event in events {

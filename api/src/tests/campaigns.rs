@@ -21,7 +21,7 @@ impl CommandCampaigns for InMemory {
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError> {
         use cqrs_es::Aggregate as _;
         let by = context.actor();
-        let mut held = self.0.lock().unwrap();
+        let mut held = self.0.lock();
         let decided = held.0.decide(now(), &by, &kind).map(|(events, answer)| {
             for event in events {
                 held.0.apply(event);
@@ -33,7 +33,7 @@ impl CommandCampaigns for InMemory {
     }
 
     async fn states(&self, only: Option<CampaignId>) -> Result<Vec<(Campaign, u64)>, SubmitError> {
-        let campaign = self.0.lock().unwrap().0.clone();
+        let campaign = self.0.lock().0.clone();
         let asked = only.is_none_or(|id| campaign.terms().is_some_and(|(terms, _)| terms.campaign_id == id));
         Ok(if asked { vec![(campaign, 1)] } else { vec![] })
     }

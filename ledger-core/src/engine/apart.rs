@@ -16,7 +16,7 @@ use crate::log::StreamId;
 const FOR: Duration = Duration::from_secs(10);
 /// As many are remembered; of more, those set apart first are tried again too early.
 const MAX: usize = 10_000;
-const UNREADABLE: &str = "an account cannot be read: its lines and commands are refused";
+const UNREADABLE: &str = "an account cannot be read: its transactions and commands are refused";
 
 pub(super) struct Apart {
     streams: LruCache<StreamId, Instant>,
@@ -36,7 +36,7 @@ impl Apart {
 
     /// Sets apart whatever has this key.
     pub(super) fn put_key(&mut self, key: TransactionKey, reason: &(dyn std::error::Error + 'static)) {
-        faults::error("a known line cannot be read: it is refused when it is brought again", "", reason);
+        faults::error("a known transaction cannot be read: it is refused when it is sent again", "", reason);
         self.keys.insert(key, Instant::now());
     }
 

@@ -95,7 +95,7 @@ impl Decider {
                 // A campaign that stands still must not keep the others, nor its own operators,
                 // from going on.
                 faults::error(
-                    "a campaign refuses what is due; its lines wait",
+                    "a campaign refuses what is due; its transactions wait",
                     campaign.as_str(),
                     &rejection,
                 );

@@ -113,7 +113,7 @@ impl Offers {
                 {
                     if standing == Standing::Active && terms.time_zone.known().is_none() {
                         let (campaign, zone) = (&terms.campaign_id, &terms.time_zone);
-                        tracing::error!(%campaign, %zone, "lines wait: this build does not know a campaign's time zone");
+                        tracing::error!(%campaign, %zone, "transactions wait: this build does not know a campaign's time zone");
                     }
                     let epoch = self.epoch_template(&slot.state, terms, epoch, core.staging.now, vault)?;
                     templates.push(Template { terms: Arc::clone(terms), version, standing, epoch });

@@ -1,9 +1,10 @@
-//! What happens around a decision: take lines in, then, each as a reader of the log, issue what was
-//! won, tell the customer, pay, resume what waited, open epochs that wait for a beacon, and settle
-//! those that are over.
+//! What happens around a decision. Intake takes transactions in. Each other step reads the log: it
+//! issues what was won, tells the customer, pays, resumes what waited, opens epochs that wait for a
+//! beacon, or settles those that are over.
 //!
-//! No step calls another. Each gives commands to the engine and asks the aggregate, never its own
-//! checkpoint, whether an effect is outstanding, so starting again from any earlier place is safe.
+//! No step calls another. Each gives commands to the engine. Whether an effect is outstanding is
+//! asked of the aggregate, never of the step's own cursor, so a step may start again from any
+//! earlier place.
 //! What a [`step`] cannot end at once stands in [`items`], and what it gives up is for a person:
 //! [`parked`]. The [`ports`] are all that a step knows of the outside world.
 

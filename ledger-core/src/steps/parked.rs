@@ -20,7 +20,7 @@ pub const PAGE_MAX: usize = 500;
 /// The items of all steps.
 #[derive(Clone)]
 pub struct ParkedItems {
-    checkpoints: Arc<dyn StepStore>,
+    step_store: Arc<dyn StepStore>,
     log: Arc<dyn EventLog>,
     resolving: Arc<Mutex<()>>,
 }
@@ -50,8 +50,8 @@ pub enum ParkedError {
 
 impl ParkedItems {
     /// Over these rows and this log.
-    pub fn new(checkpoints: Arc<dyn StepStore>, log: Arc<dyn EventLog>) -> ParkedItems {
-        ParkedItems { checkpoints, log, resolving: Arc::default() }
+    pub fn new(step_store: Arc<dyn StepStore>, log: Arc<dyn EventLog>) -> ParkedItems {
+        ParkedItems { step_store, log, resolving: Arc::default() }
     }
 
     /// Up to `limit` parked items in the order of their ids, after one, and the id to go on after.
@@ -61,7 +61,7 @@ impl ParkedItems {
         limit: usize,
     ) -> Result<(Vec<ItemRow>, Option<String>), ParkedError> {
         let limit = limit.clamp(1, PAGE_MAX);
-        let mut rows = self.checkpoints.parked(after, limit + 1).await?;
+        let mut rows = self.step_store.parked(after, limit + 1).await?;
         let next = (rows.len() > limit).then(|| rows[limit - 1].id.clone());
         rows.truncate(limit);
         self.follow(&mut rows).await?;
@@ -71,7 +71,7 @@ impl ParkedItems {
 
     /// One item, parked or waiting.
     pub async fn show(&self, id: &str) -> Result<ItemRow, ParkedError> {
-        let mut rows: Vec<ItemRow> = self.checkpoints.item(id).await?.into_iter().collect();
+        let mut rows: Vec<ItemRow> = self.step_store.item(id).await?.into_iter().collect();
         self.follow(&mut rows).await?;
         rows.pop().ok_or(ParkedError::Unknown)
     }
@@ -102,7 +102,7 @@ impl ParkedItems {
     async fn follow(&self, rows: &mut [ItemRow]) -> Result<(), ParkedError> {
         let mut after: Option<Position> = None;
         for row in rows.iter() {
-            let reached = self.checkpoints.get(&row.step).await?;
+            let reached = self.step_store.get(&row.step).await?;
             after = Some(after.map_or(reached, |after| after.min(reached)));
         }
         let Some(after) = after else { return Ok(()) };

@@ -60,9 +60,9 @@ impl Reveal {
         ledger: Ledger,
         log: Arc<dyn EventLog>,
         seeds: Arc<dyn SeedVault>,
-        checkpoints: Arc<dyn StepStore>,
+        step_store: Arc<dyn StepStore>,
     ) -> Reveal {
-        Reveal { ledger, seeds, tallies: Tallies::new(log, checkpoints), announced: Mutex::default() }
+        Reveal { ledger, seeds, tallies: Tallies::new(log, step_store), announced: Mutex::default() }
     }
 
     /// Looks for due epochs until `stop` says so.

@@ -43,7 +43,7 @@ pub enum StepError {
     },
     /// Its cursor cannot be kept.
     #[error("step {step} cannot keep its cursor")]
-    Checkpoint {
+    Cursor {
         /// Which step.
         step: &'static str,
         /// The cause.
@@ -79,13 +79,13 @@ const COUNT_EVERY: u32 = 20;
 pub async fn run<S: Step>(
     step: Arc<S>,
     log: Arc<dyn EventLog>,
-    checkpoints: Arc<dyn StepStore>,
+    step_store: Arc<dyn StepStore>,
     mut head: watch::Receiver<Position>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), StepError> {
     let name = step.name();
     let saved = tokio::select! {
-        saved = read_checkpoint(&*checkpoints, name) => saved?,
+        saved = read_cursor(&*step_store, name) => saved?,
         () = told(stop.clone()) => return Ok(()),
     };
     tokio::select! {
@@ -111,7 +111,7 @@ pub async fn run<S: Step>(
         }
         if desk.wants_due() {
             tokio::select! {
-                loaded = desk.load_due(&*step, &*log, &*checkpoints) => loaded?,
+                loaded = desk.load_due(&*step, &*log, &*step_store) => loaded?,
                 () = told(stop.clone()) => {}
             }
         }
@@ -134,11 +134,11 @@ pub async fn run<S: Step>(
         }
         running &= !*stop.borrow();
         if desk.is_flush_due() || !running {
-            desk.flush(&*checkpoints).await;
+            desk.flush(&*step_store).await;
         }
         if ticks % COUNT_EVERY == 1 {
             ticks += 1;
-            desk.count(&*checkpoints).await;
+            desk.count(&*step_store).await;
         }
         gauge("rewardhub_step_under_way", name, tasks.len() as u64);
     }
@@ -209,15 +209,15 @@ fn gauge(metric: &'static str, step: &'static str, value: u64) {
     metrics::gauge!(metric, "step" => step).set(figure(value));
 }
 
-async fn read_checkpoint(checkpoints: &dyn StepStore, step: &'static str) -> Result<Position, StepError> {
+async fn read_cursor(step_store: &dyn StepStore, step: &'static str) -> Result<Position, StepError> {
     for tries in 1.. {
-        match checkpoints.get(step).await {
+        match step_store.get(step).await {
             Ok(position) => return Ok(position),
             Err(error) if error.transient() => {
                 faults::warn("a step's cursor cannot be read just now", step, &error);
                 tokio::time::sleep(Backoff::STORE.pause(tries)).await;
             }
-            Err(source) => return Err(StepError::Checkpoint { step, source }),
+            Err(source) => return Err(StepError::Cursor { step, source }),
         }
     }
     unreachable!("it is tried for ever")

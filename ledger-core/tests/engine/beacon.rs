@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use ledger_core::account::AccountEvent;
@@ -19,6 +19,7 @@ use ledger_core::steps::beacon::Beacon;
 use ledger_core::steps::ports::{BeaconSource, BeaconSourceError};
 use ledger_core::steps::reveal::Reveal;
 use ledger_core::time::{Epoch, SECOND_MICROS, Timestamp};
+use parking_lot::Mutex;
 use serde_json::Value;
 use stores::steps::StepTables;
 use support::SimulatedLog;
@@ -51,7 +52,7 @@ struct Source {
 impl Source {
     fn that_says(answer: Result<BeaconSignature, String>) -> Arc<Source> {
         let source = Source::default();
-        source.says.lock().unwrap().insert(ROUND, answer);
+        source.says.lock().insert(ROUND, answer);
         Arc::new(source)
     }
 }
@@ -65,8 +66,8 @@ impl fmt::Display for Source {
 #[async_trait]
 impl BeaconSource for Source {
     async fn round(&self, round: u64) -> Result<Option<BeaconSignature>, BeaconSourceError> {
-        self.asked.lock().unwrap().push(round);
-        self.says.lock().unwrap().get(&round).cloned().transpose().map_err(BeaconSourceError)
+        self.asked.lock().push(round);
+        self.says.lock().get(&round).cloned().transpose().map_err(BeaconSourceError)
     }
 }
 
@@ -145,7 +146,7 @@ async fn a_late_beacon_defers_draws_which_then_follow_from_it() {
     assert!(answers.iter().all(|a| a.as_ref().unwrap().result == RowResult::Deferred));
     // Before its time nobody is asked; then it is late for an hour.
     assert_eq!(beacon.open_due().await.unwrap(), 0);
-    assert!(source.asked.lock().unwrap().is_empty());
+    assert!(source.asked.lock().is_empty());
     world.clock.set(round_time());
     for _ in 0..3 {
         assert_eq!(beacon.open_due().await.unwrap(), 0);
@@ -153,10 +154,10 @@ async fn a_late_beacon_defers_draws_which_then_follow_from_it() {
         node.ledger.tick().await.unwrap();
     }
     assert_eq!((opened(&log.events()), draws(&log.events()).count()), (vec![], 0));
-    source.says.lock().unwrap().insert(ROUND, Ok(recorded(ROUND)));
+    source.says.lock().insert(ROUND, Ok(recorded(ROUND)));
     assert_eq!(beacon.open_due().await.unwrap(), 1);
     assert_eq!(beacon.open_due().await.unwrap(), 0, "once");
-    assert!(source.asked.lock().unwrap().iter().all(|round| *round == ROUND));
+    assert!(source.asked.lock().iter().all(|round| *round == ROUND));
     run_resume(&world, &node, &log, |events| draws(events).count() == 40).await;
 
     // Everyone who has seed and beacon derives the same, and without the beacon another.
@@ -194,7 +195,7 @@ async fn lines_that_waited_for_hours_are_decided_once_the_beacon_is_there() {
     let opens = async {
         tokio::time::sleep(std::time::Duration::from_hours(3)).await;
         assert_eq!(draws(&log.events()).count(), 0);
-        source.says.lock().unwrap().insert(ROUND, Ok(recorded(ROUND)));
+        source.says.lock().insert(ROUND, Ok(recorded(ROUND)));
     };
     tokio::join!(opens, run_resume(&world, &node, &log, |events| draws(events).count() == 20));
     stop.send_replace(true);

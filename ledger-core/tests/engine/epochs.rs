@@ -132,14 +132,14 @@ pub(crate) async fn run_resume(
     done: impl Fn(&[StoredEvent]) -> bool,
 ) {
     let resume = Resume::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.keyring));
-    let checkpoints: Arc<dyn StepStore> =
+    let step_store: Arc<dyn StepStore> =
         Arc::new(StepTables::open(&world.folder.path().join("steps.db")).unwrap());
     let (stop, stopped) = watch::channel(false);
     let head = node.ledger.head();
     let running = tokio::spawn(ledger_core::steps::run(
         Arc::new(resume),
         Arc::clone(&node.log),
-        checkpoints,
+        step_store,
         head,
         stopped,
     ));
@@ -182,7 +182,7 @@ async fn lines_booked_ahead_wait_and_are_decided_once_their_day_has_begun() {
     let first = node.take(&ahead).await;
     assert!(first.iter().all(|a| a.as_ref().unwrap().result == RowResult::Deferred));
     assert_eq!(draws(&log.events()).count(), 0);
-    // Across a restart, and with the checkpoint lost.
+    // Across a restart, and with the cursor lost.
     node.stop().await;
     let node = world.start(Arc::new(log.reopen())).await;
     world.clock.set(at("2026-11-23T00:00:00Z"));

@@ -1,7 +1,6 @@
 //! A payout rail and a notifier at their worst, within their contracts.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +9,7 @@ use ledger_core::money::Money;
 use ledger_core::steps::ports::{
     Notification, Notifier, NotifyError, PayError, Payout, PayoutKey, PayoutRail, PayoutStatus,
 };
+use parking_lot::Mutex;
 
 use crate::world::Dice;
 
@@ -55,33 +55,33 @@ impl Rail {
     }
 
     pub(crate) fn set(&self, mood: Mood) {
-        self.state.lock().unwrap().mood = mood;
+        self.state.lock().mood = mood;
     }
 
     /// What is on its way arrives now.
     pub(crate) fn arrive(&self) {
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         for (_, payout) in std::mem::take(&mut state.on_the_way) {
             state.pay(&payout);
         }
     }
 
     pub(crate) fn on_the_way(&self) -> usize {
-        self.state.lock().unwrap().on_the_way.len()
+        self.state.lock().on_the_way.len()
     }
 
     /// All payments made.
     pub(crate) fn paid(&self) -> BTreeMap<PayoutKey, Money> {
-        self.state.lock().unwrap().paid.clone()
+        self.state.lock().paid.clone()
     }
 
     pub(crate) fn refused(&self) -> usize {
-        self.state.lock().unwrap().refused.len()
+        self.state.lock().refused.len()
     }
 
     /// All messages sent.
     pub(crate) fn notified(&self) -> Vec<EntryId> {
-        self.state.lock().unwrap().notified.clone()
+        self.state.lock().notified.clone()
     }
 }
 
@@ -130,7 +130,7 @@ impl PayoutRail for Rail {
         // On the way there: a kill here has sent nothing.
         tokio::time::sleep(Duration::from_millis(20)).await;
         let answer = {
-            let mut state = self.state.lock().unwrap();
+            let mut state = self.state.lock();
             if state.mood != Mood::Holding {
                 state.pass();
             }
@@ -167,7 +167,7 @@ impl PayoutRail for Rail {
 
     async fn lookup(&self, payout: &Payout) -> Result<PayoutStatus, PayError> {
         tokio::time::sleep(Duration::from_millis(10)).await;
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         if state.mood != Mood::Holding {
             state.pass();
         }
@@ -183,7 +183,7 @@ impl PayoutRail for Rail {
 impl Notifier for Rail {
     async fn notify(&self, notification: &Notification) -> Result<(), NotifyError> {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let mut state = self.state.lock().unwrap();
+        let mut state = self.state.lock();
         if state.mood == Mood::Random && state.dice.one_in(4) {
             return Err(NotifyError::Temporary("no connection".into()));
         }

@@ -116,8 +116,8 @@ async fn no_campaigns_history_is_read_and_the_log_once_whatever_is_restarted() {
     node.take(&rows(0..40)).await;
     let file = world.folder.path().join("steps.db");
     let reveal = || {
-        let checkpoints: Arc<dyn StepStore> = Arc::new(StepTables::open(&file).unwrap());
-        Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds), checkpoints)
+        let step_store: Arc<dyn StepStore> = Arc::new(StepTables::open(&file).unwrap());
+        Reveal::new(node.ledger.clone(), Arc::clone(&node.log), Arc::clone(&world.seeds), step_store)
     };
     // Each day's draws, some of them after a restart.
     assert_eq!(reveal().settle().await.unwrap(), 0);

@@ -52,7 +52,7 @@ async fn a_released_line_is_decided_whatever_falls_down_between_its_review_and_i
         panic!()
     };
     assert_eq!(decided.transaction_id.as_str(), "tx-1");
-    // With its checkpoint lost the step sees the review again.
+    // With its cursor lost the step sees the review again.
     std::fs::remove_file(world.folder.path().join("steps.db")).unwrap();
     some_time(&world, &node, &log).await;
     assert_eq!(node.one(&line).await.unwrap().result, RowResult::Duplicate);

@@ -32,8 +32,8 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    pub(crate) fn start(node: &Node, rail: &Arc<Rail>, checkpoints: &Path) -> Steps {
-        let checkpoints: Arc<dyn StepStore> = Arc::new(StepTables::open(checkpoints).unwrap());
+    pub(crate) fn start(node: &Node, rail: &Arc<Rail>, step_store: &Path) -> Steps {
+        let step_store: Arc<dyn StepStore> = Arc::new(StepTables::open(step_store).unwrap());
         let (stop, stopped) = watch::channel(false);
         let (ledger, log, head) = (&node.ledger, &node.log, || node.ledger.head());
         let issue = Arc::new(Issue::new(ledger.clone()));
@@ -44,18 +44,18 @@ impl Steps {
             tokio::spawn(ledger_core::steps::run(
                 issue,
                 Arc::clone(log),
-                Arc::clone(&checkpoints),
+                Arc::clone(&step_store),
                 head(),
                 stopped.clone(),
             )),
             tokio::spawn(ledger_core::steps::run(
                 notify,
                 Arc::clone(log),
-                Arc::clone(&checkpoints),
+                Arc::clone(&step_store),
                 head(),
                 stopped.clone(),
             )),
-            tokio::spawn(ledger_core::steps::run(credit, Arc::clone(log), checkpoints, head(), stopped)),
+            tokio::spawn(ledger_core::steps::run(credit, Arc::clone(log), step_store, head(), stopped)),
         ];
         Steps { tasks, stop }
     }
@@ -150,10 +150,10 @@ async fn history(world: &World, seed: u64) {
         match dice.below(3) {
             0 => at += 1,
             1 => {
-                let checkpoints = StepTables::open(&file(at)).unwrap();
+                let step_store = StepTables::open(&file(at)).unwrap();
                 for step in ["issue", "notify", "credit"] {
-                    let reached = usize::try_from(checkpoints.get(step).await.unwrap().0).unwrap();
-                    checkpoints.set(step, Position(dice.below(reached + 1) as u64)).await.unwrap();
+                    let reached = usize::try_from(step_store.get(step).await.unwrap().0).unwrap();
+                    step_store.set(step, Position(dice.below(reached + 1) as u64)).await.unwrap();
                 }
             }
             _ => {}
@@ -310,11 +310,11 @@ async fn a_step_that_has_seen_more_than_the_log_has_stops_with_an_error() {
     let rail = Arc::new(Rail::new(Mood::Good, 1));
     let head = log.events().len() as u64;
     for (cursor, goes_on) in [(head, true), (head + 100, false)] {
-        let checkpoints = StepTables::open(&file).unwrap();
+        let step_store = StepTables::open(&file).unwrap();
         for step in ["issue", "notify", "credit"] {
-            checkpoints.set(step, Position(cursor)).await.unwrap();
+            step_store.set(step, Position(cursor)).await.unwrap();
         }
-        drop(checkpoints);
+        drop(step_store);
         let steps = Steps::start(&node, &rail, &file);
         if goes_on {
             steps.finish().await;

@@ -2,7 +2,7 @@
 //! made to wait or to panic.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +11,7 @@ use ledger_core::log::{
     AppendError, Batch, EventLog, Head, Log, LogError, Position, StoredEvent, StreamId, StreamType,
     TransactionIndex, WriterLease,
 };
+use parking_lot::{Condvar, Mutex};
 
 pub(crate) struct TapLog {
     inner: Log,
@@ -67,17 +68,17 @@ impl TapLog {
 
     /// The batches that landed.
     pub(crate) fn appends(&self) -> Vec<Vec<StoredEvent>> {
-        self.appends.lock().unwrap().clone()
+        self.appends.lock().clone()
     }
 
     /// The events that hydration has read.
     pub(crate) fn hydrated(&self) -> Vec<StoredEvent> {
-        self.hydrated.lock().unwrap().clone()
+        self.hydrated.lock().clone()
     }
 
     /// The sizes of the pages that hydration has read.
     pub(crate) fn pages(&self) -> Vec<usize> {
-        self.pages.lock().unwrap().clone()
+        self.pages.lock().clone()
     }
 
     /// How often the lease was taken, an append was tried, the lease was renewed.
@@ -108,18 +109,17 @@ impl TapLog {
     }
 
     pub(crate) fn shut(&self) {
-        self.gate.lock().unwrap().0 = true;
+        self.gate.lock().0 = true;
     }
 
     pub(crate) fn open(&self) {
-        self.gate.lock().unwrap().0 = false;
+        self.gate.lock().0 = false;
         self.moved.notify_all();
     }
 
     /// Returns once an append waits at the gate. Blocks the thread: for a task that may.
     pub(crate) fn await_waiting(&self) {
-        let gate = self.gate.lock().unwrap();
-        drop(self.moved.wait_while(gate, |(_, waiting)| *waiting == 0).unwrap());
+        self.moved.wait_while(&mut self.gate.lock(), |(_, waiting)| *waiting == 0);
     }
 
     /// The next append lands, and then the code around it panics.
@@ -129,11 +129,11 @@ impl TapLog {
 
     /// From now on what is asked for together with this fails for good.
     pub(crate) fn make_unreadable(&self, what: Option<(StreamId, Option<TransactionKey>)>) {
-        *self.unreadable.lock().unwrap() = what;
+        *self.unreadable.lock() = what;
     }
 
     fn check<'a>(&self, mut streams: impl Iterator<Item = &'a StreamId>) -> Result<(), LogError> {
-        let unreadable = self.unreadable.lock().unwrap();
+        let unreadable = self.unreadable.lock();
         match &*unreadable {
             Some((stream, _)) if streams.any(|asked| asked == stream) => {
                 let source = "a page that is not to be read".into();
@@ -144,10 +144,10 @@ impl TapLog {
     }
 
     fn pass_gate(&self) {
-        let mut gate = self.gate.lock().unwrap();
+        let mut gate = self.gate.lock();
         gate.1 += 1;
         self.moved.notify_all();
-        gate = self.moved.wait_while(gate, |(shut, _)| *shut).unwrap();
+        self.moved.wait_while(&mut gate, |(shut, _)| *shut);
         gate.1 -= 1;
     }
 }
@@ -159,7 +159,7 @@ impl EventLog for TapLog {
         self.calls[1].fetch_add(1, Ordering::SeqCst);
         let result = self.inner.events.append(batch).await;
         if result.is_ok() {
-            self.appends.lock().unwrap().push(batch.events.clone());
+            self.appends.lock().push(batch.events.clone());
         }
         assert!(!self.panic_after_append.swap(false, Ordering::SeqCst), "a panic that was asked for");
         result
@@ -191,8 +191,8 @@ impl EventLog for TapLog {
     ) -> Result<Vec<StoredEvent>, LogError> {
         self.check(streams.iter().map(|(stream, _)| stream))?;
         let page = self.inner.events.load_streams(streams, limit).await?;
-        self.pages.lock().unwrap().push(page.len());
-        self.hydrated.lock().unwrap().extend(page.iter().cloned());
+        self.pages.lock().push(page.len());
+        self.hydrated.lock().extend(page.iter().cloned());
         Ok(page)
     }
 
@@ -216,9 +216,9 @@ impl WriterLease for TapLog {
         self.lease_ttl
     }
 
-    async fn renew(&self, epoch: u64) -> Result<(), LogError> {
+    async fn renew(&self, term: u64) -> Result<(), LogError> {
         self.calls[2].fetch_add(1, Ordering::SeqCst);
-        self.inner.lease.renew(epoch).await
+        self.inner.lease.renew(term).await
     }
 }
 
@@ -226,7 +226,7 @@ impl WriterLease for TapLog {
 impl TransactionIndex for TapLog {
     async fn find_transactions(&self, keys: &[TransactionKey]) -> Result<Vec<StoredEvent>, LogError> {
         self.looked_up.fetch_add(keys.len(), Ordering::SeqCst);
-        if let Some((_, Some(key))) = &*self.unreadable.lock().unwrap()
+        if let Some((_, Some(key))) = &*self.unreadable.lock()
             && keys.contains(key)
         {
             return Err(LogError::Damaged("a row that is not to be read".into()));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ledger_core::engine::SubmitError;
@@ -16,6 +16,7 @@ use ledger_core::steps::items::{ItemCounts, ItemState};
 use ledger_core::steps::runner::StepError;
 use ledger_core::steps::step::{Ended, Limits, Try};
 use ledger_core::steps::store::StepStore;
+use parking_lot::Mutex;
 use stores::steps::StepTables;
 use support::{History, SimulatedLog, stream};
 use tokio::sync::watch;
@@ -55,7 +56,7 @@ impl Planned {
     }
 
     fn tries(&self, item: u64) -> u32 {
-        self.tries.lock().unwrap().get(&item).copied().unwrap_or(0)
+        self.tries.lock().get(&item).copied().unwrap_or(0)
     }
 }
 
@@ -94,7 +95,7 @@ impl Step for Planned {
         let _running = Running(&self.running);
         let item = tries[0].item;
         let tried = {
-            let mut tries = self.tries.lock().unwrap();
+            let mut tries = self.tries.lock();
             let tried = tries.entry(item).or_default();
             *tried += 1;
             *tried
@@ -141,11 +142,11 @@ struct Runs {
 }
 
 fn run(step: &Arc<Planned>, log: &Arc<SimulatedLog>, file: &Path) -> Runs {
-    let checkpoints: Arc<dyn StepStore> = Arc::new(StepTables::open(file).unwrap());
+    let step_store: Arc<dyn StepStore> = Arc::new(StepTables::open(file).unwrap());
     let (head, moved) = watch::channel(Position(0));
     let (stop, stopped) = watch::channel(false);
     let log = Arc::clone(log) as Arc<dyn EventLog>;
-    let task = tokio::spawn(ledger_core::steps::run(Arc::clone(step), log, checkpoints, moved, stopped));
+    let task = tokio::spawn(ledger_core::steps::run(Arc::clone(step), log, step_store, moved, stopped));
     Runs { task, stop, _head: head }
 }
 
@@ -178,12 +179,12 @@ async fn six_hundred_items_that_never_end_keep_six_hundred_others_no_longer_than
     let step = Planned::new(|item, _| if item % 2 == 0 { Plan::Never } else { Plan::Done });
     let runs = run(&step, &log, &file);
     soon("the end of those that end", async || step.done() == 600).await;
-    let checkpoints = StepTables::open(&file).unwrap();
+    let step_store = StepTables::open(&file).unwrap();
     soon("the cursor at the end of the log", async || {
-        checkpoints.get("planned").await.unwrap() == Position(1_200)
+        step_store.get("planned").await.unwrap() == Position(1_200)
     })
     .await;
-    let counts = checkpoints.count_items("planned").await.unwrap();
+    let counts = step_store.count_items("planned").await.unwrap();
     assert_eq!(counts, ItemCounts { waiting: 600, parked: 0 });
     assert!(step.running_max.load(Ordering::SeqCst) <= 128, "few are under way");
     runs.finish().await;
@@ -198,9 +199,9 @@ async fn a_hundred_thousand_that_wait_for_a_day_neither_keep_a_later_one_nor_tak
     let step = Planned::new(|item, _| if item <= WAITING { Plan::Wait } else { Plan::Done });
     let runs = run(&step, &log, &file);
     soon("the later one", async || step.done() == 1).await;
-    let checkpoints = StepTables::open(&file).unwrap();
-    soon("all rows", async || checkpoints.get("planned").await.unwrap() == Position(WAITING + 1)).await;
-    assert_eq!(checkpoints.count_items("planned").await.unwrap().waiting, WAITING);
+    let step_store = StepTables::open(&file).unwrap();
+    soon("all rows", async || step_store.get("planned").await.unwrap() == Position(WAITING + 1)).await;
+    assert_eq!(step_store.count_items("planned").await.unwrap().waiting, WAITING);
     assert!(step.running_max.load(Ordering::SeqCst) <= 128);
     runs.finish().await;
 }
@@ -218,10 +219,10 @@ async fn what_is_killed_at_any_moment_forgets_nothing() {
         runs.kill().await;
     }
     let runs = run(&step, &log, &file);
-    let checkpoints = StepTables::open(&file).unwrap();
+    let step_store = StepTables::open(&file).unwrap();
     soon("the end of all", async || {
-        checkpoints.get("planned").await.unwrap() == Position(400)
-            && checkpoints.count_items("planned").await.unwrap() == ItemCounts::default()
+        step_store.get("planned").await.unwrap() == Position(400)
+            && step_store.count_items("planned").await.unwrap() == ItemCounts::default()
     })
     .await;
     runs.finish().await;
@@ -239,15 +240,15 @@ async fn a_parked_item_and_one_that_panics_stay_for_a_person_across_restarts() {
         _ => Plan::Done,
     };
     let step = Planned::new(plan);
-    let checkpoints = StepTables::open(&file).unwrap();
+    let step_store = StepTables::open(&file).unwrap();
     for _ in 0..3 {
         let runs = run(&step, &log, &file);
-        soon("both", async || checkpoints.count_items("planned").await.unwrap().parked == 2).await;
-        soon("the cursor", async || checkpoints.get("planned").await.unwrap() == Position(4)).await;
+        soon("both", async || step_store.count_items("planned").await.unwrap().parked == 2).await;
+        soon("the cursor", async || step_store.get("planned").await.unwrap() == Position(4)).await;
         runs.finish().await;
     }
     assert_eq!((step.tries(1), step.tries(2)), (1, 1), "nobody tries by himself");
-    let parked = checkpoints.parked("", 10).await.unwrap();
+    let parked = step_store.parked("", 10).await.unwrap();
     assert_eq!(
         parked.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(),
         ["planned:0:1:1", "planned:0:2:2"]
@@ -264,12 +265,12 @@ async fn more_parked_items_than_may_be_under_way_keep_nobody_else_back() {
     let step = Planned::new(|item, _| if item % 2 == 0 { Plan::Park } else { Plan::Done });
     let runs = run(&step, &log, &file);
     soon("the end of those that end", async || step.done() == 300).await;
-    let checkpoints = StepTables::open(&file).unwrap();
+    let step_store = StepTables::open(&file).unwrap();
     soon("the cursor at the end of the log", async || {
-        checkpoints.get("planned").await.unwrap() == Position(600)
+        step_store.get("planned").await.unwrap() == Position(600)
     })
     .await;
-    let counts = checkpoints.count_items("planned").await.unwrap();
+    let counts = step_store.count_items("planned").await.unwrap();
     assert_eq!(counts, ItemCounts { waiting: 0, parked: 300 });
     runs.finish().await;
 }
@@ -289,9 +290,9 @@ async fn a_damaged_event_is_parked_and_the_next_ones_are_worked_on() {
     let step = Planned::new(|_, _| Plan::Done);
     let runs = run(&step, &log, &file);
     soon("the whole one", async || step.done() == 1).await;
-    let checkpoints = StepTables::open(&file).unwrap();
-    soon("the row", async || checkpoints.count_items("planned").await.unwrap().parked == 1).await;
+    let step_store = StepTables::open(&file).unwrap();
+    soon("the row", async || step_store.count_items("planned").await.unwrap().parked == 1).await;
     runs.finish().await;
-    let parked = checkpoints.parked("", 10).await.unwrap();
+    let parked = step_store.parked("", 10).await.unwrap();
     assert_eq!((parked[0].id.as_str(), parked[0].account.as_str()), ("planned:0:1:event", "anna"));
 }

@@ -84,7 +84,7 @@ fn what_the_read_models_say_otherwise_than_the_account_is_named() {
             ),
             (
                 "UPDATE transactions SET outcome = 'lost' WHERE transaction_id = 'won'",
-                "line won of bank has won",
+                "transaction won of bank has won",
             ),
             ("DELETE FROM transactions WHERE transaction_id = 'waits'", "is not there"),
             (

@@ -64,7 +64,7 @@ impl Fold for Transactions {
                 let row = self.restate(record, account, line)?;
                 // Decided at most once, for ever: the last place that would notice.
                 if row.outcome.is_some() {
-                    return Err(THIS.contradiction(record.position, "a line is decided twice").into());
+                    return Err(THIS.contradiction(record.position, "a transaction is decided twice").into());
                 }
                 row.status = TransactionStatus::Booked;
                 row.outcome = Some(*outcome);
@@ -163,7 +163,7 @@ impl Transactions {
     ) -> Result<(), ProjectionError> {
         let row = self.restate(record, account, line)?;
         if row.status == TransactionStatus::Booked {
-            return Err(THIS.contradiction(record.position, "a decided line is deferred").into());
+            return Err(THIS.contradiction(record.position, "a decided transaction is deferred").into());
         }
         row.status = match reason {
             DeferReason::EpochNotOpen | DeferReason::DrawsHalted => TransactionStatus::Deferred,

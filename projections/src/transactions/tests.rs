@@ -114,7 +114,7 @@ fn a_line_decided_twice_is_a_fault_that_names_the_second_time() {
         let log = TestLog::with_campaign();
         log.account("a", [lost("t1"), lost("t2")]);
         log.account("b", [lost("t3"), lost("t1"), lost("t4")]);
-        let what = "a line is decided twice";
+        let what = "a transaction is decided twice";
         let second = Contradiction { projection: THIS, position: Position(10), what };
         // Beside others that are written together, and alone.
         let log = Arc::new(log);

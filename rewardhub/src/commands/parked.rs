@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::commands::operate::{Noun, Request, Said, Service, of_parked};
 use crate::commands::support::{Ended, Target};
-use crate::opened::{existing_checkpoints, read_only_log};
+use crate::opened::{existing_step_store, read_only_log};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -102,5 +102,5 @@ async fn show(target: &Target, id: &str) -> anyhow::Result<Value> {
 async fn items(target: &Target) -> anyhow::Result<ParkedItems> {
     let config = target.at.config()?;
     let log = read_only_log(&config).await?.events;
-    Ok(ParkedItems::new(Arc::new(existing_checkpoints(&config)?), log))
+    Ok(ParkedItems::new(Arc::new(existing_step_store(&config)?), log))
 }

@@ -1,7 +1,7 @@
 //! How we reach PostgreSQL: the address and its TLS, sessions with time-outs, a bounded pool, the
 //! schema.
 //!
-//! Used by the log, the keys, the steps' checkpoints and the read models, each in a schema of its
+//! Used by the log, the keys, the steps' rows and the read models, each in a schema of its
 //! own. No password reaches an error or a log line: an [`Address`] shows host and database only,
 //! and a server's error is told by its code and message, without the row it was about.
 

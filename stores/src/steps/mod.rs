@@ -63,7 +63,7 @@ impl StepTables {
     /// Opens or creates the file.
     pub fn open(path: &Path) -> rusqlite::Result<StepTables> {
         let connection = Connection::open(path)?;
-        // NORMAL: after a power cut a checkpoint may be an older one, which is as good.
+        // NORMAL: after a power cut a cursor may be an older one, which is as good.
         use_wal(&connection)?;
         connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 8388608;")?;
         connection.execute_batch(include_str!("../../../migrations/sqlite/steps.sql"))?;

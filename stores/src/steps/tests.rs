@@ -107,10 +107,10 @@ async fn a_checkpoint_survives_reopening_on_postgres() {
 }
 
 async fn moves_on(open: impl Fn() -> StepTables) {
-    let checkpoints = open();
-    assert_eq!(checkpoints.get("issue").await.unwrap(), Position(0));
-    checkpoints.set("issue", Position(7)).await.unwrap();
-    checkpoints.set("issue", Position(9)).await.unwrap();
-    drop(checkpoints);
+    let step_store = open();
+    assert_eq!(step_store.get("issue").await.unwrap(), Position(0));
+    step_store.set("issue", Position(7)).await.unwrap();
+    step_store.set("issue", Position(9)).await.unwrap();
+    drop(step_store);
     assert_eq!(open().get("issue").await.unwrap(), Position(9));
 }

@@ -293,7 +293,7 @@ impl<Item> Desk<Item> {
 
     /// Writes rows and cursor. What cannot be written is tried again; until then nothing new is
     /// begun beyond a bound.
-    pub(super) async fn flush(&mut self, checkpoints: &dyn StepStore) {
+    pub(super) async fn flush(&mut self, step_store: &dyn StepStore) {
         self.flush_due = false;
         let settling = std::mem::take(&mut self.settling);
         for position in &settling {
@@ -303,7 +303,7 @@ impl<Item> Desk<Item> {
         if self.changes.is_empty() && done == self.saved {
             return;
         }
-        match checkpoints.commit(self.step, done, &self.changes).await {
+        match step_store.commit(self.step, done, &self.changes).await {
             Ok(()) => {
                 self.saved = done;
                 self.unsaved.clear();
@@ -329,8 +329,8 @@ impl<Item> Desk<Item> {
     }
 
     /// Tells how many items are not done.
-    pub(super) async fn count(&self, checkpoints: &dyn StepStore) {
-        if let Ok(counts) = checkpoints.count_items(self.step).await {
+    pub(super) async fn count(&self, step_store: &dyn StepStore) {
+        if let Ok(counts) = step_store.count_items(self.step).await {
             gauge("rewardhub_step_waiting", self.step, counts.waiting);
             gauge("rewardhub_step_parked", self.step, counts.parked);
         }

@@ -27,14 +27,14 @@ impl<Item> Desk<Item> {
         &mut self,
         step: &S,
         log: &dyn EventLog,
-        checkpoints: &dyn StepStore,
+        step_store: &dyn StepStore,
     ) -> Result<(), StepError> {
         let wanted = self.limits.again * self.limits.batch;
         let limit = wanted + self.live.len() + self.unsaved.len();
         let now = self.clock.now();
         // Asked again, at the earliest, when one may be due.
         self.soonest = now.saturating_add(LATER);
-        let rows = match checkpoints.waiting(self.step, limit).await {
+        let rows = match step_store.waiting(self.step, limit).await {
             Ok(rows) => rows,
             Err(error) => {
                 faults::warn("items that wait cannot be read just now", self.step, &error);
