@@ -1,16 +1,15 @@
 //! What the outside talks to: `POST /v1/transactions` for feeds, `/graphql` for apps and auditors,
 //! and the pages that a load balancer and Prometheus read.
 //!
-//! [`router`] puts it together. [`auth`] says who calls, [`allowance`] what he may cost,
-//! [`problem`] how a request is refused, [`intake`] takes transactions in, [`campaigns`] and
-//! [`accounts`] command campaigns and accounts, [`parked`] decides what steps have given up
-//! ([`action`] is what they have in common), [`clock`] shows and accepts the time, [`graphql`]
-//! answers queries from the read models, [`health`] says whether we can serve, [`openapi`]
-//! describes the REST part, [`proof`] is the page on which a customer recomputes his draw,
-//! [`observe`] wraps all of it: request ids, spans, counters, security headers, panics, time-outs.
-//! [`front`] answers in its place while there is no ledger to serve, [`explorer`] is the pages for
-//! people who look around, [`cors`] lets web apps in. [`server`] lets connections in and bounds
-//! them.
+//! [`server`] lets connections in and bounds them. [`front`] answers while there is no ledger to
+//! serve. [`router`] puts the rest together; [`observe`] wraps it with request ids, spans,
+//! counters, security headers, panics and time-outs.
+//!
+//! [`auth`] says who calls, [`allowance`] what he may cost, [`cors`] from which web apps, and
+//! [`problem`] how a request is refused. [`intake`] takes transactions in. [`campaigns`],
+//! [`accounts`] and [`parked`] take commands, with [`action`] in common; [`clock`] shows and
+//! accepts the time. [`graphql`] answers queries from the read models. [`health`] says whether we
+//! can serve, [`openapi`] describes the REST part. [`proof`] and [`explorer`] are pages for people.
 
 pub mod accounts;
 pub mod action;

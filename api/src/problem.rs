@@ -102,7 +102,7 @@ impl Problem {
         )
     }
 
-    /// 401: a token was sent that never was, or is not yet, good here.
+    /// 401: the token that was sent is not good here, or not yet.
     pub fn token_invalid() -> Problem {
         Problem::unauthenticated(
             Access {

@@ -1,10 +1,10 @@
 //! RewardHub's domain and engine: what a transaction is, who wins, what is owed, and how each of
 //! these facts becomes durable once.
 //!
-//! Read it in the order money moves: a [`transaction`] is parsed, its details sealed with its [`keys`], the
-//! [`engine`] lets the [`account`] decide under a [`campaign`]'s terms with a [`draw`], the [`log`]
-//! makes the decision durable, [`steps`] issue, tell and pay. The crate `audit` checks all of it
-//! again. Nothing here knows HTTP, GraphQL or a vendor.
+//! Read it in the order money moves. A [`transaction`] is parsed and its details are sealed with
+//! [`keys`]. The [`engine`] lets the [`account`] decide under a [`campaign`]'s terms with a
+//! [`draw`]. The [`log`] makes the decision durable. The [`steps`] issue, tell and pay. The crate
+//! `audit` checks all of it again. Nothing here knows HTTP, GraphQL or a vendor.
 
 pub mod faults;
 pub mod figures;

@@ -1,5 +1,5 @@
-//! Between columns and values. A column that does not hold what was written there is a fault, not a
-//! default.
+//! Between columns and values. A column that holds something else than what we write is a fault: no
+//! default takes its place.
 
 use ledger_core::account::event::{Considered, DeferReason, Outcome, Verdict};
 use ledger_core::account::line::Proposal;

@@ -92,7 +92,8 @@ pub(crate) trait Fold {
     /// Names the rows that [`apply`](Fold::apply) is going to touch.
     fn name(&mut self, record: &Record);
 
-    /// Changes the rows as the event says. Has no connection: what was not named is not there.
+    /// Changes the rows as the event says. It has no connection, so it sees only the rows that
+    /// `name` has named.
     fn apply(&mut self, record: &Record) -> Result<(), ProjectionError>;
 
     /// Writes what are not rows of a page, after those. An event that [erases](Record::erases) is

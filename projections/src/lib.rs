@@ -2,11 +2,11 @@
 //!
 //! A [`runner`] reads the log after its cursors and applies every event once to each
 //! [`Projection`]: [`account`] (balances), [`rewards`], [`transactions`] (with their decisions and
-//! draws), [`campaigns`] (with their epochs) and the [`trial_balance`]. Rows and cursors move
-//! in one transaction of the [`store`], which is a file of SQLite or a schema of PostgreSQL, so
-//! that a reader's answer is always the state at one position. [`rebuild`] makes the tables anew
-//! and tells whether the running ones were right. Nothing here can pay or tell anyone: a projection
-//! sees events and a database, no port.
+//! draws), [`campaigns`] (with their epochs) and the [`trial_balance`]. The [`store`] is a file of
+//! SQLite or a schema of PostgreSQL. Rows and cursors move in one transaction of it, so a reader's
+//! answer is always the state at one position. [`rebuild`] makes the tables anew and tells whether
+//! the running ones were right. Nothing here can pay or tell anyone: a projection sees events and a
+//! database, no port.
 //!
 //! Money is integer minor units with a currency; personal details stay sealed.
 

@@ -94,7 +94,8 @@ pub async fn compare(
     // The first read, of the cursors, fixes the snapshot.
     let running = running.begin(Access::Read)?;
     let targets = targets(&running, selection)?;
-    // Not beside the running ones: a comparison leaves no trace there, and may not be allowed to.
+    // Among temporary files: a comparison leaves no trace beside the running tables, and may have
+    // no right to write there.
     let built = build(log, &std::env::temp_dir(), &targets, progress).await?;
     report(&running, &built.conn, &targets)
 }

@@ -1,9 +1,9 @@
 //! The runner carries the log into the read models, batch by batch.
 //!
-//! A batch is read, decoded once, applied to every projection that has not seen it, and committed
-//! with the cursors, so that a kill at any instruction loses or repeats nothing. A hole in the
-//! log, damage or a contradiction stops the runner with an error; what may pass is tried again with
-//! growing pauses.
+//! A batch is read, decoded once and applied to every projection that has not seen it. Rows and
+//! cursors are committed together, so a kill at any instruction loses and repeats nothing. A hole
+//! in the log, damage or a contradiction stops the runner with an error. Passing faults are tried
+//! again with growing pauses.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -39,8 +39,8 @@ pub struct ReadStore(Arc<Shared>);
 
 struct Shared {
     place: Place,
-    /// Absent where only queries run; empty until a first write. A panic under the lock leaves nothing half done:
-    /// the transaction is rolled back.
+    /// Absent where only queries run; empty until a first write. A panic under the lock leaves
+    /// nothing half done: the transaction is rolled back.
     writer: Option<Mutex<Option<Connection>>>,
     readers: Pool<Connection>,
 }

@@ -5,9 +5,9 @@
 //! under another id is the same purchase: its row gives way to the booked one, and its id becomes
 //! an alias that finds it. So does an id that the bank gives a known line later. A removed line
 //! keeps its decision; one that was never decided is found by id but no longer listed. One that is
-//! booked again is held until people have reviewed it: released it is deferred once more, dismissed
-//! it is removed as before, or declined where it was never decided. Details stay sealed and go with
-//! an erasure.
+//! booked again is held until people have reviewed it. Released, it is deferred once more.
+//! Dismissed, it is removed as before, or declined if it was never decided. Details stay sealed and
+//! go with an erasure.
 
 use ledger_core::account::event::{Considered, DeferReason, Outcome, Verdict};
 use ledger_core::account::line::Proposal;

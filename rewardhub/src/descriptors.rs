@@ -11,8 +11,8 @@ const OWN: usize = 96;
 /// With fewer files the process would stand still more often than it serves.
 const FILES_MIN: usize = 96;
 
-/// Raises the soft limit to the hard one, and takes so many connections that `sessions` of a
-/// database and our own files find room beside them.
+/// Raises the soft limit of open files to the hard one. Lowers the wanted connections where our own
+/// files and `sessions` of a database need the room.
 pub(crate) fn make_room(wanted: Limits, sessions: usize) -> anyhow::Result<Limits> {
     let Some(files) = raise() else { return Ok(wanted) };
     if files < FILES_MIN {

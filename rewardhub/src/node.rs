@@ -337,9 +337,9 @@ impl Node {
     }
 }
 
-/// Ends with the projections. Read models that are wrong for good are no reason to take no more
-/// transactions: `/readyz` says that they stopped. A passing fault that stopped them is one: the
-/// next start may go well.
+/// Ends with the projections. Where the read models are wrong for good, transactions are still
+/// taken, and `/readyz` says that the read models stopped. A passing fault that stopped them ends
+/// the node: the next start may go well.
 async fn follow(
     projections: std::thread::JoinHandle<Result<(), projections::ProjectionError>>,
     mut stop: watch::Receiver<bool>,

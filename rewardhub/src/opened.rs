@@ -1,5 +1,5 @@
-//! Where a ledger keeps what it must not lose: in the files of a data folder, or in a PostgreSQL database beside the
-//! folder's root key.
+//! Where a ledger keeps what it must not lose: in the files of a data folder, or in a PostgreSQL
+//! database beside the folder's root key.
 
 mod errors;
 
@@ -131,7 +131,8 @@ impl Stores {
         Ok(stores)
     }
 
-    /// Compares once more, just before this process becomes the writer: a database may have been restored meanwhile.
+    /// Compares once more, just before this process becomes the writer: a database may have been
+    /// restored meanwhile.
     pub async fn check(&self) -> anyhow::Result<()> {
         if let Place::Postgres { folder, database } = &self.place {
             let survey = Survey::of_database(database, folder).await?;
@@ -141,7 +142,8 @@ impl Stores {
         Ok(())
     }
 
-    /// Notes in what cannot be made again that the log has come this far: an older log is recognised by it.
+    /// Notes in what cannot be made again that the log has come this far: an older log is
+    /// recognised by it.
     pub async fn note(&self, head: Position) -> anyhow::Result<()> {
         match &self.place {
             Place::Embedded { folder, .. } => self.note_in(folder.keys(), head).await?,
@@ -152,7 +154,8 @@ impl Stores {
 
     /// The same in the steps' file and the rail's books, while this process has them open.
     pub async fn note_beside(&self, head: Position) -> anyhow::Result<()> {
-        // On the connections that write them: a second one would take descriptors, and both would write.
+        // On the connections that write them: a second one would take descriptors, and both would
+        // write.
         for file in [self.folder().steps(), self.rail()] {
             if files::is_written_here(&file) {
                 self.note_in(file, head).await?;
@@ -193,8 +196,9 @@ impl Stores {
         }
     }
 
-    /// The end of their use by this process: all that was written is in the files themselves, and no more is written.
-    /// Blocks while somebody reads them, for some seconds; errs where a file is not whole after that.
+    /// The end of their use by this process: all that was written is in the files themselves, and
+    /// no more is written. Blocks while somebody reads them, for some seconds; errs where a file is
+    /// not whole after that.
     pub fn close(&self) -> anyhow::Result<()> {
         self.closed.store(true, Ordering::Relaxed);
         match &self.place {
@@ -219,8 +223,8 @@ impl Stores {
         folder
     }
 
-    /// Whether a first transaction opens an account unless the configuration says otherwise: in a folder of one's
-    /// own, yes.
+    /// Whether a first transaction opens an account unless the configuration says otherwise: in a
+    /// folder of one's own, yes.
     pub fn enrolment_is_open(&self) -> bool {
         matches!(self.place, Place::Embedded { .. })
     }
@@ -271,7 +275,8 @@ impl Drop for Stores {
 
 /// A key ready for use takes about so much.
 const ACCOUNT_KEY_BYTES: usize = 1_024;
-/// The read models' runner has this part of the log's pages: most of what it touches lies at the ends of its tables.
+/// The read models' runner has this part of the log's pages: most of what it touches lies at the
+/// ends of its tables.
 const READ_MODELS_PART: usize = 4;
 /// And each reader of the log this one.
 const READER_PART: usize = 32;

@@ -1,7 +1,7 @@
 //! The systems outside, as the configuration names them. The node sees their ports alone.
 //!
-//! The key provider is not among them. The stores need it before there is a node, and so do commands that never have
-//! one: it is chosen in `opened.rs`. Feeds have no port yet.
+//! The key provider is not among them. The stores need it before there is a node, and so do
+//! commands that never have one: it is chosen in `opened.rs`. Feeds have no port yet.
 
 use std::sync::Arc;
 

@@ -122,8 +122,8 @@ fn left_out(whole: &Value, open: &Value) -> Vec<String> {
     out.into_iter().collect()
 }
 
-/// Whether there is an example of each event that the type knows: what is no event is refused with a
-/// list of those there are.
+/// Whether there is an example of each event that the type knows: what is no event is refused with
+/// a list of those there are.
 fn assert_complete(examples: &Value, refused: &serde_json::Error) {
     let refused = refused.to_string();
     let known: BTreeSet<&str> = refused.split('`').skip(3).step_by(2).collect();

@@ -96,7 +96,8 @@ fn audits_have_nothing_to_write_with() {
     }
 }
 
-/// Folders of the domain proper: no database, no runtime, no clock, no randomness, no log line and no metric of their own.
+/// Folders of the domain proper: no database, no runtime, no clock, no randomness, no log line and
+/// no metric of their own.
 #[test]
 fn the_domain_does_no_io() {
     for folder in ["account", "campaign", "system", "draw"] {

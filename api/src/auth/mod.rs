@@ -119,8 +119,8 @@ impl FromRequestParts<ApiState> for Caller {
         if more.is_some() {
             return Err(refuse(TokenRefused::Malformed));
         }
-        // A way to authenticate that we do not know is none (RFC 6750, 3.1), and neither is a
-        // scheme without a token.
+        // An unknown scheme, or a scheme without a token, counts as no authentication (RFC 6750,
+        // 3.1).
         let Some(token) = bearer(value.as_bytes()) else { return Ok(Caller::anonymous()) };
         let token = std::str::from_utf8(token).map_err(|_| refuse(TokenRefused::Malformed))?;
         let mut verified = state.verifier.verify(token, state.clock.now());

@@ -171,7 +171,7 @@ fn identity(claims: &Claims) -> Result<Identity, TokenRefused> {
     let sources = if claims.sources.iter().any(|source| source == "*") {
         Sources::All
     } else {
-        // What is no source's name names no source: such a token just has less.
+        // An impossible name is left out: such a token just has less.
         let named = claims.sources.iter().filter_map(|source| Source::parse(source).ok());
         Sources::Only(named.collect::<BTreeSet<_>>())
     };

@@ -1,4 +1,5 @@
-//! Draws and their proofs: all that someone who trusts neither our code nor us needs to recompute a result.
+//! Draws and their proofs: all that is needed to recompute a result without trusting us or our
+//! code.
 
 use std::sync::Arc;
 

@@ -66,8 +66,9 @@ fn stream(account: Option<&ID>, campaign: Option<&ID>) -> Result<Option<StreamId
 /// Events read at a time: terms with long lists make one a megabyte.
 const READ_AT_ONCE: usize = 10;
 
-/// One event more than the page is to have tells whether another page follows. However often a query asks for the
-/// history, it is read for one of them at a time, and what has been read counts before more is.
+/// One event more than the page is to have tells whether another page follows. A query that asks
+/// for several histories gets one after the other. Each counts against the budget before the next
+/// is read.
 async fn history(
     ctx: &Context<'_>,
     stream: Option<StreamId>,

@@ -1,8 +1,8 @@
 //! GraphQL over HTTP: POST with JSON by whoever has a token, and a page for people where it is turned on.
 //!
-//! A stranger's bytes are not parsed at all. A text is parsed once [`text`] has found it small and flat, a document is
-//! looked at by the library once [`size`] has found that it does not multiply, and what is made of it is counted by its
-//! [`Budget`] while it is made.
+//! A stranger's bytes are not parsed at all. A text is parsed once [`text`] has found it small and
+//! flat. The library looks at a document once [`size`] has found that it does not multiply. A
+//! [`Budget`] counts the answer while it is made.
 
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};

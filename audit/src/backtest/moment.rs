@@ -1,5 +1,5 @@
-//! What rules about wins may ask besides, as it was when a transaction came: each seed asks it again
-//! with wins of its own.
+//! What rules about wins may ask besides, as it was when a transaction came: each seed asks it
+//! again with wins of its own.
 
 use chrono::{Datelike as _, NaiveDate};
 use compact_str::CompactString;

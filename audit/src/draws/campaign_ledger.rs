@@ -269,8 +269,7 @@ impl CampaignLedger {
         book
     }
 
-    /// The tiers that may not be won: those that what is left cannot cover, and those of which
-    /// there are no more.
+    /// The tiers that may not be won: the budget left cannot cover them, or they are sold out.
     pub(super) fn mask(&self, epoch: &EpochBook, left_minor: i128) -> u32 {
         let wins = |tier: &str| self.tier_wins.get(tier).copied().unwrap_or(0);
         let left_minor = i64::try_from(left_minor).unwrap_or(i64::MAX);

@@ -1,5 +1,6 @@
-//! Which campaigns a line had to be asked of, in which order, and whether a campaign declined it
-//! for a reason that it had: what needs no amount and no merchant, so that anyone can derive it.
+//! Which campaigns a line had to be asked of and in which order, and whether a campaign declined it
+//! for a reason that it had. Only reasons that need neither amount nor merchant: anyone can derive
+//! those.
 
 use std::collections::BTreeMap;
 

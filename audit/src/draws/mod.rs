@@ -2,9 +2,10 @@
 //!
 //! [`Seeds`] are gathered first, from the campaigns' streams: a draw stands in the log long before
 //! its seed. Then [`DrawAudit::take`] follows the log event by event: [`versions`] derives which
-//! terms were in force at that place, [`campaign_ledger`] what each campaign's budget was, [`funding`]
-//! who put it in, [`epoch`] what its days were; [`considered`] compares the campaigns that a
-//! transaction was asked of with them, [`check`] one draw. Money is minor units, odds parts per 10^9.
+//! terms were in force at that place, [`campaign_ledger`] what each campaign's budget was,
+//! [`funding`] who put it in, [`epoch`] what its days were; [`considered`] compares the campaigns
+//! that a transaction was asked of with them, [`check`] one draw. Money is minor units, odds parts
+//! per 10^9.
 //!
 //! Memory: 32 bytes for every entry ever drawn (each once), the same again until its epoch is
 //! closed, and a small record per account and per win. The hash chain is [`crate::replay`]'s

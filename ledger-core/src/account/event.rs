@@ -35,7 +35,7 @@ pub enum AccountEvent {
         /// Why, in the operator's words. Never personal details.
         reason: String,
     },
-    /// Lines are recorded but enter no draw, of no campaign.
+    /// Transactions are still recorded, but enter no draw of any campaign.
     AccountExcluded {
         /// When.
         excluded_at: Timestamp,

@@ -1,8 +1,8 @@
 //! "Why did I (not) win?", from the recorded decision alone: the same events give the same
 //! sentences, for ever.
 //!
-//! Every reason has two voices. The customer's names no other customer, no rule's innards and no
-//! odds he was not promised; the staff's names campaign, version and what to look up.
+//! Every reason has two voices. The customer's leaves out other customers, the innards of rules and
+//! odds that he was not promised. The staff's names campaign, version and what to look up.
 
 use std::collections::HashMap;
 

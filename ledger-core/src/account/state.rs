@@ -293,8 +293,8 @@ impl RewardAccount {
         }
     }
 
-    /// From here on the name answers for the purchase: what was remembered of it alone is over, but
-    /// for a hold, which people still have to dismiss.
+    /// From here on the name answers for the purchase. What was remembered of the name alone is
+    /// dropped, except a hold: people still have to dismiss it.
     fn linked(&mut self, key: TransactionKey, purchase: Name) {
         if purchase.key == key {
             return;

@@ -167,8 +167,9 @@ impl Campaign {
         }
     }
 
-    /// Whether no line can enter it any more, so that none needs to name it: it has ended, by hand or
-    /// by its window, every epoch's grace is over, and what was opened is closed.
+    /// Whether it is too late for any transaction to enter it. Then it has ended, by hand or by its
+    /// window; every epoch's grace is over; and what was opened is closed. Decisions need not name
+    /// it from then on.
     pub fn is_over(&self, now: Timestamp) -> bool {
         let window_over =
             || self.terms.as_ref().and_then(|terms| terms.ends_at).is_some_and(|end| end <= now);
@@ -222,8 +223,8 @@ impl Campaign {
         (self.alerted_percent > 0).then_some(self.alerted_percent)
     }
 
-    /// Tiers of which an epoch may pay no more: what has been won, `staged` included (by epoch and
-    /// tier), has reached what it was scheduled with.
+    /// An epoch's tiers that are sold out: as many were won, `staged` included (by epoch and tier),
+    /// as it was scheduled with.
     pub fn sold_out(&self, epoch: Epoch, staged: &BTreeMap<(Epoch, u32), u64>) -> u32 {
         let Some(state) = self.epoch(epoch) else { return 0 };
         let name =

@@ -39,8 +39,8 @@ pub struct Terms {
     /// Its place among campaigns that run at once: the smallest is asked first, then by id.
     #[serde(default, skip_serializing_if = "is_default")]
     pub precedence: i32,
-    /// Whether a transaction enters this draw besides another campaign's. Of the others it enters only the
-    /// first that admits it.
+    /// Whether a transaction enters this draw besides another campaign's. Of the others it enters
+    /// only the first that admits it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub stackable: bool,
     /// Which lines are admitted.
@@ -61,7 +61,8 @@ pub struct Terms {
     /// Minor units above which a funding needs a second person; absent: none does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub funding_limit_minor: Option<i64>,
-    /// Days between an epoch's close and its reveal in which late transactions still draw, at most 60.
+    /// Days between an epoch's close and its reveal in which late transactions still draw, at most
+    /// 60.
     #[serde(default = "default_grace_days")]
     pub grace_days: u32,
     /// `none`, or `drand:quicknet`: epochs scheduled from now on wait for a public round of
@@ -167,7 +168,7 @@ impl Terms {
             return fail("budget.minor", &format!("must be at most {BUDGET_MAX_MINOR}"));
         }
         if let Some(name) = self.inventory.keys().find(|name| !self.has_tier(name)) {
-            // A name that no tier may have is not said again.
+            // An error repeats only names that a tier could have.
             let sayable = name.chars().all(is_printable) && !contains_pan(name);
             let field = if sayable { format!("inventory.{name}") } else { "inventory".into() };
             return fail(&field, "must be the name of a tier of the prize table");

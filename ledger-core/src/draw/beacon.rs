@@ -58,7 +58,7 @@ pub enum BeaconError {
     /// `none` with a signature.
     #[error("there is a signature although there is no beacon")]
     NoBeacon,
-    /// Not this round's, or not this network's, or no point of the curve.
+    /// It is of another round or network, or no point of the curve.
     #[error("the signature is not that of the beacon's round")]
     WrongSignature,
     /// The signature is right and the randomness another.

@@ -15,8 +15,8 @@ pub const ODDS_WHOLE_PPB: u32 = 1_000_000_000;
 /// A mask has a bit for every tier.
 pub const TIERS_MAX: usize = 32;
 
-/// What can be won, in one currency. Its RFC 8785 JSON is what `table_hash` is taken over, so
-/// neither names nor order of its fields can be changed.
+/// What can be won, in one currency. `table_hash` is taken over its RFC 8785 JSON, so the names of
+/// its fields are fixed for ever.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PrizeTable {
@@ -184,8 +184,8 @@ impl Prize {
     }
 }
 
-/// Reads the two shapes by hand: serde's own untagged enum answers every slip of the pen with "did
-/// not match any variant", and whoever writes campaigns deserves to hear which word is wrong.
+/// Reads the two shapes by hand, so that whoever writes a campaign hears which word is wrong.
+/// Serde's own untagged enum answers every slip with "did not match any variant".
 impl<'de> Deserialize<'de> for Prize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Prize, D::Error> {
         let fields = PrizeFields::deserialize(deserializer)?;

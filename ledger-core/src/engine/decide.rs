@@ -56,7 +56,8 @@ impl Decider {
         self.deciding.take()
     }
 
-    /// An epoch scheduled in vain is scheduled again under another seed: its key must go too.
+    /// An epoch whose schedule did not land is scheduled again under another seed: its key must go
+    /// too.
     pub(super) fn forget(&mut self) {
         self.deciding = None;
         self.offers = Offers::default();
@@ -92,8 +93,8 @@ impl Decider {
                 Due::Open(epoch) => CampaignCommandKind::OpenEpoch { epoch, signature: None },
             };
             if let Err(rejection) = self.campaign(&campaign, kind).await? {
-                // A campaign that stands still must not keep the others, nor its own operators,
-                // from going on.
+                // A campaign that stands still must not stop the other campaigns or its own
+                // operators.
                 faults::error(
                     "a campaign refuses what is due; its transactions wait",
                     campaign.as_str(),

@@ -91,8 +91,8 @@ impl Offers {
         std::mem::take(&mut self.opened)
     }
 
-    /// What every started campaign that is not over offers a line booked at `booked_at`, in order of
-    /// precedence, then of id.
+    /// What every started campaign that is not over offers a line booked at `booked_at`, in order
+    /// of precedence, then of id.
     pub(super) fn of(
         &mut self,
         booked_at: Timestamp,
@@ -195,7 +195,7 @@ impl Template {
         Offer { terms: Arc::clone(&self.terms), version: self.version, standing: self.standing, epoch }
     }
 
-    /// Tiers of which the campaign and the batch being staged have left none.
+    /// Tiers that are sold out, counting the batch being staged.
     fn sold_out(&self, core: &Core, epoch: Epoch) -> u32 {
         let id = &self.terms.campaign_id;
         let Some(campaign) = core.aggregates.campaigns.peek(id.as_str()).map(|slot| &slot.state) else {

@@ -119,7 +119,8 @@ impl Hydration {
             return Ok(());
         }
         let streams = self.log.events.stream_ids(StreamType::Campaign).await?;
-        // Every line is asked of every campaign: none is decided without one of them.
+        // Every transaction is asked of every campaign: one campaign that cannot be read stops all
+        // decisions.
         if let Some((_, error)) = self.load::<Campaign>(&streams, lease).await?.pop() {
             return Err(error);
         }
@@ -127,8 +128,8 @@ impl Hydration {
         Ok(())
     }
 
-    /// Reads these streams, but for those that cannot be read, which are the answer. In one query
-    /// where the events of all fit into a page, as they mostly do.
+    /// Reads these streams and answers those that cannot be read. It takes one query where the
+    /// events of all fit into a page, as they mostly do.
     async fn load<A: Listed>(
         &self,
         streams: &[StreamId],
@@ -186,8 +187,8 @@ impl Hydration {
         Ok(broken)
     }
 
-    /// Follows the log page by page. However long that takes, no statement and no memory is asked
-    /// for more than a page, and the lease is kept.
+    /// Follows the log page by page and keeps the lease meanwhile. No statement and no buffer is
+    /// larger than a page, however long the stream.
     async fn read<A: Listed>(&self, reading: &mut Reading<A>, lease: &mut Lease) -> Result<(), LogError> {
         loop {
             let page = self.log.events.load_streams(&reading.rest(), self.page_events).await?;

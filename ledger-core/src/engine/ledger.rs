@@ -53,7 +53,8 @@ const QUEUE_COMMANDS: usize = 8_192;
 const TICK: Duration = Duration::from_secs(1);
 
 impl Ledger {
-    /// Takes the writer's lease, reads the campaigns and starts the writer on a thread of its own. Fails with
+    /// Takes the writer's lease, reads the campaigns and starts the writer on a thread of its own.
+    /// Fails with
     /// [`LogError::Held`] while another process has the lease: try again later.
     ///
     /// Must be called inside a tokio runtime. The receiver tells how the writer ended.
@@ -80,7 +81,7 @@ impl Ledger {
         std::thread::Builder::new()
             .name("ledger-writer".into())
             .spawn(move || {
-                // Nobody listening for the end is no reason not to end.
+                // It ends whether or not somebody listens for the end.
                 let _ = stopped_sender.send(writer.run(receiver, &runtime));
             })
             .map_err(thread)?;
@@ -99,7 +100,8 @@ impl Ledger {
         Ok((ledger, stopped))
     }
 
-    /// Decides lines and answers once all of them are durable: one receipt or rejection each, in order.
+    /// Decides lines and answers once all of them are durable: one receipt or rejection each, in
+    /// order.
     pub async fn submit(
         &self,
         rows: Vec<Arc<PreparedTransaction>>,
@@ -156,8 +158,8 @@ impl Ledger {
         Ok(answered.map(|(answer, _)| answer))
     }
 
-    /// Does something to the ledger as a whole; answers also where the log stands once it is recorded. Waits for room
-    /// in the queue.
+    /// Does something to the ledger as a whole; answers also where the log stands once it is
+    /// recorded. Waits for room in the queue.
     pub async fn system(
         &self,
         kind: SystemCommandKind,
@@ -166,8 +168,8 @@ impl Ledger {
         self.ask::<System>(SYSTEM_STREAM, kind, context).await
     }
 
-    /// Gives a command to one aggregate; answers also where the log stands once what may have been recorded is durable.
-    /// Waits for room in the queue.
+    /// Gives a command to one aggregate; answers also where the log stands once what may have been
+    /// recorded is durable. Waits for room in the queue.
     #[expect(private_bounds, reason = "the aggregates of the table, and no others")]
     pub async fn ask<A>(
         &self,
@@ -186,8 +188,9 @@ impl Ledger {
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
-    /// Campaigns as they stand after everything given to the writer before, and how many events each has; all of
-    /// them in the order of their ids, or the one that is asked for. From memory: no history is read.
+    /// Campaigns as they stand after everything given to the writer before, and how many events
+    /// each has; all of them in the order of their ids, or the one that is asked for. From memory:
+    /// no history is read.
     pub async fn campaigns(&self, only: Option<CampaignId>) -> Result<Vec<(Campaign, u64)>, SubmitError> {
         let permit = self.room().await?;
         let (reply, answer) = oneshot::channel();
@@ -195,8 +198,8 @@ impl Ledger {
         answer.await.map_err(|_| SubmitError::NotWriter)?
     }
 
-    /// The engine's time after everything given to it before, and after epochs due by then have been
-    /// scheduled and opened.
+    /// The engine's time after everything given to it before, and after epochs due by then have
+    /// been scheduled and opened.
     pub async fn tick(&self) -> Result<Timestamp, SubmitError> {
         let permit = self.room().await?;
         let (reply, answer) = oneshot::channel();
@@ -214,8 +217,8 @@ impl Ledger {
         self.head.clone()
     }
 
-    /// Whether the last append went well, as it changes; false once this process is not the writer any more.
-    /// Holds no handle that would keep the writer alive.
+    /// Whether the last append went well, as it changes; false once this process is not the writer
+    /// any more. Holds no handle that would keep the writer alive.
     pub fn health(&self) -> watch::Receiver<bool> {
         self.healthy.clone()
     }
@@ -242,7 +245,7 @@ impl Ledger {
             }
             Err(error) => error,
         };
-        // What nobody is on record for is not accepted.
+        // An acceptance counts only when the log says who gave it.
         self.clock().restore(before);
         Err(recorded)
     }
@@ -255,8 +258,8 @@ impl Ledger {
         self.sender.send((work, Some(permit))).map_err(|_| SubmitError::NotWriter)
     }
 
-    /// Epochs open at midnight whether or not anyone buys anything. Holds no handle that would keep the
-    /// writer alive.
+    /// Epochs open at midnight whether or not anyone buys anything. Holds no handle that would keep
+    /// the writer alive.
     fn tick_regularly(&self) {
         let (sender, transactions) = (self.sender.downgrade(), Arc::clone(&self.transactions));
         let max = transactions.available_permits();

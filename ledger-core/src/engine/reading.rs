@@ -99,9 +99,9 @@ impl<A: Hosted> Reading<A> {
         slots.filter_map(after).collect()
     }
 
-    /// The slots at their streams' ends, but for those whose snapshots do not fit, which are to be
-    /// read again from the first event, also where they break off later on; and for those that
-    /// break off.
+    /// The slots at their streams' ends. Apart from them: those whose snapshots do not fit, which
+    /// are to be read again from the first event even if they break off later on, and the others
+    /// that break off.
     pub(super) fn end(mut self) -> End<A> {
         self.unfit.append(&mut self.unproven);
         self.broken.retain(|stream, _| !self.unfit.contains(stream));

@@ -17,7 +17,8 @@ pub struct Context {
 }
 
 impl Context {
-    /// `actor` did it; `correlation` names the request; `causation` the event or file that led to it.
+    /// `actor` did it; `correlation` names the request; `causation` the event or file that led to
+    /// it.
     pub fn new(actor: &str, correlation: &str, causation: &str) -> Context {
         let map = json!({ "actor": actor, "correlation_id": correlation, "causation_id": causation });
         Context { metadata: map.to_string().into_bytes().into(), actor: actor.into() }
@@ -72,7 +73,8 @@ pub struct Receipt {
     pub won: Option<Money>,
 }
 
-/// Why a submission has no receipts. All but `Full` leave open whether part of it was taken: send all again.
+/// Why a submission has no receipts. All but `Full` leave open whether part of it was taken: send
+/// all again.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// The queue is full; nothing of the request was taken.
@@ -81,8 +83,9 @@ pub enum SubmitError {
     /// The log could not be written just now.
     #[error("the ledger cannot write just now")]
     Unavailable,
-    /// The account's history cannot be read, or what was asked of it or of a campaign ended in a panic. The ledger goes on
-    /// with all others; this is ours to repair, and then the same may be asked again.
+    /// The account's history cannot be read, or what was asked of it or of a campaign ended in a
+    /// panic. The ledger goes on with all others; this is ours to repair, and then the same may be
+    /// asked again.
     #[error("what this is about cannot be read or decided just now; this is ours to repair")]
     AccountUnavailable,
     /// The clock may be wrong. Nothing is recorded until it is right or accepted.

@@ -11,7 +11,8 @@ pub struct Settings {
     pub holder: String,
     /// Whether a line of an unknown account opens it (`enrolment = open`).
     pub open_enrolment: bool,
-    /// Transactions that may wait; beyond it [`SubmitError::Full`](super::SubmitError::Full). At least one request's 5,000.
+    /// Transactions that may wait; beyond it [`SubmitError::Full`](super::SubmitError::Full). At
+    /// least one request's 5,000.
     pub queue_transactions: usize,
     /// Commands in one append, at most.
     pub batch_max: usize,
@@ -21,14 +22,17 @@ pub struct Settings {
     pub accounts_bytes: usize,
     /// Transaction keys held in memory.
     pub keys_max: usize,
-    /// Bits of the filter that tells which keys are surely new: 32 MiB unless set. With a tenth as many keys as bits
-    /// one new line in 100 is looked up in vain, with half as many two in three are.
+    /// Bits of the filter that tells which keys are surely new: 32 MiB unless set. At ten bits a
+    /// key, one new transaction in 100 is looked up for nothing; at two bits a key, two in three
+    /// are.
     pub filter_bits: usize,
-    /// Events of one stream between two snapshots of it: a hydration reads about as many, and one state.
+    /// Events of one stream between two snapshots of it: a hydration reads about as many, and one
+    /// state.
     pub snapshot_every: u64,
     /// Events read from the log at once, at most.
     pub page_events: usize,
-    /// How far the clock may be ahead of the time that has passed, and of the log's server, before nothing is recorded.
+    /// How far the clock may be ahead of the time that has passed, and of the log's server, before
+    /// nothing is recorded.
     pub clock_ahead_max: Duration,
 }
 

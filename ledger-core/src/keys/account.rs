@@ -2,9 +2,8 @@
 //! remembers.
 //!
 //! A [`SealedAmount`] is `ciphertext ‖ tag` of `minor (i64, big-endian) ‖ currency`, by
-//! AES-256-GCM-SIV under a nonce that is always the same: equal amounts of an account look equal,
-//! which the fingerprints beside them show for each of its bank accounts anyway, and an amount
-//! needs no bytes but its own.
+//! AES-256-GCM-SIV. The nonce is always the same, so a sealed amount stores none. Equal amounts of
+//! an account look equal; the fingerprints beside them show as much for each of its bank accounts.
 
 use std::fmt;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 //! key.
 //!
 //! [`EventLog`] and its companions deal in bytes and are the contract every store keeps;
-//! `support::contract` holds each of them to it. [`crate::event::decode`] turns stored bytes into domain events.
+//! `support::contract` holds each of them to it. [`crate::event::decode`] turns stored bytes into
+//! domain events.
 
 pub mod chain;
 mod follow;

@@ -1,6 +1,5 @@
-//! What the ledger asks of a log, in four parts by who needs it. One store may keep all four; a
-//! store that has no lease of its own or no index of keys keeps the events, and others beside it
-//! the rest.
+//! What the ledger asks of a log, in four parts by who needs it. One store may keep all four. A
+//! store without a lease or an index of keys keeps the events, and others beside it keep the rest.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -70,8 +70,8 @@ pub trait PayoutRail: Send + Sync {
     /// Sends a payment, or learns what became of it when it was sent before.
     async fn pay(&self, payout: &Payout) -> Result<PayoutStatus, PayError>;
 
-    /// Asks what became of this payment. One to another account, or of another amount, under its
-    /// key is none of it: an error.
+    /// Asks what became of this payment. A payment under its key to another account, or of another
+    /// amount, is an error.
     async fn lookup(&self, payout: &Payout) -> Result<PayoutStatus, PayError>;
 
     /// For how long after the first send the rail still knows a key.
@@ -95,7 +95,7 @@ pub enum NotifyError {
     /// The notifier could not be reached: the message may or may not have gone out.
     #[error("the notifier did not answer: {0}")]
     Temporary(String),
-    /// It will never go out, such as to an address that there is not.
+    /// It will never go out: the address does not exist, for example.
     #[error("the customer cannot be told: {0}")]
     Permanent(String),
 }

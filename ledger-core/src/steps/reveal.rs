@@ -142,7 +142,8 @@ impl Reveal {
     }
 }
 
-/// Epochs whose grace is over, oldest first; none that never opened, for want of its beacon.
+/// Epochs whose grace is over, oldest first. Those that never opened, because their beacon did not
+/// come, are left out.
 fn due(campaign: &Campaign, now: Timestamp) -> impl Iterator<Item = (Epoch, &EpochState)> {
     let phases = [EpochPhase::Open, EpochPhase::Halted];
     campaign.epochs().filter(move |(_, state)| phases.contains(&state.phase) && now >= state.seals_at)

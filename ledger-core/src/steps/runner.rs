@@ -1,6 +1,6 @@
-//! Runs a step: reads the log after its cursor, tries few items at once, and moves the cursor up to
-//! the oldest item that is neither done nor a row. A kill at any moment makes it see some items
-//! again, never miss one.
+//! Runs a step. It reads the log after its cursor and tries few items at once. The cursor moves up
+//! to the oldest item that is still under way. After a kill at any moment the step sees some items
+//! again and misses none.
 //!
 //! An item that a try does not end becomes a row (see [`super::items`]), and the cursor goes on
 //! without it. Rows that are due are read from the table and tried again beside what is new, in a

@@ -98,9 +98,9 @@ pub fn without_values(error: &dyn std::fmt::Display) -> String {
     if contains_pan(&said) { "it holds what looks like a card number".into() } else { said }
 }
 
-/// Whether a character shows as itself: no control characters, no line or paragraph separators,
-/// nothing that is invisible or turns the direction of what follows, so that no two texts look
-/// alike for a character nobody sees.
+/// Whether a character shows as itself. Refused are control characters, line and paragraph
+/// separators, and what is invisible or turns the direction of the text. Otherwise two texts could
+/// look alike and differ in a character nobody sees.
 pub fn is_printable(c: char) -> bool {
     was_printable(c) && !is_default_ignorable(c)
 }

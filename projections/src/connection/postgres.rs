@@ -78,7 +78,8 @@ impl Session {
         self.rows(sql, &arrays)
     }
 
-    /// Sends a statement of arrays and lets the server work: a fault of it shows at what comes next.
+    /// Sends a statement of arrays and lets the server work: a fault of it shows at what comes
+    /// next.
     pub(super) fn send(&self, sql: &str, rows: &[Row]) -> Result<(), ProjectionError> {
         let statement = self.prepared(sql)?;
         let columns = 0..rows.first().map_or(0, Vec::len);

@@ -251,7 +251,7 @@ fn review(line: &mut TransactionRow, verdict: Verdict) {
             line.status = TransactionStatus::Deferred;
             line.removed_at = None;
         }
-        // As it was before it was held. One that was never decided is not to be, which is a
+        // As it was before it was held. For one that was never decided the dismissal is the
         // decision.
         (Verdict::Dismissed, Some(_)) => line.status = TransactionStatus::Removed,
         (Verdict::Dismissed, None) => {

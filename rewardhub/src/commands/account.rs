@@ -1,5 +1,6 @@
-//! `rewardhub account …`: customers enrolled, closed, kept out of draws and let in again, and their
-//! held transactions reviewed, on a ledger that no one else writes or over HTTP.
+//! `rewardhub account …` enrols and closes customers, keeps them out of draws or lets them in
+//! again, and reviews their held transactions. It works over HTTP, or on a ledger that no one else
+//! writes.
 
 mod list;
 

@@ -19,7 +19,7 @@ use crate::node::Engine;
 
 /// Who does what takes one person and nobody has said who.
 const NOBODY: &str = "operator";
-/// What takes two people: nobody in particular is none of them.
+/// What takes two people, so it must be said who.
 const TWO_PEOPLE: [&str; 10] = [
     "create",
     "revise",
@@ -255,8 +255,7 @@ fn busy(error: SubmitError) -> anyhow::Error {
     }
 }
 
-/// May go well a moment later; whether it has been done already is not known, and repeating it does
-/// no harm.
+/// It may succeed a moment later. It may also have been done already; repeating it does no harm.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Busy(String);

@@ -1,6 +1,6 @@
 //! `rewardhub serve`: the service. It listens at once, stands by while another process is the
-//! writer, serves when it has the lease, and ends when it is told to or when another process has
-//! taken over.
+//! writer, and serves when it has the lease. It ends when it is told to, or when another process
+//! has taken over.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -60,7 +60,7 @@ fn queue() -> &'static SyncSender<Said> {
     static QUEUE: OnceLock<SyncSender<Said>> = OnceLock::new();
     QUEUE.get_or_init(|| {
         let (sender, said) = sync_channel(WAITING_MAX);
-        // Without the thread the queue is closed, and lines are dropped: no reason not to serve.
+        // Without the thread the queue is closed and lines are dropped; the service goes on.
         let _ = std::thread::Builder::new().name("log-lines".into()).spawn(move || write(&said));
         sender
     })

@@ -1,9 +1,9 @@
 //! Which schema the database has, and how it gets the one this program needs.
 //!
-//! Migrations are numbered files that are never edited once released: each is applied once, in
-//! order, in one transaction, and remembered with its digest. Every migration says how old a
-//! program may be and still run on the schema it leaves behind, so that a deployment can expand
-//! first, deploy, and contract later.
+//! Migrations are numbered files that are never edited once released. Each is applied once, in
+//! order, in one transaction, and remembered with its digest. Every migration names the oldest
+//! program that can run on the schema it leaves behind. So a deployment can expand first, deploy,
+//! and contract later.
 
 use aws_lc_rs::digest;
 use tokio_postgres::Client;
@@ -187,9 +187,9 @@ pub async fn check(client: &Client) -> Result<(), SchemaError> {
     }
 }
 
-/// Applies what is missing, all or nothing, and grants the runtime role what a running service
-/// needs, and again those roles that it was granted to before: tables may have come since. Answers
-/// the names of what was applied. Running it again changes nothing.
+/// Applies what is missing, all or nothing, and answers the names of what was applied. Then it
+/// grants what a running service needs to the runtime role, and again to the roles that had it
+/// before: tables may have come since. Running it again changes nothing.
 pub async fn migrate(
     client: &mut Client,
     runtime_role: Option<&str>,

@@ -38,8 +38,8 @@ impl Campaign {
         }])
     }
 
-    /// The beacon is checked here although whoever brings it has checked it: this is the one place
-    /// that no caller can go around, it is pure, and it takes some milliseconds once for each
+    /// The beacon is checked here although the step that brings it has checked it too. No caller
+    /// can go around this place. The check is pure, and takes some milliseconds once for each
     /// epoch.
     pub(super) fn open_epoch(
         &self,

@@ -37,8 +37,8 @@ pub enum Condition {
     AmountMaxMinor(i64),
     /// `true`: the customer has not bought at this merchant before, as far as we remember.
     FirstPurchaseAtMerchant(bool),
-    /// Only on these days of the week: of booking, or on which the window of [`Condition::Hours`] over
-    /// midnight began that the booking lies in.
+    /// Only on these days of the week: of booking, or on which the window of [`Condition::Hours`]
+    /// over midnight began that the booking lies in.
     Weekdays(Vec<Weekday>),
     /// Only in these hours of the day, such as `"17-20"`: from 17:00 until just before 20:00.
     /// `"22-2"` goes over midnight.

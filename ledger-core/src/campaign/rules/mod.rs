@@ -2,9 +2,9 @@
 //! customer and staff can be told which one it was.
 //!
 //! [`Rules`] holds what the file states and, compiled once per version of the terms, what evaluates
-//! it. [`condition`] lists what can be asked, [`subject`] of what, [`compiled`] answers it,
-//! [`expression`] is CEL over [`facts`], [`types`] what it may compare, [`validate`] says what is
-//! wrong with a rule and where.
+//! it. [`condition`] lists what can be asked, and [`subject`] of what. [`compiled`] answers it.
+//! [`expression`] is CEL over [`facts`]; [`types`] says what it may compare. [`validate`] says what
+//! is wrong with a rule and where.
 
 mod code;
 pub mod compiled;
@@ -79,7 +79,8 @@ pub struct Rule {
 }
 
 impl Rules {
-    /// Whether there is a window of hours over midnight beside weekdays, one of which it belongs to.
+    /// Whether there is a window of hours over midnight beside weekdays: the night belongs to one
+    /// of the two days.
     pub fn have_nights(&self) -> bool {
         let rules = self.named();
         let over_midnight = |rule: &Rule| match &rule.condition {

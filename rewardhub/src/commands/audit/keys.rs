@@ -85,7 +85,7 @@ async fn record(
     recorded.context("recording that seeds are opened; none has been")
 }
 
-/// Those of which nothing after `before` says that they are opened for this purpose.
+/// Those that no event after `before` names as opened for this purpose.
 async fn unrecorded(
     log: &dyn EventLog,
     before: Position,

@@ -89,7 +89,8 @@ enum Check {
         /// A folder that does not exist yet.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// Add what the rules look at of each transaction (no names, no bank accounts); needs the keys.
+        /// Add what the rules look at of each transaction (no names, no bank accounts); needs the
+        /// keys.
         #[arg(long)]
         disclose: bool,
         #[command(flatten)]

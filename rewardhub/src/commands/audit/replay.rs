@@ -68,7 +68,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
     report(&whole, holds)
 }
 
-/// A payment that the log has not heard of for so long is no late confirmation.
+/// A payment that the log has not heard of for so long is more than a late confirmation.
 const CONFIRMED_WITHIN_MICROS: i64 = 10 * 60 * 1_000_000;
 
 /// The rail's books beside the log, both ways. Only those of a data folder are whole: beside a

@@ -122,8 +122,8 @@ enum Action {
     Check {
         /// The file.
         file: PathBuf,
-        /// It revises a running campaign: planned draws are held against what was funded, which the file does not
-        /// say.
+        /// It revises a running campaign: planned draws are held against what was funded, which the
+        /// file does not say.
         #[arg(long)]
         revision: bool,
     },

@@ -50,7 +50,7 @@ impl Lines {
         }
     }
 
-    /// The same of transactions, of which an array is none.
+    /// The same for transactions: a JSON array is refused.
     pub(in crate::commands) fn transactions(path: &Path) -> anyhow::Result<Lines> {
         let mut lines = Lines::open(path)?;
         let head = lines.head()?;

@@ -19,9 +19,9 @@ macro_rules! columns {
 pub(super) const AFTER: &str =
     concat!("SELECT ", columns!(), " FROM ledger.events e WHERE position > $1 ORDER BY position LIMIT $2");
 
-/// By sequence, which is what the index has and rises with the position. Pages follow an event of
-/// the stream, whose place is looked up, so that a long stream is not read again from its start for
-/// each page.
+/// By sequence: the index has it, and it rises with the position. A page begins after an event of
+/// the stream whose sequence is looked up first. Otherwise each page would read a long stream from
+/// its start.
 pub(super) const STREAM_AFTER: &str = concat!(
     "SELECT ",
     columns!(),

@@ -189,10 +189,10 @@ impl EventLog for SqliteLog {
 #[async_trait]
 impl WriterLease for SqliteLog {
     async fn lease(&self, holder: &str, held: Option<u64>) -> Result<Head, LogError> {
-        // Always a commit: should an append have failed half-way through its own, this one
-        // overwrites what it left in the write-ahead log, so that it cannot surface after a crash.
-        // In a transaction of its own, since a commit that fails when a statement is merely let go
-        // of is not reported, and this writer would believe in a term that the file does not have.
+        // Always a commit. An append that failed half-way may have left something in the
+        // write-ahead log; this commit overwrites it, so that it cannot surface after a crash. The
+        // transaction is explicit because SQLite does not report a failed commit of a statement
+        // that is only dropped. This writer would believe in a term that the file does not have.
         let failed = || store("take the lease");
         let mut connection = self.writer()?;
         let transaction =
