@@ -212,7 +212,9 @@ fn lines(conn: &Connection, state: &impl Stated, find: Find<'_>) -> Result<(), P
             find(&format!("transaction {id} of {source} is {is}, by its account it is {should}"));
         }
         if (text(&row[5]) == "won") != won.contains(&key) {
-            find(&format!("transaction {id} of {source} has won by its account or by the read model, not by both"));
+            find(&format!(
+                "transaction {id} of {source} has won by its account or by the read model, not by both"
+            ));
         }
     })?;
     for key in &missing {

@@ -204,6 +204,43 @@ pub(crate) fn reversed(id: &str, minor: i64, after_credit: bool) -> AccountEvent
     }
 }
 
+/// What may become of a line, up to a step that `fate` chooses, of [`FATES`].
+pub(crate) fn story(id: &str, pending: &str, fate: u8, minor: i64) -> Vec<AccountEvent> {
+    let note = AccountEvent::TransactionNoted { line: line(pending) };
+    let booked = Line { pending_transaction_id: Some(tx(pending)), ..line(id) };
+    let removed = |undecided| AccountEvent::TransactionRemoved {
+        source: source(),
+        transaction_id: tx(id),
+        removed_at: at(9),
+        undecided,
+        named: None,
+    };
+    let held = deferred(id, DeferReason::Held);
+    let rewarded = [
+        note.clone(),
+        evaluated(booked, Some((1, minor))),
+        issued(id, minor),
+        requested(id, 1, minor),
+        failed(id, 1),
+        requested(id, 2, minor),
+        credited(id, 2, minor, false),
+        removed(false),
+        reversed(id, minor, true),
+    ];
+    match fate {
+        0 => vec![note, lost(id)],
+        1 => vec![opened(), lost(id), AccountEvent::PersonalDataErased { erased_at: at(9) }],
+        9 => vec![lost(id), removed(false), held, reviewed(id, Verdict::Dismissed)],
+        10 => vec![removed(true), held, reviewed(id, Verdict::Dismissed)],
+        11 => vec![removed(true), held, reviewed(id, Verdict::Released)],
+        12 => vec![removed(true), held, reviewed(id, Verdict::Released), won(id, minor)],
+        steps => rewarded.into_iter().take(usize::from(steps) + 1).collect(),
+    }
+}
+
+/// What a line of [`story`] may meet.
+pub(crate) const FATES: std::ops::Range<u8> = 0..13;
+
 /// `c1` drafted, funded with 100,000 and open for [`day`]: 6 events.
 pub(crate) fn running_campaign() -> Vec<CampaignEvent> {
     vec![

@@ -101,7 +101,10 @@ async fn read_all(log: Arc<dyn TransactionIndex>, filter: Weak<Filter>) {
             Err(error) if error.transient() => tokio::time::sleep(RETRY).await,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "the known keys cannot be read; every transaction is looked up in the log");
+                tracing::error!(
+                    error,
+                    "the known keys cannot be read; every transaction is looked up in the log"
+                );
                 return;
             }
         }

@@ -1,8 +1,8 @@
 //! A log that passes everything on, remembers where one append ended and the next began, and can be
 //! made to wait or to panic.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;

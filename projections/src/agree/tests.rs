@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{DeferReason, Line, Verdict};
+use ledger_core::campaign::CampaignEvent;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::fixtures::*;
@@ -121,5 +124,71 @@ fn what_a_campaign_has_spent_otherwise_than_by_its_own_state_is_named() {
         store.tamper("UPDATE campaigns SET spent_minor = spent_minor + 1");
         let found = found(&log, &store).findings;
         assert!(found.len() == 1 && found[0].contains("has spent something else"), "{found:?}");
+    });
+}
+
+/// Lines that become one thing or another, all at once: their accounts, what happens to each, and whose turn it is.
+fn histories() -> impl Strategy<Value = (Vec<(String, Vec<AccountEvent>)>, Vec<usize>)> {
+    prop::collection::vec((0_u8..3, FATES, 1_i64..5_000), 0..30).prop_flat_map(|fates| {
+        let fates = fates.into_iter().enumerate();
+        let stories: Vec<_> = fates
+            .map(|(n, (account, fate, minor))| {
+                (format!("a{account}"), story(&format!("t{n}"), &format!("p{n}"), fate, minor))
+            })
+            .collect();
+        let turns = stories.iter().enumerate().flat_map(|(n, (_, story))| vec![n; story.len()]);
+        let turns = turns.collect::<Vec<_>>();
+        (Just(stories), Just(turns).prop_shuffle())
+    })
+}
+
+/// As the writer leaves it: a campaign records its spend after every win.
+fn logged((stories, turns): (Vec<(String, Vec<AccountEvent>)>, Vec<usize>)) -> Arc<TestLog> {
+    let log = TestLog::with_campaign();
+    let (mut spent_minor, mut told) = (0, vec![0; stories.len()]);
+    for turn in turns {
+        let (account, story) = &stories[turn];
+        let event = story[told[turn]].clone();
+        told[turn] += 1;
+        let won: i64 = match &event {
+            AccountEvent::TransactionEvaluated { draws, .. } => {
+                draws.iter().filter_map(|draw| draw.amount).map(|amount| amount.minor()).sum()
+            }
+            _ => 0,
+        };
+        log.account(account, [event]);
+        if won > 0 {
+            spent_minor += won;
+            let tier_wins = BTreeMap::new();
+            log.campaign([CampaignEvent::BudgetSpent {
+                spent_minor,
+                reversed_minor: 0,
+                tier_wins,
+                version: 1,
+            }]);
+        }
+    }
+    Arc::new(log)
+}
+
+#[test]
+fn whatever_its_pages_a_random_history_gives_the_tables_of_one_page_and_those_the_state_asks_for() {
+    on_both(|place| {
+        let cases = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
+        let mut cases = TestRunner::new(cases);
+        let same = |(page, history)| {
+            let log = logged(history);
+            for page in [1, page] {
+                let store = place.store();
+                store.follow(&log, page).unwrap();
+                // Folded in one page, by the same code.
+                let reports = store.compare(&log);
+                prop_assert!(reports.iter().all(|r| r.rows_changed == 0), "{:?}", reports);
+                // By other code.
+                prop_assert_eq!(found(&log, &store), Disagreements::default());
+            }
+            Ok(())
+        };
+        cases.run(&(2_usize..40, histories()), same).unwrap();
     });
 }

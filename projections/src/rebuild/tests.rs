@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
-
 use super::*;
 use crate::fixtures::*;
 
@@ -93,62 +90,4 @@ fn a_log_shorter_than_the_tables_is_refused() {
 fn an_unknown_name_is_told_the_known_ones() {
     let error = "balances".parse::<Selection>().unwrap_err().to_string();
     assert!(Projection::ALL.iter().all(|p| error.contains(p.as_str())), "{error}");
-}
-
-#[test]
-fn tables_rebuilt_from_a_random_history_equal_the_running_ones() {
-    let histories = (1_usize..9, prop::collection::vec((0_u8..3, 0_u8..13, 1_i64..5_000), 0..40));
-    on_both(|place| {
-        let mut cases = TestRunner::new(ProptestConfig::with_cases(24));
-        let equal = |(batch, lines): (usize, Vec<(u8, u8, i64)>)| {
-            let log = TestLog::with_campaign();
-            for (n, (account, fate, minor)) in lines.into_iter().enumerate() {
-                let account = format!("a{account}");
-                log.account(&account, story(&format!("t{n}"), &format!("p{n}"), fate, minor));
-            }
-            let (log, store) = (Arc::new(log), place.store());
-            store.follow(&log, batch).unwrap();
-            let reports = store.compare(&log);
-            prop_assert!(reports.iter().all(|r| r.rows_changed == 0), "{:?}", reports);
-            Ok(())
-        };
-        cases.run(&histories, equal).unwrap();
-    });
-}
-
-/// What may become of a line, up to a step that `fate` chooses.
-fn story(id: &str, pending: &str, fate: u8, minor: i64) -> Vec<ledger_core::account::AccountEvent> {
-    use ledger_core::account::AccountEvent;
-    use ledger_core::account::event::{DeferReason, Verdict};
-    let mut booked = line(id);
-    booked.pending_transaction_id = Some(tx(pending));
-    let note = AccountEvent::TransactionNoted { line: line(pending) };
-    let removed = AccountEvent::TransactionRemoved {
-        source: source(),
-        transaction_id: tx(id),
-        removed_at: at(9),
-        undecided: false,
-        named: None,
-    };
-    let held = deferred(id, DeferReason::Held);
-    let rewarded = [
-        note.clone(),
-        evaluated(booked, Some((1, minor))),
-        issued(id, minor),
-        requested(id, 1, minor),
-        failed(id, 1),
-        requested(id, 2, minor),
-        credited(id, 2, minor, false),
-        removed.clone(),
-        reversed(id, minor, true),
-    ];
-    match fate {
-        0 => vec![note, lost(id)],
-        1 => vec![opened(), lost(id), AccountEvent::PersonalDataErased { erased_at: at(9) }],
-        9 => vec![lost(id), removed, held, reviewed(id, Verdict::Dismissed)],
-        10 => vec![removed, held, reviewed(id, Verdict::Dismissed)],
-        11 => vec![removed, held, reviewed(id, Verdict::Released)],
-        12 => vec![removed, held, reviewed(id, Verdict::Released), won(id, minor)],
-        steps => rewarded.into_iter().take(usize::from(steps) + 1).collect(),
-    }
 }

@@ -13,4 +13,4 @@ mod outages;
 mod standby;
 mod starts;
 mod storm;
-mod world;
+pub(crate) mod world;
