@@ -9,8 +9,8 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use ledger_core::account::{Answer, CommandKind, Rejection};
-use ledger_core::engine::{Context, SubmitError};
+use ledger_core::account::{AccountAnswer, CommandKind, Rejection};
+use ledger_core::engine::{CommandContext, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::log::LogError;
 use ledger_core::operate::accounts::{command, result};
@@ -36,8 +36,8 @@ pub trait CommandAccounts: Send + Sync {
         &self,
         account: AccountId,
         kind: CommandKind,
-        context: Context,
-    ) -> Result<Result<Answer, Rejection>, SubmitError>;
+        context: CommandContext,
+    ) -> Result<Result<AccountAnswer, Rejection>, SubmitError>;
 }
 
 #[async_trait::async_trait]
@@ -46,8 +46,8 @@ impl CommandAccounts for Intake {
         &self,
         account: AccountId,
         kind: CommandKind,
-        context: Context,
-    ) -> Result<Result<Answer, Rejection>, SubmitError> {
+        context: CommandContext,
+    ) -> Result<Result<AccountAnswer, Rejection>, SubmitError> {
         Intake::account(self, account, kind, context).await
     }
 }
@@ -66,7 +66,7 @@ pub(crate) async fn act(
     let account = parse_account_id(&account).map_err(|error| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("{}: {}", error.field, error.message))
     })?;
-    let context = Context::new(&by, id.as_str(), id.as_str());
+    let context = CommandContext::new(&by, id.as_str(), id.as_str());
     let answer = state.accounts.command(account.clone(), kind, context).await;
     let answer = answer.map_err(|error| unwritable(&error, GIVE_AGAIN))?;
     match answer {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use ledger_core::campaign::terms::Terms;
 use ledger_core::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
-use ledger_core::engine::{Context, Ledger, SubmitError};
+use ledger_core::engine::{CommandContext, Ledger, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::operate::campaigns::command;
 use ledger_core::text::without_values;
@@ -33,7 +33,7 @@ pub trait CommandCampaigns: Send + Sync {
         &self,
         campaign: CampaignId,
         kind: CampaignCommandKind,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError>;
 
     /// Never reads a history: whoever may ask could ask often.
@@ -46,7 +46,7 @@ impl CommandCampaigns for Ledger {
         &self,
         campaign: CampaignId,
         kind: CampaignCommandKind,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError> {
         self.campaign(campaign, kind, context).await
     }
@@ -137,7 +137,7 @@ async fn give(
     campaign: CampaignId,
     kind: CampaignCommandKind,
 ) -> Result<Response, Problem> {
-    let context = Context::new(by, id.as_str(), id.as_str());
+    let context = CommandContext::new(by, id.as_str(), id.as_str());
     let answer = state.campaigns.command(campaign.clone(), kind, context).await;
     let answer = answer.map_err(|error| unwritable(&error, GIVE_AGAIN))?;
     match answer {

@@ -3,7 +3,7 @@
 
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
-use ledger_core::engine::{ClockState, Context, Ledger, SubmitError};
+use ledger_core::engine::{ClockState, CommandContext, Ledger, SubmitError};
 use ledger_core::operate::{ActionError, Reason, read};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ pub trait KeepTime: Send + Sync {
     fn state(&self) -> ClockState;
 
     /// A person says that the clock is right. False if nobody doubted it; nothing is recorded then.
-    async fn accept(&self, reason: String, context: Context) -> Result<bool, SubmitError>;
+    async fn accept(&self, reason: String, context: CommandContext) -> Result<bool, SubmitError>;
 }
 
 #[async_trait::async_trait]
@@ -31,7 +31,7 @@ impl KeepTime for Ledger {
         self.clock().state()
     }
 
-    async fn accept(&self, reason: String, context: Context) -> Result<bool, SubmitError> {
+    async fn accept(&self, reason: String, context: CommandContext) -> Result<bool, SubmitError> {
         self.accept_clock(reason, context).await
     }
 }
@@ -70,7 +70,7 @@ pub(crate) async fn accept(
     let by = who(&caller, Scope::Ops)?;
     let body = body(request).await?;
     let reason = reason(&body)?;
-    let context = Context::new(&by, id.as_str(), id.as_str());
+    let context = CommandContext::new(&by, id.as_str(), id.as_str());
     let accepted = state.time.accept(reason, context).await;
     let accepted = accepted.map_err(|error| unwritable(&error, GIVE_AGAIN))?;
     Ok(Json(json!({ "result": if accepted { "done" } else { "unchanged" } })))

@@ -11,13 +11,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt as _;
-use ledger_core::engine::{Context, SubmitError};
+use ledger_core::engine::{CommandContext, SubmitError};
 use ledger_core::faults;
 use ledger_core::ids::AccountId;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::text::check_person;
 use ledger_core::transaction::RowError;
-use ledger_core::transaction::wire::{BODY_BYTES_MAX, BodyError, Format, split_body};
+use ledger_core::transaction::wire::{BODY_BYTES_MAX, BodyError, BodyFormat, split_body};
 use serde::Serialize;
 
 use crate::ApiState;
@@ -37,7 +37,7 @@ pub trait TakeRows: Send + Sync {
         &self,
         rows: &[&[u8]],
         sources: &Sources,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Vec<RowAnswer>, SubmitError>;
 }
 
@@ -47,7 +47,7 @@ impl TakeRows for Intake {
         &self,
         rows: &[&[u8]],
         sources: &Sources,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Vec<RowAnswer>, SubmitError> {
         Intake::take(self, rows, sources, context).await
     }
@@ -80,12 +80,12 @@ pub async fn post_transactions(
     check_person(name).map_err(Problem::unusable_name)?;
     let format = format(request.headers())?;
     let body = state.bodies.read(request, BODY_BYTES_MAX).await?;
-    if format == Format::Json && body.bytes.trim_ascii().is_empty() {
+    if format == BodyFormat::Json && body.bytes.trim_ascii().is_empty() {
         return Err(Problem::empty_body("one transaction or an array of them"));
     }
     let rows = split_body(&body.bytes, format).map_err(unreadable)?;
 
-    let context = Context::new(&format!("feed:{name}"), id.as_str(), id.as_str());
+    let context = CommandContext::new(&format!("feed:{name}"), id.as_str(), id.as_str());
     let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(|error| {
         unwritable(&error, "part of this request may have been taken, send all of it again")
     })?;
@@ -109,10 +109,10 @@ fn report(row: usize, answer: RowAnswer) -> RowReport {
 }
 
 /// Parameters such as `charset` do not matter: JSON is UTF-8.
-fn format(headers: &HeaderMap) -> Result<Format, Problem> {
+fn format(headers: &HeaderMap) -> Result<BodyFormat, Problem> {
     match media_type(headers).as_deref() {
-        Some("application/json") => Ok(Format::Json),
-        Some("application/x-ndjson") => Ok(Format::Ndjson),
+        Some("application/json") => Ok(BodyFormat::Json),
+        Some("application/x-ndjson") => Ok(BodyFormat::Ndjson),
         _ => Err(Problem::unsupported_media_type("application/json or application/x-ndjson")),
     }
 }

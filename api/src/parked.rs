@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use ledger_core::engine::{Context, Ledger};
+use ledger_core::engine::{CommandContext, Ledger};
 use ledger_core::faults;
 use ledger_core::log::Position;
 use ledger_core::operate::parked::command;
@@ -38,7 +38,7 @@ pub trait ManageParked: Send + Sync {
         id: &str,
         action: ParkedAction,
         reason: String,
-        context: Context,
+        context: CommandContext,
     ) -> Result<SystemAnswer, ParkedError>;
 }
 
@@ -65,7 +65,7 @@ impl ManageParked for Parked {
         id: &str,
         action: ParkedAction,
         reason: String,
-        context: Context,
+        context: CommandContext,
     ) -> Result<SystemAnswer, ParkedError> {
         self.items.resolve(&self.ledger, id, action, reason, context).await
     }
@@ -114,7 +114,7 @@ pub(crate) async fn act(
 ) -> Result<Json<Value>, Problem> {
     let by = who(&caller, Scope::Ops)?;
     let (action, reason) = command(&action, &body(request).await?)?;
-    let context = Context::new(&by, request_id.as_str(), request_id.as_str());
+    let context = CommandContext::new(&by, request_id.as_str(), request_id.as_str());
     let answer = state.parked.resolve(&id, action, reason, context).await.map_err(problem)?;
     Ok(Json(json!({ "id": id, "result": answer.as_str() })))
 }
@@ -173,7 +173,7 @@ impl ManageParked for NothingParked {
         _: &str,
         _: ParkedAction,
         _: String,
-        _: Context,
+        _: CommandContext,
     ) -> Result<SystemAnswer, ParkedError> {
         Err(ParkedError::Unknown)
     }

@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, Response, header};
-use ledger_core::engine::{ClockAhead, Context, Receipt, RowResult, SubmitError};
+use ledger_core::engine::{ClockAhead, CommandContext, Receipt, RowResult, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::keys::FileKeyProvider;
 use ledger_core::log::{Position, WriterLease as _};
 use ledger_core::steps::intake::{RowAnswer, Sources};
 use ledger_core::time::Timestamp;
-use ledger_core::transaction::{Code, RowError};
+use ledger_core::transaction::{RowCode, RowError};
 use parking_lot::Mutex;
 use projections::Runner;
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ impl TakeRows for StubIntake {
         &self,
         rows: &[&[u8]],
         sources: &Sources,
-        _: Context,
+        _: CommandContext,
     ) -> Result<Vec<RowAnswer>, SubmitError> {
         self.taken.lock().push((rows.len(), sources.clone()));
         if let Some(error) = self.refuses.lock().take() {
@@ -60,7 +60,7 @@ impl TakeRows for StubIntake {
                 let position = Some(Position(7));
                 Ok(Receipt { result: RowResult::Accepted, position, won: None })
             } else {
-                Err(RowError::new(Code::Malformed, "", "expected an object"))
+                Err(RowError::new(RowCode::Malformed, "", "expected an object"))
             },
         };
         Ok(rows.iter().map(answer).collect())

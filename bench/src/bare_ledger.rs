@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use ledger_core::engine::{KeyringSeeds, Ledger, Parts, Settings, Stopped};
+use ledger_core::engine::{EngineSettings, KeyringSeeds, Ledger, LedgerParts, Stopped};
 use ledger_core::keys::{FileKeyProvider, Keyring};
 use ledger_core::log::{EventLog, Log};
 use ledger_core::steps::intake::Intake;
@@ -23,12 +23,16 @@ pub(crate) struct BareLedger {
 
 impl BareLedger {
     /// Starts on this log, with its keys in the folder.
-    pub(crate) async fn start(log: Log, folder: &Folder, settings: Settings) -> anyhow::Result<BareLedger> {
+    pub(crate) async fn start(
+        log: Log,
+        folder: &Folder,
+        settings: EngineSettings,
+    ) -> anyhow::Result<BareLedger> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let provider = FileKeyProvider::open_or_create(&folder.root_key())?;
         let keyring = Arc::new(stores::keys::open(&folder.keys(), Arc::new(provider)).await?);
         let seeds = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
-        let parts = Parts { log: log.clone(), clock: Arc::clone(&clock), seeds };
+        let parts = LedgerParts { log: log.clone(), clock: Arc::clone(&clock), seeds };
         let (ledger, stopped) = Ledger::start(parts, settings).await?;
         let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock), true);
         Ok(BareLedger { log: log.events, keyring, ledger, intake, clock, stopped })

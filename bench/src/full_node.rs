@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use adapters::sandbox::Misbehaviour;
-use ledger_core::engine::Settings;
+use ledger_core::engine::EngineSettings;
 use stores::postgres::Database;
 use tempfile::TempDir;
 
@@ -42,7 +42,8 @@ impl Written {
         let config = Config::from_sources(&arguments, |_| None)?;
         let stores = Arc::new(Stores::open(&config, "bench").await?);
         let engine =
-            Engine::start(&stores, &Settings { open_enrolment: true, ..Settings::default() }).await?;
+            Engine::start(&stores, &EngineSettings { open_enrolment: true, ..EngineSettings::default() })
+                .await?;
         start_campaign(&engine.ledger).await?;
         enrol(&engine.ledger, &engine.keyring, bank, engine.clock.now()).await?;
         Ok(Written { engine, database: opened::database(&config)?, folder })

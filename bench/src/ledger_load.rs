@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use ledger_core::account::CommandKind;
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::campaign::terms::Terms;
-use ledger_core::engine::{Context, Ledger, Settings, SubmitError};
+use ledger_core::engine::{CommandContext, EngineSettings, Ledger, SubmitError};
 use ledger_core::ids::AccountId;
 use ledger_core::keys::Keyring;
 use ledger_core::log::Position;
@@ -121,7 +121,7 @@ pub(crate) async fn take(intake: &Intake, rows: &[Vec<u8>], chunk: usize) -> any
     let requests = rows.chunks(chunk).map(|rows| async move {
         let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
         let began = Instant::now();
-        let answers = intake.take(&rows, &Sources::All, Context::new("bench", "bench", "")).await?;
+        let answers = intake.take(&rows, &Sources::All, CommandContext::new("bench", "bench", "")).await?;
         let elapsed = began.elapsed();
         let refused = answers.into_iter().find_map(|answer| answer.outcome.err());
         ensure!(refused.is_none(), "a row was refused: {refused:?}");
@@ -140,7 +140,7 @@ pub(crate) async fn start_campaign(ledger: &Ledger) -> anyhow::Result<()> {
         ("bench-approver", CampaignCommandKind::Approve { version: None }),
         ("bench", CampaignCommandKind::Start),
     ] {
-        ledger.campaign(id.clone(), kind, Context::new(by, "", "")).await??;
+        ledger.campaign(id.clone(), kind, CommandContext::new(by, "", "")).await??;
     }
     Ok(())
 }
@@ -160,8 +160,8 @@ pub(crate) async fn enrol(
 }
 
 /// The same holder each time, so that a new start need not wait for the lease of the last one.
-fn settings() -> Settings {
-    Settings { holder: "bench".into(), open_enrolment: true, ..Settings::default() }
+fn settings() -> EngineSettings {
+    EngineSettings { holder: "bench".into(), open_enrolment: true, ..EngineSettings::default() }
 }
 
 /// The example campaign.
@@ -174,7 +174,7 @@ pub(crate) async fn open_accounts(
     accounts: impl Iterator<Item = AccountId>,
 ) -> anyhow::Result<()> {
     let opening = accounts.map(|account| async {
-        ledger.account(account, CommandKind::Open, Context::new("bench", "bench", "")).await
+        ledger.account(account, CommandKind::Open, CommandContext::new("bench", "bench", "")).await
     });
     let mut opened = futures::stream::iter(opening).buffer_unordered(OPENINGS);
     while let Some(answer) = opened.next().await {

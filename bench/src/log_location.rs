@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ledger_core::log::Log;
 use serde::Serialize;
 use stores::postgres::log::{PostgresLog, PostgresOptions};
-use stores::postgres::{Database, Options};
+use stores::postgres::{Database, DatabaseOptions};
 use stores::sqlite::log::{SqliteLog, SqliteOptions};
 
 use crate::server::Server;
@@ -41,7 +41,7 @@ impl LogLocation {
             LogLocation::Sqlite => Place::Sqlite,
             LogLocation::Postgres(server) => {
                 let url = server.ledger_database().await?;
-                Place::Postgres(Box::new(Database::new(url.parse()?, &Options::default())))
+                Place::Postgres(Box::new(Database::new(url.parse()?, &DatabaseOptions::default())))
             }
         })
     }

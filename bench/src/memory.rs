@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger_core::engine::Settings;
+use ledger_core::engine::EngineSettings;
 use ledger_core::ids::AccountId;
 use serde_json::{Value, json};
 use stores::sqlite::log::{SqliteLog, SqliteOptions};
@@ -17,7 +17,7 @@ pub(crate) async fn measure(accounts: usize) -> anyhow::Result<Value> {
     let folder = Folder::create(temporary.path())?;
     // A small page cache, so that what is weighed is the engine's memory.
     let log = SqliteLog::open(&folder.log(), &SqliteOptions { cache_mib: 8, ..SqliteOptions::default() })?;
-    let settings = Settings { accounts_max: accounts, ..Settings::default() };
+    let settings = EngineSettings { accounts_max: accounts, ..EngineSettings::default() };
     let bare = BareLedger::start(Arc::new(log).into(), &folder, settings).await?;
 
     let before = resident_bytes()?;

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use ledger_core::engine::{Context, SubmitError};
+use ledger_core::engine::{CommandContext, SubmitError};
 use ledger_core::steps::intake::Sources;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ async fn run(load: &mut LedgerLoad, ramp: &Ramp) -> anyhow::Result<Value> {
         backlog_max = backlog_max.max(waiting.fetch_add(1, Ordering::Relaxed) + 1);
         let (intake, ended, waiting) = (load.engine.intake.clone(), ended.clone(), Arc::clone(&waiting));
         tokio::spawn(async move {
-            let answer = intake.take(&[&row], &Sources::All, Context::new("bench", "bench", "")).await;
+            let answer = intake.take(&[&row], &Sources::All, CommandContext::new("bench", "bench", "")).await;
             waiting.fetch_sub(1, Ordering::Relaxed);
             let end = match answer {
                 Ok(rows) if rows.iter().all(|row| row.outcome.is_ok()) => End::Answered(due.elapsed()),

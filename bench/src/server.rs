@@ -5,7 +5,7 @@
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
-use stores::postgres::{self, Database, Options};
+use stores::postgres::{self, Database, DatabaseOptions};
 use stores::testing::Cluster;
 use tokio_postgres::Client;
 
@@ -109,7 +109,7 @@ impl Server {
 
 /// A connection of the caller's own.
 pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
-    let database = Database::new(url.parse()?, &Options::default());
+    let database = Database::new(url.parse()?, &DatabaseOptions::default());
     database.connect().await.with_context(|| format!("cannot connect to {}", database.address()))
 }
 

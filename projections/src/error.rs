@@ -3,7 +3,7 @@
 
 use ledger_core::log::{LogError, Position};
 use stores::pool::Busy;
-use stores::postgres::{Fault, SchemaError};
+use stores::postgres::{PostgresFault, SchemaError};
 use stores::sqlite::passes;
 
 use crate::projection::Projection;
@@ -41,7 +41,7 @@ pub enum ProjectionError {
     Store(#[from] rusqlite::Error),
     /// PostgreSQL failed, or could not be reached.
     #[error("the read models could not be read or written")]
-    Database(#[from] Fault),
+    Database(#[from] PostgresFault),
     /// A row holds what no projection writes.
     #[error("the read models hold something else in column {column} than was written there")]
     Damaged {

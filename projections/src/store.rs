@@ -265,7 +265,7 @@ mod tests {
     fn a_database_without_our_schema_is_refused() {
         let cluster = block_on(Cluster::shared());
         let url = block_on(cluster.empty_database()).unwrap();
-        let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+        let database = Database::new(url.parse().unwrap(), &postgres::DatabaseOptions::default());
         let opened = block_on(ReadStore::open_postgres(database));
         assert!(matches!(opened, Err(ProjectionError::Schema(SchemaError::Behind { found: 0, .. }))));
     }

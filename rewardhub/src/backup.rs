@@ -12,7 +12,7 @@ use ledger_core::ids::Digest;
 use ledger_core::log::{EventLog as _, Position, StoredEvent};
 use ledger_core::time::{Clock as _, SystemClock, Timestamp};
 use serde::{Deserialize, Serialize};
-use stores::belonging::{self, Kind, survey_file, survey_log};
+use stores::belonging::{self, StoreKind, survey_file, survey_log};
 use stores::files::{copy_database, sum_of};
 use stores::sqlite::log::SqliteLog;
 
@@ -185,7 +185,8 @@ impl Manifest {
             ));
         }
         // A file that is not in the backup is a store that holds nothing.
-        let stores = [("steps.db", Kind::Steps), ("rail.db", Kind::Rail), ("keys/keys.db", Kind::Keys)];
+        let stores =
+            [("steps.db", StoreKind::Steps), ("rail.db", StoreKind::Rail), ("keys/keys.db", StoreKind::Keys)];
         let look = |(name, kind)| survey_file(&from.join(name), kind);
         let stores = stores.into_iter().map(look).collect::<Result<Vec<_>, _>>()?;
         wrong.extend(belonging::misfits("log.db", &log, &stores));

@@ -5,8 +5,8 @@ use anyhow::{Context as _, bail};
 use ledger_core::keys::Keyring;
 use ledger_core::log::Position;
 use stores::belonging::{
-    self, Found, KeyPrint, Kind, LogFound, Misfits, has_asked_rail, misfits, survey_database, survey_file,
-    survey_log, wrong_keys,
+    self, Found, KeyPrint, LogFound, Misfits, StoreKind, has_asked_rail, misfits, survey_database,
+    survey_file, survey_log, wrong_keys,
 };
 use stores::postgres::Database;
 
@@ -39,16 +39,16 @@ impl Survey {
             );
         }
         let files = [
-            (folder.read(), Kind::ReadModels),
-            (folder.steps(), Kind::Steps),
-            (folder.keys(), Kind::Keys),
-            (folder.rail(), Kind::Rail),
+            (folder.read(), StoreKind::ReadModels),
+            (folder.steps(), StoreKind::Steps),
+            (folder.keys(), StoreKind::Keys),
+            (folder.rail(), StoreKind::Rail),
         ];
-        let look = |(file, kind): &(std::path::PathBuf, Kind)| {
+        let look = |(file, kind): &(std::path::PathBuf, StoreKind)| {
             survey_file(file, *kind).with_context(|| unreadable(file))
         };
         let stores = files.iter().map(look).collect::<anyhow::Result<Vec<_>>>()?;
-        if stores.iter().any(|store| store.kind == Kind::Rail && store.holds.is_none()) {
+        if stores.iter().any(|store| store.kind == StoreKind::Rail && store.holds.is_none()) {
             log.rail_asked = has_asked_rail(&folder.log()).with_context(|| unreadable(&folder.log()))?;
         }
         Ok(Survey { log, stores, log_name: LOG_FILE })
@@ -57,7 +57,8 @@ impl Survey {
     /// Looks into a database, and at the rail in the folder beside it.
     pub async fn of_database(database: &Database, folder: &Folder) -> anyhow::Result<Survey> {
         let (log, mut stores) = survey_database(database).await?;
-        let rail = survey_file(&folder.rail(), Kind::Rail).with_context(|| unreadable(&folder.rail()))?;
+        let rail =
+            survey_file(&folder.rail(), StoreKind::Rail).with_context(|| unreadable(&folder.rail()))?;
         // On another machine there is none.
         stores.extend(Some(rail).filter(|rail| rail.holds.is_some()));
         Ok(Survey { log, stores, log_name: belonging::LOG })
@@ -71,7 +72,7 @@ impl Survey {
 
     /// How far the log had come when it was last noted beside the keys.
     pub fn keys_position(&self) -> Position {
-        let keys = self.stores.iter().find(|store| store.kind == Kind::Keys);
+        let keys = self.stores.iter().find(|store| store.kind == StoreKind::Keys);
         keys.and_then(|keys| keys.holds.as_ref()).map_or(Position(0), |holds| holds.position)
     }
 
@@ -169,10 +170,10 @@ impl Survey {
     pub fn set_back_folder(&self, folder: &Folder) -> anyhow::Result<()> {
         let ahead = self.ahead()?;
         let is_ahead = |kind| ahead.iter().any(|store| store.kind == kind);
-        if is_ahead(Kind::ReadModels) {
+        if is_ahead(StoreKind::ReadModels) {
             remove(&folder.read())?;
         }
-        for (kind, file) in [(Kind::Keys, folder.keys()), (Kind::Rail, folder.rail())] {
+        for (kind, file) in [(StoreKind::Keys, folder.keys()), (StoreKind::Rail, folder.rail())] {
             if is_ahead(kind) {
                 belonging::no_further_than(&file, self.log.head)
                     .with_context(|| format!("cannot set {} back", file.display()))?;
@@ -185,7 +186,7 @@ impl Survey {
 
     /// Sets the schemas of a database back to its log.
     pub async fn set_back_database(&self, database: &Database, folder: &Folder) -> anyhow::Result<()> {
-        if self.ahead()?.iter().any(|store| store.kind == Kind::Rail) {
+        if self.ahead()?.iter().any(|store| store.kind == StoreKind::Rail) {
             belonging::no_further_than(&folder.rail(), self.log.head)?;
         }
         Ok(belonging::no_further_than_in(database, self.log.head).await?)

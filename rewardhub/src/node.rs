@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use api::allowance::{self, Allowances};
 use ledger_core::engine::{
-    KNOWN_KEY_BYTES, KeyringSeeds, Ledger, Parts, QUEUED_BYTES, SeedVault, Settings, Stopped,
+    EngineSettings, KNOWN_KEY_BYTES, KeyringSeeds, Ledger, LedgerParts, QUEUED_BYTES, SeedVault, Stopped,
 };
 use ledger_core::keys::Keyring;
 use ledger_core::log::{EventLog, Position};
@@ -57,12 +57,12 @@ pub const ASK_AGAIN: Duration = Duration::from_millis(250);
 
 impl Engine {
     /// Takes the lease and starts the writer.
-    pub async fn start(stores: &Arc<Stores>, settings: &Settings) -> anyhow::Result<Engine> {
+    pub async fn start(stores: &Arc<Stores>, settings: &EngineSettings) -> anyhow::Result<Engine> {
         stores.check().await?;
         let (log, keyring) = (Arc::clone(&stores.log.events), Arc::clone(&stores.keyring));
         let seeds: Arc<dyn SeedVault> = Arc::new(KeyringSeeds::new(Arc::clone(&keyring)));
         let parts =
-            Parts { log: stores.log.clone(), clock: Arc::new(SystemClock), seeds: Arc::clone(&seeds) };
+            LedgerParts { log: stores.log.clone(), clock: Arc::new(SystemClock), seeds: Arc::clone(&seeds) };
         let (ledger, stopped) = Ledger::start(parts, settings.clone()).await?;
         // Nobody goes by a clock that has leapt.
         let clock: Arc<dyn Clock> = Arc::clone(ledger.clock()) as _;
@@ -148,17 +148,17 @@ impl Drop for AbortOnDrop {
 }
 
 /// The engine's settings for these stores.
-pub fn settings(config: &Config, stores: &Stores) -> Settings {
+pub fn settings(config: &Config, stores: &Stores) -> EngineSettings {
     let open_enrolment = config.open_enrolment.unwrap_or_else(|| stores.enrolment_is_open());
     let memory = config.memory;
-    Settings {
+    EngineSettings {
         open_enrolment,
         clock_ahead_max: config.clock_ahead_max,
         accounts_bytes: memory.accounts,
         keys_max: memory.transaction_keys / KNOWN_KEY_BYTES,
         filter_bits: memory.filter * 8,
         queue_transactions: memory.queue / QUEUED_BYTES,
-        ..Settings::default()
+        ..EngineSettings::default()
     }
 }
 

@@ -21,7 +21,7 @@ use projections::rebuild::{Selection, compare};
 use projections::{ReadStore, Runner, account, rewards, transactions, trial_balance};
 use serde_json::{Value, json};
 use stores::postgres::log::{PostgresLog, PostgresOptions};
-use stores::postgres::{Database, Options};
+use stores::postgres::{Database, DatabaseOptions};
 use stores::sqlite::log::{SqliteLog, SqliteOptions};
 use stores::testing::Cluster;
 use support::golden;
@@ -145,7 +145,7 @@ async fn every_golden_log_is_read_on_postgresql_as_it_always_was() {
     let cluster = Cluster::shared().await;
     for folder in folders() {
         let url = cluster.database().await.unwrap();
-        let database = || Database::new(url.parse().unwrap(), &Options::default());
+        let database = || Database::new(url.parse().unwrap(), &DatabaseOptions::default());
         let log = PostgresLog::open(database(), PostgresOptions::default()).await.unwrap();
         load(&log, golden::events(&folder)).await;
         let found = summary(Arc::new(log), ReadStore::open_postgres(database()).await.unwrap()).await;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::beacon::{BeaconSpec, QUICKNET_CHAIN};
-use ledger_core::engine::{Context, KeyringSeeds, Ledger, Parts, Settings};
+use ledger_core::engine::{CommandContext, EngineSettings, KeyringSeeds, Ledger, LedgerParts};
 use ledger_core::ids::BeaconSignature;
 use ledger_core::steps::intake::{Intake, Sources};
 use ledger_core::time::{Clock, Epoch, SECOND_MICROS, Timestamp};
@@ -88,16 +88,16 @@ async fn prepare(home: &Home, open: bool) {
     let folder = Folder::create(&home.data()).unwrap();
     let stores = Stores::embedded(&folder, folder.lock("test").unwrap()).await.unwrap();
     let clock = Arc::new(ManualClock::at(round_time().plus_micros(-30 * SECOND_MICROS)));
-    let parts = Parts {
+    let parts = LedgerParts {
         log: stores.log.clone(),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
         seeds: Arc::new(KeyringSeeds::new(Arc::clone(&stores.keyring))),
     };
-    let settings = Settings { open_enrolment: true, ..Settings::default() };
+    let settings = EngineSettings { open_enrolment: true, ..EngineSettings::default() };
     let (ledger, stopped) = Ledger::start(parts, settings).await.unwrap();
     let campaign = terms().campaign_id;
     let command = async |by, kind| {
-        ledger.campaign(campaign.clone(), kind, Context::new(by, "", "")).await.unwrap().unwrap();
+        ledger.campaign(campaign.clone(), kind, CommandContext::new(by, "", "")).await.unwrap().unwrap();
     };
     command("alice", CampaignCommandKind::Draft(Box::new(terms()))).await;
     command("bob", CampaignCommandKind::Approve { version: None }).await;
@@ -111,7 +111,7 @@ async fn prepare(home: &Home, open: bool) {
     let intake = Intake::new(ledger.clone(), Arc::clone(&stores.keyring), clock as _, true);
     let rows: Vec<Vec<u8>> = (0..LINES).map(|n| line(n).to_string().into_bytes()).collect();
     let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
-    let answers = intake.take(&rows, &Sources::All, Context::new("test", "", "")).await.unwrap();
+    let answers = intake.take(&rows, &Sources::All, CommandContext::new("test", "", "")).await.unwrap();
     assert!(answers.iter().all(|answer| answer.outcome.is_ok()), "{:?}", answers[0]);
     drop((intake, ledger));
     stopped.await.unwrap();

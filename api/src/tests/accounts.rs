@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ledger_core::account::{Answer, CommandKind, Rejection, RewardAccount};
+use ledger_core::account::{AccountAnswer, CommandKind, Rejection, RewardAccount};
 use ledger_core::aggregate::Decides as _;
 
 use super::*;
@@ -18,8 +18,8 @@ impl CommandAccounts for InMemory {
         &self,
         account: AccountId,
         kind: CommandKind,
-        context: Context,
-    ) -> Result<Result<Answer, Rejection>, SubmitError> {
+        context: CommandContext,
+    ) -> Result<Result<AccountAnswer, Rejection>, SubmitError> {
         use cqrs_es::Aggregate as _;
         assert_eq!(&*context.actor(), "operator:olga", "the token's sub is who did it");
         let mut held = self.0.lock();

@@ -17,7 +17,7 @@ impl CommandCampaigns for InMemory {
         &self,
         _: CampaignId,
         kind: CampaignCommandKind,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError> {
         use cqrs_es::Aggregate as _;
         let by = context.actor();

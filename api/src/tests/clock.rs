@@ -20,7 +20,7 @@ impl KeepTime for StubTime {
         ClockState { shows, expected: now(), ahead }
     }
 
-    async fn accept(&self, reason: String, _: Context) -> Result<bool, SubmitError> {
+    async fn accept(&self, reason: String, _: CommandContext) -> Result<bool, SubmitError> {
         self.accepted.lock().push(reason);
         Ok(self.ahead.lock().take().is_some())
     }

@@ -9,7 +9,7 @@
 mod graphql;
 mod json;
 
-use ledger_core::transaction::wire::{Format, parse_row, split_body};
+use ledger_core::transaction::wire::{BodyFormat, parse_row, split_body};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -103,7 +103,7 @@ fn any_body_has_an_answer_wherever_it_is_sent() {
     ]);
     let kinds = select(vec!["application/json", "application/x-ndjson"]);
     fuzz((targets, kinds, bodies()), |runtime, house, ((path, scope), kind, body)| {
-        for format in [Format::Json, Format::Ndjson] {
+        for format in [BodyFormat::Json, BodyFormat::Ndjson] {
             for row in split_body(&body, format).unwrap_or_default() {
                 let _ = parse_row(row, now());
             }

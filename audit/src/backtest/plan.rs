@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use cqrs_es::Aggregate as _;
 
 use ledger_core::account::command::{
-    Answer, CommandKind, EpochOffer, EvaluateTransaction, Known, Offer, PreparedTransaction, Standing,
+    AccountAnswer, CommandKind, EpochOffer, EvaluateTransaction, Known, Offer, PreparedTransaction, Standing,
 };
 use ledger_core::account::event::Exclusion;
 use ledger_core::account::{AccountEvent, RewardAccount};
@@ -276,5 +276,5 @@ fn decide(
         }
         account.apply(event);
     }
-    (matches!(answer, Answer::Evaluated { .. }).then_some(failed), is_linked)
+    (matches!(answer, AccountAnswer::Evaluated { .. }).then_some(failed), is_linked)
 }

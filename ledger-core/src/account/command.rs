@@ -13,10 +13,10 @@ use crate::ids::{AccountId, Digest, EntryId, Fingerprint, PayoutReference, Sourc
 use crate::money::Money;
 use crate::position::Position;
 use crate::time::Timestamp;
-use crate::transaction::Code;
+use crate::transaction::RowCode;
 
 /// One command.
-pub type AccountCommand = Command<CommandKind, Answer>;
+pub type AccountCommand = Command<CommandKind, AccountAnswer>;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -200,7 +200,7 @@ impl std::fmt::Debug for EpochOffer {
 /// What an account answers. A repeat is answered as the first time wherever the answer is still
 /// known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum AccountAnswer {
     /// A booked line was decided now.
     Evaluated {
         /// How.
@@ -326,12 +326,12 @@ impl Rejection {
     }
 
     /// The code a feed gets for its row.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> RowCode {
         match self {
-            Rejection::AccountUnknown => Code::AccountUnknown,
-            Rejection::AccountClosed => Code::AccountClosed,
-            Rejection::AccountErased => Code::AccountErased,
-            Rejection::AccountUnavailable => Code::AccountUnavailable,
+            Rejection::AccountUnknown => RowCode::AccountUnknown,
+            Rejection::AccountClosed => RowCode::AccountClosed,
+            Rejection::AccountErased => RowCode::AccountErased,
+            Rejection::AccountUnavailable => RowCode::AccountUnavailable,
             Rejection::Conflict
             | Rejection::UnknownReward(_)
             | Rejection::NotIssued(_)
@@ -341,7 +341,7 @@ impl Rejection {
             | Rejection::DecidedBefore(_)
             | Rejection::KnownOtherwise(_)
             | Rejection::SealedElsewhere(_)
-            | Rejection::SecondPersonNeeded { .. } => Code::Conflict,
+            | Rejection::SecondPersonNeeded { .. } => RowCode::Conflict,
         }
     }
 }

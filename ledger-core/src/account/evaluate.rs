@@ -2,7 +2,7 @@
 
 use crate::account::Decision;
 use crate::account::command::{
-    Answer, EpochOffer, EvaluateTransaction, Known, Offer, PreparedTransaction, Rejection, Standing,
+    AccountAnswer, EpochOffer, EvaluateTransaction, Known, Offer, PreparedTransaction, Rejection, Standing,
 };
 use crate::account::event::{AccountEvent, Considered, DeferReason, Outcome};
 use crate::account::line::{Became, Mark, Name, Wait};
@@ -36,10 +36,11 @@ impl RewardAccount {
             return Err(Rejection::AccountUnknown);
         }
         let (mut events, answer) = match transaction.status {
-            Status::Pending => {
-                (vec![AccountEvent::TransactionNoted { line: transaction.line.clone() }], Answer::Noted)
-            }
-            Status::Removed => (self.remove(now, command), Answer::Removed),
+            Status::Pending => (
+                vec![AccountEvent::TransactionNoted { line: transaction.line.clone() }],
+                AccountAnswer::Noted,
+            ),
+            Status::Removed => (self.remove(now, command), AccountAnswer::Removed),
             Status::Booked => match self.other_name(command) {
                 // What is known otherwise and comes so far was taken back.
                 None if self.mark(transaction.key).is_none() => {
@@ -50,7 +51,7 @@ impl RewardAccount {
                     let (line, reason) = (transaction.line.clone(), DeferReason::Held);
                     let held = AccountEvent::TransactionDeferred { line, reason };
                     let link = other.and_then(|first| link(command, first));
-                    (link.into_iter().chain([held]).collect(), Answer::Deferred(reason))
+                    (link.into_iter().chain([held]).collect(), AccountAnswer::Deferred(reason))
                 }
             },
         };
@@ -65,11 +66,11 @@ impl RewardAccount {
     fn repeated(
         &self,
         command: &EvaluateTransaction,
-    ) -> Result<Option<(Vec<AccountEvent>, Answer)>, Rejection> {
+    ) -> Result<Option<(Vec<AccountEvent>, AccountAnswer)>, Rejection> {
         let transaction = &*command.transaction;
         let key = transaction.key;
         let only = |answer| Ok(Some((vec![], answer)));
-        let duplicate = |known: &Known| only(Answer::Duplicate { position: Some(known.position) });
+        let duplicate = |known: &Known| only(AccountAnswer::Duplicate { position: Some(known.position) });
         match (transaction.status, &command.known) {
             (Status::Booked, Some(known)) => {
                 let Some(mark) = self.mark(key) else {
@@ -87,7 +88,7 @@ impl RewardAccount {
                     // released.
                     (_, other) if self.is_held(key) => {
                         let link = other.and_then(|first| link(command, first));
-                        let answer = Answer::Duplicate { position: Some(known.position) };
+                        let answer = AccountAnswer::Duplicate { position: Some(known.position) };
                         Ok(Some((link.into_iter().collect(), answer)))
                     }
                     (_, Some(first)) => Ok(self.linked_now(command, first)),
@@ -113,9 +114,9 @@ impl RewardAccount {
             // A pending line that comes after its booking; its amount may have been another.
             (Status::Pending, Some(known)) => duplicate(known),
             (Status::Pending, None) => match self.pending(key).map(|pending| &pending.became) {
-                Some(Became::Booked(_)) => only(Answer::Linked),
+                Some(Became::Booked(_)) => only(AccountAnswer::Linked),
                 Some(Became::Noted(terms)) if transaction.has_terms(*terms) => {
-                    only(Answer::Duplicate { position: None })
+                    only(AccountAnswer::Duplicate { position: None })
                 }
                 Some(Became::Noted(_)) | None => Ok(None),
             },
@@ -124,11 +125,15 @@ impl RewardAccount {
 
     /// Records the name of a purchase that stands; one that was taken back is booked again, and
     /// held.
-    fn linked_now(&self, command: &EvaluateTransaction, first: Name) -> Option<(Vec<AccountEvent>, Answer)> {
+    fn linked_now(
+        &self,
+        command: &EvaluateTransaction,
+        first: Name,
+    ) -> Option<(Vec<AccountEvent>, AccountAnswer)> {
         match self.removed.get(&first.key) {
             Some(Mark::Decided | Mark::Undecided) => None,
             Some(Mark::KnownOtherwise(_) | Mark::Dismissed) | None => {
-                Some((link(command, first).into_iter().collect(), Answer::Linked))
+                Some((link(command, first).into_iter().collect(), AccountAnswer::Linked))
             }
         }
     }
@@ -162,11 +167,11 @@ impl RewardAccount {
         let transaction = &*command.transaction;
         let position = command.known.as_ref().map(|k| k.position);
         if self.deferred.get(&transaction.key) != Some(&Wait::Epoch) || self.erased {
-            return Ok((vec![], Answer::Duplicate { position }));
+            return Ok((vec![], AccountAnswer::Duplicate { position }));
         }
         let (event, answer) = self.decide_booked(now, transaction, &command.offers);
         match answer {
-            Answer::Deferred(_) => Ok((vec![], answer)),
+            AccountAnswer::Deferred(_) => Ok((vec![], answer)),
             _ => Ok((vec![event], answer)),
         }
     }
@@ -178,14 +183,14 @@ impl RewardAccount {
         now: Timestamp,
         transaction: &PreparedTransaction,
         offers: &[Offer],
-    ) -> (AccountEvent, Answer) {
+    ) -> (AccountEvent, AccountAnswer) {
         // Whose day it is there nobody can tell: the line waits for a release that knows the zone,
         // or for the campaign's end.
         let is_lost =
             |offer: &Offer| offer.standing == Standing::Active && offer.terms.time_zone.known().is_none();
         if offers.iter().any(is_lost) {
             let (line, reason) = (transaction.line.clone(), DeferReason::DrawsHalted);
-            return (AccountEvent::TransactionDeferred { line, reason }, Answer::Deferred(reason));
+            return (AccountEvent::TransactionDeferred { line, reason }, AccountAnswer::Deferred(reason));
         }
         let mut considered = Vec::with_capacity(offers.len());
         let mut admitting = Vec::with_capacity(1);
@@ -209,7 +214,7 @@ impl RewardAccount {
             // A line is decided once, in one event: where one draw has to wait, all do.
             let halted = admitting.iter().any(|offer| matches!(offer.epoch, EpochOffer::Halted));
             let reason = if halted { DeferReason::DrawsHalted } else { DeferReason::EpochNotOpen };
-            return (AccountEvent::TransactionDeferred { line, reason }, Answer::Deferred(reason));
+            return (AccountEvent::TransactionDeferred { line, reason }, AccountAnswer::Deferred(reason));
         };
         // Campaigns admit only lines in their own currency, so all wins of a line are in one.
         let won = draws
@@ -222,7 +227,7 @@ impl RewardAccount {
             (false, Some(_)) => Outcome::Won,
         };
         let event = AccountEvent::TransactionEvaluated { line, outcome, considered, draws };
-        (event, Answer::Evaluated { outcome, won })
+        (event, AccountAnswer::Evaluated { outcome, won })
     }
 
     /// The bank takes a line back, by whichever of its names: what it won is taken back too, and

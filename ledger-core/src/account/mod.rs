@@ -18,7 +18,7 @@ mod rules;
 pub mod state;
 mod weight;
 
-pub use command::{AccountCommand, Answer, CommandKind, Rejection};
+pub use command::{AccountAnswer, AccountCommand, CommandKind, Rejection};
 pub use event::AccountEvent;
 pub use state::RewardAccount;
 
@@ -29,11 +29,11 @@ use crate::aggregate::{Decides, handle};
 use crate::time::Timestamp;
 
 /// What a decision comes to: the facts to record, in order, and the answer.
-pub type Decision = Result<(Vec<AccountEvent>, Answer), Rejection>;
+pub type Decision = Result<(Vec<AccountEvent>, AccountAnswer), Rejection>;
 
 impl Decides for RewardAccount {
     type Kind = CommandKind;
-    type Answer = Answer;
+    type Answer = AccountAnswer;
 
     fn decide(&self, now: Timestamp, by: &str, command: &CommandKind) -> Decision {
         match command {
@@ -72,9 +72,9 @@ impl RewardAccount {
             return Err(Rejection::AccountClosed);
         }
         if self.is_open() {
-            return Ok((vec![], Answer::Unchanged));
+            return Ok((vec![], AccountAnswer::Unchanged));
         }
-        Ok((vec![AccountEvent::AccountOpened { enrolled_at: now }], Answer::Done))
+        Ok((vec![AccountEvent::AccountOpened { enrolled_at: now }], AccountAnswer::Done))
     }
 
     fn close(&self, now: Timestamp, reason: &str) -> Decision {
@@ -102,7 +102,11 @@ impl RewardAccount {
         if !self.is_open() {
             return Err(Rejection::AccountUnknown);
         }
-        if already { Ok((vec![], Answer::Unchanged)) } else { Ok((vec![event()], Answer::Done)) }
+        if already {
+            Ok((vec![], AccountAnswer::Unchanged))
+        } else {
+            Ok((vec![event()], AccountAnswer::Done))
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! looks at it.
 
 use crate::account::Decision;
-use crate::account::command::{Answer, Rejection};
+use crate::account::command::{AccountAnswer, Rejection};
 use crate::account::event::{AccountEvent, Verdict};
 use crate::account::line::{Hold, Mark, Proposal, Wait};
 use crate::account::state::RewardAccount;
@@ -31,7 +31,7 @@ impl RewardAccount {
         }
         let key = TransactionKey::of(source, transaction_id);
         if self.is_reviewed(key, verdict) {
-            return Ok((vec![], Answer::Unchanged));
+            return Ok((vec![], AccountAnswer::Unchanged));
         }
         let hold = self.hold(key).ok_or_else(|| Rejection::NotHeld(transaction_id.clone()))?;
         if verdict == Verdict::Released {
@@ -54,7 +54,7 @@ impl RewardAccount {
                     by,
                     reviewed_at,
                 };
-                Ok((vec![reviewed], Answer::Done))
+                Ok((vec![reviewed], AccountAnswer::Done))
             }
             Some(_) | None => {
                 let proposed = AccountEvent::ReviewProposed {
@@ -65,7 +65,7 @@ impl RewardAccount {
                     by,
                     proposed_at: now,
                 };
-                Ok((vec![proposed], Answer::Proposed))
+                Ok((vec![proposed], AccountAnswer::Proposed))
             }
         }
     }

@@ -2,7 +2,7 @@
 //! is answered as before whatever has happened since.
 
 use crate::account::Decision;
-use crate::account::command::{Answer, Outstanding, Rejection};
+use crate::account::command::{AccountAnswer, Outstanding, Rejection};
 use crate::account::event::AccountEvent;
 use crate::account::state::{Reward, RewardAccount};
 use crate::ids::{EntryId, PayoutReference};
@@ -17,23 +17,23 @@ impl RewardAccount {
     pub(super) fn issue(&self, now: Timestamp, entry_id: EntryId) -> Decision {
         let reward = self.find(entry_id)?;
         if reward.issued {
-            return Ok((vec![], Answer::Unchanged));
+            return Ok((vec![], AccountAnswer::Unchanged));
         }
-        Ok((vec![reward.issuance(now, entry_id)], Answer::Done))
+        Ok((vec![reward.issuance(now, entry_id)], AccountAnswer::Done))
     }
 
     /// A reversed reward is no news.
     pub(super) fn ask_notification(&self, entry_id: EntryId) -> Decision {
         let reward = self.find(entry_id)?;
         let due = !reward.notified && !reward.reversed;
-        Ok((vec![], if due { Answer::Done } else { Answer::Unchanged }))
+        Ok((vec![], if due { AccountAnswer::Done } else { AccountAnswer::Unchanged }))
     }
 
     pub(super) fn record_notification(&self, now: Timestamp, entry_id: EntryId) -> Decision {
         if self.find(entry_id)?.notified {
-            return Ok((vec![], Answer::Unchanged));
+            return Ok((vec![], AccountAnswer::Unchanged));
         }
-        Ok((vec![AccountEvent::CustomerNotified { entry_id, notified_at: now }], Answer::Done))
+        Ok((vec![AccountEvent::CustomerNotified { entry_id, notified_at: now }], AccountAnswer::Done))
     }
 
     /// Records the attempt before anything is sent. The attempt rises only after a recorded
@@ -49,17 +49,17 @@ impl RewardAccount {
             return Err(Rejection::NotIssued(entry_id));
         }
         if reward.credited.is_some() || (reward.refused && reward.reversed) {
-            return Ok((vec![], Answer::Settled));
+            return Ok((vec![], AccountAnswer::Settled));
         }
         if reward.refused && reward.attempts >= ATTEMPTS_MAX && wanted_after != Some(reward.attempts) {
-            return Ok((vec![], Answer::GivenUp { attempt: reward.attempts }));
+            return Ok((vec![], AccountAnswer::GivenUp { attempt: reward.attempts }));
         }
         let (attempt, amount) = (reward.attempts, reward.amount);
         if let (false, Some(requested_at)) = (reward.refused, reward.requested_at) {
             // Also when reversed meanwhile: the money may be on its way, and we want to know.
             return Ok((
                 vec![],
-                Answer::Outstanding(Outstanding {
+                AccountAnswer::Outstanding(Outstanding {
                     attempt,
                     amount,
                     requested_at,
@@ -69,13 +69,13 @@ impl RewardAccount {
             ));
         }
         if reward.reversed {
-            return Ok((vec![], Answer::Settled));
+            return Ok((vec![], AccountAnswer::Settled));
         }
         let attempt = attempt + 1;
         let event = AccountEvent::CreditRequested { entry_id, attempt, amount, requested_at: now };
         Ok((
             vec![event],
-            Answer::Outstanding(Outstanding {
+            AccountAnswer::Outstanding(Outstanding {
                 attempt,
                 amount,
                 requested_at: now,
@@ -97,7 +97,7 @@ impl RewardAccount {
         let reward = self.find(entry_id)?;
         if let Some(credited) = &reward.credited {
             if credited.attempt == attempt && credited.payout_reference == *payout {
-                return Ok((vec![], Answer::Unchanged));
+                return Ok((vec![], AccountAnswer::Unchanged));
             }
             let payout_reference = credited.payout_reference.clone();
             return Err(Rejection::AlreadyCredited { entry_id, payout_reference });
@@ -113,7 +113,7 @@ impl RewardAccount {
             credited_at: now,
             posting,
         };
-        Ok((vec![event], Answer::Done))
+        Ok((vec![event], AccountAnswer::Done))
     }
 
     pub(super) fn fail_credit(
@@ -127,20 +127,20 @@ impl RewardAccount {
         reward.known_attempt(entry_id, attempt)?;
         let refused_before = reward.refused || attempt < reward.attempts;
         if refused_before || reward.credited.is_some() {
-            return Ok((vec![], Answer::Unchanged));
+            return Ok((vec![], AccountAnswer::Unchanged));
         }
         // The rail's words are an outsider's text.
         let reason = mask(reason).into_owned();
         let event = AccountEvent::CreditFailed { entry_id, attempt, reason, failed_at: now };
-        Ok((vec![event], Answer::Done))
+        Ok((vec![event], AccountAnswer::Done))
     }
 
     pub(super) fn reverse(&self, now: Timestamp, entry_id: EntryId, reason: &str) -> Decision {
         let reward = self.find(entry_id)?;
         if reward.reversed {
-            return Ok((vec![], Answer::Unchanged));
+            return Ok((vec![], AccountAnswer::Unchanged));
         }
-        Ok((reward.reversal(now, entry_id, reason), Answer::Done))
+        Ok((reward.reversal(now, entry_id, reason), AccountAnswer::Done))
     }
 
     /// What an event about a reward has to put into the books, by the reward as it stands before

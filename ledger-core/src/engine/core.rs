@@ -15,7 +15,7 @@ use super::apart::Apart;
 use super::clock::gauge;
 use super::filter::Filter;
 use super::memory::{KNOWN_KEY_BYTES, show_memory};
-use super::settings::Settings;
+use super::settings::EngineSettings;
 use super::slot::Slot;
 use super::slots::{Aggregates, Listed};
 use super::staging::Staging;
@@ -128,8 +128,8 @@ impl Core {
 
     /// Lets go of what was used longest ago, called when no batch is being written. What the next
     /// batch has already touched stays: the log does not have it yet.
-    pub(super) fn evict(&mut self, settings: &Settings) {
-        let Settings { accounts_max, accounts_bytes, keys_max, .. } = *settings;
+    pub(super) fn evict(&mut self, settings: &EngineSettings) {
+        let EngineSettings { accounts_max, accounts_bytes, keys_max, .. } = *settings;
         self.aggregates.evict(accounts_max, accounts_bytes, self.staging.number);
         // A key that is forgotten too early is found by the append.
         while self.known.len() > keys_max {
@@ -153,7 +153,7 @@ mod tests {
         let mut core = Core::new(500);
         core.aggregates.campaigns.insert("known".into(), Slot { version: 1, ..Slot::default() });
         core.aggregates.campaigns.insert("unknown".into(), Slot::default());
-        core.evict(&Settings::default());
+        core.evict(&EngineSettings::default());
         let campaigns = &core.aggregates.campaigns;
         assert!(campaigns.len() == 1 && campaigns.peek("known").is_some());
     }

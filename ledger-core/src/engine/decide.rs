@@ -6,7 +6,7 @@ use cqrs_es::{AggregateError, CqrsFramework};
 
 use crate::account::command::{EvaluateTransaction, Known, PreparedTransaction};
 use crate::account::event::DeferReason;
-use crate::account::{Answer, CommandKind, Rejection, RewardAccount};
+use crate::account::{AccountAnswer, CommandKind, Rejection, RewardAccount};
 use crate::aggregate::Command;
 use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::draw;
@@ -21,7 +21,7 @@ use super::core::Core;
 use super::epochs::{Due, Offers, SeedVault, due};
 use super::failed::{Failed, unavailable};
 use super::intake_batch::{Ask, Asked, RowReceipt, Work};
-use super::receipt::{Context, Receipt, RowResult};
+use super::receipt::{CommandContext, Receipt, RowResult};
 use super::slot::Slot;
 use super::slots::Listed;
 use super::store::{Shared, Store};
@@ -36,12 +36,12 @@ pub(super) struct Decider {
     /// For whom a command is being decided.
     deciding: Option<StreamId>,
     /// The engine's own metadata: epochs and budgets.
-    own: Context,
+    own: CommandContext,
 }
 
 impl Decider {
     pub(super) fn new(shared: Shared, seeds: Arc<dyn SeedVault>, open_enrolment: bool) -> Decider {
-        let own = Context::new("engine", "", "");
+        let own = CommandContext::new("engine", "", "");
         Decider { shared, seeds, offers: Offers::default(), open_enrolment, deciding: None, own }
     }
 
@@ -171,7 +171,7 @@ impl Decider {
     async fn transaction(
         &mut self,
         row: &Arc<PreparedTransaction>,
-        context: &Context,
+        context: &CommandContext,
         resume: bool,
     ) -> Result<RowReceipt, Failed> {
         if self.is_apart(row) {
@@ -214,7 +214,7 @@ impl Decider {
         let position = core.staging.line_position;
         let (result, won) = match answer {
             Err(rejection) => return Ok(Err(rejection)),
-            Ok(Answer::Duplicate { position }) => {
+            Ok(AccountAnswer::Duplicate { position }) => {
                 let noted = || {
                     core.aggregates
                         .accounts
@@ -224,18 +224,18 @@ impl Decider {
                 let position = position.or_else(noted);
                 return Ok(Ok(Receipt { result: RowResult::Duplicate, position, won: None }));
             }
-            Ok(Answer::Linked) => (RowResult::Linked, None),
-            Ok(Answer::Deferred(DeferReason::Held)) => (RowResult::Held, None),
-            Ok(Answer::Deferred(_) | Answer::Noted) => (RowResult::Deferred, None),
-            Ok(Answer::Evaluated { won, .. }) => (RowResult::Accepted, won),
+            Ok(AccountAnswer::Linked) => (RowResult::Linked, None),
+            Ok(AccountAnswer::Deferred(DeferReason::Held)) => (RowResult::Held, None),
+            Ok(AccountAnswer::Deferred(_) | AccountAnswer::Noted) => (RowResult::Deferred, None),
+            Ok(AccountAnswer::Evaluated { won, .. }) => (RowResult::Accepted, won),
             Ok(
-                Answer::Removed
-                | Answer::Done
-                | Answer::Proposed
-                | Answer::Unchanged
-                | Answer::Outstanding(_)
-                | Answer::Settled
-                | Answer::GivenUp { .. },
+                AccountAnswer::Removed
+                | AccountAnswer::Done
+                | AccountAnswer::Proposed
+                | AccountAnswer::Unchanged
+                | AccountAnswer::Outstanding(_)
+                | AccountAnswer::Settled
+                | AccountAnswer::GivenUp { .. },
             ) => (RowResult::Accepted, None),
         };
         if let (Some(key), Some(position)) = (key, position) {
@@ -283,7 +283,7 @@ impl Decider {
         &mut self,
         id: &str,
         kind: A::Kind,
-        context: &Context,
+        context: &CommandContext,
         key: Option<TransactionKey>,
     ) -> Result<Result<A::Answer, A::Error>, Failed> {
         let command = Command::new(self.prepare(context, key), context.actor(), kind);
@@ -301,7 +301,7 @@ impl Decider {
     }
 
     /// Sets what the next command's events carry.
-    fn prepare(&self, context: &Context, key: Option<TransactionKey>) -> Timestamp {
+    fn prepare(&self, context: &CommandContext, key: Option<TransactionKey>) -> Timestamp {
         let staging = &mut self.shared.lock().staging;
         staging.metadata = context.metadata();
         staging.key = key;

@@ -14,7 +14,7 @@ use crate::ids::CampaignId;
 use crate::log::{Position, StreamId, StreamType};
 use crate::time::Timestamp;
 
-use super::receipt::{Context, Receipt, SubmitError};
+use super::receipt::{CommandContext, Receipt, SubmitError};
 
 pub(super) type RowReceipt = Result<Receipt, Rejection>;
 pub(super) type Received = mpsc::UnboundedReceiver<(Work, Option<OwnedSemaphorePermit>)>;
@@ -53,7 +53,7 @@ pub(super) type Answered<A> = Result<(<A as Decides>::Answer, Position), <A as c
 pub(super) struct Ask<A: Decides> {
     pub(super) id: CompactString,
     pub(super) kind: A::Kind,
-    pub(super) context: Context,
+    pub(super) context: CommandContext,
     pub(super) reply: Reply<Answered<A>>,
 }
 
@@ -87,7 +87,7 @@ aggregates!(asked);
 pub(super) enum Work {
     Transactions {
         rows: Vec<Arc<PreparedTransaction>>,
-        context: Context,
+        context: CommandContext,
         resume: bool,
         reply: Reply<Vec<RowReceipt>>,
     },

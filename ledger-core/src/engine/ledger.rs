@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::account::command::PreparedTransaction;
-use crate::account::{Answer, CommandKind, Rejection, RewardAccount};
+use crate::account::{AccountAnswer, CommandKind, Rejection, RewardAccount};
 use crate::aggregate::Decides;
 use crate::campaign::{Campaign, CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use crate::faults;
@@ -20,13 +20,13 @@ use super::clock::{ClockState, WatchedClock, keep_comparing};
 use super::epochs::SeedVault;
 use super::intake_batch::{Ask, Asked, Reply, Work};
 use super::memory::{QUEUED_BYTES, show_memory};
-use super::receipt::{Context, Receipt, Stopped, SubmitError};
-use super::settings::Settings;
+use super::receipt::{CommandContext, Receipt, Stopped, SubmitError};
+use super::settings::EngineSettings;
 use super::snapshots::Snapshots;
 use super::writer::Writer;
 
 /// What the engine is made of.
-pub struct Parts {
+pub struct LedgerParts {
     /// Where events become durable.
     pub log: Log,
     /// Where time comes from.
@@ -59,8 +59,8 @@ impl Ledger {
     ///
     /// Must be called inside a tokio runtime. The receiver tells how the writer ended.
     pub async fn start(
-        parts: Parts,
-        settings: Settings,
+        parts: LedgerParts,
+        settings: EngineSettings,
     ) -> Result<(Ledger, oneshot::Receiver<Stopped>), LogError> {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (head_sender, head) = watch::channel(Position(0));
@@ -105,7 +105,7 @@ impl Ledger {
     pub async fn submit(
         &self,
         rows: Vec<Arc<PreparedTransaction>>,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Vec<Result<Receipt, Rejection>>, SubmitError> {
         self.submit_rows(rows, context, false).await
     }
@@ -114,7 +114,7 @@ impl Ledger {
     pub async fn resume(
         &self,
         rows: Vec<Arc<PreparedTransaction>>,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Vec<Result<Receipt, Rejection>>, SubmitError> {
         self.submit_rows(rows, context, true).await
     }
@@ -122,7 +122,7 @@ impl Ledger {
     async fn submit_rows(
         &self,
         rows: Vec<Arc<PreparedTransaction>>,
-        context: Context,
+        context: CommandContext,
         resume: bool,
     ) -> Result<Vec<Result<Receipt, Rejection>>, SubmitError> {
         if rows.is_empty() {
@@ -141,8 +141,8 @@ impl Ledger {
         &self,
         account: AccountId,
         kind: CommandKind,
-        context: Context,
-    ) -> Result<Result<Answer, Rejection>, SubmitError> {
+        context: CommandContext,
+    ) -> Result<Result<AccountAnswer, Rejection>, SubmitError> {
         let answered = self.ask::<RewardAccount>(account.as_str(), kind, context).await?;
         Ok(answered.map(|(answer, _)| answer))
     }
@@ -152,7 +152,7 @@ impl Ledger {
         &self,
         campaign: CampaignId,
         kind: CampaignCommandKind,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Result<CampaignAnswer, CampaignRejection>, SubmitError> {
         let answered = self.ask::<Campaign>(campaign.as_str(), kind, context).await?;
         Ok(answered.map(|(answer, _)| answer))
@@ -163,7 +163,7 @@ impl Ledger {
     pub async fn system(
         &self,
         kind: SystemCommandKind,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Result<(SystemAnswer, Position), SystemRejection>, SubmitError> {
         self.ask::<System>(SYSTEM_STREAM, kind, context).await
     }
@@ -175,7 +175,7 @@ impl Ledger {
         &self,
         id: &str,
         kind: A::Kind,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Result<(A::Answer, Position), A::Error>, SubmitError>
     where
         A: Decides,
@@ -230,7 +230,7 @@ impl Ledger {
 
     /// A person says that the clock is right: from now on everything is recorded by it, this first.
     /// False if nothing waits for it.
-    pub async fn accept_clock(&self, reason: String, context: Context) -> Result<bool, SubmitError> {
+    pub async fn accept_clock(&self, reason: String, context: CommandContext) -> Result<bool, SubmitError> {
         let ClockState { shows, ahead, .. } = self.clock().state();
         if ahead.is_none() {
             return Ok(false);

@@ -40,8 +40,8 @@ mod writer;
 
 pub use clock::{ClockAhead, ClockState, WatchedClock};
 pub use epochs::{KeyringSeeds, SeedVault};
-pub use ledger::{Ledger, Parts};
+pub use ledger::{Ledger, LedgerParts};
 pub use memory::{KNOWN_KEY_BYTES, QUEUED_BYTES, show_memory};
-pub use receipt::{Context, Receipt, RowResult, Stopped, SubmitError};
-pub use settings::Settings;
+pub use receipt::{CommandContext, Receipt, RowResult, Stopped, SubmitError};
+pub use settings::EngineSettings;
 pub use snapshots::{SnapshotFinding, check_snapshots};

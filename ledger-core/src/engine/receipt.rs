@@ -11,17 +11,17 @@ use super::clock::ClockAhead;
 
 /// Who asks, and why; becomes the events' metadata.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct CommandContext {
     metadata: Arc<[u8]>,
     actor: Arc<str>,
 }
 
-impl Context {
+impl CommandContext {
     /// `actor` did it; `correlation` names the request; `causation` the event or file that led to
     /// it.
-    pub fn new(actor: &str, correlation: &str, causation: &str) -> Context {
+    pub fn new(actor: &str, correlation: &str, causation: &str) -> CommandContext {
         let map = json!({ "actor": actor, "correlation_id": correlation, "causation_id": causation });
-        Context { metadata: map.to_string().into_bytes().into(), actor: actor.into() }
+        CommandContext { metadata: map.to_string().into_bytes().into(), actor: actor.into() }
     }
 
     /// Who asks.

@@ -6,7 +6,7 @@ use crate::time::{Clock as _, SystemClock};
 
 /// Bounds and policy.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct EngineSettings {
     /// Names this writer in its lease: itself and no other, ever.
     pub holder: String,
     /// Whether a line of an unknown account opens it (`enrolment = open`).
@@ -36,9 +36,9 @@ pub struct Settings {
     pub clock_ahead_max: Duration,
 }
 
-impl Default for Settings {
+impl Default for EngineSettings {
     fn default() -> Self {
-        Settings {
+        EngineSettings {
             holder: unique_holder(),
             open_enrolment: false,
             queue_transactions: 50_000,

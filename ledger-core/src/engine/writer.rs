@@ -32,7 +32,7 @@ use super::hydrate::Hydration;
 use super::intake_batch::{IntakeBatch, Received, Work};
 use super::lease::Lease;
 use super::receipt::{Stopped, SubmitError};
-use super::settings::Settings;
+use super::settings::EngineSettings;
 use super::snapshots::{self, Snapshots};
 use super::store::Shared;
 
@@ -46,7 +46,7 @@ const UNKNOWN: &str = "an append's outcome is unknown: the head is read";
 pub(super) struct Writer {
     log: Log,
     clock: Arc<WatchedClock>,
-    settings: Settings,
+    settings: EngineSettings,
     /// Memory; of the log it is ahead by what is staged and under way.
     shared: Shared,
     hydration: Hydration,
@@ -61,7 +61,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         (log, clock, seeds): (Log, Arc<WatchedClock>, Arc<dyn SeedVault>),
-        settings: Settings,
+        settings: EngineSettings,
         appender: Appender,
         snapshots: Snapshots,
         head: watch::Sender<Position>,

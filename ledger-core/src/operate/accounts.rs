@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{ActionError, Nothing, Reason, read};
 use crate::account::event::{Exclusion, Verdict};
-use crate::account::{Answer, CommandKind};
+use crate::account::{AccountAnswer, CommandKind};
 use crate::ids::{Source, TransactionId};
 
 /// Everything that can be done with an account.
@@ -61,10 +61,10 @@ pub fn command(action: &str, body: &[u8]) -> Result<CommandKind, ActionError> {
 }
 
 /// The word on the wire for what an account answers to these commands.
-pub fn result(answer: &Answer) -> &'static str {
+pub fn result(answer: &AccountAnswer) -> &'static str {
     match answer {
-        Answer::Unchanged => "unchanged",
-        Answer::Proposed => "proposed",
+        AccountAnswer::Unchanged => "unchanged",
+        AccountAnswer::Proposed => "proposed",
         _ => "done",
     }
 }

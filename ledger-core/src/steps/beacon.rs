@@ -15,7 +15,7 @@ use crate::campaign::CampaignCommandKind;
 use crate::campaign::state::Standing;
 use crate::campaign::state::{Campaign, EpochPhase};
 use crate::draw::beacon::BeaconSpec;
-use crate::engine::{Context, Ledger, SubmitError};
+use crate::engine::{CommandContext, Ledger, SubmitError};
 use crate::ids::{BeaconSignature, CampaignId};
 use crate::time::{Epoch, SECOND_MICROS, Timestamp};
 
@@ -142,7 +142,7 @@ impl Beacon {
 
     async fn open(&self, due: &Due, signature: BeaconSignature) -> Result<bool, BeaconStepError> {
         let kind = CampaignCommandKind::OpenEpoch { epoch: due.epoch, signature: Some(signature) };
-        let context = Context::new("step:beacon", "", "");
+        let context = CommandContext::new("step:beacon", "", "");
         match self.ledger.campaign(due.campaign.clone(), kind, context).await? {
             Ok(_) => Ok(true),
             Err(rejection) => {

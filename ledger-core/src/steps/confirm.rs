@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::account::CommandKind;
-use crate::engine::{Context, Ledger, SubmitError};
+use crate::engine::{CommandContext, Ledger, SubmitError};
 
 use super::ports::{Confirmation, Confirmations, PayoutKey};
 use super::runner::persist;
@@ -49,7 +49,7 @@ impl Confirm {
         let Confirmation { key: PayoutKey { entry_id, attempt }, account_id, payout_reference } =
             confirmation;
         let kind = CommandKind::ConfirmCredit { entry_id, attempt, payout_reference };
-        let context = Context::new(&self.actor, "", "");
+        let context = CommandContext::new(&self.actor, "", "");
         let command = || self.ledger.account(account_id.clone(), kind.clone(), context.clone());
         match persist(command).await {
             Ok(Ok(_)) => Ok(()),

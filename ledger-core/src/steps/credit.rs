@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::account::command::Outstanding;
-use crate::account::{AccountEvent, Answer, CommandKind, Rejection};
-use crate::engine::{Context, Ledger, SubmitError};
+use crate::account::{AccountAnswer, AccountEvent, CommandKind, Rejection};
+use crate::engine::{CommandContext, Ledger, SubmitError};
 use crate::event::LedgerEvent;
 use crate::ids::{AccountId, EntryId};
 use crate::log::StoredEvent;
@@ -33,7 +33,7 @@ pub struct Credit {
 pub struct Owed {
     account_id: AccountId,
     entry_id: EntryId,
-    context: Context,
+    context: CommandContext,
 }
 
 /// What to do next about a payment.
@@ -56,7 +56,7 @@ impl Credit {
         &self,
         owed: &Owed,
         kind: CommandKind,
-    ) -> Result<Result<Answer, Rejection>, SubmitError> {
+    ) -> Result<Result<AccountAnswer, Rejection>, SubmitError> {
         persist(|| self.ledger.account(owed.account_id.clone(), kind.clone(), owed.context.clone())).await
     }
 
@@ -88,8 +88,8 @@ impl Credit {
         // Each round but the last records a refusal, and there are only so many of these.
         loop {
             let outstanding = match self.command(owed, ask.clone()).await? {
-                Ok(Answer::Outstanding(outstanding)) => outstanding,
-                Ok(Answer::GivenUp { attempt }) => {
+                Ok(AccountAnswer::Outstanding(outstanding)) => outstanding,
+                Ok(AccountAnswer::GivenUp { attempt }) => {
                     let reason = format!("refused {attempt} times");
                     return Ok(Ended::Parked { reason, about: Some(attempt) });
                 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::account::command::{Answer, CommandKind, Facts, PreparedTransaction, Rejection};
+use crate::account::command::{AccountAnswer, CommandKind, Facts, PreparedTransaction, Rejection};
 use crate::account::event::Line;
-use crate::engine::{Context, Ledger, Receipt, SubmitError};
+use crate::engine::{CommandContext, Ledger, Receipt, SubmitError};
 use crate::faults;
 use crate::ids::{AccountId, Source, TransactionKey};
 use crate::keys::{AccountKey, Details, FINGERPRINT_VERSION, KeyState, Keyring, Keys, SealError};
 use crate::time::{Clock, Timestamp};
-use crate::transaction::{Code, Personal, RowError, Transaction, wire};
+use crate::transaction::{Personal, RowCode, RowError, Transaction, wire};
 
 /// The sources a feed may write for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Intake {
         &self,
         rows: &[&[u8]],
         sources: &Sources,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Vec<RowAnswer>, SubmitError> {
         let prepared = self.prepare(rows, sources).await?;
         self.submit(prepared, context).await
@@ -159,7 +159,7 @@ impl Intake {
     pub async fn submit(
         &self,
         Prepared(prepared): Prepared,
-        context: Context,
+        context: CommandContext,
     ) -> Result<Vec<RowAnswer>, SubmitError> {
         let good = prepared.iter().filter_map(|row| row.prepared.as_ref().ok().cloned()).collect();
         let mut receipts = self.ledger.submit(good, context).await?.into_iter();
@@ -168,7 +168,7 @@ impl Intake {
                 let receipt = receipts.next().expect("the ledger answers every transaction it was given");
                 receipt.map_err(|rejection| {
                     let field =
-                        if rejection.code() == Code::Conflict { "transaction_id" } else { "account_id" };
+                        if rejection.code() == RowCode::Conflict { "transaction_id" } else { "account_id" };
                     RowError::new(rejection.code(), field, rejection.to_string())
                 })
             });
@@ -185,8 +185,8 @@ impl Intake {
         &self,
         account: AccountId,
         kind: CommandKind,
-        context: Context,
-    ) -> Result<Result<Answer, Rejection>, SubmitError> {
+        context: CommandContext,
+    ) -> Result<Result<AccountAnswer, Rejection>, SubmitError> {
         if matches!(kind, CommandKind::Open) {
             match self.make_keys(vec![account.clone()]).await?.first() {
                 Some(KeyState::Erased) => return Ok(Err(Rejection::AccountErased)),
@@ -310,7 +310,7 @@ fn parse(row: &[u8], sources: &Sources, now: Timestamp) -> Parsed {
                 (transaction_id, Ok(transaction))
             } else {
                 let message = "this token may not write for this source";
-                (transaction_id, Err(RowError::new(Code::SourceNotAllowed, "source", message)))
+                (transaction_id, Err(RowError::new(RowCode::SourceNotAllowed, "source", message)))
             }
         }
         Err(rejected) => (rejected.transaction_id.map(|id| id.to_string()), Err(rejected.error)),

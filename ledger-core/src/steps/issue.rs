@@ -1,7 +1,7 @@
 //! Step *issue*: a won reward is booked as a liability.
 
 use crate::account::{AccountEvent, CommandKind};
-use crate::engine::{Context, Ledger, SubmitError};
+use crate::engine::{CommandContext, Ledger, SubmitError};
 use crate::event::LedgerEvent;
 use crate::ids::{AccountId, EntryId};
 use crate::log::StoredEvent;
@@ -20,7 +20,7 @@ pub struct Issue {
 pub struct Won {
     account_id: AccountId,
     entry_id: EntryId,
-    context: Context,
+    context: CommandContext,
 }
 
 impl Issue {
@@ -88,7 +88,7 @@ pub(super) fn is_dropped(act: Option<&Act>) -> bool {
 
 /// Metadata of what a step does because of an event: the same correlation, the event's place as the
 /// cause.
-pub(super) fn caused_by(actor: &str, stored: &StoredEvent) -> Context {
+pub(super) fn caused_by(actor: &str, stored: &StoredEvent) -> CommandContext {
     #[derive(serde::Deserialize)]
     struct Metadata {
         #[serde(default)]
@@ -96,5 +96,5 @@ pub(super) fn caused_by(actor: &str, stored: &StoredEvent) -> Context {
     }
     let correlation =
         serde_json::from_slice::<Metadata>(&stored.metadata).map(|m| m.correlation_id).unwrap_or_default();
-    Context::new(actor, &correlation, &stored.position.to_string())
+    CommandContext::new(actor, &correlation, &stored.position.to_string())
 }

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::account::{AccountEvent, Answer, CommandKind};
-use crate::engine::{Context, Ledger, SubmitError};
+use crate::account::{AccountAnswer, AccountEvent, CommandKind};
+use crate::engine::{CommandContext, Ledger, SubmitError};
 use crate::event::LedgerEvent;
 use crate::ids::AccountId;
 use crate::log::StoredEvent;
@@ -23,7 +23,7 @@ pub struct Notify {
 /// One message to send.
 pub struct Message {
     notification: Notification,
-    context: Context,
+    context: CommandContext,
 }
 
 impl Notify {
@@ -76,7 +76,7 @@ impl Notify {
             persist(|| self.ledger.account(account_id.clone(), kind.clone(), context.clone())).await
         };
         match command(CommandKind::AskNotification { entry_id }).await? {
-            Ok(Answer::Done) => {}
+            Ok(AccountAnswer::Done) => {}
             // Told before, or reversed meanwhile.
             Ok(_) => return Ok(Ended::Done),
             Err(rejection) => return Ok(Ended::parked(rejection.to_string())),

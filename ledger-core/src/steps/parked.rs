@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::TryStreamExt as _;
 use tokio::sync::Mutex;
 
-use crate::engine::{Context, Ledger, SubmitError};
+use crate::engine::{CommandContext, Ledger, SubmitError};
 use crate::event::{LedgerEvent, decode};
 use crate::log::{EventLog, LogError, Position, StreamId, follow};
 use crate::system::{ParkedAction, SystemAnswer, SystemCommandKind, SystemEvent, SystemRejection};
@@ -83,7 +83,7 @@ impl ParkedItems {
         id: &str,
         action: ParkedAction,
         reason: String,
-        context: Context,
+        context: CommandContext,
     ) -> Result<SystemAnswer, ParkedError> {
         // Two people at once: the second is answered by what the first has made of it.
         let _one_at_a_time = self.resolving.lock().await;

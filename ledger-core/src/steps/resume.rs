@@ -15,7 +15,7 @@ use crate::account::command::PreparedTransaction;
 use crate::account::event::{DeferReason, Line, Verdict};
 use crate::account::{AccountEvent, Rejection};
 use crate::campaign::CampaignEvent;
-use crate::engine::{Context, Ledger, Receipt, RowResult, SubmitError};
+use crate::engine::{CommandContext, Ledger, Receipt, RowResult, SubmitError};
 use crate::event::{LedgerEvent, decode};
 use crate::ids::{AccountId, Source, TransactionId, TransactionKey};
 use crate::keys::{Keyring, Keys};
@@ -40,7 +40,7 @@ pub struct Resume {
 pub struct Waiting {
     account_id: AccountId,
     which: Which,
-    context: Context,
+    context: CommandContext,
 }
 
 /// Which line it is.

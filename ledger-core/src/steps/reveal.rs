@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, watch};
 
 use crate::campaign::state::{Campaign, EpochPhase, EpochState};
 use crate::campaign::{CampaignCommandKind, CampaignRejection};
-use crate::engine::{Context, Ledger, SeedVault, SubmitError};
+use crate::engine::{CommandContext, Ledger, SeedVault, SubmitError};
 use crate::ids::{CampaignId, Digest};
 use crate::log::EventLog;
 use crate::time::{Epoch, Timestamp};
@@ -136,7 +136,7 @@ impl Reveal {
 
     /// Returns once what it records is durable.
     async fn command(&self, id: &CampaignId, kind: CampaignCommandKind) -> Result<(), RevealError> {
-        let context = Context::new("step:reveal", "", "");
+        let context = CommandContext::new("step:reveal", "", "");
         self.ledger.campaign(id.clone(), kind, context).await??;
         Ok(())
     }

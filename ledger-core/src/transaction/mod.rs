@@ -165,7 +165,7 @@ impl fmt::Debug for Transaction {
 /// Why a row is refused, as a word for machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Code {
+pub enum RowCode {
     /// Not what the field holds: no JSON, a wrong type, unprintable characters.
     Malformed,
     /// A required field is absent, null or blank.
@@ -197,24 +197,24 @@ pub enum Code {
     Conflict,
 }
 
-impl Code {
+impl RowCode {
     /// The word on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
-            Code::Malformed => "malformed",
-            Code::Missing => "missing",
-            Code::OutOfRange => "out_of_range",
-            Code::TooLong => "too_long",
-            Code::UnknownValue => "unknown_value",
-            Code::CurrencyUnknown => "currency_unknown",
-            Code::BookedInFuture => "booked_in_future",
-            Code::AccountUnknown => "account_unknown",
-            Code::AccountClosed => "account_closed",
-            Code::AccountErased => "account_erased",
-            Code::AccountUnavailable => "account_unavailable",
-            Code::SourceNotAllowed => "source_not_allowed",
-            Code::PanDetected => "pan_detected",
-            Code::Conflict => "conflict",
+            RowCode::Malformed => "malformed",
+            RowCode::Missing => "missing",
+            RowCode::OutOfRange => "out_of_range",
+            RowCode::TooLong => "too_long",
+            RowCode::UnknownValue => "unknown_value",
+            RowCode::CurrencyUnknown => "currency_unknown",
+            RowCode::BookedInFuture => "booked_in_future",
+            RowCode::AccountUnknown => "account_unknown",
+            RowCode::AccountClosed => "account_closed",
+            RowCode::AccountErased => "account_erased",
+            RowCode::AccountUnavailable => "account_unavailable",
+            RowCode::SourceNotAllowed => "source_not_allowed",
+            RowCode::PanDetected => "pan_detected",
+            RowCode::Conflict => "conflict",
         }
     }
 }
@@ -224,7 +224,7 @@ impl Code {
 #[error("{field}: {message}")]
 pub struct RowError {
     /// The rule.
-    pub code: Code,
+    pub code: RowCode,
     /// A dotted path such as `amount.minor`; empty for a row that is no object.
     pub field: Cow<'static, str>,
     /// What is expected, in words.
@@ -233,7 +233,7 @@ pub struct RowError {
 
 impl RowError {
     /// An error about `field`.
-    pub fn new(code: Code, field: &'static str, message: impl Into<Cow<'static, str>>) -> RowError {
+    pub fn new(code: RowCode, field: &'static str, message: impl Into<Cow<'static, str>>) -> RowError {
         RowError { code, field: Cow::Borrowed(field), message: message.into() }
     }
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ledger_core::account::{CommandKind, Rejection};
 use ledger_core::draw::Seed;
-use ledger_core::engine::{RowResult, SeedVault, Settings, SubmitError};
+use ledger_core::engine::{EngineSettings, RowResult, SeedVault, SubmitError};
 use ledger_core::ids::{AccountId, CampaignId, TransactionKey};
 use ledger_core::keys::{SealError, Sealed};
 use ledger_core::log::{StoredEvent, StreamId};
 use ledger_core::time::Epoch;
-use ledger_core::transaction::Code;
+use ledger_core::transaction::RowCode;
 use serde_json::Value;
 use support::SimulatedLog;
 
@@ -43,11 +43,11 @@ async fn only_anna_is_refused(node: &Node) {
             row("a-1", "anna"),
         ];
         let answers = node.take(&rows).await;
-        let results: Vec<Result<RowResult, Code>> = answers
+        let results: Vec<Result<RowResult, RowCode>> = answers
             .iter()
             .map(|answer| answer.as_ref().map(|receipt| receipt.result).map_err(|error| error.code))
             .collect();
-        let refused = Err(Code::AccountUnavailable);
+        let refused = Err(RowCode::AccountUnavailable);
         let accepted = Ok(RowResult::Accepted);
         assert_eq!(results, [accepted, refused, accepted, Ok(RowResult::Duplicate), refused], "round {n}");
         let error = answers[1].as_ref().unwrap_err();
@@ -129,7 +129,7 @@ async fn an_account_whose_key_is_damaged_or_lost_is_refused_alone_and_gets_no_ne
         for n in 2..4 {
             let answers = node.take(&[row(&format!("b-{n}"), "ben"), row(&format!("a-{n}"), "anna")]).await;
             assert_eq!(answers[0].as_ref().unwrap().result, RowResult::Accepted);
-            assert_eq!(answers[1].as_ref().unwrap_err().code, Code::AccountUnavailable, "{damage}");
+            assert_eq!(answers[1].as_ref().unwrap_err().code, RowCode::AccountUnavailable, "{damage}");
         }
         let open = node.intake.account(id("anna"), CommandKind::Open, context()).await.unwrap();
         assert_eq!(open, Err(Rejection::AccountUnavailable));
@@ -181,7 +181,7 @@ async fn a_panic_in_one_decision_refuses_no_neighbour_and_is_not_tried_each_time
         let answers = node.take(&rows).await;
         let expected = if n == 0 { RowResult::Accepted } else { RowResult::Duplicate };
         assert_eq!(answers[0].as_ref().unwrap().result, expected);
-        assert_eq!(answers[1].as_ref().unwrap_err().code, Code::AccountUnavailable);
+        assert_eq!(answers[1].as_ref().unwrap_err().code, RowCode::AccountUnavailable);
         assert_eq!(answers[2].as_ref().unwrap().result, RowResult::Accepted);
     }
     assert_eq!(poisoned.times.load(Ordering::SeqCst), 1, "she is set apart for a while");
@@ -201,7 +201,7 @@ async fn a_panic_in_one_decision_refuses_no_neighbour_and_is_not_tried_each_time
     assert_eq!(left, 12);
     node.stop().await;
     poisoned.on.store(false, Ordering::SeqCst);
-    let node = world.start_with(Arc::new(log.reopen()), Settings::default()).await;
+    let node = world.start_with(Arc::new(log.reopen()), EngineSettings::default()).await;
     assert_eq!(node.one(&row("poison", "anna")).await.unwrap().result, RowResult::Accepted);
     sound(&log.events(), &*world.seeds);
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger_core::engine::{ClockAhead, RowResult, Settings, SubmitError};
+use ledger_core::engine::{ClockAhead, EngineSettings, RowResult, SubmitError};
 use ledger_core::log::{StreamType, WriterLease as _};
 use ledger_core::steps::reveal::{Reveal, RevealError};
 use ledger_core::time::{Clock as _, DAY_MICROS, SECOND_MICROS, SystemClock};
 use stores::postgres::log::{PostgresLog, PostgresOptions};
-use stores::postgres::{Database, Options};
+use stores::postgres::{Database, DatabaseOptions};
 use stores::steps::StepTables;
 use stores::testing::Cluster;
 use support::{Fault, ManualClock, SimulatedLog};
@@ -78,7 +78,8 @@ async fn a_leap_up_to_the_bound_is_recorded_and_one_beyond_is_not() {
     let max = 5 * 60 * SECOND_MICROS;
     for (leap, held) in [(max - 1, false), (max, false), (max + 1, true)] {
         let (world, log) = (World::new(), SimulatedLog::new());
-        let settings = Settings { clock_ahead_max: Duration::from_mins(5), ..Settings::default() };
+        let settings =
+            EngineSettings { clock_ahead_max: Duration::from_mins(5), ..EngineSettings::default() };
         let node = world.start_with(Arc::new(log.reopen()), settings).await;
         world.clock.leap(leap);
         assert_eq!(is_held(&node).await, held, "{leap}");
@@ -188,7 +189,7 @@ async fn postgresqls_clock_holds_a_start_ahead_of_it_and_not_one_in_time_or_behi
     let cluster = Cluster::shared().await;
     for (ahead, held) in [(-DAY_MICROS, false), (0, false), (DAY_MICROS, true)] {
         let address = cluster.database().await.unwrap();
-        let database = Database::new(address.parse().unwrap(), &Options::default());
+        let database = Database::new(address.parse().unwrap(), &DatabaseOptions::default());
         let log = PostgresLog::open(database, PostgresOptions::default()).await.unwrap();
         let before = SystemClock.now();
         let server = log.server_time().await.unwrap().unwrap();

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use ledger_core::engine::{RowResult, Settings};
+use ledger_core::engine::{EngineSettings, RowResult};
 use ledger_core::log::EventLog;
-use ledger_core::transaction::Code;
+use ledger_core::transaction::RowCode;
 use serde_json::{Value, json};
 use stores::sqlite::log::{SqliteLog, SqliteOptions};
 use support::SimulatedLog;
@@ -13,8 +13,8 @@ use crate::check::{sound, wins, won};
 use crate::tap::TapLog;
 use crate::world::{Dice, World, code, duplicate_of, place, row, rows, terms, with};
 
-fn tiny() -> Settings {
-    Settings { keys_max: 1, accounts_max: 1, snapshot_every: 2, ..Settings::default() }
+fn tiny() -> EngineSettings {
+    EngineSettings { keys_max: 1, accounts_max: 1, snapshot_every: 2, ..EngineSettings::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,13 +33,13 @@ async fn a_repeat_gets_the_originals_position_whatever_has_been_forgotten() {
     let joint = with(&first, "account_id", "carla");
     assert_eq!(node.one(&joint).await, duplicate_of(&original), "brought by another customer");
     let dearer = with(&first, "amount", json!({ "minor": "1251", "currency": "GBP" }));
-    assert_eq!(code(&node.one(&dearer).await), Some(Code::Conflict));
-    assert_eq!(code(&node.one(&with(&dearer, "account_id", "carla")).await), Some(Code::Conflict));
+    assert_eq!(code(&node.one(&dearer).await), Some(RowCode::Conflict));
+    assert_eq!(code(&node.one(&with(&dearer, "account_id", "carla")).await), Some(RowCode::Conflict));
     node.stop().await;
     node = world.start_with(Arc::new(log.reopen()), tiny()).await;
     assert_eq!(node.one(&joint).await, duplicate_of(&original), "after a restart");
     assert_eq!(node.one(&other).await, duplicate_of(&second));
-    assert_eq!(code(&node.one(&dearer).await), Some(Code::Conflict));
+    assert_eq!(code(&node.one(&dearer).await), Some(RowCode::Conflict));
     sound(&log.events(), &*world.seeds);
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignEvent};
-use ledger_core::engine::{Receipt, RowResult, Settings, Stopped, SubmitError};
+use ledger_core::engine::{EngineSettings, Receipt, RowResult, Stopped, SubmitError};
 use ledger_core::ids::TransactionKey;
 use ledger_core::steps::intake::{RowAnswer, Sources};
 use ledger_core::transaction::RowError;
@@ -73,19 +73,19 @@ fn load(dice: &mut Dice) -> Vec<Value> {
 async fn start(world: &World, log: &SimulatedLog, batch_max: usize) -> Node {
     loop {
         // Leases and reads may be failing.
-        let parts = ledger_core::engine::Parts {
+        let parts = ledger_core::engine::LedgerParts {
             log: Arc::new(log.reopen()).into(),
             clock: Arc::clone(&world.clock) as _,
             seeds: Arc::clone(&world.seeds),
         };
-        let bounds = Settings {
+        let bounds = EngineSettings {
             keys_max: 8,
             accounts_max: 2,
             snapshot_every: 3,
             page_events: 4,
-            ..Settings::default()
+            ..EngineSettings::default()
         };
-        let settings = Settings { open_enrolment: true, batch_max, ..bounds };
+        let settings = EngineSettings { open_enrolment: true, batch_max, ..bounds };
         let handle = Arc::clone(&parts.log.events);
         if let Ok((ledger, stopped)) = ledger_core::engine::Ledger::start(parts, settings).await {
             let keyring = Arc::clone(&world.keyring);
@@ -324,7 +324,8 @@ async fn what_was_decided_on_top_of_a_batch_shares_its_fate() {
             let world = World::new();
             let disk = SimulatedLog::new();
             let tap = TapLog::new(Arc::new(disk.reopen()));
-            let bounds = Settings { batch_max: 1, accounts_max: 1, keys_max: 1, ..Settings::default() };
+            let bounds =
+                EngineSettings { batch_max: 1, accounts_max: 1, keys_max: 1, ..EngineSettings::default() };
             let node = world.start_with(tap.log(), bounds).await;
             node.run(terms(|_| {})).await;
             tap.shut();

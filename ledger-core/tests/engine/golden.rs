@@ -9,7 +9,7 @@ use std::sync::Arc;
 use ledger_core::account::CommandKind;
 use ledger_core::account::event::{Exclusion, Verdict};
 use ledger_core::campaign::CampaignCommandKind;
-use ledger_core::engine::{Context, Settings};
+use ledger_core::engine::{CommandContext, EngineSettings};
 use ledger_core::ids::{AccountId, CampaignId};
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use ledger_core::money::{Currency, Money};
@@ -35,7 +35,8 @@ async fn a_golden_log_is_written() {
     let path = world.folder.path().join("log.db");
     let store = Arc::new(SqliteLog::open(&path, &SqliteOptions::default()).unwrap());
     let log: Arc<dyn EventLog> = Arc::clone(&store) as _;
-    let node = world.start_with(store, Settings { snapshot_every: 20, ..Settings::default() }).await;
+    let node =
+        world.start_with(store, EngineSettings { snapshot_every: 20, ..EngineSettings::default() }).await;
     campaigns(&node).await;
     lines(&node).await;
     rewards(&node, &*log).await;
@@ -146,7 +147,7 @@ async fn lines(node: &Node) {
     // Booked ahead: waits for its day.
     node.one(&with(&today("ahead", "cus-2"), "booked_at", "2026-11-22T09:00:00Z")).await.unwrap();
     let account =
-        |id: &str, kind| node.ledger.account(id.parse().unwrap(), kind, Context::new("alice", "", ""));
+        |id: &str, kind| node.ledger.account(id.parse().unwrap(), kind, CommandContext::new("alice", "", ""));
     let reason = || "asked for".to_owned();
     node.intake.make_keys(vec!["excluded".parse().unwrap()]).await.unwrap();
     account("excluded", CommandKind::Open).await.unwrap().unwrap();
@@ -198,7 +199,7 @@ async fn reviews(node: &Node) {
         reason: "looked at".into(),
     };
     let account = line["account_id"].as_str().unwrap().parse().unwrap();
-    node.ledger.account(account, dismiss, Context::new("alice", "", "")).await.unwrap().unwrap();
+    node.ledger.account(account, dismiss, CommandContext::new("alice", "", "")).await.unwrap().unwrap();
 }
 
 /// A day halted and resumed, one halted for good, days closed and revealed, a campaign at its end.
@@ -248,7 +249,7 @@ async fn system(node: &Node) {
             SystemCommandKind::AcceptClock { reason: reason(), clock_at: Some(at("2026-11-25T12:00:00Z")) },
         ),
     ] {
-        node.ledger.system(kind, Context::new(by, "", "")).await.unwrap().unwrap();
+        node.ledger.system(kind, CommandContext::new(by, "", "")).await.unwrap().unwrap();
     }
 }
 

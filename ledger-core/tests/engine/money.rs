@@ -10,7 +10,7 @@ use std::time::Duration;
 use ledger_core::account::AccountEvent;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::campaign::{CampaignCommandKind, CampaignEvent};
-use ledger_core::engine::{Context, SubmitError};
+use ledger_core::engine::{CommandContext, SubmitError};
 use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::CampaignId;
 use ledger_core::log::StoredEvent;
@@ -189,7 +189,7 @@ async fn insist(
     kind: &CampaignCommandKind,
 ) -> Node {
     for again in 0..TRIES {
-        let context = Context::new(by, "", "");
+        let context = CommandContext::new(by, "", "");
         match node.ledger.campaign(campaign_id(), kind.clone(), context).await {
             Ok(_) => return node,
             Err(error) => node = restarted(world, log, node, &error, again).await,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ledger_core::account::event::Verdict;
 use ledger_core::account::{AccountEvent, Rejection};
-use ledger_core::engine::{Receipt, RowResult, Settings};
+use ledger_core::engine::{EngineSettings, Receipt, RowResult};
 use ledger_core::log::StoredEvent;
-use ledger_core::transaction::Code;
+use ledger_core::transaction::RowCode;
 use serde_json::{Value, json};
 use support::SimulatedLog;
 
@@ -24,8 +24,8 @@ async fn world() -> (World, Node, SimulatedLog) {
     (world, node, log)
 }
 
-fn tiny() -> Settings {
-    Settings { keys_max: 1, accounts_max: 1, snapshot_every: 2, ..Settings::default() }
+fn tiny() -> EngineSettings {
+    EngineSettings { keys_max: 1, accounts_max: 1, snapshot_every: 2, ..EngineSettings::default() }
 }
 
 async fn restart(world: &World, node: Node, log: &SimulatedLog) -> Node {
@@ -89,7 +89,7 @@ async fn a_purchase_booked_under_two_names_is_drawn_once_whatever_is_forgotten()
             }
             assert_eq!(node.one(&with(&lx(), "account_id", "carla")).await, duplicate_of(&linked), "joint");
             let dearer = with(&lx(), "amount", json!({ "minor": "1251", "currency": "GBP" }));
-            assert_eq!(code(&node.one(&dearer).await), Some(Code::Conflict));
+            assert_eq!(code(&node.one(&dearer).await), Some(RowCode::Conflict));
             assert_eq!(node.one(&lp()).await, duplicate_of(&original));
             if hides {
                 log.faults().hide_keys();

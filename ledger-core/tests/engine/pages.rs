@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger_core::engine::{Settings, Stopped, SubmitError};
+use ledger_core::engine::{EngineSettings, Stopped, SubmitError};
 use ledger_core::log::WriterLease as _;
 use support::SimulatedLog;
 
@@ -14,8 +14,8 @@ use crate::world::{World, duplicate_of, row, rows, terms};
 /// A lease that is to be renewed at every opportunity.
 const ALWAYS: Option<Duration> = Some(Duration::ZERO);
 
-fn pages_of(events: usize) -> Settings {
-    Settings { page_events: events, snapshot_every: u64::MAX, ..Settings::default() }
+fn pages_of(events: usize) -> EngineSettings {
+    EngineSettings { page_events: events, snapshot_every: u64::MAX, ..EngineSettings::default() }
 }
 
 /// A log with thirty lines of anna, each decided by itself, so that the campaign's stream is long

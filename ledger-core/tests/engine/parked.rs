@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ledger_core::account::{AccountEvent, CommandKind};
-use ledger_core::engine::Context;
+use ledger_core::engine::CommandContext;
 use ledger_core::log::StoredEvent;
 use ledger_core::steps::items::{ItemRow, ItemState};
 use ledger_core::steps::parked::{ParkedError, ParkedItems};
@@ -71,7 +71,7 @@ impl House {
     }
 
     async fn say(&self, by: &str, id: &str, action: ParkedAction) -> Result<SystemAnswer, ParkedError> {
-        let context = Context::new(&format!("operator:{by}"), "", "");
+        let context = CommandContext::new(&format!("operator:{by}"), "", "");
         self.items().resolve(&self.node.ledger, id, action, "because".into(), context).await
     }
 
@@ -79,7 +79,7 @@ impl House {
     async fn say_at_once(&self, by: &str, id: &str, action: ParkedAction) -> Vec<SystemAnswer> {
         let (items, actor) = (self.items(), format!("operator:{by}"));
         let one = |_| {
-            let context = Context::new(&actor, "", "");
+            let context = CommandContext::new(&actor, "", "");
             items.resolve(&self.node.ledger, id, action, "because".into(), context)
         };
         let said = futures::future::try_join_all((0..10).map(one)).await;

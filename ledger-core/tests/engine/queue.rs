@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ledger_core::draw::Seed;
-use ledger_core::engine::{RowResult, SeedVault, Settings, SubmitError};
+use ledger_core::engine::{EngineSettings, RowResult, SeedVault, SubmitError};
 use ledger_core::ids::CampaignId;
 use ledger_core::keys::{SealError, Sealed};
 use ledger_core::time::Epoch;
-use ledger_core::transaction::Code;
+use ledger_core::transaction::RowCode;
 use support::SimulatedLog;
 
 use crate::check::sound;
@@ -20,7 +20,7 @@ async fn a_full_queue_says_so_at_once_and_takes_nothing() {
     let world = World::new();
     let disk = SimulatedLog::new();
     let tap = TapLog::new(Arc::new(disk.reopen()));
-    let settings = Settings { queue_transactions: 5_000, ..Settings::default() };
+    let settings = EngineSettings { queue_transactions: 5_000, ..EngineSettings::default() };
     let node = Arc::new(world.start_with(tap.log(), settings).await);
     node.run(terms(|_| {})).await;
     tap.shut();
@@ -80,7 +80,7 @@ async fn a_panic_costs_one_account_its_rows_and_the_next_batch_works() {
         world.seeds = Arc::new(Panicky { inner: Arc::clone(&world.seeds), calls: AtomicUsize::new(0), at });
         let (node, log) = world.with(terms(|_| {})).await;
         let answers = node.take(&[row("a-1", "anna"), row("b-1", "ben")]).await;
-        assert_eq!(answers[0].as_ref().unwrap_err().code, Code::AccountUnavailable);
+        assert_eq!(answers[0].as_ref().unwrap_err().code, RowCode::AccountUnavailable);
         assert_eq!(answers[1].as_ref().unwrap().result, RowResult::Accepted);
         let answers = node.take(&[row("c-1", "chris"), row("b-1", "ben")]).await;
         assert_eq!(answers[0].as_ref().unwrap().result, RowResult::Accepted);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ledger_core::account::event::{Line, Verdict};
-use ledger_core::account::{AccountEvent, Answer, Rejection};
+use ledger_core::account::{AccountAnswer, AccountEvent, Rejection};
 use ledger_core::engine::RowResult;
 use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::TransactionId;
@@ -39,7 +39,7 @@ async fn a_released_line_is_decided_whatever_falls_down_between_its_review_and_i
     node.take(&others).await;
     hold(&node, &line).await;
     some_time(&world, &node, &log).await;
-    assert_eq!(node.review(&line, Verdict::Released).await, Ok(Answer::Done));
+    assert_eq!(node.review(&line, Verdict::Released).await, Ok(AccountAnswer::Done));
     assert_eq!(count(&log.events(), "TransactionEvaluated"), 1_100, "nobody reads reviews just now");
     node.stop().await;
     node = world.start(Arc::new(log.reopen())).await;
@@ -85,7 +85,7 @@ async fn a_drawn_line_is_only_dismissed_and_that_is_remembered_across_restarts()
     hold(&node, &line).await;
     let decided = Rejection::DecidedBefore("tx-1".parse().unwrap());
     assert_eq!(node.review(&line, Verdict::Released).await, Err(decided));
-    assert_eq!(node.review(&line, Verdict::Dismissed).await, Ok(Answer::Done));
+    assert_eq!(node.review(&line, Verdict::Dismissed).await, Ok(AccountAnswer::Done));
     node.stop().await;
     let node = world.start(Arc::new(log.reopen())).await;
     let before = log.events();

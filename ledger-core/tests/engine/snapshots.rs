@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger_core::engine::{Settings, check_snapshots};
+use ledger_core::engine::{EngineSettings, check_snapshots};
 use ledger_core::ids::Digest;
 use ledger_core::log::{Snapshot, StreamId, StreamType};
 use serde_json::Value;
@@ -12,8 +12,8 @@ use crate::check::sound;
 use crate::tap::TapLog;
 use crate::world::{World, eventually, row, terms, with};
 
-fn every(events: u64) -> Settings {
-    Settings { snapshot_every: events, ..Settings::default() }
+fn every(events: u64) -> EngineSettings {
+    EngineSettings { snapshot_every: events, ..EngineSettings::default() }
 }
 
 /// Pending, booked, won and lost lines of one customer.
@@ -79,7 +79,7 @@ async fn a_snapshot_that_does_not_fit_is_not_used() {
             log.put_snapshot(snapshot);
         }
         // Found out in the midst of a page.
-        let settings = Settings { page_events: 3, ..Settings::default() };
+        let settings = EngineSettings { page_events: 3, ..EngineSettings::default() };
         let node = world.start_with(Arc::new(log.reopen()), settings).await;
         let decided = node.one(&row("tx-new", "anna")).await.unwrap();
         assert!(decided.position.is_some());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger_core::engine::RowResult;
 use ledger_core::log::StoredEvent;
-use ledger_core::transaction::{Code, wire};
+use ledger_core::transaction::{RowCode, wire};
 use serde_json::{Value, json};
 use support::SimulatedLog;
 
@@ -94,11 +94,11 @@ async fn a_line_sent_again_in_another_spelling_is_a_repeat_and_of_another_accoun
             }
             for other in OTHERS {
                 let other = node.one(&line("tx", direction, other)).await;
-                assert_eq!(code(&other), Some(Code::Conflict), "{first:?} {other:?} {old}");
+                assert_eq!(code(&other), Some(RowCode::Conflict), "{first:?} {other:?} {old}");
             }
             let dearer = json!({ "minor": "1251", "currency": "GBP" });
             let dearer = node.one(&with(&line("tx", direction, IBAN), "amount", dearer)).await;
-            assert_eq!(code(&dearer), Some(Code::Conflict));
+            assert_eq!(code(&dearer), Some(RowCode::Conflict));
             sound(&log.events(), &*world.seeds);
         }
     }
@@ -157,7 +157,7 @@ async fn a_masked_account_of_the_customers_own_is_refused_by_its_field() {
     for masked in ["****6819", "XXXX6819", "•••• 6819"] {
         for (direction, field) in [("debit", "from_account"), ("credit", "to_account")] {
             let refused = node.one(&line("tx", direction, masked)).await.unwrap_err();
-            assert_eq!((refused.code, &*refused.field), (Code::Malformed, field), "{masked}");
+            assert_eq!((refused.code, &*refused.field), (RowCode::Malformed, field), "{masked}");
         }
         // The other side is nobody's identity.
         let mut paid_to = line(&format!("to {masked}"), "debit", IBAN);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ledger_core::account::AccountEvent;
-use ledger_core::engine::{RowResult, Settings};
+use ledger_core::engine::{EngineSettings, RowResult};
 use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::AccountId;
 use ledger_core::log::StoredEvent;
@@ -108,7 +108,12 @@ async fn purchases_are_added_up_whatever_was_forgotten_in_between() {
         let world = World::seeded(seed);
         let mut dice = Dice(seed);
         let log = SimulatedLog::new();
-        let tiny = || Settings { keys_max: 1, accounts_max: 1, snapshot_every: 7, ..Settings::default() };
+        let tiny = || EngineSettings {
+            keys_max: 1,
+            accounts_max: 1,
+            snapshot_every: 7,
+            ..EngineSettings::default()
+        };
         let mut node = world.start_with(Arc::new(log.reopen()), tiny()).await;
         node.run(rule()).await;
         let rows = purchases(&mut dice, 300);

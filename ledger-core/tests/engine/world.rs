@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use ledger_core::account::event::Verdict;
-use ledger_core::account::{Answer, CommandKind, Rejection};
+use ledger_core::account::{AccountAnswer, CommandKind, Rejection};
 use ledger_core::campaign::terms::Terms;
 use ledger_core::campaign::{CampaignAnswer, CampaignCommandKind, CampaignRejection};
 use ledger_core::draw::Seed;
 use ledger_core::engine::{
-    Context, KeyringSeeds, Ledger, Parts, Receipt, RowResult, SeedVault, Settings, Stopped, SubmitError,
+    CommandContext, EngineSettings, KeyringSeeds, Ledger, LedgerParts, Receipt, RowResult, SeedVault,
+    Stopped, SubmitError,
 };
 use ledger_core::ids::{CampaignId, push_lp};
 use ledger_core::keys::{FileKeyProvider, Keyring, SealError, Sealed};
@@ -19,7 +20,7 @@ use ledger_core::log::{EventLog, Log, Position};
 use ledger_core::money::{Currency, Money};
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::time::{Epoch, Timestamp};
-use ledger_core::transaction::{Code, RowError};
+use ledger_core::transaction::{RowCode, RowError};
 use serde_json::{Value, json};
 use support::{ManualClock, SimulatedLog};
 use tokio::sync::oneshot;
@@ -41,8 +42,8 @@ pub(crate) fn gbp(minor: i64) -> Money {
     Money::new(minor, Currency::from_code("GBP").unwrap()).unwrap()
 }
 
-pub(crate) fn context() -> Context {
-    Context::new("test", "c", "f")
+pub(crate) fn context() -> CommandContext {
+    CommandContext::new("test", "c", "f")
 }
 
 /// What outlives a process: keys and the world's clock. The log is given to each node.
@@ -114,14 +115,17 @@ impl World {
     }
 
     pub(crate) async fn start(&self, log: impl Into<Log>) -> Node {
-        self.start_with(log, Settings::default()).await
+        self.start_with(log, EngineSettings::default()).await
     }
 
-    pub(crate) async fn start_with(&self, log: impl Into<Log>, settings: Settings) -> Node {
+    pub(crate) async fn start_with(&self, log: impl Into<Log>, settings: EngineSettings) -> Node {
         let log = log.into();
-        let parts =
-            Parts { log: log.clone(), clock: Arc::clone(&self.clock) as _, seeds: Arc::clone(&self.seeds) };
-        let settings = Settings { open_enrolment: true, filter_bits: FILTER_BITS, ..settings };
+        let parts = LedgerParts {
+            log: log.clone(),
+            clock: Arc::clone(&self.clock) as _,
+            seeds: Arc::clone(&self.seeds),
+        };
+        let settings = EngineSettings { open_enrolment: true, filter_bits: FILTER_BITS, ..settings };
         let (ledger, stopped) = Ledger::start(parts, settings).await.unwrap();
         let intake =
             Intake::new(ledger.clone(), Arc::clone(&self.keyring), Arc::clone(&self.clock) as _, true);
@@ -164,7 +168,7 @@ impl Node {
         id: &CampaignId,
         kind: CampaignCommandKind,
     ) -> Result<CampaignAnswer, CampaignRejection> {
-        self.ledger.campaign(id.clone(), kind, Context::new(by, "", "")).await.unwrap()
+        self.ledger.campaign(id.clone(), kind, CommandContext::new(by, "", "")).await.unwrap()
     }
 
     pub(crate) async fn campaign(&self, id: &CampaignId, kind: CampaignCommandKind) -> CampaignAnswer {
@@ -172,7 +176,7 @@ impl Node {
     }
 
     /// Two people say the same of a held line.
-    pub(crate) async fn review(&self, line: &Value, verdict: Verdict) -> Result<Answer, Rejection> {
+    pub(crate) async fn review(&self, line: &Value, verdict: Verdict) -> Result<AccountAnswer, Rejection> {
         let word = |field: &str| line[field].as_str().unwrap();
         let kind = CommandKind::Review {
             source: word("source").parse().unwrap(),
@@ -181,7 +185,11 @@ impl Node {
             reason: "the bank's mistake".into(),
         };
         let by = |who| {
-            self.ledger.account(word("account_id").parse().unwrap(), kind.clone(), Context::new(who, "", ""))
+            self.ledger.account(
+                word("account_id").parse().unwrap(),
+                kind.clone(),
+                CommandContext::new(who, "", ""),
+            )
         };
         by("alice").await.unwrap()?;
         by("bob").await.unwrap()
@@ -264,7 +272,7 @@ pub(crate) fn duplicate_of(original: &Receipt) -> Result<Receipt, RowError> {
     Ok(Receipt { result: RowResult::Duplicate, position: original.position, won: None })
 }
 
-pub(crate) fn code(outcome: &Result<Receipt, RowError>) -> Option<Code> {
+pub(crate) fn code(outcome: &Result<Receipt, RowError>) -> Option<RowCode> {
     outcome.as_ref().err().map(|error| error.code)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{DeferReason, Line, Verdict};
 use ledger_core::campaign::CampaignEvent;
+use ledger_core::money::Money;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -129,7 +130,7 @@ fn what_a_campaign_has_spent_otherwise_than_by_its_own_state_is_named() {
 
 /// Lines that become one thing or another, all at once: their accounts, what happens to each, and whose turn it is.
 fn histories() -> impl Strategy<Value = (Vec<(String, Vec<AccountEvent>)>, Vec<usize>)> {
-    prop::collection::vec((0_u8..3, FATES, 1_i64..5_000), 0..30).prop_flat_map(|fates| {
+    prop::collection::vec((0_u8..3, FATES, 1_i64..5_000), 0..20).prop_flat_map(|fates| {
         let fates = fates.into_iter().enumerate();
         let stories: Vec<_> = fates
             .map(|(n, (account, fate, minor))| {
@@ -152,7 +153,7 @@ fn logged((stories, turns): (Vec<(String, Vec<AccountEvent>)>, Vec<usize>)) -> A
         told[turn] += 1;
         let won: i64 = match &event {
             AccountEvent::TransactionEvaluated { draws, .. } => {
-                draws.iter().filter_map(|draw| draw.amount).map(|amount| amount.minor()).sum()
+                draws.iter().filter_map(|draw| draw.amount).map(Money::minor).sum()
             }
             _ => 0,
         };
@@ -176,19 +177,17 @@ fn whatever_its_pages_a_random_history_gives_the_tables_of_one_page_and_those_th
     on_both(|place| {
         let cases = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
         let mut cases = TestRunner::new(cases);
+        let pages = prop_oneof![1 => Just(1), 3 => 2_usize..40];
         let same = |(page, history)| {
-            let log = logged(history);
-            for page in [1, page] {
-                let store = place.store();
-                store.follow(&log, page).unwrap();
-                // Folded in one page, by the same code.
-                let reports = store.compare(&log);
-                prop_assert!(reports.iter().all(|r| r.rows_changed == 0), "{:?}", reports);
-                // By other code.
-                prop_assert_eq!(found(&log, &store), Disagreements::default());
-            }
+            let (log, store) = (logged(history), place.store());
+            store.follow(&log, page).unwrap();
+            // Folded in one page, by the same code.
+            let reports = store.compare(&log);
+            prop_assert!(reports.iter().all(|r| r.rows_changed == 0), "{:?}", reports);
+            // By other code.
+            prop_assert_eq!(found(&log, &store), Disagreements::default());
             Ok(())
         };
-        cases.run(&(2_usize..40, histories()), same).unwrap();
+        cases.run(&(pages, histories()), same).unwrap();
     });
 }

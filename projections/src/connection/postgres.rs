@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 
 use futures::TryStreamExt as _;
-use stores::postgres::{Database, Fault};
+use stores::postgres::{Database, PostgresFault};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 use tokio_postgres::{Client, Statement};
@@ -90,7 +90,7 @@ impl Session {
             Box::pin(async move { client.execute_raw(&statement, &arrays).await.map(drop) });
         // A call of the driver is sent when it is polled first.
         if let Poll::Ready(done) = answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return Ok(done.map_err(Fault::from)?);
+            return Ok(done.map_err(PostgresFault::from)?);
         }
         self.under_way.replace(Some(answer));
         Ok(())
@@ -124,7 +124,7 @@ impl Session {
         call: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, ProjectionError> {
         if let Some(before) = self.under_way.take() {
-            block(before).map_err(Fault::from)?;
+            block(before).map_err(PostgresFault::from)?;
         }
         let done = match self.begin.take() {
             None => block(call),
@@ -134,7 +134,7 @@ impl Session {
                 begun.and(done)
             }
         };
-        Ok(done.map_err(Fault::from)?)
+        Ok(done.map_err(PostgresFault::from)?)
     }
 
     fn prepared(&self, sql: &str) -> Result<Statement, ProjectionError> {
@@ -172,7 +172,7 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, ProjectionError> {
             }
             _ => row.try_get::<_, Option<String>>(n).map(|found| found.map(|text| Value::Text(text.into()))),
         };
-        Ok(value.map_err(Fault::from)?.unwrap_or(Value::Null))
+        Ok(value.map_err(PostgresFault::from)?.unwrap_or(Value::Null))
     };
     row.columns().iter().enumerate().map(value).collect()
 }

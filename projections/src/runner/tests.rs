@@ -214,7 +214,7 @@ fn the_runtime_role_may_do_all_that_a_runner_and_a_rebuild_do() {
     let url = owner.database.as_ref().unwrap().0.clone();
     let role = "CREATE ROLE reader_writer LOGIN PASSWORD 'test'";
     block_on(cluster.execute(url.rsplit('/').next().unwrap(), role)).unwrap();
-    let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+    let database = Database::new(url.parse().unwrap(), &postgres::DatabaseOptions::default());
     block_on(async {
         let mut client = database.connect().await.unwrap();
         postgres::migrate(&mut client, Some("reader_writer")).await.unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use ledger_core::log::StreamType;
-use ledger_core::transaction::{Code, RowError};
+use ledger_core::transaction::{RowCode, RowError};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
@@ -183,7 +183,7 @@ impl Summary {
                 RowOutcome::Held => self.held += 1,
                 RowOutcome::Rejected { transaction_id, error } => {
                     self.rejected += 1;
-                    self.unknown_accounts += u64::from(error.code == Code::AccountUnknown);
+                    self.unknown_accounts += u64::from(error.code == RowCode::AccountUnknown);
                     rejects.write(*line, transaction_id.as_deref(), error)?;
                 }
             }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use stores::postgres::{self, Database, Options};
+use stores::postgres::{self, Database, DatabaseOptions};
 
 use crate::commands::support::{At, Ended};
 use crate::config::LogPlace;
@@ -25,7 +25,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         return Ok(Ended::Fine);
     };
     // A migration may take as long as it takes; it still waits for no lock longer than others.
-    let options = Options { statement_timeout: Duration::ZERO, ..config.database };
+    let options = DatabaseOptions { statement_timeout: Duration::ZERO, ..config.database };
     let database = Database::new(*address, &options);
     let place = database.address().to_string();
     let mut client = database.connect().await.with_context(|| format!("cannot connect to {place}"))?;

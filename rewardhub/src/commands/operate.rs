@@ -237,8 +237,8 @@ pub(super) async fn command_campaign(
     Ok(answer.map_err(|rejection| Refused(format!("campaign {id}: {rejection}")))?)
 }
 
-pub(super) fn context(by: &str) -> engine::Context {
-    engine::Context::new(&format!("operator:{by}"), "", "command line")
+pub(super) fn context(by: &str) -> engine::CommandContext {
+    engine::CommandContext::new(&format!("operator:{by}"), "", "command line")
 }
 
 fn refused(error: impl std::fmt::Display) -> Refused {

@@ -16,7 +16,7 @@ use api::explorer::{MakeTokens, PageToken, PageTokens};
 use api::health::Bounds;
 use api::server::{Limits, Server};
 use ledger_core::campaign::CampaignCommandKind;
-use ledger_core::engine::{Context, RowResult, Settings, SubmitError};
+use ledger_core::engine::{CommandContext, EngineSettings, RowResult, SubmitError};
 use ledger_core::log::StreamType;
 use ledger_core::steps::intake::{Intake, RowAnswer, Sources};
 use ledger_core::time::{Clock, SystemClock};
@@ -91,7 +91,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     let address = listener.local_addr()?;
     let stores = Arc::new(Stores::embedded(&folder, lock).await?);
-    let settings = Settings { open_enrolment: true, ..Settings::default() };
+    let settings = EngineSettings { open_enrolment: true, ..EngineSettings::default() };
     let engine = Engine::start(&stores, &settings).await?;
     let beacons = adapters::drand::PUBLIC.map(str::to_owned);
     let misbehaviour = Misbehaviour::usual().with_seed(arguments.seed);
@@ -268,7 +268,7 @@ async fn feed(
             (made..due.min(made + 2_000)).map(|_| generator.next(SystemClock.now()).json).collect();
         made = due;
         let rows: Vec<&[u8]> = rows.iter().map(String::as_bytes).collect();
-        let context = Context::new("feed:sandbox-bank", "", "simulated");
+        let context = CommandContext::new("feed:sandbox-bank", "", "simulated");
         // A bank sends again what was not taken.
         while !*stop.borrow() {
             match intake.take(&rows, &Sources::All, context.clone()).await {

@@ -45,7 +45,7 @@ pub struct Config {
     /// Where the log is.
     pub log: LogPlace,
     /// Bounds of the database's sessions.
-    pub database: postgres::Options,
+    pub database: postgres::DatabaseOptions,
     /// How long a standby waits for a silent writer.
     pub lease_ttl: Duration,
     /// Whether a first transaction opens an account, where that was decided.
@@ -271,7 +271,7 @@ impl Sources<'_> {
             clock_ahead_max: self.value("clock.ahead_max", clock.ahead_max, ahead, Duration::from_mins(1))?,
             connections: file.connections.unwrap_or_default().read(self, api::server::Limits::default())?,
             per_token: file.per_token.unwrap_or_default().read(self, api::allowance::Limits::default())?,
-            database: file.database.unwrap_or_default().read(self, postgres::Options::default())?,
+            database: file.database.unwrap_or_default().read(self, postgres::DatabaseOptions::default())?,
             ready: file.ready.unwrap_or_default().read(self, api::health::Bounds::default())?,
             memory: memory.read(self, Memory::of(max))?,
             tokens: self.tokens(file.tokens.unwrap_or_default(), listen)?,

@@ -49,7 +49,7 @@ section!("per_token", PerToken => allowance::Limits: read {
     at_once => at_once: |text| number(text, 1, 100_000),
 });
 
-section!("database", Database => postgres::Options: read {
+section!("database", Database => postgres::DatabaseOptions: read {
     connections_max => connections_max: |text| number(text, 2, 1_000),
     connect_timeout => connect_timeout: short,
     statement_timeout => statement_timeout: short,

@@ -3,14 +3,14 @@
 use ledger_core::keys::SealError;
 use ledger_core::log::LogError;
 use projections::ProjectionError;
-use stores::postgres::Fault;
+use stores::postgres::PostgresFault;
 use stores::sqlite::cannot_open;
 
 /// Whether the same may work later without anybody doing anything: the database is out of reach.
 pub fn out_of_reach(error: &anyhow::Error) -> bool {
     !error.chain().any(cannot_open)
         && error.chain().any(|cause| {
-            cause.downcast_ref::<Fault>().is_some_and(Fault::transient)
+            cause.downcast_ref::<PostgresFault>().is_some_and(PostgresFault::transient)
                 || cause.downcast_ref::<LogError>().is_some_and(LogError::transient)
                 || cause.downcast_ref::<SealError>().is_some_and(SealError::transient)
                 || cause.downcast_ref::<ProjectionError>().is_some_and(ProjectionError::transient)

@@ -69,7 +69,7 @@ pub struct LogFound {
 
 /// What a store is for, which decides what its absence means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum StoreKind {
     /// Made anew from the log.
     ReadModels,
     /// Losing it costs time: the aggregates say what is done.
@@ -86,7 +86,7 @@ pub struct Found {
     /// What people call it: `read.db`, `the schema keys`.
     pub name: String,
     /// What it is for.
-    pub kind: Kind,
+    pub kind: StoreKind,
     /// `None`: there is nothing, or nothing in it.
     pub holds: Option<Holds>,
     /// Whether what is missing is laid out by whoever needs it.
@@ -117,7 +117,7 @@ pub fn misfits(log_name: &str, log: &LogFound, stores: &[Found]) -> Vec<String> 
         return stores.iter().filter_map(|store| beside_no_log(log_name, store)).collect();
     }
     let mut misfits: Vec<String> = stores.iter().filter_map(|store| beside(log_name, log, store)).collect();
-    let rail = stores.iter().find(|store| store.kind == Kind::Rail && store.holds.is_none());
+    let rail = stores.iter().find(|store| store.kind == StoreKind::Rail && store.holds.is_none());
     if let Some(rail) = rail.filter(|_| log.rail_asked) {
         misfits.push(format!(
             "{} is missing or empty although it was asked to pay: the rail would not know whom it has paid; restore it",
@@ -145,7 +145,7 @@ fn beside(log_name: &str, log: &LogFound, store: &Found) -> Option<String> {
     let Some(Holds { ledger, position, own_keys, .. }) = &store.holds else {
         let used = log.head > Position(0) || !log.keys.is_empty();
         return match store.kind {
-            Kind::Keys if used => Some(format!(
+            StoreKind::Keys if used => Some(format!(
                 "{name} is missing or empty although {log_name} has events sealed under its keys: restore it; keys \
                  are never made anew"
             )),
@@ -167,7 +167,7 @@ fn beside(log_name: &str, log: &LogFound, store: &Found) -> Option<String> {
         ));
     }
     let used = log.head > Position(0) || !log.keys.is_empty();
-    (store.kind == Kind::Keys && !own_keys && used).then(|| {
+    (store.kind == StoreKind::Keys && !own_keys && used).then(|| {
         format!("{name} has lost our own keys, under which {log_name} was written: restore it; keys are never made anew")
     })
 }

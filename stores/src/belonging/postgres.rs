@@ -2,8 +2,8 @@
 
 use tokio_postgres::Row;
 
-use super::{Found, Holds, KeyPrint, Kind, LedgerId, LogFound};
-use crate::postgres::{Database, Fault};
+use super::{Found, Holds, KeyPrint, LedgerId, LogFound, StoreKind};
+use crate::postgres::{Database, PostgresFault};
 use ledger_core::ids::AccountId;
 use ledger_core::log::Position;
 
@@ -24,13 +24,13 @@ const OF_LOG: &str =
 const NOTED: &str = "SELECT name, fingerprint FROM ledger.key_fingerprints ORDER BY name";
 
 /// Looks at all schemas. The log last: it only grows, and nobody else is ahead of it.
-pub async fn survey_database(database: &Database) -> Result<(LogFound, Vec<Found>), Fault> {
+pub async fn survey_database(database: &Database) -> Result<(LogFound, Vec<Found>), PostgresFault> {
     let client = database.pooled().await?;
     let mut found = Vec::new();
     for (name, kind, sql) in [
-        ("the schema read_models", Kind::ReadModels, READ_MODELS),
-        ("the schema steps", Kind::Steps, STEPS),
-        (KEYS, Kind::Keys, OF_KEYS),
+        ("the schema read_models", StoreKind::ReadModels, READ_MODELS),
+        ("the schema steps", StoreKind::Steps, STEPS),
+        (KEYS, StoreKind::Keys, OF_KEYS),
     ] {
         let row = unless_undefined(client.query_one(sql, &[]).await)?;
         let made_when_missing = row.is_some();
@@ -57,7 +57,7 @@ pub async fn belongs_in_database(
     database: &Database,
     ledger: &LedgerId,
     position: Position,
-) -> Result<(), Fault> {
+) -> Result<(), PostgresFault> {
     let position = i64::try_from(position.0).unwrap_or(i64::MAX);
     let client = database.pooled().await?;
     for schema in ["read_models", "steps", "keys"] {
@@ -73,7 +73,7 @@ pub async fn belongs_in_database(
 }
 
 /// Notes the keys that are not noted yet.
-pub async fn note_keys(database: &Database, keys: &[KeyPrint]) -> Result<(), Fault> {
+pub async fn note_keys(database: &Database, keys: &[KeyPrint]) -> Result<(), PostgresFault> {
     const NOTE: &str = "INSERT INTO ledger.key_fingerprints (name, fingerprint, position) \
          SELECT $1, $2, position FROM ledger.head ON CONFLICT (name) DO NOTHING";
     let client = database.pooled().await?;
@@ -86,7 +86,7 @@ pub async fn note_keys(database: &Database, keys: &[KeyPrint]) -> Result<(), Fau
 /// Sets back what the schemas say of how far the log has come. The steps begin anew: what they had
 /// done for events that are still there may have been recorded by events that are gone. Read models
 /// that are ahead are made anew. For restores alone.
-pub async fn no_further_than_in(database: &Database, head: Position) -> Result<(), Fault> {
+pub async fn no_further_than_in(database: &Database, head: Position) -> Result<(), PostgresFault> {
     const TABLES: &str = "SELECT format('DELETE FROM %I.%I', schemaname, tablename) FROM pg_tables \
          WHERE tablename <> 'belongs' AND (schemaname = 'steps' OR schemaname = 'read_models' \
          AND EXISTS (SELECT 1 FROM read_models.checkpoints WHERE position > $1))";
@@ -106,7 +106,10 @@ pub async fn no_further_than_in(database: &Database, head: Position) -> Result<(
 }
 
 /// How many of these accounts have neither key nor tombstone.
-pub async fn accounts_without_key_in(database: &Database, accounts: &[AccountId]) -> Result<usize, Fault> {
+pub async fn accounts_without_key_in(
+    database: &Database,
+    accounts: &[AccountId],
+) -> Result<usize, PostgresFault> {
     const COUNT: &str = "SELECT count(*) FROM UNNEST($1::text[]) AS asked (id) \
          WHERE NOT EXISTS (SELECT 1 FROM keys.account_keys WHERE account_id = asked.id)";
     let ids: Vec<&str> = accounts.iter().map(AccountId::as_str).collect();
@@ -114,8 +117,8 @@ pub async fn accounts_without_key_in(database: &Database, accounts: &[AccountId]
     Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or(0))
 }
 
-fn unless_undefined<T>(result: Result<T, tokio_postgres::Error>) -> Result<Option<T>, Fault> {
-    match result.map_err(Fault::from) {
+fn unless_undefined<T>(result: Result<T, tokio_postgres::Error>) -> Result<Option<T>, PostgresFault> {
+    match result.map_err(PostgresFault::from) {
         Ok(found) => Ok(Some(found)),
         Err(fault) if fault.undefined() => Ok(None),
         Err(fault) => Err(fault),

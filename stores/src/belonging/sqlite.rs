@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::{Found, Holds, Kind, LedgerId, LogFound};
+use super::{Found, Holds, LedgerId, LogFound, StoreKind};
 use crate::files;
 use crate::sqlite::log::key_prints;
 use ledger_core::ids::AccountId;
@@ -16,7 +16,7 @@ const BELONGS: &str = include_str!("../../../migrations/sqlite/belongs.sql");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Looks at a file that is not the log.
-pub fn survey_file(path: &Path, kind: Kind) -> rusqlite::Result<Found> {
+pub fn survey_file(path: &Path, kind: StoreKind) -> rusqlite::Result<Found> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let holds = look(path, |connection, tables| {
         let has = |table: &str| tables.contains(table);

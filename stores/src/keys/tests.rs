@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::*;
 use crate::postgres::Database;
-use crate::postgres::Fault;
+use crate::postgres::PostgresFault;
 use crate::testing::Cluster;
 use ledger_core::draw::Seed;
 use ledger_core::ids::{AccountId, CampaignId, Source, TransactionId};
@@ -293,7 +293,7 @@ async fn nothing_personal_or_secret_is_shown() {
 /// The keys of a new database on the private PostgreSQL.
 async fn database(cluster: &Cluster) -> Database {
     let address = cluster.database().await.unwrap().parse().unwrap();
-    Database::new(address, &crate::postgres::Options::default())
+    Database::new(address, &crate::postgres::DatabaseOptions::default())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -359,7 +359,7 @@ async fn a_key_destroyed_on_postgres_is_gone_for_everyone_and_for_ever() {
         "UPDATE keys.named_keys SET wrapped = 'other'",
         "DELETE FROM keys.named_keys",
     ] {
-        let refused = Fault::from(client.batch_execute(statement).await.unwrap_err());
+        let refused = PostgresFault::from(client.batch_execute(statement).await.unwrap_err());
         assert!(refused.to_string().contains("made once and destroyed once"), "{statement}: {refused}");
     }
 }

@@ -3,7 +3,7 @@
 
 use tokio_postgres::Client;
 
-use super::Fault;
+use super::PostgresFault;
 
 /// A server that may lose what it has acknowledged.
 #[derive(Debug, thiserror::Error)]
@@ -23,14 +23,14 @@ pub enum DurabilityError {
     FullPageWrites,
     /// The database failed.
     #[error("the server's settings could not be read")]
-    Failed(#[from] Fault),
+    Failed(#[from] PostgresFault),
 }
 
 /// Refuses a server that may lose what it has acknowledged. With `pages_are_whole`, the storage
 /// below it never leaves half a page, so that it need not guard against that.
 pub async fn check_durability(client: &Client, pages_are_whole: bool) -> Result<(), DurabilityError> {
     let settings = "SELECT current_setting('fsync') = 'on', current_setting('full_page_writes') = 'on'";
-    let row = client.query_one(settings, &[]).await.map_err(Fault::from)?;
+    let row = client.query_one(settings, &[]).await.map_err(PostgresFault::from)?;
     if !row.get::<_, bool>(0) {
         return Err(DurabilityError::Fsync);
     }
@@ -43,11 +43,11 @@ pub async fn check_durability(client: &Client, pages_are_whole: bool) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::postgres::{Database, Options};
+    use crate::postgres::{Database, DatabaseOptions};
     use crate::testing::Cluster;
 
     fn at(url: &str) -> Database {
-        Database::new(url.parse().unwrap(), &Options::default())
+        Database::new(url.parse().unwrap(), &DatabaseOptions::default())
     }
 
     async fn shown(client: &Client) -> String {

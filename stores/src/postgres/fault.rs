@@ -2,9 +2,9 @@
 
 use tokio_postgres::error::SqlState;
 
-/// A failed call. Transient or not: [`Fault::transient`].
+/// A failed call. Transient or not: [`PostgresFault::transient`].
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum PostgresFault {
     /// The server refused. Without DETAIL, which quotes the row.
     #[error("{message} (SQLSTATE {})", .code.code())]
     Refused {
@@ -26,53 +26,53 @@ pub enum Fault {
     Pool(String),
 }
 
-impl From<tokio_postgres::Error> for Fault {
-    fn from(error: tokio_postgres::Error) -> Fault {
+impl From<tokio_postgres::Error> for PostgresFault {
+    fn from(error: tokio_postgres::Error) -> PostgresFault {
         match error.as_db_error() {
-            Some(refused) => Fault::Refused {
+            Some(refused) => PostgresFault::Refused {
                 code: refused.code().clone(),
                 message: refused.message().into(),
                 constraint: refused.constraint().map(Into::into),
             },
-            None => Fault::Connection(error),
+            None => PostgresFault::Connection(error),
         }
     }
 }
 
-impl From<deadpool_postgres::PoolError> for Fault {
-    fn from(error: deadpool_postgres::PoolError) -> Fault {
+impl From<deadpool_postgres::PoolError> for PostgresFault {
+    fn from(error: deadpool_postgres::PoolError) -> PostgresFault {
         use deadpool_postgres::{HookError, PoolError};
         match error {
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => error.into(),
-            PoolError::Timeout(_) => Fault::TimedOut,
-            other => Fault::Pool(other.to_string()),
+            PoolError::Timeout(_) => PostgresFault::TimedOut,
+            other => PostgresFault::Pool(other.to_string()),
         }
     }
 }
 
-impl Fault {
+impl PostgresFault {
     /// Whether the same call may work later: the connection broke, the server is starting,
     /// stopping, out of room, or was too slow.
     pub fn transient(&self) -> bool {
         match self {
-            Fault::Refused { code, .. } => transient(code),
-            Fault::Connection(error) => !error.to_string().starts_with("error deserializing"),
-            Fault::TimedOut => true,
-            Fault::Pool(_) => false,
+            PostgresFault::Refused { code, .. } => transient(code),
+            PostgresFault::Connection(error) => !error.to_string().starts_with("error deserializing"),
+            PostgresFault::TimedOut => true,
+            PostgresFault::Pool(_) => false,
         }
     }
 
     /// The unique or check constraint that refused.
     pub fn constraint(&self) -> Option<&str> {
         match self {
-            Fault::Refused { constraint, .. } => constraint.as_deref(),
-            Fault::Connection(_) | Fault::TimedOut | Fault::Pool(_) => None,
+            PostgresFault::Refused { constraint, .. } => constraint.as_deref(),
+            PostgresFault::Connection(_) | PostgresFault::TimedOut | PostgresFault::Pool(_) => None,
         }
     }
 
     /// Whether the schema lacks what was asked for.
     pub fn undefined(&self) -> bool {
-        let Fault::Refused { code, .. } = self else { return false };
+        let PostgresFault::Refused { code, .. } = self else { return false };
         [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_COLUMN].contains(code)
     }
 }

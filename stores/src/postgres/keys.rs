@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_postgres::types::ToSql;
 
 use crate::keys::TURN_WAIT;
-use crate::postgres::{Database, Fault, Pooled};
+use crate::postgres::{Database, Pooled, PostgresFault};
 use ledger_core::ids::AccountId;
 use ledger_core::keys::{KeyStore, NewKey, SealError};
 use ledger_core::time::Timestamp;
@@ -36,7 +36,7 @@ impl PostgresKeys {
     ) -> Result<T, SealError> {
         let turn = tokio::time::timeout(TURN_WAIT, self.turns.acquire()).await;
         let _turn = turn.map_err(|_| SealError::Busy)?.expect("nobody closes it");
-        let fault = |source: Fault| SealError::Store {
+        let fault = |source: PostgresFault| SealError::Store {
             doing,
             place: "the database".into(),
             transient: source.transient(),

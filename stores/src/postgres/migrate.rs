@@ -8,7 +8,7 @@
 use aws_lc_rs::digest;
 use tokio_postgres::Client;
 
-use super::Fault;
+use super::PostgresFault;
 
 /// One numbered step of the schema.
 struct Migration {
@@ -121,7 +121,7 @@ pub enum SchemaError {
     Role(String),
     /// The database failed.
     #[error("the schema could not be read or changed")]
-    Failed(#[from] Fault),
+    Failed(#[from] PostgresFault),
 }
 
 impl From<tokio_postgres::Error> for SchemaError {
@@ -148,7 +148,7 @@ struct Applied {
 
 async fn applied(client: &Client) -> Result<Vec<Applied>, SchemaError> {
     let select = "SELECT number, name, digest, needs FROM rewardhub.migrations ORDER BY number";
-    let rows = match client.query(select, &[]).await.map_err(Fault::from) {
+    let rows = match client.query(select, &[]).await.map_err(PostgresFault::from) {
         Ok(rows) => rows,
         // Nothing has ever been applied.
         Err(fault) if fault.undefined() => return Ok(vec![]),

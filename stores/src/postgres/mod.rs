@@ -20,13 +20,13 @@ use tokio_postgres::{Client, NoTls};
 
 pub use address::{Address, AddressError};
 pub use durability::{DurabilityError, check_durability};
-pub use fault::Fault;
+pub use fault::PostgresFault;
 pub use json::Json;
 pub use migrate::{SchemaError, check, migrate};
 
 /// Bounds of every session.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct DatabaseOptions {
     /// Connections of the pool that serves everybody but the writer.
     pub connections_max: usize,
     /// How long to wait for a connection of the pool, or for a new one to be made.
@@ -39,9 +39,9 @@ pub struct Options {
     pub pages_are_whole: bool,
 }
 
-impl Default for Options {
+impl Default for DatabaseOptions {
     fn default() -> Self {
-        Options {
+        DatabaseOptions {
             connections_max: 16,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
@@ -70,7 +70,7 @@ pub type Pooled = deadpool_postgres::Object;
 
 impl Database {
     /// A database at this address. Connects to nothing yet.
-    pub fn new(address: Address, options: &Options) -> Database {
+    pub fn new(address: Address, options: &DatabaseOptions) -> Database {
         let session = format!(
             "SET application_name = 'rewardhub'; SET statement_timeout = {}; SET lock_timeout = {}; \
              SET idle_in_transaction_session_timeout = 60000; {COMMIT}",
@@ -102,7 +102,7 @@ impl Database {
     }
 
     /// A connection of the caller's own, with a task that drives it until it is dropped.
-    pub async fn connect(&self) -> Result<Client, Fault> {
+    pub async fn connect(&self) -> Result<Client, PostgresFault> {
         let connecting = async {
             let config = self.address.config();
             let client = if let Some(tls) = self.address.tls() {
@@ -119,12 +119,12 @@ impl Database {
         };
         match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(connected) => Ok(connected?),
-            Err(_) => Err(Fault::TimedOut),
+            Err(_) => Err(PostgresFault::TimedOut),
         }
     }
 
     /// A connection of the pool; waits, bounded, while all are in use.
-    pub async fn pooled(&self) -> Result<Pooled, Fault> {
+    pub async fn pooled(&self) -> Result<Pooled, PostgresFault> {
         Ok(self.pool.get().await?)
     }
 
@@ -143,6 +143,6 @@ impl std::fmt::Debug for Database {
 /// Ends with the connection. What went wrong is told to whoever was waiting for an answer.
 async fn drive(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
     if let Err(error) = connection.await {
-        tracing::debug!(error = &Fault::from(error) as &dyn std::error::Error, "a connection ended");
+        tracing::debug!(error = &PostgresFault::from(error) as &dyn std::error::Error, "a connection ended");
     }
 }

@@ -2,7 +2,7 @@
 
 use ledger_core::steps::items::{ItemRow, ItemState, as_text};
 
-use crate::postgres::Fault;
+use crate::postgres::PostgresFault;
 
 /// In the order in which rows are read.
 pub(super) const COLUMNS: &str = "id, step, position, account, key, state, attempts, next_at, reason, since, wakes, about, \
@@ -29,11 +29,11 @@ pub(super) fn of_sqlite(row: &rusqlite::Row<'_>) -> rusqlite::Result<ItemRow> {
     })
 }
 
-pub(super) fn of_postgres(row: &tokio_postgres::Row) -> Result<ItemRow, Fault> {
-    let column = |index: usize| row.try_get::<_, i64>(index).map_err(Fault::from);
-    let text = |index: usize| row.try_get::<_, String>(index).map_err(Fault::from);
-    let optional = |index: usize| row.try_get::<_, Option<String>>(index).map_err(Fault::from);
-    let about: Option<i64> = row.try_get(11).map_err(Fault::from)?;
+pub(super) fn of_postgres(row: &tokio_postgres::Row) -> Result<ItemRow, PostgresFault> {
+    let column = |index: usize| row.try_get::<_, i64>(index).map_err(PostgresFault::from);
+    let text = |index: usize| row.try_get::<_, String>(index).map_err(PostgresFault::from);
+    let optional = |index: usize| row.try_get::<_, Option<String>>(index).map_err(PostgresFault::from);
+    let about: Option<i64> = row.try_get(11).map_err(PostgresFault::from)?;
     Ok(ItemRow {
         id: text(0)?,
         step: text(1)?,

@@ -4,7 +4,7 @@ use ledger_core::steps::items::{Change, ItemRow, as_text};
 
 use super::Failed;
 use super::columns::COLUMNS;
-use crate::postgres::Fault;
+use crate::postgres::PostgresFault;
 use ledger_core::log::Position;
 
 pub(super) fn commit_sqlite(
@@ -79,14 +79,14 @@ pub(super) async fn commit_postgres(
     to: Position,
     changes: &[Change],
 ) -> Result<(), Failed> {
-    let transaction = client.transaction().await.map_err(Fault::from)?;
+    let transaction = client.transaction().await.map_err(PostgresFault::from)?;
     let removed: Vec<&str> = changes
         .iter()
         .filter_map(|change| if let Change::Remove(id) = change { Some(id.as_str()) } else { None })
         .collect();
     if !removed.is_empty() {
         let sql = "DELETE FROM steps.items WHERE id = ANY($1)";
-        transaction.execute(sql, &[&removed]).await.map_err(Fault::from)?;
+        transaction.execute(sql, &[&removed]).await.map_err(PostgresFault::from)?;
     }
     let put: Vec<&ItemRow> = changes
         .iter()
@@ -101,7 +101,7 @@ pub(super) async fn commit_postgres(
                  next_at = excluded.next_at, reason = excluded.reason, wakes = excluded.wakes,
                  about = excluded.about, act = excluded.act, proposed = excluded.proposed, decided = excluded.decided"
         );
-        transaction.execute(&sql, &[&rows]).await.map_err(Fault::from)?;
+        transaction.execute(&sql, &[&rows]).await.map_err(PostgresFault::from)?;
     }
     for change in changes {
         let done = match change {
@@ -115,13 +115,13 @@ pub(super) async fn commit_postgres(
                 transaction.execute(&of_schema(PROPOSE), &[id, &as_text::of(Some(proposed))]).await
             }
         };
-        done.map_err(Fault::from)?;
+        done.map_err(PostgresFault::from)?;
     }
     let sql = "INSERT INTO steps.checkpoints (step, position) VALUES ($1, $2)
                ON CONFLICT (step) DO UPDATE SET position = excluded.position";
     let to = i64::try_from(to.0).unwrap_or(i64::MAX);
-    transaction.execute(sql, &[&step, &to]).await.map_err(Fault::from)?;
-    Ok(transaction.commit().await.map_err(Fault::from)?)
+    transaction.execute(sql, &[&step, &to]).await.map_err(PostgresFault::from)?;
+    Ok(transaction.commit().await.map_err(PostgresFault::from)?)
 }
 
 fn of_schema(sql: &str) -> String {

@@ -17,7 +17,7 @@ use rusqlite::Connection;
 
 use self::rows::Store;
 use crate::files;
-use crate::postgres::{Database, Fault};
+use crate::postgres::{Database, PostgresFault};
 use crate::sqlite::{passes, use_wal};
 
 /// Beyond it the write-ahead log is emptied at once.
@@ -29,7 +29,7 @@ pub struct StepTables(Store);
 /// What either of the two says.
 pub(crate) enum Failed {
     Sqlite(rusqlite::Error),
-    Postgres(Fault),
+    Postgres(PostgresFault),
 }
 
 impl From<rusqlite::Error> for Failed {
@@ -38,8 +38,8 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
-impl From<Fault> for Failed {
-    fn from(fault: Fault) -> Failed {
+impl From<PostgresFault> for Failed {
+    fn from(fault: PostgresFault) -> Failed {
         Failed::Postgres(fault)
     }
 }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 use super::Failed;
 use super::columns::{COLUMNS, of_postgres, of_sqlite};
 use super::commit::{commit_postgres, commit_sqlite};
-use crate::postgres::{Database, Fault};
+use crate::postgres::{Database, PostgresFault};
 
 pub(super) enum Store {
     Sqlite(Arc<Mutex<Connection>>),
@@ -28,7 +28,8 @@ impl Store {
             }
             Store::Postgres(database) => {
                 let sql = "SELECT position FROM steps.checkpoints WHERE step = $1";
-                let row = database.pooled().await?.query_opt(sql, &[&step]).await.map_err(Fault::from)?;
+                let row =
+                    database.pooled().await?.query_opt(sql, &[&step]).await.map_err(PostgresFault::from)?;
                 row.map(|row| u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
             }
         };
@@ -47,7 +48,7 @@ impl Store {
                            ON CONFLICT (step) DO UPDATE SET position = excluded.position";
                 let position = i64::try_from(position.0).unwrap_or(i64::MAX);
                 let client = database.pooled().await?;
-                client.execute(sql, &[&step, &position]).await.map_err(Fault::from)?;
+                client.execute(sql, &[&step, &position]).await.map_err(PostgresFault::from)?;
             }
         }
         Ok(())
@@ -88,7 +89,8 @@ impl Store {
             }
             Store::Postgres(database) => {
                 let sql = format!("{sql} FROM steps.items WHERE step = $1");
-                let row = database.pooled().await?.query_one(&sql, &[&step]).await.map_err(Fault::from)?;
+                let row =
+                    database.pooled().await?.query_one(&sql, &[&step]).await.map_err(PostgresFault::from)?;
                 (row.get(0), row.get(1))
             }
         };
@@ -174,13 +176,15 @@ impl Store {
                            WHERE campaign = $1 AND epoch = $2 AND position > $3 ORDER BY position LIMIT $4";
                 let after = i64::try_from(after).unwrap_or(i64::MAX);
                 let client = database.pooled().await?;
-                let rows =
-                    client.query(sql, &[&campaign, &epoch, &after, &limit]).await.map_err(Fault::from)?;
+                let rows = client
+                    .query(sql, &[&campaign, &epoch, &after, &limit])
+                    .await
+                    .map_err(PostgresFault::from)?;
                 let of = |row: &tokio_postgres::Row| -> Result<Chunk, tokio_postgres::Error> {
                     let position = u64::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0);
                     Ok(chunk(position, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?))
                 };
-                Ok(rows.iter().map(of).collect::<Result<_, _>>().map_err(Fault::from)?)
+                Ok(rows.iter().map(of).collect::<Result<_, _>>().map_err(PostgresFault::from)?)
             }
         }
     }
@@ -198,7 +202,7 @@ impl Store {
             Store::Postgres(database) => {
                 let sql = format!("SELECT {COLUMNS} FROM steps.items {rest}");
                 let client = database.pooled().await?;
-                let rows = client.query(&sql, &[&text, &limit]).await.map_err(Fault::from)?;
+                let rows = client.query(&sql, &[&text, &limit]).await.map_err(PostgresFault::from)?;
                 Ok(rows.iter().map(of_postgres).collect::<Result<_, _>>()?)
             }
         }
@@ -211,7 +215,7 @@ async fn keep_in_postgres(
     to: Position,
     chunks: &[Chunk],
     over: &[(String, String)],
-) -> Result<(), Fault> {
+) -> Result<(), PostgresFault> {
     let place = |position: u64| i64::try_from(position).unwrap_or(i64::MAX);
     let transaction = client.transaction().await?;
     let first = "INSERT INTO steps.checkpoints (step, position) VALUES ($1, 0) ON CONFLICT DO NOTHING";

@@ -1,7 +1,7 @@
 //! The same rows on both stores.
 
 use super::*;
-use crate::postgres::{Database, Options};
+use crate::postgres::{Database, DatabaseOptions};
 use crate::testing::Cluster;
 use ledger_core::steps::items::{Act, ItemState, Proposed};
 use ledger_core::system::ParkedAction;
@@ -17,7 +17,7 @@ async fn rows_and_cursor_change_together() {
 async fn rows_and_cursor_change_together_on_postgres() {
     let cluster = Cluster::shared().await;
     let address = cluster.database().await.unwrap().parse().unwrap();
-    let database = Database::new(address, &Options::default());
+    let database = Database::new(address, &DatabaseOptions::default());
     keeps(|| StepTables::in_postgres(database.clone())).await;
 }
 
@@ -102,7 +102,7 @@ async fn a_checkpoint_survives_reopening() {
 async fn a_checkpoint_survives_reopening_on_postgres() {
     let cluster = Cluster::shared().await;
     let address = cluster.database().await.unwrap().parse().unwrap();
-    let database = Database::new(address, &Options::default());
+    let database = Database::new(address, &DatabaseOptions::default());
     moves_on(|| StepTables::in_postgres(database.clone())).await;
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::postgres::{self, Database, Fault, Options, SchemaError};
+use crate::postgres::{self, Database, DatabaseOptions, PostgresFault, SchemaError};
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum ClusterError {
     Io(#[from] io::Error),
     /// It does not answer.
     #[error("the private PostgreSQL does not answer")]
-    NoAnswer(#[source] Fault),
+    NoAnswer(#[source] PostgresFault),
     /// The schema could not be laid out.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -131,7 +131,7 @@ impl Cluster {
     /// The address of a new database with the schema laid out, as its owner.
     pub async fn database(&self) -> Result<String, ClusterError> {
         let url = self.empty_database().await?;
-        let database = Database::new(url.parse().expect("our own address"), &Options::default());
+        let database = Database::new(url.parse().expect("our own address"), &DatabaseOptions::default());
         let mut client = database.connect().await.map_err(ClusterError::NoAnswer)?;
         postgres::migrate(&mut client, None).await?;
         Ok(url)
@@ -152,7 +152,7 @@ impl Cluster {
     /// Runs statements in this database, as the superuser.
     pub async fn execute(&self, database: &str, sql: &str) -> Result<(), ClusterError> {
         let database =
-            Database::new(self.url(database).parse().expect("our own address"), &Options::default());
+            Database::new(self.url(database).parse().expect("our own address"), &DatabaseOptions::default());
         let client = database.connect().await.map_err(ClusterError::NoAnswer)?;
         client.batch_execute(sql).await.map_err(|e| ClusterError::NoAnswer(e.into()))
     }
@@ -222,8 +222,10 @@ impl Cluster {
         shell.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         let child = shell.spawn()?;
         *self.server.lock() = Some(child);
-        let database =
-            Database::new(self.url("postgres").parse().expect("our own address"), &Options::default());
+        let database = Database::new(
+            self.url("postgres").parse().expect("our own address"),
+            &DatabaseOptions::default(),
+        );
         let began = Instant::now();
         loop {
             match database.connect().await {

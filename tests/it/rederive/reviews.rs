@@ -3,7 +3,7 @@
 use adapters::sandbox::bank::Mix;
 use ledger_core::account::CommandKind;
 use ledger_core::account::event::Verdict;
-use ledger_core::engine::Context;
+use ledger_core::engine::CommandContext;
 use ledger_core::log::{Position, StoredEvent};
 use rewardhub_tests::{Home, text};
 use serde_json::{Value, json};
@@ -56,7 +56,7 @@ pub(crate) async fn review(world: &World, id: &str, verdict: Verdict) {
             reason: "the bank's mistake".into(),
         };
         let account = "cus_1".parse().unwrap();
-        world.ledger.account(account, kind, Context::new(by, "", "")).await.unwrap().unwrap();
+        world.ledger.account(account, kind, CommandContext::new(by, "", "")).await.unwrap().unwrap();
     }
 }
 

@@ -8,7 +8,9 @@ use adapters::sandbox::{Generator, GeneratorConfig};
 use ledger_core::account::CommandKind;
 use ledger_core::campaign::CampaignCommandKind;
 use ledger_core::draw::Seed;
-use ledger_core::engine::{Context, Ledger, Parts, SeedVault, Settings, Stopped, SubmitError};
+use ledger_core::engine::{
+    CommandContext, EngineSettings, Ledger, LedgerParts, SeedVault, Stopped, SubmitError,
+};
 use ledger_core::event::decode;
 use ledger_core::ids::CampaignId;
 use ledger_core::keys::{FileKeyProvider, Keyring, SealError, Sealed};
@@ -68,12 +70,12 @@ impl World {
         let log = Arc::new(SqliteLog::open(&home.data().join("log.db"), &SqliteOptions::default()).unwrap());
         let clock = Arc::new(ManualClock::at(now));
         let seeds = Arc::new(FixedSeeds(Arc::clone(&keyring)));
-        let parts = Parts {
+        let parts = LedgerParts {
             log: Arc::clone(&log).into(),
             clock: Arc::clone(&clock) as _,
             seeds: Arc::clone(&seeds) as _,
         };
-        let settings = Settings { open_enrolment: true, ..Settings::default() };
+        let settings = EngineSettings { open_enrolment: true, ..EngineSettings::default() };
         let (ledger, stopped) = Ledger::start(parts, settings).await.unwrap();
         let intake = Intake::new(ledger.clone(), Arc::clone(&keyring), Arc::clone(&clock) as _, true);
         let config =
@@ -84,7 +86,7 @@ impl World {
 
     /// What somebody asks of a campaign; it must be agreed to.
     pub(crate) async fn ask(&self, by: &str, campaign: &str, kind: CampaignCommandKind) {
-        let context = Context::new(by, "", "");
+        let context = CommandContext::new(by, "", "");
         self.ledger.campaign(campaign.parse().unwrap(), kind, context).await.unwrap().unwrap();
     }
 
@@ -106,14 +108,19 @@ impl World {
 
     pub(crate) async fn account(&self, number: usize, kind: CommandKind) {
         let account = self.bank.customers()[number].account_id().clone();
-        self.ledger.account(account, kind, Context::new("operator:anna", "", "")).await.unwrap().unwrap();
+        self.ledger
+            .account(account, kind, CommandContext::new("operator:anna", "", ""))
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     /// These lines.
     pub(crate) async fn send(&self, rows: &[Value]) {
         let rows: Vec<Vec<u8>> = rows.iter().map(|row| row.to_string().into_bytes()).collect();
         let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
-        let answers = self.intake.take(&rows, &Sources::All, Context::new("feed", "", "")).await.unwrap();
+        let answers =
+            self.intake.take(&rows, &Sources::All, CommandContext::new("feed", "", "")).await.unwrap();
         assert!(answers.iter().all(|answer| answer.outcome.is_ok()), "{answers:?}");
     }
 
@@ -134,7 +141,7 @@ impl World {
                 finished(deciding).await;
             }
             let intake = self.intake.clone();
-            let submit = async move { intake.submit(prepared, Context::new("feed", "", "")).await };
+            let submit = async move { intake.submit(prepared, CommandContext::new("feed", "", "")).await };
             deciding = Some(tokio::spawn(submit));
         }
         if let Some(deciding) = deciding {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rewardhub_tests::rows::{CERTAIN, campaign, ndjson, purchase};
 use rewardhub_tests::{Home, Sandbox, eventually};
 use serde_json::Value;
-use stores::postgres::{Database, Options};
+use stores::postgres::{Database, DatabaseOptions};
 use stores::testing::Cluster;
 use tokio::runtime::Runtime;
 
@@ -83,7 +83,7 @@ impl World {
     /// The one number that a query answers, asked as the superuser.
     pub(crate) fn number(&self, sql: &str) -> i64 {
         self.runtime.block_on(async {
-            let database = Database::new(self.url.parse().unwrap(), &Options::default());
+            let database = Database::new(self.url.parse().unwrap(), &DatabaseOptions::default());
             database.connect().await.unwrap().query_one(sql, &[]).await.unwrap().get(0)
         })
     }
@@ -91,7 +91,7 @@ impl World {
     /// Takes locks, held until the answer is dropped.
     pub(crate) fn lock(&self, sql: &str) -> impl Sized + use<> {
         self.runtime.block_on(async {
-            let database = Database::new(self.url.parse().unwrap(), &Options::default());
+            let database = Database::new(self.url.parse().unwrap(), &DatabaseOptions::default());
             let client = database.connect().await.unwrap();
             client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
             client

@@ -234,7 +234,7 @@ fn an_account_remembers_a_bounded_number_of_pending_lines() {
     let noted = ids.map(|id| AccountEvent::TransactionNoted { line: pending(&id).line });
     let account = given([opened()].into_iter().chain(noted));
     assert_eq!(account.state.pending.len(), PENDING_MAX);
-    account.clone().when(evaluate(pending("p0"), offer())).then_answers(Answer::Noted);
+    account.clone().when(evaluate(pending("p0"), offer())).then_answers(AccountAnswer::Noted);
     let kept = account.when(evaluate(pending("p1"), offer()));
-    kept.then_only_answers(Answer::Duplicate { position: None });
+    kept.then_only_answers(AccountAnswer::Duplicate { position: None });
 }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::collections::BTreeMap;
 
 use crate::account::command::{
-    Answer, CommandKind, EpochOffer, EvaluateTransaction, Facts, Known, Offer, PreparedTransaction, Standing,
+    AccountAnswer, CommandKind, EpochOffer, EvaluateTransaction, Facts, Known, Offer, PreparedTransaction,
+    Standing,
 };
 use crate::account::event::{AccountEvent, DeferReason, Exclusion, Line, Outcome, Verdict};
 use crate::account::state::RewardAccount;
@@ -209,7 +210,7 @@ fn known_removed() -> Known {
     Known { fingerprint: None, booked_at: None, ..known(0) }
 }
 
-const DUPLICATE: Answer = Answer::Duplicate { position: Some(Position(2)) };
+const DUPLICATE: AccountAnswer = AccountAnswer::Duplicate { position: Some(Position(2)) };
 
 fn linked_event(id: &str, linked_to: &str) -> AccountEvent {
     let Line { source, transaction_id, fingerprint, .. } = purchase(id).line;
@@ -267,12 +268,12 @@ fn review(id: &str, verdict: Verdict) -> CommandKind {
     }
 }
 
-fn won(minor: i64) -> Answer {
-    Answer::Evaluated { outcome: Outcome::Won, won: Some(gbp(minor)) }
+fn won(minor: i64) -> AccountAnswer {
+    AccountAnswer::Evaluated { outcome: Outcome::Won, won: Some(gbp(minor)) }
 }
 
-fn decided(outcome: Outcome) -> Answer {
-    Answer::Evaluated { outcome, won: None }
+fn decided(outcome: Outcome) -> AccountAnswer {
+    AccountAnswer::Evaluated { outcome, won: None }
 }
 
 impl Then<RewardAccount> {

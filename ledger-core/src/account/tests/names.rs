@@ -31,7 +31,7 @@ fn book(id: &str) -> CommandKind {
     again(purchase(id), known(12_50))
 }
 
-const HELD: Answer = Answer::Deferred(DeferReason::Held);
+const HELD: AccountAnswer = AccountAnswer::Deferred(DeferReason::Held);
 const TAKEN_BACK: [&str; 3] = ["TransactionRemoved", "RewardIssued", "RewardReversed"];
 
 /// What the removal says it was of: the purchase's first name, and the one that the bank gave.
@@ -51,7 +51,7 @@ fn id(id: &str) -> crate::ids::TransactionId {
 #[test]
 fn a_second_name_is_recorded_once_and_repeats_of_it_are_duplicates() {
     let first = drawn().when(lx(Some(known(12_50))));
-    let linked = first.then([linked_event("lx", "lp")]).then_answers(Answer::Linked).accepted();
+    let linked = first.then([linked_event("lx", "lp")]).then_answers(AccountAnswer::Linked).accepted();
     linked.clone().when(lx_again(Some("lp"))).then_only_answers(DUPLICATE);
     linked.clone().when(lx_again(None)).then_only_answers(DUPLICATE);
     linked.clone().when(again(pending("lx"), known(12_50))).then_only_answers(DUPLICATE);
@@ -95,7 +95,8 @@ fn a_name_that_was_only_pending_takes_nothing_back() {
 #[test]
 fn a_purchase_is_taken_back_once_by_either_name_and_then_held_under_both() {
     for (by, other) in [("lx", "lp"), ("lp", "lx")] {
-        let removed = linked().when(remove(by)).then_happens(&TAKEN_BACK).then_answers(Answer::Removed);
+        let removed =
+            linked().when(remove(by)).then_happens(&TAKEN_BACK).then_answers(AccountAnswer::Removed);
         assert_eq!(taken_back(&removed), ("lp", (by == "lx").then_some("lx"), false));
         let removed = removed.accepted();
         assert!(removed.state.rewards().all(|(_, reward)| reward.reversed));
@@ -166,7 +167,7 @@ fn marked_lx(pending_known: Known) -> CommandKind {
 #[test]
 fn a_name_that_was_taken_back_before_it_was_booked_is_linked_and_not_held_without_the_other() {
     let linked = marked().when(marked_lx(known(12_50)));
-    let linked = linked.then([linked_event("lx", "lp")]).then_answers(Answer::Linked).accepted();
+    let linked = linked.then([linked_event("lx", "lp")]).then_answers(AccountAnswer::Linked).accepted();
     linked.clone().when(again(purchase("lx"), known_removed())).then_only_answers(DUPLICATE);
     linked.when(again(removal("lx"), known_removed())).then_happens(&TAKEN_BACK);
 }
@@ -186,7 +187,7 @@ fn a_held_line_that_turns_out_to_be_another_name_is_only_dismissed() {
 #[test]
 fn no_stream_records_a_name_of_another_streams_purchase() {
     let elsewhere = Known { account_id: "cus_2".parse().unwrap(), ..known(12_50) };
-    marked().when(marked_lx(elsewhere)).then_only_answers(Answer::Linked);
+    marked().when(marked_lx(elsewhere)).then_only_answers(AccountAnswer::Linked);
 }
 
 #[test]
@@ -200,10 +201,10 @@ fn a_line_that_was_decided_itself_is_no_name_of_another() {
 #[test]
 fn names_are_recorded_for_closed_and_erased_accounts_too() {
     let closed = drawn().and(CommandKind::Close { reason: "left".into() });
-    closed.when(lx(Some(known(12_50)))).then_answers(Answer::Linked);
+    closed.when(lx(Some(known(12_50)))).then_answers(AccountAnswer::Linked);
     let mut account = drawn();
     cqrs_es::Aggregate::apply(&mut account.state, erased());
-    let linked = account.when(lx(Some(known(12_50)))).then_answers(Answer::Linked).accepted();
+    let linked = account.when(lx(Some(known(12_50)))).then_answers(AccountAnswer::Linked).accepted();
     linked.when(remove("lx")).then_happens(&TAKEN_BACK);
 }
 

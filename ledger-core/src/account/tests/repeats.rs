@@ -70,18 +70,18 @@ fn a_pending_line_is_noted_and_decides_nothing() {
     given([opened()])
         .when(evaluate(pending("p1"), offer()))
         .then([AccountEvent::TransactionNoted { line }])
-        .then_answers(Answer::Noted);
+        .then_answers(AccountAnswer::Noted);
 }
 
 #[test]
 fn a_pending_line_is_noted_again_only_when_its_terms_change() {
     let noted = given([opened()]).and(evaluate(pending("p1"), offer()));
     let repeat = noted.clone().when(evaluate(pending("p1"), offer()));
-    repeat.then_only_answers(Answer::Duplicate { position: None });
+    repeat.then_only_answers(AccountAnswer::Duplicate { position: None });
     let tipped = || line("p1", Status::Pending, 14_00);
-    let changed = noted.when(evaluate(tipped(), offer())).then_answers(Answer::Noted);
+    let changed = noted.when(evaluate(tipped(), offer())).then_answers(AccountAnswer::Noted);
     let repeat = changed.accepted().when(evaluate(tipped(), offer()));
-    repeat.then_only_answers(Answer::Duplicate { position: None });
+    repeat.then_only_answers(AccountAnswer::Duplicate { position: None });
 }
 
 #[test]
@@ -103,9 +103,9 @@ fn a_pending_line_that_comes_after_its_booking_is_a_duplicate() {
 fn a_pending_line_that_was_booked_under_another_id_is_linked() {
     let booked = |before: Given<RewardAccount>| before.and(evaluate(purchase_once("t1", "p1"), offer()));
     let unseen = booked(given([opened()]));
-    unseen.when(evaluate(pending("p1"), offer())).then_only_answers(Answer::Linked);
+    unseen.when(evaluate(pending("p1"), offer())).then_only_answers(AccountAnswer::Linked);
     let seen = booked(given([opened()]).and(evaluate(pending("p1"), offer())));
-    seen.when(evaluate(pending("p1"), offer())).then_only_answers(Answer::Linked);
+    seen.when(evaluate(pending("p1"), offer())).then_only_answers(AccountAnswer::Linked);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_booked_line_that_waits_has_taken_its_pending_lines_place() {
     given([opened()])
         .and(evaluate(purchase_once("t1", "p1"), offer_in(EpochOffer::NotOpen)))
         .when(evaluate(pending("p1"), offer()))
-        .then_only_answers(Answer::Linked);
+        .then_only_answers(AccountAnswer::Linked);
 }
 
 /// `t1`, which was pending as `p1`, after `p1` was booked itself for this many minor units.
@@ -125,7 +125,7 @@ fn booked_as_pending(minor: i64) -> CommandKind {
 #[test]
 fn a_line_whose_pending_name_was_booked_before_is_linked_if_its_terms_are_the_same() {
     let linked = given([opened()]).when(booked_as_pending(12_50));
-    linked.then([linked_event("t1", "p1")]).then_answers(Answer::Linked);
+    linked.then([linked_event("t1", "p1")]).then_answers(AccountAnswer::Linked);
     given([opened()]).when(booked_as_pending(10_00)).then_happens(&["TransactionEvaluated"]);
 }
 
@@ -135,7 +135,7 @@ fn one_purchase_booked_under_both_its_names_is_drawn_once() {
         .and(evaluate(purchase_once("t1", "p1"), offer()))
         .when(evaluate(purchase("p1"), offer()))
         .then([linked_event("p1", "t1")])
-        .then_answers(Answer::Linked);
+        .then_answers(AccountAnswer::Linked);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_removed_line_takes_its_win_back() {
     let then = decided_purchase().when(again(removal("t1"), known(12_50)));
     let then = then
         .then_happens(&["TransactionRemoved", "RewardIssued", "RewardReversed"])
-        .then_answers(Answer::Removed);
+        .then_answers(AccountAnswer::Removed);
     let after = then.accepted();
     assert!(after.state.rewards().all(|(_, reward)| reward.reversed));
     after.when(again(removal("t1"), known(12_50))).then_only_answers(DUPLICATE);
@@ -168,11 +168,11 @@ fn a_line_removed_while_it_waits_is_never_drawn() {
 #[test]
 fn a_removal_before_any_booking_leaves_a_mark() {
     let marked = given([opened()]).when(evaluate(removal("t1"), offer()));
-    let marked = marked.then_happens(&["TransactionRemoved"]).then_answers(Answer::Removed).accepted();
+    let marked = marked.then_happens(&["TransactionRemoved"]).then_answers(AccountAnswer::Removed).accepted();
     marked.clone().when(again(removal("t1"), known_removed())).then_only_answers(DUPLICATE);
     marked.clone().when(again(pending("t1"), known_removed())).then_only_answers(DUPLICATE);
     let held = marked.when(again(purchase("t1"), known_removed()));
-    held.then_answers(Answer::Deferred(DeferReason::Held));
+    held.then_answers(AccountAnswer::Deferred(DeferReason::Held));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_line_booked_again_after_its_removal_is_held_once() {
     removed
         .when(again(purchase("t1"), known(12_50)))
         .then([AccountEvent::TransactionDeferred { line, reason }])
-        .then_answers(Answer::Deferred(reason));
+        .then_answers(AccountAnswer::Deferred(reason));
     held().when(again(purchase("t1"), known(12_50))).then_only_answers(DUPLICATE);
 }
 
@@ -202,7 +202,7 @@ fn a_line_that_waited_is_drawn_once() {
 #[test]
 fn a_line_whose_epoch_still_has_not_opened_goes_on_waiting() {
     let still = waiting().when(resume(purchase("t1"), offer_in(EpochOffer::NotOpen)));
-    let still = still.then_only_answers(Answer::Deferred(DeferReason::EpochNotOpen)).accepted();
+    let still = still.then_only_answers(AccountAnswer::Deferred(DeferReason::EpochNotOpen)).accepted();
     still.when(resume(purchase("t1"), offer())).then_answers(won(5_00));
 }
 
@@ -234,7 +234,7 @@ fn a_line_booked_after_the_account_it_opens_takes_part() {
 fn opening_is_once() {
     let enrolled_at = at(NOW);
     let opened = given([]).when(CommandKind::Open).then([AccountEvent::AccountOpened { enrolled_at }]);
-    opened.accepted().when(CommandKind::Open).then_only_answers(Answer::Unchanged);
+    opened.accepted().when(CommandKind::Open).then_only_answers(AccountAnswer::Unchanged);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_closed_account_takes_nothing_new_but_answers_repeats() {
     }
     closed().when(again(purchase("t1"), known(12_50))).then_only_answers(DUPLICATE);
     let close = CommandKind::Close { reason: "left".into() };
-    closed().when(close).then_only_answers(Answer::Unchanged);
+    closed().when(close).then_only_answers(AccountAnswer::Unchanged);
     closed().when(CommandKind::Open).then_rejects(Rejection::AccountClosed);
 }
 
@@ -288,5 +288,5 @@ fn nothing_can_be_changed_about_an_unknown_account() {
         given([]).when(kind).then_rejects(Rejection::AccountUnknown);
     }
     let reinstate = CommandKind::Reinstate { reason: reason() };
-    given([opened()]).when(reinstate).then_only_answers(Answer::Unchanged);
+    given([opened()]).when(reinstate).then_only_answers(AccountAnswer::Unchanged);
 }

@@ -92,7 +92,7 @@ fn one_person_proposes_and_another_releases() {
         by: "alice".into(),
         proposed_at: at(NOW),
     }]);
-    let proposed = proposed.then_answers(Answer::Proposed).accepted();
+    let proposed = proposed.then_answers(AccountAnswer::Proposed).accepted();
     proposed.clone().when(review("t1", RELEASED)).then_rejects(needs_another_than("alice"));
     proposed.clone().when(resume(purchase("t1"), offer())).then_only_answers(DUPLICATE);
     let released = proposed.by("bob").when(review("t1", RELEASED));
@@ -105,9 +105,9 @@ fn one_person_proposes_and_another_releases() {
         by: "bob".into(),
         reviewed_at: at(NOW),
     }]);
-    let released = released.then_answers(Answer::Done).accepted();
+    let released = released.then_answers(AccountAnswer::Done).accepted();
     for who in ["alice", "bob", "carol"] {
-        released.clone().by(who).when(review("t1", RELEASED)).then_only_answers(Answer::Unchanged);
+        released.clone().by(who).when(review("t1", RELEASED)).then_only_answers(AccountAnswer::Unchanged);
     }
 }
 
@@ -117,11 +117,11 @@ fn a_released_line_is_decided_once_and_its_repeats_are_duplicates() {
     let repeat = released.clone().when(again(purchase("t1"), known_removed()));
     repeat.then_only_answers(DUPLICATE);
     let waits = released.clone().when(resume(purchase("t1"), offer_in(EpochOffer::NotOpen)));
-    waits.then_only_answers(Answer::Deferred(DeferReason::EpochNotOpen));
+    waits.then_only_answers(AccountAnswer::Deferred(DeferReason::EpochNotOpen));
     let drawn = released.when(resume(purchase("t1"), offer())).then_answers(won(5_00)).accepted();
     drawn.clone().when(resume(purchase("t1"), offer())).then_only_answers(DUPLICATE);
     drawn.clone().when(again(purchase("t1"), known_removed())).then_only_answers(DUPLICATE);
-    drawn.clone().when(review("t1", RELEASED)).then_only_answers(Answer::Unchanged);
+    drawn.clone().when(review("t1", RELEASED)).then_only_answers(AccountAnswer::Unchanged);
     drawn.when(review("t1", DISMISSED)).then_rejects(Rejection::NotHeld(id()));
 }
 
@@ -131,7 +131,7 @@ fn a_released_line_is_taken_back_as_any_and_never_released_again_once_it_was_dra
     let removed = drawn.when(again(removal("t1"), known_removed()));
     let removed = removed.then_happens(&["TransactionRemoved", "RewardIssued", "RewardReversed"]).accepted();
     let held = removed.when(again(purchase("t1"), known_removed()));
-    let held = held.then_answers(Answer::Deferred(DeferReason::Held)).accepted();
+    let held = held.then_answers(AccountAnswer::Deferred(DeferReason::Held)).accepted();
     held.when(review("t1", RELEASED)).then_rejects(Rejection::DecidedBefore(id()));
 }
 
@@ -141,7 +141,7 @@ fn a_line_taken_back_between_its_release_and_its_draw_is_held_again() {
     removed.clone().when(resume(purchase("t1"), offer())).then_only_answers(DUPLICATE);
     removed.clone().when(review("t1", RELEASED)).then_rejects(Rejection::NotHeld(id()));
     let again = removed.when(again(purchase("t1"), known_removed()));
-    let again = again.then_answers(Answer::Deferred(DeferReason::Held)).accepted();
+    let again = again.then_answers(AccountAnswer::Deferred(DeferReason::Held)).accepted();
     reviewed(again, RELEASED).when(resume(purchase("t1"), offer())).then_answers(won(5_00));
 }
 
@@ -161,16 +161,16 @@ fn a_dismissed_line_is_a_duplicate_for_ever() {
             dismissed.clone().when(again(line, known_removed())).then_only_answers(DUPLICATE);
         }
         dismissed.clone().when(resume(purchase("t1"), offer())).then_only_answers(DUPLICATE);
-        dismissed.clone().when(review("t1", DISMISSED)).then_only_answers(Answer::Unchanged);
+        dismissed.clone().when(review("t1", DISMISSED)).then_only_answers(AccountAnswer::Unchanged);
     }
 }
 
 #[test]
 fn another_verdict_takes_the_place_of_what_was_proposed() {
     let changed = held().and(review("t1", RELEASED)).by("bob").when(review("t1", DISMISSED));
-    let changed = changed.then_answers(Answer::Proposed).accepted();
+    let changed = changed.then_answers(AccountAnswer::Proposed).accepted();
     changed.clone().when(review("t1", DISMISSED)).then_rejects(needs_another_than("bob"));
-    let back = changed.clone().when(review("t1", RELEASED)).then_answers(Answer::Proposed).accepted();
+    let back = changed.clone().when(review("t1", RELEASED)).then_answers(AccountAnswer::Proposed).accepted();
     back.by("carol").when(review("t1", RELEASED)).then_happens(&["TransactionReviewed"]);
     changed.by("alice").when(review("t1", DISMISSED)).then_happens(&["TransactionReviewed"]);
 }
@@ -178,11 +178,12 @@ fn another_verdict_takes_the_place_of_what_was_proposed() {
 #[test]
 fn a_removal_ends_a_hold_and_what_was_proposed_with_it() {
     let removed = held().and(review("t1", RELEASED)).when(again(removal("t1"), known_removed()));
-    let removed = removed.then_happens(&["TransactionRemoved"]).then_answers(Answer::Removed).accepted();
+    let removed =
+        removed.then_happens(&["TransactionRemoved"]).then_answers(AccountAnswer::Removed).accepted();
     removed.clone().when(again(removal("t1"), known_removed())).then_only_answers(DUPLICATE);
     removed.clone().by("bob").when(review("t1", RELEASED)).then_rejects(Rejection::NotHeld(id()));
     let again = removed.and(again(purchase("t1"), known_removed()));
-    again.by("bob").when(review("t1", RELEASED)).then_answers(Answer::Proposed);
+    again.by("bob").when(review("t1", RELEASED)).then_answers(AccountAnswer::Proposed);
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn only_a_held_line_is_reviewed() {
 #[test]
 fn an_erased_customers_line_is_only_dismissed() {
     erase(held()).when(review("t1", RELEASED)).then_rejects(Rejection::AccountErased);
-    erase(held()).when(review("t1", DISMISSED)).then_answers(Answer::Proposed);
+    erase(held()).when(review("t1", DISMISSED)).then_answers(AccountAnswer::Proposed);
     let proposed = erase(held().and(review("t1", RELEASED)));
     proposed.by("bob").when(review("t1", RELEASED)).then_rejects(Rejection::AccountErased);
     let released = erase(reviewed(held(), RELEASED));
@@ -228,7 +229,7 @@ fn a_line_sealed_for_another_customer_is_only_dismissed() {
     joint.line.details = None;
     let held = marked().and(again(joint, known_removed()));
     held.clone().when(review("t1", RELEASED)).then_rejects(Rejection::SealedElsewhere(id()));
-    held.when(review("t1", DISMISSED)).then_answers(Answer::Proposed);
+    held.when(review("t1", DISMISSED)).then_answers(AccountAnswer::Proposed);
 }
 
 #[test]
@@ -236,7 +237,7 @@ fn a_line_that_kept_its_id_is_held_and_released_as_any() {
     let waiting = given([opened()]).and(evaluate(purchase_once("t1", "t1"), offer_in(EpochOffer::NotOpen)));
     let held =
         waiting.and(again(removal("t1"), known(12_50))).when(again(purchase_once("t1", "t1"), known(12_50)));
-    let held = held.then_answers(Answer::Deferred(DeferReason::Held)).accepted();
+    let held = held.then_answers(AccountAnswer::Deferred(DeferReason::Held)).accepted();
     reviewed(held, RELEASED).when(resume(purchase_once("t1", "t1"), offer())).then_answers(won(5_00));
 }
 
@@ -250,7 +251,7 @@ fn a_purchase_that_has_a_line_of_its_own_is_not_drawn_by_its_old_name() {
     // Booked under both names, in either order, after the old one was taken back.
     let booked = taken_back.clone().and(t1());
     let linked = booked.when(again(purchase("p1"), known_removed()));
-    linked.then([linked_event("p1", "t1")]).then_answers(Answer::Linked);
+    linked.then([linked_event("p1", "t1")]).then_answers(AccountAnswer::Linked);
     let held = taken_back.and(again(purchase("p1"), known_removed()));
     let booked = held.clone().and(t1());
     booked.clone().when(review("p1", RELEASED)).then_rejects(Rejection::KnownOtherwise(p1.clone()));
@@ -262,7 +263,7 @@ fn a_purchase_that_has_a_line_of_its_own_is_not_drawn_by_its_old_name() {
     // Released first, it is the purchase's line.
     let released = held.and(review("p1", RELEASED)).by("bob").and(review("p1", RELEASED));
     for released in [released.clone(), released.and(resume(purchase("p1"), offer()))] {
-        released.when(t1()).then([linked_event("t1", "p1")]).then_answers(Answer::Linked);
+        released.when(t1()).then([linked_event("t1", "p1")]).then_answers(AccountAnswer::Linked);
     }
     // Taken back only after its place was taken: it had been decided as `t1`.
     let replaced = given([opened()]).and(evaluate(pending("p1"), offer())).and(t1());

@@ -41,8 +41,14 @@ fn credited() -> Given<RewardAccount> {
     requested().and(confirm(1, "pay_1"))
 }
 
-fn outstanding(attempt: u32, fresh: bool, reversed: bool) -> Answer {
-    Answer::Outstanding(Outstanding { attempt, amount: gbp(5_00), requested_at: at(NOW), fresh, reversed })
+fn outstanding(attempt: u32, fresh: bool, reversed: bool) -> AccountAnswer {
+    AccountAnswer::Outstanding(Outstanding {
+        attempt,
+        amount: gbp(5_00),
+        requested_at: at(NOW),
+        fresh,
+        reversed,
+    })
 }
 
 fn postings(then: &Then<RewardAccount>) -> Vec<Posting> {
@@ -58,16 +64,16 @@ fn budget_returned(then: &Then<RewardAccount>) -> bool {
 
 #[test]
 fn a_reward_is_issued_once() {
-    let then = winner().when(issue()).then_happens(&["RewardIssued"]).then_answers(Answer::Done);
+    let then = winner().when(issue()).then_happens(&["RewardIssued"]).then_answers(AccountAnswer::Done);
     assert_eq!(postings(&then), [Posting::issue(&"autumn".parse().unwrap(), gbp(5_00))]);
-    then.accepted().when(issue()).then_only_answers(Answer::Unchanged);
+    then.accepted().when(issue()).then_only_answers(AccountAnswer::Unchanged);
 }
 
 #[test]
 fn a_customer_is_told_once() {
     let tell = || CommandKind::RecordNotification { entry_id: entry("t1") };
     let told = winner().when(tell()).then_happens(&["CustomerNotified"]).accepted();
-    told.when(tell()).then_only_answers(Answer::Unchanged);
+    told.when(tell()).then_only_answers(AccountAnswer::Unchanged);
 }
 
 #[test]
@@ -106,7 +112,7 @@ fn the_attempt_rises_only_after_a_recorded_refusal_and_not_for_ever() {
         account = then.accepted();
     }
     let given_up = account.and(refuse(ATTEMPTS_MAX));
-    given_up.clone().when(request()).then_only_answers(Answer::GivenUp { attempt: ATTEMPTS_MAX });
+    given_up.clone().when(request()).then_only_answers(AccountAnswer::GivenUp { attempt: ATTEMPTS_MAX });
     // A person may want one more: one, whatever is said again.
     let again = |refused| CommandKind::RetryCredit { entry_id: entry("t1"), refused };
     let wanted = given_up.when(again(ATTEMPTS_MAX));
@@ -114,18 +120,18 @@ fn the_attempt_rises_only_after_a_recorded_refusal_and_not_for_ever() {
     let wanted = wanted.when(again(ATTEMPTS_MAX));
     let refused = wanted.then_answers(outstanding(ATTEMPTS_MAX + 1, false, false)).accepted();
     let refused = refused.and(refuse(ATTEMPTS_MAX + 1));
-    refused.when(again(ATTEMPTS_MAX)).then_only_answers(Answer::GivenUp { attempt: ATTEMPTS_MAX + 1 });
+    refused.when(again(ATTEMPTS_MAX)).then_only_answers(AccountAnswer::GivenUp { attempt: ATTEMPTS_MAX + 1 });
 }
 
 #[test]
 fn a_refusal_is_recorded_once() {
     let refused = requested().when(refuse(1)).then_happens(&["CreditFailed"]).accepted();
-    refused.clone().when(refuse(1)).then_only_answers(Answer::Unchanged);
+    refused.clone().when(refuse(1)).then_only_answers(AccountAnswer::Unchanged);
     // A late word about the first attempt says nothing about the second.
     let second = refused.and(request());
-    second.clone().when(refuse(1)).then_only_answers(Answer::Unchanged);
+    second.clone().when(refuse(1)).then_only_answers(AccountAnswer::Unchanged);
     second.when(request()).then_only_answers(outstanding(2, false, false));
-    credited().when(refuse(1)).then_only_answers(Answer::Unchanged);
+    credited().when(refuse(1)).then_only_answers(AccountAnswer::Unchanged);
 }
 
 #[test]
@@ -142,9 +148,9 @@ fn an_attempt_that_was_never_made_is_refused() {
 fn a_payment_is_recorded_once_and_settles_the_reward() {
     let then = requested().when(confirm(1, "pay_1")).then_happens(&["RewardCredited"]);
     assert_eq!(postings(&then), [Posting::credit(gbp(5_00))]);
-    let paid = then.then_answers(Answer::Done).accepted();
-    paid.clone().when(confirm(1, "pay_1")).then_only_answers(Answer::Unchanged);
-    paid.when(request()).then_only_answers(Answer::Settled);
+    let paid = then.then_answers(AccountAnswer::Done).accepted();
+    paid.clone().when(confirm(1, "pay_1")).then_only_answers(AccountAnswer::Unchanged);
+    paid.when(request()).then_only_answers(AccountAnswer::Settled);
 }
 
 #[test]
@@ -159,7 +165,7 @@ fn a_credited_reward_cannot_be_credited_with_another_payout() {
 fn a_payment_by_an_earlier_attempt_counts() {
     let second = requested().and(refuse(1)).and(request());
     let paid = second.when(confirm(1, "pay_1")).then_happens(&["RewardCredited"]).accepted();
-    paid.clone().when(request()).then_only_answers(Answer::Settled);
+    paid.clone().when(request()).then_only_answers(AccountAnswer::Settled);
     paid.when(confirm(2, "pay_2")).then_rejects(Rejection::AlreadyCredited {
         entry_id: entry("t1"),
         payout_reference: "pay_1".parse().unwrap(),
@@ -171,9 +177,9 @@ fn a_win_reversed_before_it_was_issued_shows_both_in_the_books() {
     let then = winner().when(reverse()).then_happens(&["RewardIssued", "RewardReversed"]);
     assert!(budget_returned(&then));
     let reversed = then.accepted();
-    reversed.clone().when(reverse()).then_only_answers(Answer::Unchanged);
-    reversed.clone().when(issue()).then_only_answers(Answer::Unchanged);
-    reversed.when(request()).then_only_answers(Answer::Settled);
+    reversed.clone().when(reverse()).then_only_answers(AccountAnswer::Unchanged);
+    reversed.clone().when(issue()).then_only_answers(AccountAnswer::Unchanged);
+    reversed.when(request()).then_only_answers(AccountAnswer::Settled);
 }
 
 #[test]
@@ -190,7 +196,7 @@ fn the_budget_gets_back_only_what_cannot_have_been_paid() {
 fn a_reversal_while_a_payment_may_be_under_way_is_asked_about_and_not_sent_again() {
     let reversed = requested().and(reverse());
     reversed.clone().when(request()).then_only_answers(outstanding(1, false, true));
-    reversed.and(refuse(1)).when(request()).then_only_answers(Answer::Settled);
+    reversed.and(refuse(1)).when(request()).then_only_answers(AccountAnswer::Settled);
 }
 
 #[test]
@@ -198,8 +204,8 @@ fn a_payment_after_the_reversal_is_owed_by_the_customer() {
     let then = requested().and(reverse()).when(confirm(1, "pay_1"));
     assert_eq!(postings(&then), [Posting::receivable(gbp(5_00))]);
     let paid = then.accepted();
-    paid.clone().when(confirm(1, "pay_1")).then_only_answers(Answer::Unchanged);
-    paid.when(reverse()).then_only_answers(Answer::Unchanged);
+    paid.clone().when(confirm(1, "pay_1")).then_only_answers(AccountAnswer::Unchanged);
+    paid.when(reverse()).then_only_answers(AccountAnswer::Unchanged);
 }
 
 #[test]
@@ -207,7 +213,7 @@ fn a_reversal_after_the_payment_is_owed_by_the_customer() {
     let then = credited().when(reverse()).then_happens(&["RewardReversed"]);
     let campaign = "autumn".parse().unwrap();
     assert_eq!(postings(&then), [Posting::reversal_after_credit(&campaign, gbp(5_00))]);
-    then.accepted().when(confirm(1, "pay_1")).then_only_answers(Answer::Unchanged);
+    then.accepted().when(confirm(1, "pay_1")).then_only_answers(AccountAnswer::Unchanged);
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn mcc(code: &str) -> PreparedTransaction {
 #[test]
 fn a_line_waits_while_a_running_campaigns_zone_is_not_known() {
     let lost = || offer_of(Terms { time_zone: Zone::named("Mars/Olympus"), ..terms() });
-    let halted = Answer::Deferred(DeferReason::DrawsHalted);
+    let halted = AccountAnswer::Deferred(DeferReason::DrawsHalted);
     given([opened()]).when(evaluate(purchase("t1"), lost())).then_answers(halted);
     let ended = Offer { standing: Standing::Ended, ..lost() };
     given([opened()]).when(evaluate(purchase("t1"), ended)).then_declines(&[RuleCode::AfterCampaign]);
@@ -78,7 +78,7 @@ fn an_excluded_customer_wins_nothing_until_reinstated() {
     let line = || evaluate(purchase("t1"), offer());
     excluded.clone().when(line()).then_declines(&[RuleCode::AccountExcluded]);
     let again = |kind| CommandKind::Exclude { kind, reason: "asked".into() };
-    excluded.clone().when(again(Exclusion::Staff)).then_only_answers(Answer::Unchanged);
+    excluded.clone().when(again(Exclusion::Staff)).then_only_answers(AccountAnswer::Unchanged);
     let other = excluded.clone().when(again(Exclusion::SelfExcluded)).then_happens(&["AccountExcluded"]);
     other.accepted().when(line()).then_declines(&[RuleCode::AccountExcluded]);
     let reinstated = excluded.and(CommandKind::Reinstate { reason: "left".into() });
@@ -215,7 +215,8 @@ fn wins_per_day_count_the_campaigns_local_days_on_both_sides_of_summer_time() {
 fn a_line_waits_for_its_epoch_to_open() {
     let then = given([opened()]).when(evaluate(purchase("t1"), offer_in(EpochOffer::NotOpen)));
     let (line, reason) = (purchase("t1").line, DeferReason::EpochNotOpen);
-    then.then([AccountEvent::TransactionDeferred { line, reason }]).then_answers(Answer::Deferred(reason));
+    then.then([AccountEvent::TransactionDeferred { line, reason }])
+        .then_answers(AccountAnswer::Deferred(reason));
 }
 
 #[test]

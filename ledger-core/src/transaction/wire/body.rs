@@ -9,7 +9,7 @@ pub const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
 
 /// How a body holds its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum BodyFormat {
     /// One object or an array of objects.
     Json,
     /// One object per line; blank lines do not count.
@@ -39,14 +39,14 @@ pub enum BodyError {
 ///
 /// Only the JSON grammar is checked, and for NDJSON not even that: what a row holds, invalid UTF-8
 /// included, is that row's affair. A byte order mark at the start is skipped.
-pub fn split_body(body: &[u8], format: Format) -> Result<Vec<&[u8]>, BodyError> {
+pub fn split_body(body: &[u8], format: BodyFormat) -> Result<Vec<&[u8]>, BodyError> {
     if body.len() > BODY_BYTES_MAX {
         return Err(BodyError::TooLarge);
     }
     let start = if body.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
     match format {
-        Format::Json => Splitter { body, at: start }.rows(),
-        Format::Ndjson => lines(&body[start..]),
+        BodyFormat::Json => Splitter { body, at: start }.rows(),
+        BodyFormat::Ndjson => lines(&body[start..]),
     }
 }
 
@@ -141,11 +141,11 @@ mod tests {
     use super::*;
 
     fn json(body: &[u8]) -> Result<Vec<&[u8]>, BodyError> {
-        split_body(body, Format::Json)
+        split_body(body, BodyFormat::Json)
     }
 
     fn ndjson(body: &[u8]) -> Result<Vec<&[u8]>, BodyError> {
-        split_body(body, Format::Ndjson)
+        split_body(body, BodyFormat::Ndjson)
     }
 
     #[test]

@@ -16,13 +16,13 @@ use std::borrow::Cow;
 use chrono::{DateTime, FixedOffset, NaiveTime};
 use serde_json::value::RawValue;
 
-pub use body::{BODY_BYTES_MAX, BodyError, Format, ROWS_MAX, split_body};
+pub use body::{BODY_BYTES_MAX, BodyError, BodyFormat, ROWS_MAX, split_body};
 
 use self::codes::{country, mcc};
 use self::forgiving::forgiving_text;
 use self::raw::{Object, RawAmount, RawMerchant, RawRow, Scalar, Slot};
 use super::bank_account;
-use super::{Code, Direction, Merchant, Personal, RowError, Status, Transaction};
+use super::{Direction, Merchant, Personal, RowCode, RowError, Status, Transaction};
 use crate::ids::{AccountId, ID_CHARACTERS_MAX, IdError, Source, TransactionId, check_id};
 use crate::money::{Currency, Money};
 use crate::text::pan;
@@ -53,7 +53,7 @@ pub fn parse_row(bytes: &[u8], now: Timestamp) -> Result<Transaction, RejectedRo
     let mut row = RawRow::default();
     let read = raw::read(bytes, &mut row);
     let outcome = if bytes.len() > ROW_BYTES_MAX {
-        Err(RowError::new(Code::TooLong, "", format!("must be at most {ROW_BYTES_MAX} bytes")))
+        Err(RowError::new(RowCode::TooLong, "", format!("must be at most {ROW_BYTES_MAX} bytes")))
     } else {
         read.and_then(|()| check_row(&row, now))
     };
@@ -132,11 +132,11 @@ fn own(is_own: bool) -> impl Fn(&'static str, BankAccount) -> Result<BankAccount
 }
 
 fn malformed(field: &'static str, message: &'static str) -> RowError {
-    RowError::new(Code::Malformed, field, message)
+    RowError::new(RowCode::Malformed, field, message)
 }
 
 fn required<T>(field: &'static str, value: Option<T>) -> Result<T, RowError> {
-    value.ok_or_else(|| RowError::new(Code::Missing, field, "is required and must not be blank"))
+    value.ok_or_else(|| RowError::new(RowCode::Missing, field, "is required and must not be blank"))
 }
 
 fn given<'s, T>(field: &'static str, slot: &'s Slot<T>) -> Result<Option<&'s T>, RowError> {
@@ -165,11 +165,11 @@ fn object<'s, T>(field: &'static str, slot: &'s Slot<Object<T>>) -> Result<Optio
 }
 
 fn too_long(field: &'static str, characters_max: usize) -> RowError {
-    RowError::new(Code::TooLong, field, format!("must be at most {characters_max} characters"))
+    RowError::new(RowCode::TooLong, field, format!("must be at most {characters_max} characters"))
 }
 
 fn pan_detected(field: &'static str) -> RowError {
-    RowError::new(Code::PanDetected, field, "must not hold a card number")
+    RowError::new(RowCode::PanDetected, field, "must not hold a card number")
 }
 
 /// Printable characters without surrounding space, no more than the limit.
@@ -229,7 +229,7 @@ fn status(slot: &Slot<Scalar<'_>>) -> Result<Status, RowError> {
         "pending" => Ok(Status::Pending),
         "booked" => Ok(Status::Booked),
         "removed" => Ok(Status::Removed),
-        _ => Err(RowError::new(Code::UnknownValue, "status", "must be pending, booked or removed")),
+        _ => Err(RowError::new(RowCode::UnknownValue, "status", "must be pending, booked or removed")),
     }
 }
 
@@ -237,14 +237,14 @@ fn direction(slot: &Slot<Scalar<'_>>) -> Result<Direction, RowError> {
     match required("direction", text("direction", slot)?)? {
         "debit" => Ok(Direction::Debit),
         "credit" => Ok(Direction::Credit),
-        _ => Err(RowError::new(Code::UnknownValue, "direction", "must be debit or credit")),
+        _ => Err(RowError::new(RowCode::UnknownValue, "direction", "must be debit or credit")),
     }
 }
 
 fn booked_at(slot: &Slot<Scalar<'_>>, now: Timestamp) -> Result<Timestamp, RowError> {
     const FIELD: &str = "booked_at";
     let out_of_range =
-        || RowError::new(Code::OutOfRange, FIELD, "must lie between 1970 and 24 hours from now");
+        || RowError::new(RowCode::OutOfRange, FIELD, "must lie between 1970 and 24 hours from now");
     let text = required(FIELD, text(FIELD, slot)?)?;
     let Ok(time) = DateTime::parse_from_rfc3339(text) else {
         return Err(if has_long_year(text) {
@@ -264,7 +264,7 @@ fn booked_at(slot: &Slot<Scalar<'_>>, now: Timestamp) -> Result<Timestamp, RowEr
         return Err(out_of_range());
     }
     if booked_at > now.plus_micros(DAY_MICROS) {
-        return Err(RowError::new(Code::BookedInFuture, FIELD, "must not be more than 24 hours ahead"));
+        return Err(RowError::new(RowCode::BookedInFuture, FIELD, "must not be more than 24 hours ahead"));
     }
     Ok(booked_at)
 }
@@ -287,13 +287,17 @@ fn amount(slot: &Slot<Object<RawAmount<'_>>>) -> Result<Personal<Money>, RowErro
     let minor = minor(&fields.minor)?;
     let code = required("amount.currency", text("amount.currency", &fields.currency)?)?;
     let currency = Currency::in_use_or_retired(code).ok_or_else(|| {
-        RowError::new(Code::CurrencyUnknown, "amount.currency", "must be an ISO 4217 code with minor units")
+        RowError::new(
+            RowCode::CurrencyUnknown,
+            "amount.currency",
+            "must be an ISO 4217 code with minor units",
+        )
     })?;
     Money::new(minor, currency).map(Personal::new).map_err(|_| minor_out_of_range())
 }
 
 fn minor_out_of_range() -> RowError {
-    RowError::new(Code::OutOfRange, "amount.minor", "must be from 0 to 9223372036854775807")
+    RowError::new(RowCode::OutOfRange, "amount.minor", "must be from 0 to 9223372036854775807")
 }
 
 /// A JSON integer, or a string of ASCII digits. Zeros in front of a string's number are only zeros.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::transaction::{Code, RowError};
+use crate::transaction::{RowCode, RowError};
 
 /// What a known field was given.
 #[derive(Default)]
@@ -97,7 +97,7 @@ pub(super) fn read<'a>(bytes: &'a [u8], row: &mut RawRow<'a>) -> Result<(), RowE
         // good.
         let outcome = fill(serde_json::Deserializer::from_slice(bytes), row, &at);
         let field = if outcome.is_err() { at.get() } else { "" };
-        Err(RowError::new(Code::Malformed, field, "must be valid UTF-8"))
+        Err(RowError::new(RowCode::Malformed, field, "must be valid UTF-8"))
     }
 }
 
@@ -112,9 +112,9 @@ fn fill<'a, R: serde_json::de::Read<'a>>(
 
 fn describe(error: &serde_json::Error, field: &'static str) -> RowError {
     match error.classify() {
-        Category::Data => RowError::new(Code::Malformed, field, "must be a JSON object"),
+        Category::Data => RowError::new(RowCode::Malformed, field, "must be a JSON object"),
         Category::Syntax | Category::Eof | Category::Io => RowError::new(
-            Code::Malformed,
+            RowCode::Malformed,
             field,
             format!("is not valid JSON at line {}, column {} of the row", error.line(), error.column()),
         ),

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use ledger_core::engine::{Context, RowResult, SubmitError};
+use ledger_core::engine::{CommandContext, RowResult, SubmitError};
 use ledger_core::money::Money;
 use ledger_core::steps::intake::{Intake, Prepared, RowAnswer, Sources};
-use ledger_core::transaction::{Code, RowError};
+use ledger_core::transaction::{RowCode, RowError};
 use serde::Deserialize;
 
 use super::{RETRIES, RETRY};
@@ -78,7 +78,7 @@ async fn prepare(intake: Intake, rows: Arc<Vec<Vec<u8>>>) -> anyhow::Result<Read
 }
 
 async fn take(intake: &Intake, rows: Prepared) -> anyhow::Result<Vec<RowOutcome>> {
-    let context = Context::new("operator:ingest", "", "file");
+    let context = CommandContext::new("operator:ingest", "", "file");
     let answers = persist(|| intake.submit(rows.clone(), context.clone())).await?;
     Ok(answers.into_iter().map(outcome).collect())
 }
@@ -130,7 +130,7 @@ struct Row {
 
 #[derive(Deserialize)]
 struct Fault {
-    code: Code,
+    code: RowCode,
     field: String,
     message: String,
 }

@@ -4,7 +4,7 @@
 use tokio_postgres::types::ToSql;
 
 use super::{Writer, failed, rows};
-use crate::postgres::{Fault, Json};
+use crate::postgres::{Json, PostgresFault};
 use ledger_core::ids::TransactionKey;
 use ledger_core::log::{AppendError, Batch, StoredEvent};
 
@@ -57,7 +57,7 @@ pub(super) async fn append(writer: &Writer, batch: &Batch, lease_seconds: f64) -
 /// The statement has failed as a whole, so what is found now was there before, or is twice in the
 /// batch.
 async fn refused(writer: &Writer, events: &[StoredEvent], error: tokio_postgres::Error) -> AppendError {
-    let fault = Fault::from(error);
+    let fault = PostgresFault::from(error);
     let unknown = |fault| AppendError::Unknown(super::store("append")(fault));
     if fault.constraint() != Some(KEY_CONSTRAINT) {
         return unknown(fault);

@@ -17,7 +17,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
-use crate::postgres::{self, Database, Fault, SchemaError};
+use crate::postgres::{self, Database, PostgresFault, SchemaError};
 use ledger_core::ids::TransactionKey;
 use ledger_core::log::{
     AppendError, Batch, EventLog, Head, LogError, Position, Snapshot, SnapshotStore, StoredEvent, StreamId,
@@ -101,7 +101,7 @@ impl PostgresLog {
         Ok(MutexGuard::map(guard, |lookup| lookup.as_mut().expect("made above")))
     }
 
-    async fn connect(&self) -> Result<Client, Fault> {
+    async fn connect(&self) -> Result<Client, PostgresFault> {
         let client = self.inner.database.connect().await?;
         // Looked up by key only: a plan that scans would be made while the tables are small, and
         // kept.
@@ -132,7 +132,7 @@ impl PostgresLog {
         if let Ok(mut lookup) = self.inner.lookup.try_lock() {
             *lookup = None;
         }
-        Err(store("be answered while the lease lasts")(Fault::TimedOut))
+        Err(store("be answered while the lease lasts")(PostgresFault::TimedOut))
     }
 
     fn ttl_seconds(&self) -> f64 {
@@ -353,12 +353,12 @@ async fn check_schema(client: &Client) -> Result<(), LogError> {
 }
 
 /// What a failed call was for.
-fn store(doing: &'static str) -> impl Fn(Fault) -> LogError {
+fn store(doing: &'static str) -> impl Fn(PostgresFault) -> LogError {
     move |fault| LogError::Store { doing, transient: fault.transient(), source: Box::new(fault) }
 }
 
 fn failed(doing: &'static str) -> impl Fn(tokio_postgres::Error) -> LogError {
-    move |error| store(doing)(Fault::from(error))
+    move |error| store(doing)(PostgresFault::from(error))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ impl Place for Fresh {
 }
 
 async fn open(url: &str) -> PostgresLog {
-    let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+    let database = Database::new(url.parse().unwrap(), &postgres::DatabaseOptions::default());
     // Long beside what a busy machine makes a test wait, short beside what anybody waits for a
     // test.
     let options = PostgresOptions { lease_ttl: Duration::from_secs(1) };
@@ -25,7 +25,7 @@ async fn open(url: &str) -> PostgresLog {
 }
 
 async fn client(url: &str) -> Client {
-    Database::new(url.parse().unwrap(), &postgres::Options::default()).connect().await.unwrap()
+    Database::new(url.parse().unwrap(), &postgres::DatabaseOptions::default()).connect().await.unwrap()
 }
 
 /// A log with two events of account a.
@@ -58,7 +58,7 @@ async fn nobody_changes_or_removes_events() {
         "DELETE FROM ledger.head",
         "TRUNCATE ledger.head",
     ] {
-        let refused = Fault::from(owner.batch_execute(statement).await.unwrap_err());
+        let refused = PostgresFault::from(owner.batch_execute(statement).await.unwrap_err());
         assert!(refused.to_string().contains("append-only"), "{statement}: {refused}");
     }
     assert_eq!(log.read_after(Position(0), 9).await.unwrap(), events);
@@ -98,8 +98,8 @@ async fn the_runtime_role_is_enough_to_run_and_too_little_to_change_history() {
         "CREATE TABLE ledger.more (a int)",
         "UPDATE rewardhub.migrations SET digest = ''",
     ] {
-        let refused = Fault::from(runtime.batch_execute(statement).await.unwrap_err());
-        let code = matches!(&refused, Fault::Refused { code, .. } if code.code() == "42501");
+        let refused = PostgresFault::from(runtime.batch_execute(statement).await.unwrap_err());
+        let code = matches!(&refused, PostgresFault::Refused { code, .. } if code.code() == "42501");
         assert!(code, "{statement}: {refused}");
     }
 }
@@ -113,7 +113,7 @@ async fn a_schema_that_is_not_ours_is_refused_with_what_to_do() {
         std::error::Error::source(&refused).unwrap().to_string()
     };
     let refusal = async || {
-        let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+        let database = Database::new(url.parse().unwrap(), &postgres::DatabaseOptions::default());
         why(PostgresLog::open(database, PostgresOptions::default()).await.err().unwrap())
     };
     assert!(refusal().await.contains("run `rewardhub migrate`"), "{}", refusal().await);
@@ -263,7 +263,7 @@ async fn postgres_es_cannot_write_into_our_history() {
     let (_log, ..) = written(&url).await;
     let insert = "INSERT INTO ledger.events (aggregate_type, aggregate_id, sequence, event_type, event_version, \
                   payload, metadata) VALUES ('account', 'a', 3, 'E', '1', '{}', '{}')";
-    let refused = Fault::from(client(&url).await.batch_execute(insert).await.unwrap_err());
+    let refused = PostgresFault::from(client(&url).await.batch_execute(insert).await.unwrap_err());
     assert!(refused.to_string().contains("null value in column"), "{refused}");
 }
 
@@ -278,7 +278,7 @@ async fn no_password_and_no_row_appears_in_an_error() {
     assert!(!format!("{error:?}").contains("Key ("), "{error:?}");
 
     let wrong = url.replace("postgres:test-", "postgres:wrong-");
-    let database = Database::new(wrong.parse().unwrap(), &postgres::Options::default());
+    let database = Database::new(wrong.parse().unwrap(), &postgres::DatabaseOptions::default());
     let refused = PostgresLog::open(database, PostgresOptions::default()).await.err().unwrap();
     assert!(!format!("{refused:?}").contains("wrong-"), "{refused:?}");
     assert!(!refused.transient() || format!("{refused:?}").contains("authentication"), "{refused:?}");
@@ -299,17 +299,20 @@ async fn a_server_that_is_not_the_one_named_is_not_talked_to() {
     let url = cluster.url("postgres");
     let named = url.replace("127.0.0.1", "localhost");
     let connect = async |url: String| {
-        let database = Database::new(url.parse().unwrap(), &postgres::Options::default());
+        let database = Database::new(url.parse().unwrap(), &postgres::DatabaseOptions::default());
         let client = database.connect().await?;
         let row = client.query_one("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", &[]).await?;
-        Ok::<bool, Fault>(row.get(0))
+        Ok::<bool, PostgresFault>(row.get(0))
     };
     assert!(connect(format!("{named}?sslmode=verify-full&sslrootcert={ours}")).await.unwrap(), "encrypted");
     assert!(!connect(format!("{named}?sslmode=disable")).await.unwrap());
     for (url, root) in [(&named, &other), (&url, &ours)] {
         let refused = connect(format!("{url}?sslmode=verify-full&sslrootcert={root}")).await;
-        assert!(matches!(refused, Err(Fault::Connection(_))), "{refused:?}");
+        assert!(matches!(refused, Err(PostgresFault::Connection(_))), "{refused:?}");
     }
     let untrusted = connect(format!("{named}?sslmode=verify-full")).await;
-    assert!(matches!(untrusted, Err(Fault::Connection(_))), "the system does not know it: {untrusted:?}");
+    assert!(
+        matches!(untrusted, Err(PostgresFault::Connection(_))),
+        "the system does not know it: {untrusted:?}"
+    );
 }

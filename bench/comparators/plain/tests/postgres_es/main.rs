@@ -16,7 +16,7 @@ use ledger_core::account::event::{Exclusion, Line};
 use ledger_core::account::{AccountCommand, CommandKind, RewardAccount};
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::{self, Seed};
-use ledger_core::engine::{Context, Ledger, Parts, SeedVault, Settings};
+use ledger_core::engine::{CommandContext, EngineSettings, Ledger, LedgerParts, SeedVault};
 use ledger_core::ids::{AccountId, CampaignId, Digest, EntryId, Fingerprint, MerchantTag, TransactionKey};
 use ledger_core::keys::{AmountKey, SealError, Sealed};
 use ledger_core::log::{Batch, EventLog as _, Position, StoredEvent, StreamId, StreamType, WriterLease as _};
@@ -247,16 +247,16 @@ async fn postgres_es_reads_what_the_program_wrote_and_goes_on_by_the_same_comman
     let log = Arc::new(SimulatedLog::new());
     let expected = log.lease("program", None).await.unwrap();
     log.append(&Batch { expected, events: history }).await.unwrap();
-    let parts = Parts {
+    let parts = LedgerParts {
         log: Arc::clone(&log).into(),
         clock: Arc::new(ManualClock::at(now)),
         seeds: Arc::new(NoSeeds),
     };
-    let (ledger, _stopped) = Ledger::start(parts, Settings::default()).await.unwrap();
+    let (ledger, _stopped) = Ledger::start(parts, EngineSettings::default()).await.unwrap();
     sqlx::raw_sql(COPY).execute(&pool).await.unwrap();
     let store = || PersistedEventStore::<_, RewardAccount>::new_event_store(repository("plain.events"));
     let cqrs = CqrsFramework::new(store(), vec![], ());
-    let context = Context::new("test", "c", "f");
+    let context = CommandContext::new("test", "c", "f");
     let metadata: HashMap<String, String> =
         METADATA.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
 

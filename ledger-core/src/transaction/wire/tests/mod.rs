@@ -43,11 +43,11 @@ fn with(path: &str, value: Option<Value>) -> Value {
     row
 }
 
-fn parse(json: &[u8]) -> Result<Transaction, (Code, String)> {
+fn parse(json: &[u8]) -> Result<Transaction, (RowCode, String)> {
     parse_row(json, now()).map_err(|rejected| (rejected.error.code, rejected.error.field.into_owned()))
 }
 
-fn parse_value(row: &Value) -> Result<Transaction, (Code, String)> {
+fn parse_value(row: &Value) -> Result<Transaction, (RowCode, String)> {
     parse(row.to_string().as_bytes())
 }
 
@@ -157,7 +157,7 @@ fn a_removal_needs_its_ids_alone_and_nothing_else_of_it_is_looked_at() {
     for field in ["source", "transaction_id", "account_id", "status"] {
         let mut row = bare.clone();
         row[field] = Value::Null;
-        assert_eq!(parse_value(&row).err(), Some((Code::Missing, field.to_owned())));
+        assert_eq!(parse_value(&row).err(), Some((RowCode::Missing, field.to_owned())));
     }
 }
 
@@ -172,10 +172,10 @@ fn the_customers_own_side_is_required_and_the_other_never_is() {
             parse_value(&row)
         };
         for nothing in [None, Some(Value::Null), Some(json!(" "))] {
-            assert_eq!(side(own, nothing.clone()).err(), Some((Code::Missing, own.to_owned())));
+            assert_eq!(side(own, nothing.clone()).err(), Some((RowCode::Missing, own.to_owned())));
             assert!(side(other, nothing).unwrap().own_account().is_some());
         }
-        assert_eq!(side(own, Some(json!("****6819"))).err(), Some((Code::Malformed, own.to_owned())));
+        assert_eq!(side(own, Some(json!("****6819"))).err(), Some((RowCode::Malformed, own.to_owned())));
         assert!(side(other, Some(json!("****6819"))).is_ok());
     }
 }

@@ -55,8 +55,8 @@ proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(parse_row(&bytes, now()).is_err());
-        let _ = split_body(&bytes, Format::Json);
-        let _ = split_body(&bytes, Format::Ndjson);
+        let _ = split_body(&bytes, BodyFormat::Json);
+        let _ = split_body(&bytes, BodyFormat::Ndjson);
     }
 
     #[test]
@@ -74,7 +74,7 @@ proptest! {
             }
         }
         let _ = parse_row(&bytes, now());
-        if let Ok(rows) = split_body(&bytes, Format::Json) {
+        if let Ok(rows) = split_body(&bytes, BodyFormat::Json) {
             prop_assert_eq!(rows.len(), 1);
         }
     }
