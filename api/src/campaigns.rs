@@ -120,7 +120,8 @@ pub(crate) async fn get(
 
 async fn states(state: &ApiState, only: Option<CampaignId>) -> Result<Vec<Value>, Problem> {
     let states = state.campaigns.states(only).await.map_err(|error| unwritable(&error, "ask again"))?;
-    Ok(states.iter().filter_map(|(campaign, events)| shown(campaign, *events)).collect())
+    let now = state.clock.now();
+    Ok(states.iter().filter_map(|(campaign, events)| shown(campaign, *events, now)).collect())
 }
 
 fn may_read(caller: &Caller) -> Result<(), Problem> {

@@ -89,6 +89,7 @@ pub async fn post_transactions(
     let answers = state.intake.take(&rows, &feed.sources, context).await.map_err(|error| {
         unwritable(&error, "part of this request may have been taken, send all of it again")
     })?;
+    faults::over(NOT_TAKEN);
     let results = (1..).zip(answers).map(|(row, answer)| report(row, answer)).collect();
     Ok(Json(Answer { results }).into_response())
 }
@@ -172,6 +173,8 @@ fn unreadable(error: BodyError) -> Problem {
     Problem::new(status, error.to_string())
 }
 
+const NOT_TAKEN: &str = "requests could not be taken";
+
 /// The ledger could not write; `advice` says what may have been done and what to do now.
 pub(crate) fn unwritable(error: &SubmitError, advice: &str) -> Problem {
     match error {
@@ -190,7 +193,7 @@ pub(crate) fn unwritable(error: &SubmitError, advice: &str) -> Problem {
         .retry_after(10),
         SubmitError::Unavailable | SubmitError::NotWriter => {
             // The cause is told where it was met; a feed is only told to come back.
-            faults::warn("requests could not be taken", "", error);
+            faults::warn(NOT_TAKEN, "", error);
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 format!("the ledger cannot write just now; {advice}"),

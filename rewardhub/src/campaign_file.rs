@@ -42,7 +42,7 @@ fn read(file: &Path) -> anyhow::Result<(String, String)> {
 
 /// Terms from a text that errors call `name`. Mistakes in it are [`Refused`].
 pub fn parse_terms(name: &str, text: &str) -> anyhow::Result<Terms> {
-    parse(name, text, |terms| terms.covered_by(terms.budget.minor()))
+    parse(name, text, Terms::check_new)
 }
 
 fn parse(

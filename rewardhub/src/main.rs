@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use rewardhub::commands::{Command, Ended, Refused, Usage};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use rewardhub::commands::{Command, Ended, Refused, Usage, plain};
 use rewardhub::config::ConfigError;
 
 /// An event-sourced reward ledger: bank transactions in, surprise rewards out, every fact
@@ -21,7 +21,8 @@ const NOBODY_READS: u8 = 141;
 
 fn main() -> ExitCode {
     end_with_the_reader();
-    let arguments = Arguments::parse();
+    let matches = plain(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match arguments.command.run() {
         Ok(Ended::Fine) => ExitCode::SUCCESS,
         Ok(Ended::Failed) => ExitCode::from(1),

@@ -23,6 +23,10 @@ static QUIETED: std::sync::Once = std::sync::Once::new();
 /// Renders all metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// The pool warns of every connection that it loses, all at once: what came of it is told by who
+/// asked.
+const QUIET: &str = "deadpool.postgres=error";
+
 /// Sends log lines of `REWARDHUB_LOG_LEVEL` (such as `info,ledger_core=debug`) to stderr, as
 /// `REWARDHUB_LOG_FORMAT` has it: `text` (the default) or `json`, an object a line. What the answer
 /// stands for is waited for, briefly, when it is dropped.
@@ -33,7 +37,8 @@ pub fn logs(default: &str) -> anyhow::Result<LastWords> {
         || Usage(format!("REWARDHUB_LOG_LEVEL={wanted} is no list of levels such as info,ledger_core=debug"));
     // A word alone that is no level would be taken for the one part of the program that is heard.
     let is_level = |part: &str| part.contains('=') || LevelFilter::from_str(part.trim()).is_ok();
-    let targets = Targets::from_str(&wanted).ok().filter(|_| wanted.split(',').all(is_level));
+    let targets = format!("{QUIET},{wanted}");
+    let targets = Targets::from_str(&targets).ok().filter(|_| wanted.split(',').all(is_level));
     let targets = targets.ok_or_else(no_levels)?;
     let format = tracing_subscriber::fmt::layer().with_writer(|| lines::Lines);
     let registry = tracing_subscriber::registry().with(targets);

@@ -62,6 +62,7 @@ fn signals_end_it_cleanly() {
     for signal in ["INT", "TERM"] {
         let ended = home.serve().stop_by(signal).expect_code(0);
         assert!(ended.stdout.contains("log at "), "the last line of counts: {}", ended.stdout);
+        assert!(ended.stdout.ends_with("\nstopping\nstopped\n"), "{}", ended.stdout);
         assert_eq!(ended.stderr, "", "SIG{signal}");
     }
     // A busy one as well.

@@ -21,6 +21,22 @@ fn the_page_about_the_command_line_says_what_the_program_says() {
     }
 }
 
+#[test]
+fn help_on_a_terminal_has_no_markup() {
+    fn all(command: &mut Command, helps: &mut Vec<String>) {
+        helps.extend([command.render_help().to_string(), command.render_long_help().to_string()]);
+        command.get_subcommands_mut().for_each(|command| all(command, helps));
+    }
+    let program = rewardhub::commands::Command::augment_subcommands(Command::new("rewardhub"));
+    let (mut program, mut helps) = (rewardhub::commands::plain(program), vec![]);
+    program.build();
+    all(&mut program, &mut helps);
+    assert!(helps.len() > 80, "{}", helps.len());
+    for help in helps {
+        assert!(!["`", "<http", "<postgres", "[`"].iter().any(|markup| help.contains(markup)), "{help}");
+    }
+}
+
 fn section(command: &Command) -> String {
     let (name, about) = (command.get_name(), about(command));
     if command.has_subcommands() {

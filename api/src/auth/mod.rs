@@ -1,11 +1,13 @@
 //! Who calls, and what he may do: bearer tokens, scopes, sources.
 //!
-//! [`token`] checks a JWT against a key set, [`sandbox`] is the issuer that a sandbox has built in.
+//! [`token`] checks a JWT against a key set, [`claims`] reads what it says, [`sandbox`] is the issuer that a sandbox has built in.
 //! A handler gets a [`Caller`]; asking it for a scope is the only way to find out what is allowed.
 
 pub mod sandbox;
 pub mod scope;
 pub mod token;
+
+mod claims;
 
 use axum::extract::FromRequestParts;
 use axum::http::header;
@@ -13,6 +15,7 @@ use axum::http::request::Parts;
 use ledger_core::ids::AccountId;
 use ledger_core::steps::intake::Sources;
 
+pub use claims::Claims;
 pub use sandbox::{IssuerError, SandboxIssuer, TokenRequest};
 pub use scope::{Scope, Scopes};
 pub use token::{AUDIENCE, KeySetError, TokenRefused, Verifier};
@@ -20,14 +23,16 @@ pub use token::{AUDIENCE, KeySetError, TokenRefused, Verifier};
 use crate::ApiState;
 use crate::problem::Problem;
 
-/// What a checked token says.
+/// What a checked token says; which claims say it is configuration ([`Claims`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// `sub`: a customer's account, or a feed's name.
+    /// The customer's account.
+    pub account: Option<AccountId>,
+    /// `sub`: who acts, an operator or a feed.
     pub subject: Option<AccountId>,
-    /// `scope`.
+    /// What is allowed.
     pub scopes: Scopes,
-    /// `sources`.
+    /// Whose transactions a feed may bring.
     pub sources: Sources,
 }
 
@@ -86,7 +91,7 @@ impl Caller {
 
     /// The account whose personal details the caller may see: his own, with `rewards:read`.
     pub fn own_account(&self) -> Option<&AccountId> {
-        self.require(Scope::RewardsRead).ok()?.subject.as_ref()
+        self.require(Scope::RewardsRead).ok()?.account.as_ref()
     }
 
     /// Whether the caller may see what is pseudonymous about this account: it is his own, or he

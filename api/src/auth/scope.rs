@@ -55,11 +55,10 @@ impl fmt::Display for Scope {
 pub struct Scopes(BTreeSet<Scope>);
 
 impl Scopes {
-    /// Reads words separated by spaces; unknown ones are passed over, so that such a token just has
-    /// less.
-    pub fn parse(words: &str) -> Scopes {
+    /// Unknown words are passed over, so that such a token just has less.
+    pub fn of<'w>(words: impl IntoIterator<Item = &'w str>) -> Scopes {
         let known = |word: &str| Scope::ALL.into_iter().find(|scope| scope.as_str() == word);
-        Scopes(words.split(' ').filter_map(known).collect())
+        words.into_iter().filter_map(known).collect()
     }
 
     /// Whether this one is among them.

@@ -3,17 +3,16 @@
 //! The token names its key (`kid`); the key alone fixes the algorithm, so neither `none` nor a MAC
 //! made with a public key can pass. Time enters as a value and is looked at in whole seconds.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use ledger_core::ids::{AccountId, Source};
-use ledger_core::steps::intake::Sources;
 use ledger_core::time::{SECOND_MICROS, Timestamp};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::{Identity, Scopes};
+use super::{Claims, Identity};
 
 /// What `aud` must name unless a deployment says otherwise.
 pub const AUDIENCE: &str = "rewardhub";
@@ -84,23 +83,23 @@ impl TokenRefused {
 /// Checks tokens of one issuer.
 pub struct Verifier {
     issuer: String,
+    audience: String,
+    claims: Claims,
     keys: HashMap<String, (DecodingKey, Validation)>,
 }
 
-/// Times are integers here; RFC 7519 would allow fractions, which no issuer we know sends.
+/// What every token says, whatever the rest is called. Times are integers here; RFC 7519 would allow
+/// fractions, which no issuer we know sends.
 #[derive(Deserialize)]
-struct Claims {
-    /// One name: the library is content with a list that has ours in it.
+struct Said {
+    /// One name, no list.
     iss: String,
     exp: i64,
     #[serde(default)]
     nbf: Option<i64>,
-    #[serde(default)]
-    sub: Option<String>,
-    #[serde(default)]
-    scope: String,
-    #[serde(default)]
-    sources: Vec<String>,
+    /// The others, and not these: a claim of ours may be none of the three.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
 }
 
 impl Verifier {
@@ -118,14 +117,21 @@ impl Verifier {
                 continue;
             };
             match DecodingKey::from_jwk(jwk) {
-                Ok(key) => known.insert(kid, (key, validation(algorithm, issuer, audience))),
+                Ok(key) => known.insert(kid, (key, validation(algorithm))),
                 Err(source) => return Err(KeySetError::Key { kid, source }),
             };
         }
         if known.is_empty() {
             return Err(KeySetError::Empty);
         }
-        Ok(Verifier { issuer: issuer.to_owned(), keys: known })
+        let (issuer, audience) = (issuer.to_owned(), audience.to_owned());
+        Ok(Verifier { issuer, audience, claims: Claims::default(), keys: known })
+    }
+
+    /// The same where claims have other names.
+    #[must_use]
+    pub fn with_claims(self, claims: Claims) -> Verifier {
+        Verifier { claims, ..self }
     }
 
     /// What the token says, if it holds at `now`.
@@ -140,56 +146,41 @@ impl Verifier {
         if !validation.algorithms.contains(&header.alg) {
             return Err(TokenRefused::WrongAlgorithm);
         }
-        let claims = jsonwebtoken::decode::<Claims>(token, key, validation).map_err(|e| reason(&e))?.claims;
-        if claims.iss != self.issuer {
+        let said = jsonwebtoken::decode::<Said>(token, key, validation).map_err(|e| reason(&e))?.claims;
+        if said.iss != self.issuer {
             return Err(TokenRefused::WrongIssuer);
         }
+        if !self.claims.are_for(&self.audience, &said.rest)? {
+            return Err(TokenRefused::WrongAudience);
+        }
         let now = now.micros() / SECOND_MICROS;
-        if now >= claims.exp.saturating_add(LEEWAY_SECONDS) {
+        if now >= said.exp.saturating_add(LEEWAY_SECONDS) {
             return Err(TokenRefused::Expired);
         }
-        if claims.nbf.is_some_and(|nbf| now < nbf.saturating_sub(LEEWAY_SECONDS)) {
+        if said.nbf.is_some_and(|nbf| now < nbf.saturating_sub(LEEWAY_SECONDS)) {
             return Err(TokenRefused::NotYetValid);
         }
-        identity(&claims)
+        self.claims.identity(&said.rest)
     }
 }
 
 fn reason(error: &jsonwebtoken::errors::Error) -> TokenRefused {
     match error.kind() {
         ErrorKind::InvalidSignature => TokenRefused::WrongSignature,
-        ErrorKind::InvalidIssuer => TokenRefused::WrongIssuer,
-        ErrorKind::InvalidAudience => TokenRefused::WrongAudience,
         // Its text is not what the signature was made over, or holds no JSON.
         ErrorKind::Base64(_) | ErrorKind::Utf8(_) | ErrorKind::InvalidToken => TokenRefused::Malformed,
         _ => TokenRefused::WrongClaims,
     }
 }
 
-fn identity(claims: &Claims) -> Result<Identity, TokenRefused> {
-    let subject = claims.sub.as_deref().map(AccountId::parse).transpose();
-    let sources = if claims.sources.iter().any(|source| source == "*") {
-        Sources::All
-    } else {
-        // An impossible name is left out: such a token just has less.
-        let named = claims.sources.iter().filter_map(|source| Source::parse(source).ok());
-        Sources::Only(named.collect::<BTreeSet<_>>())
-    };
-    Ok(Identity {
-        subject: subject.map_err(|_| TokenRefused::WrongClaims)?,
-        scopes: Scopes::parse(&claims.scope),
-        sources,
-    })
-}
-
-fn validation(algorithm: Algorithm, issuer: &str, audience: &str) -> Validation {
+/// The library checks the signature. Of the claims it would ask the operating system's clock, and
+/// take a list of issuers for one.
+fn validation(algorithm: Algorithm) -> Validation {
     let mut validation = Validation::new(algorithm);
-    validation.set_issuer(&[issuer]);
-    validation.set_audience(&[audience]);
-    validation.set_required_spec_claims(&["exp", "iss", "aud"]);
-    // The library asks the operating system's clock; `verify` is told.
+    validation.required_spec_claims.clear();
     validation.validate_exp = false;
     validation.validate_nbf = false;
+    validation.validate_aud = false;
     validation
 }
 

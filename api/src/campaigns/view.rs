@@ -12,11 +12,15 @@ use ledger_core::draw::PrizeTable;
 use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::CampaignId;
 use ledger_core::log::{EventLog, LogError, Position, StreamId, follow};
+use ledger_core::time::Timestamp;
+use projections::campaigns::CampaignStatus as Status;
 use serde_json::{Value, json};
+
+use crate::graphql::campaign::CampaignStatus;
 
 /// One campaign, from its whole stream, for who has no writer to ask; `None` where there is none of
 /// this id.
-pub async fn show(log: &dyn EventLog, id: &CampaignId) -> Result<Option<Value>, LogError> {
+pub async fn show(log: &dyn EventLog, id: &CampaignId, now: Timestamp) -> Result<Option<Value>, LogError> {
     let stream = StreamId::campaign(id);
     let (mut campaign, mut events) = (Campaign::default(), 0);
     let mut read = follow(log, Some(&stream), Position(0));
@@ -26,17 +30,20 @@ pub async fn show(log: &dyn EventLog, id: &CampaignId) -> Result<Option<Value>, 
             campaign.apply(event);
         }
     }
-    Ok(shown(&campaign, events))
+    Ok(shown(&campaign, events, now))
 }
 
-pub(super) fn shown(campaign: &Campaign, events: u64) -> Option<Value> {
+pub(super) fn shown(campaign: &Campaign, events: u64, now: Timestamp) -> Option<Value> {
     let (terms, version) = campaign.terms()?;
-    let standing = match campaign.standing() {
-        None => "not started",
-        Some(Standing::Active) => "active",
-        Some(Standing::Paused) => "paused",
-        Some(Standing::Ended) => "ended",
+    let by_events = match campaign.standing() {
+        None if campaign.starts_itself_at().is_some() => Status::Scheduled,
+        None if campaign.is_approved() => Status::Approved,
+        None => Status::Draft,
+        Some(Standing::Active) => Status::Active,
+        Some(Standing::Paused) => Status::Paused,
+        Some(Standing::Ended) => Status::Ended,
     };
+    let standing = CampaignStatus::at(by_events, terms, now).as_str();
     let fundings: Vec<_> = campaign
         .fundings()
         .filter_map(|(reference, funding)| {
@@ -82,4 +89,45 @@ fn epochs(campaign: &Campaign) -> (Vec<Value>, BTreeMap<String, &PrizeTable>) {
     });
     let epochs = epochs.collect();
     (epochs, tables)
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger_core::aggregate::Decides as _;
+    use ledger_core::campaign::CampaignCommandKind;
+
+    use super::*;
+
+    #[test]
+    fn a_campaigns_standing_is_told_in_graphqls_words_by_events_and_by_time() {
+        let at = |time: &str| -> Timestamp { serde_json::from_value(time.into()).unwrap() };
+        let terms: Terms = serde_json::from_value(json!({
+            "campaign_id": "c1", "name": "Coffee", "time_zone": "UTC", "starts_at": "2026-11-01T00:00:00Z",
+            "ends_at": "2026-11-10T12:00:00Z", "grace_days": 2, "budget": { "minor": 500, "currency": "GBP" },
+            "prize_table": { "currency": "GBP", "tiers": [
+                { "name": "fiver", "odds_ppb": 1, "prize": { "fixed": 500 } },
+            ] },
+        }))
+        .unwrap();
+        let (mut campaign, day) = (Campaign::default(), at("2026-11-01T00:00:00Z"));
+        let mut does = |by: &str, kind: CampaignCommandKind| {
+            for event in campaign.decide(day, by, &kind).unwrap().0 {
+                campaign.apply(event);
+            }
+            let status =
+                |now: &str| shown(&campaign, 1, at(now)).unwrap()["standing"].as_str().unwrap().to_owned();
+            [status("2026-11-10T11:59:59Z"), status("2026-11-10T12:00:00Z"), status("2026-11-13T00:00:00Z")]
+        };
+        let start_at = at("2026-11-02T00:00:00Z");
+        for (by, kind, expected) in [
+            ("alice", CampaignCommandKind::Draft(Box::new(terms)), ["draft"; 3]),
+            ("bob", CampaignCommandKind::Approve { version: None }, ["approved"; 3]),
+            ("bob", CampaignCommandKind::Schedule { start_at }, ["scheduled"; 3]),
+            ("bob", CampaignCommandKind::Start, ["active", "closing", "ended"]),
+            ("bob", CampaignCommandKind::Pause { reason: "look".into() }, ["paused", "paused", "ended"]),
+            ("bob", CampaignCommandKind::End, ["ended"; 3]),
+        ] {
+            assert_eq!(does(by, kind), expected);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use ledger_core::log::Position;
 use projections::runner::WaitError;
 use tokio::time::Instant;
 
-use super::error::{ErrorCode, bad_input, denied, read_fault, refuse};
+use super::error::{ErrorCode, answered, bad_input, denied, read_fault, refuse};
 use super::load::Loaders;
 use crate::ApiState;
 use crate::auth::{Caller, Denied, Scope};
@@ -72,7 +72,9 @@ where
     T: Send + 'static,
     F: FnOnce(&projections::Connection) -> Result<T, projections::ProjectionError> + Send + 'static,
 {
-    state(ctx).read.read(query).await.map_err(|error| read_fault(&error))
+    let read = state(ctx).read.read(query).await.map_err(|error| read_fault(&error))?;
+    answered();
+    Ok(read)
 }
 
 /// Reads a position of ours.

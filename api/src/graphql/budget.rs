@@ -4,12 +4,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextResolve, ResolveInfo};
-use async_graphql::{ServerResult, Value};
+use async_graphql::extensions::{
+    Extension, ExtensionContext, ExtensionFactory, NextResolve, NextValidation, ResolveInfo,
+};
+use async_graphql::{ServerError, ServerResult, ValidationResult, Value};
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use super::size::Measured;
 
+/// Fields below fields; enough for an account's draws' campaigns' epochs, and for what GraphiQL asks.
+const DEPTH_MAX: usize = 15;
+/// Fields in an answer at most, counting every row of every page as if pages were full.
+const FIELDS_MAX: usize = 10_000;
 /// Bytes of an answer.
 pub(super) const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// What an error takes, with its path.
@@ -55,7 +61,7 @@ impl Budget {
     }
 }
 
-/// Charges each request's [`Budget`], which stands in its data.
+/// Bounds what is asked for, and charges each request's [`Budget`], which stands in its data.
 pub(super) struct BoundedAnswers;
 
 impl ExtensionFactory for BoundedAnswers {
@@ -66,6 +72,27 @@ impl ExtensionFactory for BoundedAnswers {
 
 #[async_trait::async_trait]
 impl Extension for BoundedAnswers {
+    /// The library has these bounds too, and names none of them.
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let asked = next.run(ctx).await?;
+        let (fields, depth) = (asked.complexity, asked.depth);
+        let why = if fields > FIELDS_MAX {
+            format!(
+                "the answer could have {fields} fields with full pages, and at most {FIELDS_MAX} are answered: ask for \
+                 fewer rows (first) or fields"
+            )
+        } else if depth > DEPTH_MAX {
+            format!("the query has {depth} fields within each other, and at most {DEPTH_MAX} are answered")
+        } else {
+            return Ok(asked);
+        };
+        Err(vec![ServerError::new(why, None)])
+    }
+
     async fn resolve(
         &self,
         ctx: &ExtensionContext<'_>,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, Error, ID, Json, Object};
+use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::Position;
@@ -62,7 +63,7 @@ pub(super) async fn of(ctx: &Context<'_>, id: &CampaignId) -> Result<Campaign, E
 
 /// Where a campaign stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-pub(super) enum CampaignStatus {
+pub(crate) enum CampaignStatus {
     /// Its latest version is not approved.
     Draft,
     /// Ready to start.
@@ -81,17 +82,30 @@ pub(super) enum CampaignStatus {
 
 impl CampaignStatus {
     /// What its events say, and what time alone has done since.
-    fn at(row: &CampaignRow, now: Timestamp) -> CampaignStatus {
+    pub(crate) fn at(by_events: Status, terms: &Terms, now: Timestamp) -> CampaignStatus {
         let is_past = |end: Option<Timestamp>| end.is_some_and(|end| end <= now);
-        match row.status {
+        match by_events {
             Status::Draft => CampaignStatus::Draft,
             Status::Approved => CampaignStatus::Approved,
             Status::Scheduled => CampaignStatus::Scheduled,
             Status::Ended => CampaignStatus::Ended,
-            Status::Active | Status::Paused if is_past(row.terms.draws_until()) => CampaignStatus::Ended,
-            Status::Active if is_past(row.terms.ends_at) => CampaignStatus::Closing,
+            Status::Active | Status::Paused if is_past(terms.draws_until()) => CampaignStatus::Ended,
+            Status::Active if is_past(terms.ends_at) => CampaignStatus::Closing,
             Status::Active => CampaignStatus::Active,
             Status::Paused => CampaignStatus::Paused,
+        }
+    }
+
+    /// Over HTTP.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            CampaignStatus::Draft => "draft",
+            CampaignStatus::Approved => "approved",
+            CampaignStatus::Scheduled => "scheduled",
+            CampaignStatus::Active => "active",
+            CampaignStatus::Paused => "paused",
+            CampaignStatus::Closing => "closing",
+            CampaignStatus::Ended => "ended",
         }
     }
 }
@@ -130,7 +144,7 @@ impl Campaign {
 
     /// Where it stands.
     async fn status(&self, ctx: &Context<'_>) -> CampaignStatus {
-        CampaignStatus::at(&self.0, access::state(ctx).clock.now())
+        CampaignStatus::at(self.0.status, &self.0.terms, access::state(ctx).clock.now())
     }
 
     /// The first booking time that takes part.
@@ -289,20 +303,10 @@ mod tests {
             "ends_at": "2026-11-10T12:00:00Z", "grace_days": 2, "budget": { "minor": 1, "currency": "GBP" },
             "prize_table": { "currency": "GBP", "tiers": [] },
         });
-        let row = |status| CampaignRow {
-            position: Position(1),
-            campaign_id: "c1".parse().unwrap(),
-            version: 1,
-            status,
-            terms: serde_json::from_value(terms.clone()).unwrap(),
-            funded_minor: 0,
-            spent_minor: 0,
-            reversed_minor: 0,
-            draws: 0,
-            wins: 0,
+        let terms: Terms = serde_json::from_value(terms).unwrap();
+        let at = |status, now: &str| {
+            CampaignStatus::at(status, &terms, serde_json::from_value(now.into()).unwrap())
         };
-        let at =
-            |status, now: &str| CampaignStatus::at(&row(status), serde_json::from_value(now.into()).unwrap());
         for (now, active, paused) in [
             ("2026-11-10T11:59:59Z", CampaignStatus::Active, CampaignStatus::Paused),
             ("2026-11-10T12:00:00Z", CampaignStatus::Closing, CampaignStatus::Paused),

@@ -62,9 +62,16 @@ pub(super) fn fault(error: &(dyn StdError + 'static)) -> Error {
     refuse(ErrorCode::Internal, "an internal fault occurred")
 }
 
+const NOT_ANSWERED: &str = "queries cannot be answered just now";
+
+/// Read models were read.
+pub(super) fn answered() {
+    faults::over(NOT_ANSWERED);
+}
+
 pub(super) fn read_fault(error: &ProjectionError) -> Error {
     if error.transient() {
-        faults::warn("queries cannot be answered just now", &error.to_string(), error);
+        faults::warn(NOT_ANSWERED, "", error);
         refuse(ErrorCode::Unavailable, "the query could not be answered just now")
     } else {
         fault(error)

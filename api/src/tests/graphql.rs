@@ -35,6 +35,33 @@ async fn what_is_wrong_with_a_query_has_a_code() {
     }
 }
 
+/// Below, on and above each bound.
+#[tokio::test]
+async fn a_query_that_asks_for_too_much_hears_for_how_much_and_what_the_bound_is() {
+    let house = house(false).await;
+    let auditor = house.token(None, "audit:read");
+    let said = async |query: &str| {
+        let answer = house.query(Some(&auditor), query).await;
+        answer["errors"][0]["message"].as_str().map(str::to_owned)
+    };
+    let wide = (0..98).map(|n| format!("a{n}: id ")).collect::<String>();
+    let fields = |rows: usize, more: &str| {
+        format!(
+            "{{ a: campaigns(first: 100) {{ nodes {{ {wide} }} }} b: campaigns(first: {rows}) {{ nodes {{ id }} }} {more} }}"
+        )
+    };
+    assert_eq!((said(&fields(48, "")).await, said(&fields(49, "")).await), (None, None), "9998 and 10000");
+    let above = said(&fields(49, "c: campaigns(first: 0) { nodes { id } }")).await.unwrap();
+    assert!(above.contains("10001 fields") && above.contains("at most 10000"), "{above}");
+    let deep = |levels: usize| {
+        let types = levels - 3;
+        format!("{{ __schema {{ types {{ {} name {} }} }} }}", "ofType { ".repeat(types), "}".repeat(types))
+    };
+    assert_eq!((said(&deep(14)).await, said(&deep(15)).await), (None, None));
+    let above = said(&deep(16)).await.unwrap();
+    assert!(above.contains("16 fields within each other") && above.contains("at most 15"), "{above}");
+}
+
 /// It would keep a thread busy for hours.
 #[tokio::test]
 async fn fragments_that_multiply_are_refused_before_they_do() {

@@ -178,6 +178,11 @@ impl Campaign {
             && self.epochs.values().rev().all(|epoch| now >= epoch.seals_at && epoch.is_settled())
     }
 
+    /// Whether a version was approved.
+    pub fn is_approved(&self) -> bool {
+        self.approved
+    }
+
     /// The revision that waits for its approval.
     pub fn revision(&self) -> Option<&Revision> {
         self.revision.as_ref()

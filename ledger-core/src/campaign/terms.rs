@@ -213,6 +213,20 @@ impl Terms {
         Some(last_closes(self.ends_at?).plus_micros(i64::from(self.grace_days) * DAY_MICROS))
     }
 
+    /// What is asked of a new campaign beyond what [`validate`](Terms::validate) asks of all that there are: its
+    /// budget covers what is planned, and its name for ever can be typed and stand in an address.
+    pub fn check_new(&self) -> Result<(), TermsError> {
+        let id = self.campaign_id.as_str().as_bytes();
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+        if !id.iter().all(is_plain) || !id.first().is_some_and(u8::is_ascii_alphanumeric) {
+            let message =
+                "must be letters a to z, digits and . _ - only, such as autumn-2026; people read `name`"
+                    .into();
+            return Err(TermsError { field: "campaign_id".into(), message });
+        }
+        self.covered_by(self.budget.minor())
+    }
+
     /// Whether nothing can be booked in its window any more.
     pub fn over_at(&self, now: Timestamp) -> Option<TermsError> {
         let message = "must be in the future: nothing could take part".into();

@@ -16,11 +16,15 @@ use crate::campaign::state::Standing;
 use crate::campaign::state::{Campaign, EpochPhase};
 use crate::draw::beacon::BeaconSpec;
 use crate::engine::{CommandContext, Ledger, SubmitError};
+use crate::faults;
 use crate::ids::{BeaconSignature, CampaignId};
 use crate::time::{Epoch, SECOND_MICROS, Timestamp};
 
 use super::ports::BeaconSource;
 
+const UNOPENED: &str = "epochs that wait for a beacon could not be opened; trying again";
+const SOURCE_AWAY: &str = "a source of the beacon could not be asked";
+const WRONG: &str = "a beacon's signature is wrong and is not used";
 /// How often epochs that are due are looked for: as often as there are rounds.
 const EVERY: Duration = Duration::from_secs(3);
 /// A round is there some seconds after its time; from then on it is late.
@@ -59,6 +63,11 @@ pub enum BeaconStepError {
     Ledger(#[from] SubmitError),
 }
 
+/// Which one.
+#[derive(Debug, thiserror::Error)]
+#[error("of round {0}")]
+struct WrongSignature(u64);
+
 impl Beacon {
     /// A step that commands this ledger and asks these sources, the first one first.
     pub fn new(ledger: Ledger, sources: Vec<Arc<dyn BeaconSource>>) -> Beacon {
@@ -76,11 +85,9 @@ impl Beacon {
             match looked {
                 Err(BeaconStepError::Ledger(SubmitError::NotWriter)) => return,
                 // Told where it is found out. Nothing is due by a clock that may be wrong.
-                Ok(_) | Err(BeaconStepError::Ledger(SubmitError::Clock(_))) => {}
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "epochs that wait for a beacon could not be opened; trying again"
-                ),
+                Err(BeaconStepError::Ledger(SubmitError::Clock(_))) => {}
+                Ok(_) => faults::over(UNOPENED),
+                Err(error) => faults::warn(UNOPENED, "", &error),
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
@@ -122,19 +129,15 @@ impl Beacon {
         for source in &self.sources {
             match source.round(round).await {
                 Ok(Some(signature)) if due.spec.randomness(Some(&signature)).is_ok() => {
+                    faults::over_for(SOURCE_AWAY, &source.to_string());
                     return Some(signature);
                 }
                 Ok(Some(_)) => {
-                    tracing::error!(%source, round, "a beacon's signature is wrong and is not used");
+                    faults::error(WRONG, &source.to_string(), &WrongSignature(round));
                     metrics::counter!("rewardhub_beacon_wrong_signatures_total").increment(1);
                 }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    %source,
-                    round,
-                    "a source of the beacon could not be asked"
-                ),
+                Ok(None) => faults::over_for(SOURCE_AWAY, &source.to_string()),
+                Err(error) => faults::warn(SOURCE_AWAY, &source.to_string(), &error),
             }
         }
         None

@@ -13,6 +13,7 @@ use crate::account::command::Outstanding;
 use crate::account::{AccountAnswer, AccountEvent, CommandKind, Rejection};
 use crate::engine::{CommandContext, Ledger, SubmitError};
 use crate::event::LedgerEvent;
+use crate::faults;
 use crate::ids::{AccountId, EntryId};
 use crate::log::StoredEvent;
 use crate::system::ParkedAction;
@@ -22,6 +23,8 @@ use super::items::Act;
 use super::ports::{PayError, Payout, PayoutKey, PayoutRail, PayoutStatus};
 use super::runner::persist;
 use super::step::{Ended, Step, Try};
+
+const RAIL_AWAY: &str = "the payout rail says of no payment what became of it; it is asked again";
 
 /// Reads issued rewards, pays, records what the rail said.
 pub struct Credit {
@@ -144,6 +147,10 @@ impl Credit {
                 return Next::Park("unknown to the rail".into());
             }
             status = self.rail.pay(&payout).await;
+        }
+        match &status {
+            Ok(_) => faults::over(RAIL_AWAY),
+            Err(error) => faults::outage(RAIL_AWAY, "", error),
         }
         match status {
             Ok(PayoutStatus::Paid(payout_reference)) => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::account::{AccountAnswer, AccountEvent, CommandKind};
 use crate::engine::{CommandContext, Ledger, SubmitError};
 use crate::event::LedgerEvent;
+use crate::faults;
 use crate::ids::AccountId;
 use crate::log::StoredEvent;
 
@@ -13,6 +14,8 @@ use super::issue::{caused_by, is_dropped};
 use super::ports::{Notification, Notifier, NotifyError};
 use super::runner::persist;
 use super::step::{Ended, Step, Try};
+
+const NOTIFIER_AWAY: &str = "customers cannot be told just now";
 
 /// Reads issued rewards, sends, records that it sent.
 pub struct Notify {
@@ -82,8 +85,11 @@ impl Notify {
             Err(rejection) => return Ok(Ended::parked(rejection.to_string())),
         }
         match self.notifier.notify(&notification).await {
-            Ok(()) => {}
-            Err(error @ NotifyError::Temporary(_)) => return Ok(Ended::again(error.to_string())),
+            Ok(()) => faults::over(NOTIFIER_AWAY),
+            Err(error @ NotifyError::Temporary(_)) => {
+                faults::outage(NOTIFIER_AWAY, "", &error);
+                return Ok(Ended::again(error.to_string()));
+            }
             Err(error @ NotifyError::Permanent(_)) => return Ok(Ended::parked(error.to_string())),
         }
         Ok(match command(CommandKind::RecordNotification { entry_id }).await? {

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, watch};
 use crate::campaign::state::{Campaign, EpochPhase, EpochState};
 use crate::campaign::{CampaignCommandKind, CampaignRejection};
 use crate::engine::{CommandContext, Ledger, SeedVault, SubmitError};
+use crate::faults;
 use crate::ids::{CampaignId, Digest};
 use crate::log::EventLog;
 use crate::time::{Epoch, Timestamp};
@@ -22,6 +23,8 @@ use crate::time::{Epoch, Timestamp};
 use super::store::{StepStore, StepStoreError};
 use super::tallies::{Tallies, TallyError};
 
+const UNSETTLED: &str = "epochs cannot be settled just now; trying again";
+const ONE_UNSETTLED: &str = "an epoch could not be settled; trying again";
 /// How often due epochs are looked for.
 const EVERY: Duration = Duration::from_secs(30);
 
@@ -71,11 +74,9 @@ impl Reveal {
             match self.settle().await {
                 Err(RevealError::Ledger(SubmitError::NotWriter)) => return,
                 // Told where it is found out. Nothing is due by a clock that may be wrong.
-                Ok(_) | Err(RevealError::Ledger(SubmitError::Clock(_))) => {}
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "an epoch could not be settled; trying again"
-                ),
+                Err(RevealError::Ledger(SubmitError::Clock(_))) => {}
+                Ok(_) => faults::over(UNSETTLED),
+                Err(error) => faults::warn(UNSETTLED, "", &error),
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
@@ -99,14 +100,14 @@ impl Reveal {
             let id = terms.campaign_id.clone();
             for (epoch, state) in due(&campaign, now) {
                 match self.settle_epoch(&id, epoch, state, &mut announced).await {
-                    Ok(()) => settled += 1,
+                    Ok(()) => {
+                        faults::over_for(ONE_UNSETTLED, &format!("{id} {epoch}"));
+                        settled += 1;
+                    }
                     Err(RevealError::Ledger(SubmitError::NotWriter)) => {
                         return Err(SubmitError::NotWriter.into());
                     }
-                    Err(error) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::error!(error, campaign = %id, %epoch, "an epoch could not be settled; trying again");
-                    }
+                    Err(error) => faults::error(ONE_UNSETTLED, &format!("{id} {epoch}"), &error),
                 }
             }
         }

@@ -68,6 +68,10 @@ pub enum StepError {
     },
 }
 
+/// What all steps share can be away for all of them: it is one fault.
+const NO_LOG: &str = "steps cannot read the log just now";
+const NO_ROWS: &str = "steps cannot read or keep their cursors and items just now";
+
 const PAGE: usize = 1_000;
 const POLL: Duration = Duration::from_millis(200);
 const TICK: Duration = Duration::from_millis(250);
@@ -212,9 +216,12 @@ fn gauge(metric: &'static str, step: &'static str, value: u64) {
 async fn read_cursor(step_store: &dyn StepStore, step: &'static str) -> Result<Position, StepError> {
     for tries in 1.. {
         match step_store.get(step).await {
-            Ok(position) => return Ok(position),
+            Ok(position) => {
+                faults::over(NO_ROWS);
+                return Ok(position);
+            }
             Err(error) if error.transient() => {
-                faults::warn("a step's cursor cannot be read just now", step, &error);
+                faults::warn(NO_ROWS, "", &error);
                 tokio::time::sleep(Backoff::STORE.pause(tries)).await;
             }
             Err(source) => return Err(StepError::Cursor { step, source }),
@@ -230,9 +237,12 @@ async fn read_page(
 ) -> Result<Vec<StoredEvent>, StepError> {
     for tries in 1.. {
         match log.read_after(after, PAGE).await {
-            Ok(events) => return Ok(events),
+            Ok(events) => {
+                faults::over(NO_LOG);
+                return Ok(events);
+            }
             Err(error) if error.transient() => {
-                faults::warn("a step cannot read the log just now", step, &error);
+                faults::warn(NO_LOG, "", &error);
                 tokio::time::sleep(Backoff::STORE.pause(tries)).await;
             }
             Err(source) => return Err(StepError::Log { step, source }),

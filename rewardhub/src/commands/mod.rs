@@ -20,6 +20,7 @@ mod support;
 mod token;
 
 use clap::Subcommand;
+use clap::builder::{Resettable, StyledStr};
 
 pub use ingest::into_ledger;
 use support::block_on;
@@ -37,9 +38,10 @@ pub enum Command {
     Migrate(migrate::Arguments),
     /// Take transactions in from NDJSON.
     Ingest(ingest::Arguments),
-    /// Create, approve, start, pause, resume, fund, end or show a campaign.
+    /// Draft, revise, approve, schedule, start, pause, fund or end campaigns; list, check, diff or
+    /// show them; halt a day.
     Campaign(campaign::Arguments),
-    /// Open, close, exclude, reinstate or show customers' accounts.
+    /// Open, close, exclude, reinstate or show customers' accounts; release or dismiss what is held.
     Account(account::Arguments),
     /// Show or accept the clock of a running service.
     Clock(clock::Arguments),
@@ -62,6 +64,20 @@ pub enum Command {
     Restore(restore::Arguments),
     /// Print a token of the sandbox's own issuer.
     Token(token::Arguments),
+}
+
+/// Help as a terminal shows it: our comments are written for the reference, which is Markdown.
+pub fn plain(command: clap::Command) -> clap::Command {
+    fn said(text: Option<&StyledStr>) -> Resettable<StyledStr> {
+        let plain = text.map(|text| text.to_string().replace(['`', '<', '>'], "").into());
+        plain.map_or(Resettable::Reset, Resettable::Value)
+    }
+    let (about, long) = (said(command.get_about()), said(command.get_long_about()));
+    let command = command.mut_args(|arg| {
+        let (help, long) = (said(arg.get_help()), said(arg.get_long_help()));
+        arg.help(help).long_help(long)
+    });
+    command.about(about).long_about(long).mut_subcommands(plain)
 }
 
 impl Command {

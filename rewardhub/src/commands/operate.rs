@@ -9,6 +9,7 @@ use ledger_core::operate;
 use ledger_core::person::same_person;
 use ledger_core::steps::parked::ParkedError;
 use ledger_core::text::check_person;
+use ledger_core::time::{Clock as _, SystemClock};
 use ledger_core::transaction::wire::parse_account_id;
 use reqwest::{StatusCode, Url};
 use serde_json::Value;
@@ -155,7 +156,9 @@ impl Operator {
     /// A campaign as it stands.
     pub(super) async fn campaign(&self, id: &CampaignId) -> anyhow::Result<Option<Value>> {
         match self {
-            Operator::Ledger { engine, .. } => Ok(api::campaigns::show(&*engine.log, id).await?),
+            Operator::Ledger { engine, .. } => {
+                Ok(api::campaigns::show(&*engine.log, id, SystemClock.now()).await?)
+            }
             Operator::Service(service) => service.get(&["campaigns", id.as_str()]).await.map(Some),
         }
     }

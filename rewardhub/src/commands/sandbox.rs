@@ -148,6 +148,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     // The routes hold the ledger, and the writer ends with its last holder.
     drop(server);
     node.stop().await?;
+    say("stopped");
     fault.map_or(Ok(Ended::Fine), Err)
 }
 

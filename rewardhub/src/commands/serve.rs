@@ -35,7 +35,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     config.check_profile()?;
     // Unlike for the commands that write a folder of one's own.
     config.open_enrolment.get_or_insert(false);
-    let verifier = Arc::new(verifier(&config)?);
+    let verifier = verifier(&config)?;
     let render_metrics = telemetry::metrics()?;
     let front = Front::new(Arc::clone(&render_metrics), config.origins.clone());
     let server = listen(&config, &front, &render_metrics).await?;
@@ -44,9 +44,9 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     print_where(&config, server.address());
     let node = tokio::select! {
         () = &mut stop => None,
-        node = lead(&config, &front) => Some(node?),
+        led = lead(&config, &front, verifier) => Some(led?),
     };
-    let Some(mut node) = node else {
+    let Some((mut node, verifier)) = node else {
         server.stop(Instant::now() + config.shutdown_grace).await;
         return Ok(Ended::Fine);
     };
@@ -78,8 +78,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     }
 }
 
-/// Opens the stores and becomes the writer, however long that takes.
-async fn lead(config: &Config, front: &Front) -> anyhow::Result<Node> {
+/// Opens the stores and becomes the writer, however long that takes. An issuer of tokens that the
+/// folder lacks is made only then: who is refused leaves nothing behind.
+async fn lead(
+    config: &Config,
+    front: &Front,
+    verifier: Option<Verifier>,
+) -> anyhow::Result<(Node, Arc<Verifier>)> {
     let mut state = State { front, now: Waiting::Starting };
     let stores = loop {
         match Stores::open(config, "serve").await {
@@ -99,6 +104,10 @@ async fn lead(config: &Config, front: &Front) -> anyhow::Result<Node> {
         }
         tokio::time::sleep(ASK_AGAIN).await;
     };
+    let verifier = Arc::new(match verifier {
+        Some(verifier) => verifier,
+        None => sandbox_verifier(config)?,
+    });
     let outside = Outside::open(&engine, config)?;
     let readers = loop {
         match Readers::open(&engine).await {
@@ -108,7 +117,7 @@ async fn lead(config: &Config, front: &Front) -> anyhow::Result<Node> {
         }
         tokio::time::sleep(TRY_AGAIN).await;
     };
-    Node::start_with(engine, readers, outside)
+    Ok((Node::start_with(engine, readers, outside)?, verifier))
 }
 
 /// What we wait for, logged when it changes.
@@ -146,30 +155,37 @@ fn routes(
     api::router(node.api_state(settings))
 }
 
-fn verifier(config: &Config) -> anyhow::Result<Verifier> {
+/// `None`: by the folder's own issuer, which has yet to be made.
+fn verifier(config: &Config) -> anyhow::Result<Option<Verifier>> {
     match &config.tokens {
         None => {
             let why = "name the file of the keys that tokens are signed with, or `sandbox`".into();
             Err(ConfigError::Missing { setting: "tokens.jwks", why }.into())
         }
+        Some(Tokens::Sandbox) if SandboxIssuer::is_in(&config.data) => sandbox_verifier(config).map(Some),
         Some(Tokens::Sandbox) => {
-            let folder = Folder::create(&config.data)?;
-            if matches!(config.log, LogPlace::Postgres(_)) && !SandboxIssuer::is_in(&folder.issuer()) {
+            if matches!(config.log, LogPlace::Postgres(_)) {
                 tracing::warn!(
-                    folder = %folder.path().display(),
+                    folder = %config.data.display(),
                     "there is no sandbox-issuer.p8 here and one is made: tokens of another process's issuer will be refused; copy its file"
                 );
             }
-            let issuer = SandboxIssuer::open_or_create(&folder.issuer())?;
-            Ok(Verifier::new(&issuer.jwks(), issuer.issuer(), api::auth::AUDIENCE)?)
+            Ok(None)
         }
         Some(Tokens::Issuer { issuer, audience, jwks }) => {
             let keys = std::fs::read_to_string(jwks)
                 .with_context(|| format!("cannot read the key set {}", jwks.display()))?;
-            Verifier::from_json(&keys, issuer, audience)
-                .with_context(|| format!("the key set {}", jwks.display()))
+            let verifier = Verifier::from_json(&keys, issuer, audience)
+                .with_context(|| format!("the key set {}", jwks.display()))?;
+            Ok(Some(verifier.with_claims(config.claims.clone())))
         }
     }
+}
+
+/// By the folder's own issuer.
+fn sandbox_verifier(config: &Config) -> anyhow::Result<Verifier> {
+    let issuer = SandboxIssuer::open_or_create(&Folder::create(&config.data)?.issuer())?;
+    Ok(Verifier::new(&issuer.jwks(), issuer.issuer(), api::auth::AUDIENCE)?)
 }
 
 /// The HTTP server from the first moment to the last.

@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use api::auth::Claims;
 use api::cors::Origins;
 use stores::postgres::{self, Address};
 
@@ -54,6 +55,8 @@ pub struct Config {
     pub ready: api::health::Bounds,
     /// Whose tokens are accepted; only a service needs to know.
     pub tokens: Option<Tokens>,
+    /// What tokens' claims are called.
+    pub claims: Claims,
     /// Servers of the public beacon, asked in turn; nobody is asked unless a campaign waits for it.
     pub beacon_urls: Vec<String>,
     /// Set where the profile is `production`: what in this configuration is not for production is
@@ -254,8 +257,10 @@ impl Sources<'_> {
             _ => None,
         };
         let (beacon, cors) = (file.beacon.unwrap_or_default(), file.cors.unwrap_or_default());
-        let (clock, memory) = (file.clock.unwrap_or_default(), file.memory.unwrap_or_default());
+        let (clock, mut memory) = (file.clock.unwrap_or_default(), file.memory.unwrap_or_default());
         let public = adapters::drand::PUBLIC.map(str::to_owned).to_vec();
+        let mut tokens = file.tokens.unwrap_or_default();
+        let claims = tokens.read(self, Claims::default())?;
         let max = self.value("memory.max", memory.max.clone(), memory::max, Memory::default().max)?;
         Ok(Config {
             lease_ttl: self.value("lease_ttl", file.lease_ttl, ttl, Duration::from_secs(10))?,
@@ -274,7 +279,8 @@ impl Sources<'_> {
             database: file.database.unwrap_or_default().read(self, postgres::DatabaseOptions::default())?,
             ready: file.ready.unwrap_or_default().read(self, api::health::Bounds::default())?,
             memory: memory.read(self, Memory::of(max))?,
-            tokens: self.tokens(file.tokens.unwrap_or_default(), listen)?,
+            tokens: self.tokens(tokens, &claims, listen)?,
+            claims,
             production,
             listen,
             data,
@@ -282,7 +288,12 @@ impl Sources<'_> {
         })
     }
 
-    fn tokens(&self, file: sections::Tokens, listen: SocketAddr) -> Result<Option<Tokens>, ConfigError> {
+    fn tokens(
+        &self,
+        file: sections::Tokens,
+        claims: &Claims,
+        listen: SocketAddr,
+    ) -> Result<Option<Tokens>, ConfigError> {
         let issuer = self.find("tokens.issuer", file.issuer)?;
         let audience = self.value("tokens.audience", file.audience, text, api::auth::AUDIENCE.to_owned())?;
         let anywhere = self.value("tokens.allow_sandbox_issuer", file.allow_sandbox_issuer, flag, false)?;
@@ -293,6 +304,9 @@ impl Sources<'_> {
             };
         };
         match (jwks.text.expose(), issuer) {
+            ("sandbox", None) if *claims != Claims::default() => {
+                Err(jwks.refused("the built-in issuer's claims have names of their own"))
+            }
             ("sandbox", None) if anywhere || listen.ip().is_loopback() => Ok(Some(Tokens::Sandbox)),
             ("sandbox", None) => Err(jwks.refused(
                 "the built-in issuer is for this machine only: listen on loopback, or set \

@@ -60,6 +60,19 @@ pub(super) fn text(text: &str) -> Result<String, String> {
     if text.trim().is_empty() { Err("must not be empty".into()) } else { Ok(text.into()) }
 }
 
+/// The name of a token's claim.
+pub(super) fn claim(name: &str) -> Result<String, String> {
+    let name = name.trim();
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    if is_name { Ok(name.into()) } else { Err("must be the name of a claim, such as sub".into()) }
+}
+
+/// Names of claims separated by commas.
+pub(super) fn claims(names: &str) -> Result<Vec<String>, String> {
+    let names: Result<Vec<String>, String> = names.split(',').map(claim).collect();
+    names.map_err(|_| "must be the name of a claim, such as scope, or several, such as scp, roles".into())
+}
+
 /// A path that is named at all.
 pub(super) fn folder(path: &str) -> Result<PathBuf, String> {
     text(path).map(PathBuf::from)

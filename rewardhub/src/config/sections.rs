@@ -4,32 +4,34 @@
 
 use std::time::Duration;
 
+use api::auth::Claims;
 use api::{allowance, health, server};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use stores::postgres;
 
 use super::memory::{self, size};
-use super::parse::{choice, duration, flag, number};
+use super::parse::{choice, claim, claims, duration, flag, number, text};
 use super::{ConfigError, HOUR, Sources};
 
 /// One value and its line.
 pub(super) type Value = Option<Spanned<String>>;
 
 macro_rules! section {
-    ($section:literal, $file:ident { $($key:ident),* }) => {
+    ($section:literal, $file:ident { $($key:ident),* $(,)? }) => {
         #[derive(Default, Deserialize)]
         #[serde(deny_unknown_fields, default)]
         pub(super) struct $file { $(pub(super) $key: Value),* }
     };
-    ($section:literal, $file:ident => $of:ty: $read:ident { $($key:ident => $field:ident: $parse:expr,)* }) => {
-        section!($section, $file { $($key),* });
+    ($section:literal, $file:ident => $of:ty: $read:ident { $($key:ident => $field:ident: $parse:expr,)* }
+        $(besides { $($other:ident),* })?) => {
+        section!($section, $file { $($key,)* $($($other),*)? });
 
         impl $file {
             /// What is not set stays as it is.
-            pub(super) fn read(self, sources: &Sources<'_>, mut $read: $of) -> Result<$of, ConfigError> {
+            pub(super) fn read(&mut self, sources: &Sources<'_>, mut $read: $of) -> Result<$of, ConfigError> {
                 $($read.$field =
-                    sources.value(concat!($section, ".", stringify!($key)), self.$key, $parse, $read.$field)?;)*
+                    sources.value(concat!($section, ".", stringify!($key)), self.$key.take(), $parse, $read.$field)?;)*
                 Ok($read)
             }
         }
@@ -77,7 +79,13 @@ section!("memory", Memory => memory::Memory: read {
 section!("beacon", Beacon { urls });
 section!("clock", Clock { ahead_max });
 section!("cors", Cors { origins });
-section!("tokens", Tokens { issuer, audience, jwks, allow_sandbox_issuer });
+section!("tokens", Tokens => Claims: read {
+    account_claim => account: claim,
+    scope_claim => scope: claims,
+    scope_prefix => scope_prefix: text,
+    audience_claim => audience: claim,
+    sources_claim => sources: claim,
+} besides { issuer, audience, jwks, allow_sandbox_issuer });
 
 fn short(text: &str) -> Result<Duration, String> {
     duration(text, Duration::from_millis(10), HOUR)

@@ -102,6 +102,22 @@ fn the_sandbox_issuer_stays_at_home() {
 }
 
 #[test]
+fn claims_of_tokens_are_called_as_the_issuer_calls_them() {
+    assert_eq!(from_file("").unwrap().claims, Claims::default());
+    let named = "tokens: { issuer: i, jwks: k, account_claim: 'https://app/customer', scope_claim: 'scp, roles', \
+                 scope_prefix: rewards/, audience_claim: client_id, sources_claim: feeds }\n";
+    let config = load(Some(named), &[("REWARDHUB_TOKENS_SOURCES_CLAIM", "mine")]).unwrap();
+    let claims = Claims {
+        account: "https://app/customer".into(),
+        scope: vec!["scp".into(), "roles".into()],
+        scope_prefix: "rewards/".into(),
+        audience: "client_id".into(),
+        sources: "mine".into(),
+    };
+    assert_eq!(config.claims, claims);
+}
+
+#[test]
 fn a_bad_value_is_named_with_its_source() {
     let cases = [
         (
@@ -124,6 +140,13 @@ fn a_bad_value_is_named_with_its_source() {
         ("tokens: { jwks: 'https://issuer/keys' }\n", "c.yaml:1: tokens.jwks: must be a file"),
         ("tokens: { jwks: keys.json }\n", "c.yaml:1: tokens.jwks: needs tokens.issuer"),
         ("tokens: { issuer: me }\n", "c.yaml:1: tokens.issuer: needs tokens.jwks"),
+        (
+            "tokens: { jwks: sandbox, account_claim: customer }\n",
+            "c.yaml:1: tokens.jwks: the built-in issuer's claims have names of their own",
+        ),
+        ("tokens: { account_claim: 'a b' }\n", "c.yaml:1: tokens.account_claim: must be the name of a claim"),
+        ("tokens:\n  scope_claim: 'scp,'\n", "c.yaml:2: tokens.scope_claim: must be the name of a claim"),
+        ("tokens: { scope_claims: scp }\n", "c.yaml:1: "),
         (
             "tokens: { issuer: me, jwks: k, allow_sandbox_issuer: 2 }\n",
             "c.yaml:1: tokens.allow_sandbox_issuer: must be true or false",

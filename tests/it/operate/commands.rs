@@ -24,6 +24,7 @@ fn campaign_commands_say_what_is_wrong() {
         ("name", "name: Of the tests", "name: ' '"),
         ("time_zone", "Europe/London", "Europe/Londinium"),
         ("campaign_id", "campaign_id: sure", "campaign_id: ''"),
+        ("campaign_id: must be letters", "campaign_id: sure", "campaign_id: Autumn 2026!"),
         ("campaign_id: must not hold", "campaign_id: sure", "campaign_id: a-4111111111111111"),
         ("name: must not hold", "name: Of the tests", "name: 4111 1111 1111 1111"),
     ] {

@@ -7,7 +7,7 @@ use ledger_core::time::{Clock as _, SystemClock};
 use rewardhub_tests::rows::purchase;
 use rewardhub_tests::{Home, text};
 
-use super::world::SOON;
+use super::world::{SOON, World};
 
 #[test]
 fn what_cannot_be_used_is_named_with_its_source() {
@@ -62,6 +62,21 @@ fn no_secret_is_shown_by_help_or_failures() {
         "{}",
         bad.stderr
     );
+}
+
+#[test]
+fn who_is_refused_at_the_start_leaves_no_issuer_of_tokens_behind() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let home = Home::with(&[("REWARDHUB_TOKENS_JWKS", "sandbox"), ("REWARDHUB_LISTEN", &address)]);
+    let refused = home.run(&["serve"]).expect_code(3);
+    assert!(refused.stderr.contains("cannot listen on") && !home.data().exists(), "{}", refused.stderr);
+    // A database without our schemas.
+    let world = World::empty();
+    let home = world.place();
+    let refused = home.run(&["serve", "--config", text(&home.write("c.yaml", "listen: 127.0.0.1:0\n"))]);
+    assert!(refused.code == 3 && refused.stderr.contains("rewardhub migrate"), "{refused:?}");
+    assert!(!home.data().join("sandbox-issuer.p8").exists());
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The database goes away and comes back; the service stays and loses nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rewardhub_tests::eventually;
 use rewardhub_tests::rows::purchase;
+use serde_json::Value;
 
 use super::world::{Load, SOON, World, all_known_once};
 
@@ -83,6 +84,49 @@ fn it_waits_for_a_database_that_is_not_there_yet_and_says_so_once() {
     let sent = service.send(&service.feed(), &[purchase("t1", "cus_1")]);
     assert_eq!(sent[0]["result"], "accepted", "{sent:?}");
     service.stop_by("TERM").expect_code(0);
+}
+
+/// Of each kind one line when it goes, at most one a minute while it is away, and one when it is
+/// back, which says how long that took.
+#[test]
+fn a_database_that_is_away_fills_no_log() {
+    let (world, home) = World::alone().with_campaign();
+    let service = Arc::new(home.listen(&[("REWARDHUB_LOG_FORMAT", "json")]));
+    service.ready(SOON);
+    let load = Load::start(Arc::clone(&service), service.feed(), "f");
+    let began = Instant::now();
+    std::thread::sleep(Duration::from_millis(800));
+    world.cluster.stop("immediate").unwrap();
+    std::thread::sleep(Duration::from_secs(8));
+    world.runtime.block_on(world.cluster.start_again()).unwrap();
+    service.ready(SOON);
+    load.finish();
+    let told = || -> Vec<Value> {
+        let lines = service.said();
+        let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["level"] == "WARN" || line["level"] == "ERROR").collect()
+    };
+    let is_over = |message: &str| message.starts_with("over: ") || message.starts_with("not met again");
+    let over = eventually("what was away to be told to be back", SOON * 3, || {
+        let (over, away): (Vec<_>, Vec<_>) =
+            told().into_iter().partition(|line| is_over(line["message"].as_str().unwrap()));
+        let is_back = |line: &Value| {
+            over.iter().any(|o| o["message"].as_str().unwrap().ends_with(line["message"].as_str().unwrap()))
+        };
+        (!away.is_empty() && away.iter().all(is_back)).then_some(over)
+    });
+    for kind in ["steps cannot read the log just now", "the read models cannot be updated just now"] {
+        let back = over.iter().find(|line| line["message"] == format!("over: {kind}"));
+        let seconds = back.and_then(|line| line["seconds"].as_u64());
+        assert!(seconds.is_some_and(|seconds| seconds >= 5), "{kind}: {over:#?}");
+    }
+    let most = 1 + began.elapsed().as_secs() / 60;
+    let mut kinds = std::collections::BTreeMap::<String, u64>::new();
+    for line in told() {
+        *kinds.entry(line["message"].to_string()).or_default() += 1;
+    }
+    assert!(kinds.values().all(|lines| *lines <= most) && kinds.len() <= 24, "{kinds:#?}");
+    Arc::into_inner(service).unwrap().stop_by("TERM").expect_code(0);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Tokens that must not pass, each wrong in one way.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -7,6 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet};
 use serde_json::{Value, json};
+
+use ledger_core::steps::intake::Sources;
 
 use super::*;
 use crate::auth::{SandboxIssuer, Scope, TokenRequest};
@@ -193,12 +196,80 @@ fn issuer_audience_and_expiry_are_required_and_checked() {
         ("exp", Value::Null, claims),
         ("exp", json!("tomorrow"), claims),
         ("sub", json!("two\nlines"), claims),
-        ("sources", json!("acme-bank"), claims),
+        ("aud", json!([]), audience),
+        ("aud", json!({ "rewardhub": 1 }), claims),
+        ("sub", json!(7), claims),
+        ("sources", json!(7), claims),
+        ("sources", json!(["acme-bank", 7]), claims),
         ("scope", json!(7), claims),
-        ("scope", json!(["rewards:read"]), claims),
+        ("scope", json!([["rewards:read"]]), claims),
+        ("scope", json!({ "rewards:read": true }), claims),
     ] {
         assert_eq!(with(name, value.clone()), Err(refused), "{name} {value}");
     }
+}
+
+/// What some providers send, each with the names that are configured for it.
+#[test]
+fn claims_have_the_names_that_the_identity_provider_gives_them() {
+    let names = |names: &[(&str, &str)]| {
+        let mut claims = Claims::default();
+        for (claim, name) in names {
+            let name = (*name).to_owned();
+            match *claim {
+                "account" => claims.account = name,
+                "scope" => claims.scope = name.split(", ").map(str::to_owned).collect(),
+                "prefix" => claims.scope_prefix = name,
+                "audience" => claims.audience = name,
+                _ => claims.sources = name,
+            }
+        }
+        claims
+    };
+    let said = |claims: Claims, said: Value| {
+        let Desk { issuer, verifier, _folder } = desk();
+        let desk = Desk { issuer, verifier: verifier.with_claims(claims), _folder };
+        let mut token = json!({ "iss": "rewardhub-sandbox", "exp": NOW + 60 });
+        token.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
+        desk.verify(&signed(&desk, &json!({ "alg": "EdDSA", "kid": kid(&desk) }), &token))
+    };
+    let customer = |identity: Identity| {
+        let account = identity.account.map(|account| account.to_string());
+        (account, identity.subject.map(|sub| sub.to_string()), identity.scopes.contains(Scope::RewardsRead))
+    };
+    let both = |account: &str, sub: &str| (Some(account.to_owned()), Some(sub.to_owned()), true);
+
+    // A list of scopes, as Okta has it.
+    let okta = json!({ "aud": "rewardhub", "sub": "cus_1", "scp": ["rewards:read", "openid"] });
+    assert_eq!(customer(said(names(&[("scope", "scp")]), okta).unwrap()), both("cus_1", "cus_1"));
+    // Words of users, and a list of what applications may do, as Entra ID has them.
+    let entra = || names(&[("scope", "scp, roles"), ("account", "customer_id")]);
+    let user =
+        json!({ "aud": "rewardhub", "sub": "Xy_9", "customer_id": "cus_1", "scp": "openid rewards:read" });
+    assert_eq!(customer(said(entra(), user).unwrap()), both("cus_1", "Xy_9"));
+    let feed = json!({ "aud": "rewardhub", "sub": "app", "roles": ["transactions:write"], "sources": "acme-bank b" });
+    let feed = said(entra(), feed).unwrap();
+    let sources = BTreeSet::from(["acme-bank".parse().unwrap(), "b".parse().unwrap()]);
+    assert_eq!((feed.account, feed.sources), (None, Sources::Only(sources)));
+    assert!(feed.scopes.contains(Scope::TransactionsWrite));
+    // Names with a prefix, no `aud`, as Cognito has it.
+    let cognito = || names(&[("prefix", "https://rewards/"), ("audience", "client_id")]);
+    let scope = "https://rewards/rewards:read ops https://other/audit:read";
+    let token = json!({ "client_id": "rewardhub", "sub": "cus_1", "scope": scope });
+    let identity = said(cognito(), token).unwrap();
+    assert!(!identity.scopes.contains(Scope::Ops) && !identity.scopes.contains(Scope::AuditRead));
+    assert_eq!(customer(identity), both("cus_1", "cus_1"));
+    let foreign = json!({ "client_id": "another", "aud": "rewardhub", "scope": scope });
+    assert_eq!(said(cognito(), foreign), Err(TokenRefused::WrongAudience));
+
+    // Nobody has the account that another claim names.
+    let without = json!({ "aud": "rewardhub", "sub": "cus_2", "scp": "rewards:read" });
+    assert_eq!(customer(said(entra(), without).unwrap()), (None, Some("cus_2".into()), true));
+    let odd =
+        json!({ "aud": "rewardhub", "sub": "two\nlines", "customer_id": "cus_1", "scp": "rewards:read" });
+    assert_eq!(customer(said(entra(), odd).unwrap()), (Some("cus_1".into()), None, true));
+    let odd = json!({ "aud": "rewardhub", "customer_id": 17 });
+    assert_eq!(said(entra(), odd), Err(TokenRefused::WrongClaims));
 }
 
 #[test]

@@ -22,7 +22,7 @@ impl Campaign {
             };
         }
         terms.validate()?;
-        terms.covered_by(terms.budget.minor())?;
+        terms.check_new()?;
         if let Some(over) = terms.over_at(now) {
             return Err(over.into());
         }
@@ -46,6 +46,8 @@ impl Campaign {
         }
         if self.started {
             check_revision(now, in_force, terms)?;
+        } else if let Some(over) = terms.over_at(now) {
+            return Err(over.into());
         }
         terms.covered_by(if self.started { self.funded_minor } else { terms.budget.minor() })?;
         let (version, terms, by) = (version + 1, terms.clone(), by.into());
@@ -65,6 +67,9 @@ impl Campaign {
         }
         // An earlier release let rules pass that would deny nothing.
         terms.rules.validate()?;
+        if let Some(over) = terms.over_at(now).filter(|_| !self.started) {
+            return Err(over.into());
+        }
         // It may have been written before the start, when more could be changed.
         if let (true, Some(revision)) = (self.started, &self.revision) {
             check_revision(now, self.known()?, &revision.terms)?;

@@ -169,6 +169,34 @@ fn it_can_be_told_when_to_start() {
 }
 
 #[test]
+fn a_campaigns_name_for_ever_can_be_typed_and_stand_in_an_address() {
+    let named = |id: &str| Terms { campaign_id: id.parse().unwrap(), ..terms() };
+    for good in ["a", "7", "autumn-2026", "Autumn_2026.uk", &"a".repeat(128)] {
+        nothing().when(draft(named(good))).then_answers(CampaignAnswer::Done);
+    }
+    for bad in ["Autumn 2026!", "autumn/2026", "-a", ".a", "herbst\u{e4}", "a%20b", "a?b", "a#b", "a:b"] {
+        let plain = "must be letters a to z, digits and . _ - only, such as autumn-2026; people read `name`";
+        nothing().when(draft(named(bad))).then_rejects(field("campaign_id", plain));
+        // One of earlier releases goes on.
+        let drafted = CampaignEvent::CampaignDrafted { version: 1, terms: named(bad), by: "alice".into() };
+        let revised = Terms { name: "Tea".into(), ..named(bad) };
+        let old = Given::<Campaign>::events(at(NOW), [drafted]).and(revise(revised)).by("bob");
+        old.when(approve()).then_answers(CampaignAnswer::Done);
+    }
+}
+
+#[test]
+fn a_window_that_is_over_is_neither_drafted_nor_revised_nor_approved() {
+    let day = at("2026-11-23T00:00:00Z");
+    let short = || Terms { ends_at: Some(day), ..terms() };
+    let over = || field("ends_at", "must be in the future: nothing could take part");
+    nothing().at(day).when(draft(short())).then_rejects(over());
+    nothing().at(at("2026-11-22T23:59:59Z")).when(draft(short())).then_answers(CampaignAnswer::Done);
+    drafted().at(day).when(revise(short())).then_rejects(over());
+    nothing().and(draft(short())).by("bob").at(day).when(approve()).then_rejects(over());
+}
+
+#[test]
 fn a_campaign_whose_window_is_over_does_not_start() {
     let ends_at = Some(at("2026-11-23T00:00:00Z"));
     let short = nothing().and(draft(Terms { ends_at, ..terms() })).by("bob").and(approve());

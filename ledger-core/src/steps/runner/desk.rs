@@ -6,7 +6,7 @@ mod monotonic;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::gauge;
+use super::{NO_ROWS, gauge};
 use crate::faults;
 use crate::log::{LogError, Position, StoredEvent};
 use crate::steps::items::{Act, Change, ItemRow, ItemState, Proposed};
@@ -305,6 +305,7 @@ impl<Item> Desk<Item> {
         }
         match step_store.commit(self.step, done, &self.changes).await {
             Ok(()) => {
+                faults::over(NO_ROWS);
                 self.saved = done;
                 self.unsaved.clear();
                 for change in self.changes.drain(..) {
@@ -318,7 +319,7 @@ impl<Item> Desk<Item> {
             }
             // It costs time at the next start, nothing else.
             Err(error) => {
-                faults::warn("a step's cursor cannot be kept just now", self.step, &error);
+                faults::warn(NO_ROWS, "", &error);
                 for position in &settling {
                     *self.under_way.entry(*position).or_insert(0) += 1;
                 }

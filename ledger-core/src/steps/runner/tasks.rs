@@ -10,7 +10,10 @@ use tokio::time::Instant;
 use super::StepError;
 use super::desk::{Desk, Job, Lane, Meta};
 use crate::engine::SubmitError;
+use crate::faults;
 use crate::steps::step::{Ended, Limits, Step, Try};
+
+const NO_ANSWER: &str = "tries of a step get no answer in time and are cut off";
 
 /// A try that takes longer is cut off: what became of it is asked about later.
 const LONGEST_TRY: Duration = Duration::from_mins(1);
@@ -96,13 +99,21 @@ impl Tasks {
         desk: &mut Desk<Item>,
     ) -> Result<(), StepError> {
         let (id, ended) = match finished {
-            Ok((id, Ok(ended))) => (id, ended),
+            Ok((id, Ok(ended))) => {
+                faults::over_for(NO_ANSWER, desk.step());
+                (id, ended)
+            }
             Ok((_, Err(SubmitError::NotWriter))) => {
                 return Err(StepError::NotWriter { step: desk.step() });
             }
             // The ledger goes on with all other accounts, and so does the step.
             Ok((id, Err(error))) => (id, vec![Ended::again(error.to_string())]),
-            Err(error) => (error.id(), vec![of_join_error(&error)]),
+            Err(error) => {
+                if error.is_cancelled() {
+                    faults::outage(NO_ANSWER, desk.step(), &error);
+                }
+                (error.id(), vec![of_join_error(&error)])
+            }
         };
         let Some(Running { metas, wakes, began, .. }) = self.running.remove(&id) else { return Ok(()) };
         // A try that was cut off, or failed, ended for all its items alike.

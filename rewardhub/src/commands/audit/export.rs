@@ -23,6 +23,9 @@ use crate::commands::support::{Ended, Refused};
 use crate::config::Config;
 use crate::opened::read_only_log;
 
+/// For who gets the folder and has nothing else.
+const README: &str = include_str!("bundle.md");
+
 pub(super) async fn run(
     config: &Config,
     out: &Path,
@@ -43,6 +46,9 @@ pub(super) async fn run(
     if opening.open_seeds {
         write_seeds(&seeds, &opened, &half, &mut manifest)?;
     }
+    let mut readme = half.file("README.md")?;
+    readme.write_all(README.as_bytes())?;
+    durable(readme)?;
     let mut file = half.file("manifest.json")?;
     serde_json::to_writer_pretty(&mut file, &manifest)?;
     file.write_all(b"\n")?;

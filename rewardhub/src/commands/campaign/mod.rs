@@ -261,7 +261,8 @@ async fn all(target: &Target) -> anyhow::Result<Vec<Value>> {
     let log = read_only_log(&target.at.config()?).await?.events;
     let mut campaigns = Vec::new();
     for stream in log.stream_ids(StreamType::Campaign).await? {
-        campaigns.extend(api::campaigns::show(&*log, &CampaignId::parse(&stream.id)?).await?);
+        let id = CampaignId::parse(&stream.id)?;
+        campaigns.extend(api::campaigns::show(&*log, &id, SystemClock.now()).await?);
     }
     Ok(campaigns)
 }
@@ -272,6 +273,6 @@ async fn shown(target: &Target, id: &CampaignId) -> anyhow::Result<Value> {
         return service.get(&["campaigns", id.as_str()]).await;
     }
     let log = read_only_log(&target.at.config()?).await?.events;
-    let shown = api::campaigns::show(&*log, id).await?;
+    let shown = api::campaigns::show(&*log, id, SystemClock.now()).await?;
     Ok(shown.ok_or_else(|| Refused(format!("there is no campaign {id}")))?)
 }

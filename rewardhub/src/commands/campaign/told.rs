@@ -58,7 +58,7 @@ pub(super) fn after(action: &str, campaign: &Value) -> Vec<String> {
         }
         "approve" => {
             let mut lines = vec![format!("version {version} is approved")];
-            if campaign["standing"] == "not started" {
+            if campaign["standing"] == "approved" {
                 lines.push(format!("next: campaign start {id}, or campaign schedule {id} TIME"));
             }
             lines

@@ -7,7 +7,7 @@ use crate::event::decode;
 use crate::faults;
 use crate::log::{EventLog, LogError, Position, StoredEvent};
 use crate::steps::items::ItemRow;
-use crate::steps::runner::StepError;
+use crate::steps::runner::{NO_LOG, NO_ROWS, StepError};
 use crate::steps::step::{Ended, Step};
 use crate::steps::store::StepStore;
 
@@ -37,7 +37,7 @@ impl<Item> Desk<Item> {
         let rows = match step_store.waiting(self.step, limit).await {
             Ok(rows) => rows,
             Err(error) => {
-                faults::warn("items that wait cannot be read just now", self.step, &error);
+                faults::warn(NO_ROWS, "", &error);
                 return Ok(());
             }
         };
@@ -61,7 +61,7 @@ impl<Item> Desk<Item> {
             if !error.transient() {
                 return Err(StepError::Log { step: self.step, source: error });
             }
-            faults::warn("a step cannot read the log just now", self.step, &error);
+            faults::warn(NO_LOG, "", &error);
         }
         Ok(())
     }
