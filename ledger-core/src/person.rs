@@ -7,6 +7,11 @@ pub fn same_person(one: &str, other: &str) -> bool {
     one == other || folded(one).eq(folded(other))
 }
 
+/// The name that people know somebody by: events say of operators that they are.
+pub fn told(by: &str) -> &str {
+    by.strip_prefix("operator:").unwrap_or(by)
+}
+
 /// Upper case first: some letters have no lower case of their own before.
 fn folded(name: &str) -> impl Iterator<Item = char> {
     name.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc()

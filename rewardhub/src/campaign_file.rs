@@ -1,6 +1,8 @@
 //! Campaign files: YAML, of which JSON is a part. Every error says where in the file it is:
 //! `file:line:column:`, then the field where it has one.
 
+mod words;
+
 use std::fmt;
 use std::io::Read as _;
 use std::path::Path;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
 use crate::commands::Refused;
+pub(crate) use words::in_our_words;
 
 /// As many as a service takes.
 const BYTES_MAX: u64 = 1 << 20;
@@ -31,12 +34,13 @@ pub(crate) fn read_revision(file: &Path) -> anyhow::Result<Terms> {
 
 fn read(file: &Path) -> anyhow::Result<(String, String)> {
     let name = file.display().to_string();
-    let mut text = String::new();
     let opened = std::fs::File::open(file).with_context(|| format!("cannot read {name}"))?;
-    opened.take(BYTES_MAX + 1).read_to_string(&mut text).with_context(|| format!("cannot read {name}"))?;
-    if text.len() as u64 > BYTES_MAX {
+    let mut bytes = vec![];
+    opened.take(BYTES_MAX + 1).read_to_end(&mut bytes).with_context(|| format!("cannot read {name}"))?;
+    if bytes.len() as u64 > BYTES_MAX {
         return Err(Refused(format!("{name}: must be at most {BYTES_MAX} bytes")).into());
     }
+    let text = String::from_utf8(bytes).map_err(|_| Refused(format!("{name}: must be text in UTF-8")))?;
     Ok((name, text))
 }
 
@@ -55,11 +59,12 @@ fn parse(
         // The first line says what; what follows would repeat the place and draw the file.
         let said = without_values(&error.without_snippet());
         let said = said.split(" at line ").next().unwrap_or(&said).lines().next().unwrap_or_default();
-        let said = in_our_words(said);
         // A field that there is not has a name of the author's own: it is not looked for.
         let place_of_known = place.filter(|_| !said.starts_with("unknown field"));
-        let field = place_of_known.and_then(|place| field_at(text, place));
-        let field = field.filter(|field| !said.contains(field)).map_or(String::new(), |f| format!("{f}: "));
+        let field = place_of_known.and_then(|place| field_at(text, place)).unwrap_or_default();
+        let said = in_our_words(said, &field);
+        let known = field.is_empty() || said.contains(&field);
+        let field = if known { String::new() } else { format!("{field}: ") };
         Refused(format!("{}: {field}{said}", at(name, place)))
     })?;
     terms.validate().and_then(|()| besides(&terms)).map_err(|error| {
@@ -68,24 +73,6 @@ fn parse(
     })?;
     // A file has today's reading, whatever an older ledger showed it with.
     Ok(terms.read_anew())
-}
-
-/// What the library says to programmers, said to authors.
-fn in_our_words(said: &str) -> String {
-    match said {
-        "invalid i64" | "invalid i32" => {
-            "expected a whole number; money is in minor units: GBP 200.00 is 20000".into()
-        }
-        "invalid u32" => {
-            "expected a whole number, not below zero; odds are parts per 10^9, or `odds: 1 in 500`".into()
-        }
-        "invalid u64" | "invalid u16" | "invalid u8" => "expected a whole number, not below zero".into(),
-        "unexpected end of input" => "the file is empty, or ends too early".into(),
-        said if said.contains("DuplicateKeyPolicy") || said.contains("duplicate mapping key") => {
-            "this setting is given twice".into()
-        }
-        said => said.split(" (use Option<").next().unwrap_or(said).into(),
-    }
 }
 
 /// Reading calls itself for each level, several times in [`Node`]: the library's own 64 overflow a
@@ -304,6 +291,30 @@ mod tests {
         let twice = refused(&changed("grace_days: 31", "grace_days: 31\ngrace_days: 30").0);
         assert!(twice.ends_with("this setting is given twice"), "{twice}");
         assert!(refused("").contains("the file is empty"), "{}", refused(""));
+        for (from, to, expected) in [
+            ("name: Everyday Surprise", "name: ", "name: must not be empty"),
+            ("name: Everyday Surprise", "name: [a]", "name: expected one value, no list"),
+            ("name: Everyday Surprise", "name: x: y", "a value with `: ` in it needs quotes"),
+            ("name: Everyday Surprise", "\tname: x", "begins with a tab, or is indented otherwise"),
+            ("name: Everyday Surprise", "name: *x", "begins with * needs quotes"),
+            ("name: Everyday Surprise", "name: \"a", "text after a closing quote"),
+            ("# stackable: false", "stackable: maybe", "stackable: expected true or false"),
+            (
+                "eligible_from: campaign_start",
+                "eligible_from: now",
+                "eligible_from: expected one of enrolment,",
+            ),
+            (
+                "budget: { minor: 100000000, currency: GBP }",
+                "budget: 5000",
+                "budget: expected settings, each as",
+            ),
+        ] {
+            let said = refused(&changed(from, to).0);
+            assert!(said.contains(expected) && !said.contains("parts per 10^9"), "{to}: {said}");
+        }
+        let said = refused(&changed("# precedence: 0", "precedence: first").0);
+        assert!(said.ends_with("precedence: expected a whole number"), "{said}");
     }
 
     #[test]

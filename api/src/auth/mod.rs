@@ -1,7 +1,8 @@
 //! Who calls, and what he may do: bearer tokens, scopes, sources.
 //!
-//! [`token`] checks a JWT against a key set, [`claims`] reads what it says, [`sandbox`] is the issuer that a sandbox has built in.
-//! A handler gets a [`Caller`]; asking it for a scope is the only way to find out what is allowed.
+//! [`token`] checks a JWT against a key set, [`claims`] reads what it says, [`sandbox`] is the issuer
+//! that a sandbox has built in. A handler gets a [`Caller`]; asking it for a scope is the only way to
+//! find out what is allowed.
 
 pub mod sandbox;
 pub mod scope;

@@ -117,7 +117,7 @@ async fn what_is_refused_says_why() {
     let (status, text) = detail("alice", "", unreadable).await;
     assert!(status == 422 && text.contains("unknown field, expected"), "{status} {text}");
     house.command("alice", "", terms()).await;
-    let own = "version 1 was written by operator:alice; somebody else has to approve it";
+    let own = "version 1 was written by alice; somebody else has to approve it";
     assert_eq!(detail("alice", "/autumn/approve", json!({ "version": 1 })).await, (403, own.to_owned()));
     // Whoever does not say which version he has read might sign another one.
     for body in [Value::Null, json!({})] {

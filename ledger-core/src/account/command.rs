@@ -311,7 +311,7 @@ pub enum Rejection {
     )]
     SealedElsewhere(TransactionId),
     /// The same person twice is one person.
-    #[error("{proposed_by} proposed this; somebody else has to agree")]
+    #[error("{} proposed this; somebody else has to agree", crate::person::told(proposed_by))]
     SecondPersonNeeded {
         /// Who proposed it.
         proposed_by: String,

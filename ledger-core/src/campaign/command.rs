@@ -6,6 +6,7 @@ use crate::draw::beacon::BeaconError;
 use crate::ids::{BeaconSignature, Digest};
 use crate::keys::Sealed;
 use crate::money::Money;
+use crate::person::told;
 use crate::time::{Epoch, Timestamp};
 
 /// One command.
@@ -156,7 +157,7 @@ pub enum CampaignRejection {
     #[error(transparent)]
     Terms(#[from] TermsError),
     /// The author cannot approve.
-    #[error("version {version} was written by {author}; somebody else has to approve it")]
+    #[error("version {version} was written by {}; somebody else has to approve it", told(author))]
     AuthorCannotApprove {
         /// Which.
         version: u32,
@@ -172,7 +173,7 @@ pub enum CampaignRejection {
         latest: u32,
     },
     /// One person cannot do it alone.
-    #[error("{proposed_by} has proposed it; somebody else has to agree")]
+    #[error("{} has proposed it; somebody else has to agree", told(proposed_by))]
     SecondPersonNeeded {
         /// The first person.
         proposed_by: String,

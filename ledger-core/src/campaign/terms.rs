@@ -213,8 +213,9 @@ impl Terms {
         Some(last_closes(self.ends_at?).plus_micros(i64::from(self.grace_days) * DAY_MICROS))
     }
 
-    /// What is asked of a new campaign beyond what [`validate`](Terms::validate) asks of all that there are: its
-    /// budget covers what is planned, and its name for ever can be typed and stand in an address.
+    /// What is asked of a new campaign beyond what [`validate`](Terms::validate) asks of all that
+    /// there are: its budget covers what is planned, and its name for ever can be typed and stand in
+    /// an address.
     pub fn check_new(&self) -> Result<(), TermsError> {
         let id = self.campaign_id.as_str().as_bytes();
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);

@@ -297,6 +297,7 @@ fn print_where_to_look(folder: &Folder, address: SocketAddr) {
     say(&format!("  GraphiQL      http://{address}/graphql"));
     say(&format!("  send          POST http://{address}/v1/transactions"));
     say(&format!("  metrics       http://{address}/metrics"));
+    say(&format!("  an app token  rewardhub token --data {data} --sub cus_0001"));
     say(&format!("  a feed token  rewardhub token --data {data} --scope transactions:write --source '*'"));
     say("  stop          Ctrl-C; the same --data goes on where it was");
 }

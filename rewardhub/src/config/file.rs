@@ -43,6 +43,8 @@ impl File {
         read.map(Option::unwrap_or_default).map_err(|error| {
             let line = error.location().map_or(String::new(), |at| format!(":{}", at.line()));
             let why = without_values(&error.without_snippet());
+            let why = why.split(" at line ").next().unwrap_or(&why);
+            let why = crate::campaign_file::in_our_words(why, "");
             ConfigError::Malformed { path: format!("{}{line}", shown(path)), why }
         })
     }

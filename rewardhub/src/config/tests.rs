@@ -162,7 +162,9 @@ fn a_bad_value_is_named_with_its_source() {
         ("log: postgres://u:s3cret@h/x\nfoo: 1\n", "c.yaml:2: "),
         ("log: [s3cret]\n", "c.yaml:1: "),
         ("log: 's3cret\n", "c.yaml:"),
-        ("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "c.yaml:2: "),
+        ("listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n", "c.yaml:2: this setting is given twice"),
+        ("connections: 5\n", "c.yaml:1: expected settings, each as `name: value`"),
+        ("listen: [s3cret]\n", "c.yaml:1: expected one value, no list"),
     ];
     for (file, expected) in cases {
         let refused = from_file(file).unwrap_err();

@@ -138,7 +138,7 @@ fn what_a_person_does_is_told_in_money_and_odds() {
     let proposed = run(&["fund", "sure", "5000.00", "GBP", "--reference", "po-1", "--by", "alice"]);
     assert_eq!(proposed, "sure: proposed; somebody else has to agree\npo-1: 5000.00 GBP\n");
     let agreed = run(&["approve-funding", "sure", "po-1", "--by", "bob"]);
-    for words in ["po-1: 5000.00 GBP, proposed by operator:alice", "funded: 15000.00 GBP, spent: 0.00 GBP"] {
+    for words in ["po-1: 5000.00 GBP, proposed by alice", "funded: 15000.00 GBP, spent: 0.00 GBP"] {
         assert!(agreed.contains(words), "{words}: {agreed}");
     }
     let revised = home.write("sure.yaml", people.replace("1 in 500", "0.4 %"));

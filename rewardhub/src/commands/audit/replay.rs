@@ -7,7 +7,7 @@ use std::time::Instant;
 use ::audit::replay::{FINDINGS_MAX, Replay};
 use adapters::sandbox::rail::{Payment, read_books};
 use ledger_core::engine::check_snapshots;
-use ledger_core::log::{EventLog, Log, LogError};
+use ledger_core::log::{EventLog, Log, LogError, Position};
 use ledger_core::steps::ports::{PayoutKey, PayoutStatus};
 use ledger_core::time::Timestamp;
 use projections::agree::{Disagreements, disagreements};
@@ -44,7 +44,7 @@ pub(super) async fn run(config: &Config) -> anyhow::Result<Ended> {
     let differing: u64 = read_models.iter().map(|r| r.rows_changed).sum();
     let read_models: Vec<_> = read_models
         .iter()
-        .map(|r| json!({ "projection": r.projection.as_str(), "position": r.events.to_string(), "rows": r.rows, "rows_differing": r.rows_changed }))
+        .map(|r| json!({ "projection": r.projection.as_str(), "position": Position(r.events).to_string(), "rows": r.rows, "rows_differing": r.rows_changed }))
         .collect();
     // By other code than the read models' own.
     let disagreements = match &read {

@@ -19,6 +19,7 @@ use ledger_core::transaction::{Status, Transaction};
 use serde::Serialize;
 
 use crate::commands::ingest::lines::Lines;
+use crate::commands::support::Refused;
 use crate::config::Config;
 use crate::opened::{existing_keyring, read_only_log};
 
@@ -96,7 +97,8 @@ pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
         }
     }
     if transactions.is_empty() {
-        bail!("{}: no transactions", path.display());
+        let format = "one JSON object a line is needed, as POST /v1/transactions takes it";
+        return Err(Refused(format!("{}: no transactions: {format}", path.display())).into());
     }
     let is_removal = |transaction: &Transaction| transaction.status == Status::Removed;
     let removed: HashSet<_> = transactions.iter().filter(|t| is_removal(t)).map(key).collect();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::StreamType;
+use ledger_core::person;
 use ledger_core::time::Epoch;
 use ledger_core::time::{Clock as _, SystemClock};
 use serde_json::{Value, json};
@@ -247,7 +248,8 @@ fn print_changes(campaign: &Value) {
         Value::Null => println!("version {} is the latest: no other waits for approval", campaign["version"]),
         revision => {
             let changes = told::changes(&campaign["terms"], &revision["terms"]);
-            println!("version {} by {} changes:", revision["version"], revision["by"]);
+            let by = person::told(revision["by"].as_str().unwrap_or_default());
+            println!("version {} by {by} changes:", revision["version"]);
             print_lines(&changes);
         }
     }

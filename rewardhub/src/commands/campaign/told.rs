@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ledger_core::campaign::terms::Terms;
 use ledger_core::money::Currency;
+use ledger_core::person;
 use serde_json::Value;
 
 use crate::amount;
@@ -88,7 +89,8 @@ pub(super) fn proposed(campaign: &Value, reference: &str) -> Option<String> {
     let minor = &found["amount"]["minor"];
     let minor = minor.as_i64().or_else(|| minor.as_str()?.parse().ok())?;
     let sum = amount::text_of(minor, Currency::recorded(found["amount"]["currency"].as_str()?)?);
-    Some(format!("{reference}: {sum}, proposed by {}", found["proposed_by"].as_str().unwrap_or_default()))
+    let by = person::told(found["proposed_by"].as_str().unwrap_or_default());
+    Some(format!("{reference}: {sum}, proposed by {by}"))
 }
 
 /// One line of a list.
