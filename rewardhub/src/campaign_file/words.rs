@@ -24,7 +24,7 @@ pub(crate) fn in_our_words(said: &str, field: &str) -> String {
         "mapping values are not allowed in this context" => "a value with `: ` in it needs quotes".into(),
         "alias references unknown anchor" => "a value that begins with * needs quotes".into(),
         _ if starts("cannot deserialize null") => "must not be empty".into(),
-        _ if starts("comment intercepting") || said.contains("tab") => {
+        _ if starts("comment intercepting") || said.split(' ').any(|word| matches!(word, "tab" | "tabs")) => {
             "the next line begins with a tab, or is indented otherwise than its neighbours".into()
         }
         _ if starts("invalid trailing content") => {
