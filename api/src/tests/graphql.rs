@@ -44,7 +44,7 @@ async fn a_query_that_asks_for_too_much_hears_for_how_much_and_what_the_bound_is
         let answer = house.query(Some(&auditor), query).await;
         answer["errors"][0]["message"].as_str().map(str::to_owned)
     };
-    let wide = (0..98).map(|n| format!("a{n}: id ")).collect::<String>();
+    let wide = (0..98).map(|n| format!("a{n}: id ")).collect::<Vec<_>>().concat();
     let fields = |rows: usize, more: &str| {
         format!(
             "{{ a: campaigns(first: 100) {{ nodes {{ {wide} }} }} b: campaigns(first: {rows}) {{ nodes {{ id }} }} {more} }}"

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::recorded;
 
 /// Needs percent-encoding in an address.
-const ID: &str = "late/autumn?";
+const ID: &str = "late-autumn_7.uk";
 
 #[test]
 fn two_people_take_a_campaign_through_its_life_over_http() {

@@ -227,8 +227,8 @@ fn claims_have_the_names_that_the_identity_provider_gives_them() {
         claims
     };
     let said = |claims: Claims, said: Value| {
-        let Desk { issuer, verifier, _folder } = desk();
-        let desk = Desk { issuer, verifier: verifier.with_claims(claims), _folder };
+        let desk = desk();
+        let desk = Desk { verifier: desk.verifier.with_claims(claims), ..desk };
         let mut token = json!({ "iss": "rewardhub-sandbox", "exp": NOW + 60 });
         token.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
         desk.verify(&signed(&desk, &json!({ "alg": "EdDSA", "kid": kid(&desk) }), &token))
