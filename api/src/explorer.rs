@@ -4,12 +4,16 @@
 //!
 //! A sandbox's pages come with tokens, for a browser on this machine only.
 
+mod first;
+mod graphiql;
+
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use self::first::First;
 use crate::ApiState;
 use crate::problem::Problem;
 
@@ -40,8 +44,6 @@ pub struct PageTokens {
 /// Makes them anew for each page. Anyone who can reach the pages gets them: for sandboxes only.
 pub type MakeTokens = Arc<dyn Fn() -> PageTokens + Send + Sync>;
 
-const FIRST: &str = include_str!("explorer/first.html");
-const GRAPHIQL: &str = include_str!("explorer/page.html");
 /// The pages run and show what comes from here, and nothing else. `GraphiQL` sets styles itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; \
     img-src 'self' data:; font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -72,37 +74,13 @@ pub(crate) async fn file(State(state): State<ApiState>, Path(name): Path<String>
 /// `GET /`: what this is and what to do next.
 pub(crate) async fn first(State(state): State<ApiState>, headers: HeaderMap) -> Response {
     let here = loopback(&headers);
-    let tokens = here.and(state.page_tokens.as_ref()).map(|make| make());
-    let said = |token: &PageToken| {
-        format!(
-            "<p>A token of <code>{}</code> ({}), for {}:</p>\n<pre>{}</pre>",
-            token.sub, token.scope, token.ttl, token.token
-        )
-    };
-    let (tokens_said, customer, staff) = match &tokens {
-        Some(tokens) => {
-            let all = said(&tokens.customer) + &said(&tokens.staff);
-            (all, tokens.customer.token.as_str(), tokens.staff.token.as_str())
-        }
-        None if state.page_tokens.is_some() => (
-            "<p>Tokens are shown to a browser on the sandbox's own machine only.</p>".into(),
-            "CUSTOMER_TOKEN",
-            "FEED_TOKEN",
-        ),
-        None => ("<p>Tokens come from your identity provider.</p>".into(), "CUSTOMER_TOKEN", "FEED_TOKEN"),
-    };
-    let explorer = if state.production {
-        ""
-    } else {
-        r#"<p><a href="/graphql">GraphiQL</a> shows the schema and sends queries.</p>"#
-    };
-    let page = FIRST
-        .replace("{{tokens}}", &tokens_said)
-        .replace("{{explorer}}", explorer)
-        .replace("{{address}}", here.map_or("ADDRESS", |host| host))
-        .replace("{{customer}}", customer)
-        .replace("{{feed}}", staff);
-    html(page)
+    html(first::page(&First {
+        here,
+        is_sandbox: state.page_tokens.is_some(),
+        has_explorer: !state.production,
+        has_demo: !state.demo.is_empty(),
+        tokens: here.and(state.page_tokens.as_ref()).map(|make| make()),
+    }))
 }
 
 /// `GET /graphql`: the page of `GraphiQL`, whatever else is in the address.
@@ -113,7 +91,6 @@ pub(crate) fn graphiql(state: &ApiState, headers: &HeaderMap) -> Result<Response
             "there is no page here; send a query as JSON with POST",
         ));
     }
-    // A token's characters mean nothing in HTML.
     let (authorization, whose) = match &state.page_tokens {
         // A page of another site that got this address under its own name (DNS rebinding) gets no
         // token.
@@ -135,7 +112,7 @@ pub(crate) fn graphiql(state: &ApiState, headers: &HeaderMap) -> Result<Response
             (String::new(), whose.to_owned())
         }
     };
-    Ok(html(GRAPHIQL.replace("{{authorization}}", &authorization).replace("{{whose}}", &whose)))
+    Ok(html(graphiql::page(&authorization, &whose)))
 }
 
 fn html(page: String) -> Response {

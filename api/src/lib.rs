@@ -36,6 +36,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{MethodRouter, get, post};
+use ledger_core::ids::{Source, TransactionId};
 use ledger_core::keys::Keyring;
 use ledger_core::log::EventLog;
 use ledger_core::time::Clock;
@@ -100,6 +101,8 @@ pub struct ApiState {
     /// Makes the tokens that pages come with. Anyone who can reach the pages gets them: for
     /// sandboxes only.
     pub page_tokens: Option<MakeTokens>,
+    /// A sandbox's purchases of a day that is drawn and revealed; anyone may see their proofs.
+    pub demo: Arc<[(Source, TransactionId)]>,
     /// Web apps that may read answers.
     pub origins: Origins,
 }
@@ -114,7 +117,8 @@ pub fn router(state: ApiState) -> Router {
     let pages = Router::new()
         .route("/", get(explorer::first))
         .route("/explorer/{file}", get(explorer::file))
-        .route("/proof", get(proof::get));
+        .route("/proof", get(proof::get))
+        .route("/proof/demo", get(proof::demo));
     let (mut counted, mut others) = (Router::new(), pages);
     for (path, methods) in rest() {
         if path == intake::PATH || !path.starts_with("/v1/") {

@@ -4,26 +4,32 @@
 //! `proof/proof.js` does the recomputing and is all that the page runs; node runs the same file.
 //! The JSON is, name by name, what GraphQL answers to [`QUERY`].
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest;
-use axum::http::{HeaderValue, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use ledger_core::draw::Draw;
 use ledger_core::ids::{Source, TransactionId};
+use maud::{DOCTYPE, PreEscaped, html};
 use projections::campaigns::epochs::EpochRow;
 use projections::{Connection, ProjectionError, ReadStore, campaigns, transactions};
 use serde_json::{Value, json};
 
+use crate::ApiState;
+use crate::problem::Problem;
+
 /// Everything of a proof.
 pub const QUERY: &str = "query($source: ID!, $transactionId: ID!) { \
      drawProof(source: $source, transactionId: $transactionId) { source transactionId campaignId algorithm \
-     draw { entryId epoch r tier amount { minor currency exponent } } rejections tierMask commitment tableHash \
+     draw { campaign { name } entryId epoch r tier amount { minor currency exponent } } \
+     rejections tierMask commitment \
+     committedAt opensAt revealsAt commitmentPosition tableHash \
      prizeTable beaconSpec beacon beaconSignature seed } }";
 
-const PAGE: &str = include_str!("proof/page.html");
 const STYLE: &str = include_str!("proof/page.css");
 const SCRIPT: &str = include_str!("proof/proof.js");
 
@@ -41,18 +47,75 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 pub fn page(proofs: Option<&Value>) -> String {
     // Inside a script element only this character could end it.
     let proofs = proofs.map_or(String::new(), |proofs| proofs.to_string().replace('<', "\\u003c"));
-    // The proofs last: they are somebody else's words, in which nothing is to be replaced.
-    PAGE.replace("{{policy}}", &POLICY)
-        .replace("{{style}}", STYLE)
-        .replace("{{script}}", SCRIPT)
-        .replace("{{proof}}", &proofs)
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY.as_str());
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "Your draw, checked" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main {
+                    h1 { "Your draw, checked here, in your browser" }
+                    div id="results" aria-live="polite" {}
+                    details id="another" {
+                        summary { "Check a proof" }
+                        p {
+                            "Paste the proof of a draw: what " code { "drawProof" } " answers, or what " code { "rewardhub proof" }
+                            " prints. This page recomputes it here and sends nothing to anybody. Save it, and it works without "
+                            "a network."
+                        }
+                        textarea id="input" rows="12" spellcheck="false" aria-label="Proof as JSON" {}
+                        p { button id="check" type="button" { "Check" } }
+                    }
+                }
+                script type="application/json" id="proof" { (PreEscaped(proofs)) }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    page.into_string()
 }
 
 /// `GET /proof`. Public: there is nothing in it.
 pub(crate) async fn get() -> Response {
+    respond(None)
+}
+
+/// `GET /proof/demo`: proofs of a sandbox's day that is over, one of a purchase that won and one of
+/// one that did not. Public: the customer is made up.
+pub(crate) async fn demo(State(state): State<ApiState>) -> Result<Response, Problem> {
+    let purchases = Arc::clone(&state.demo);
+    if purchases.is_empty() {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"));
+    }
+    let all = state.read.read(move |conn| {
+        let each = purchases.iter().map(|(source, id)| of_transaction(conn, source, id));
+        let found: Vec<_> = each.collect::<Result<_, _>>()?;
+        Ok(found.into_iter().flatten().flatten().collect::<Vec<Value>>())
+    });
+    let later =
+        || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the proofs cannot be read just now").retry_after(1);
+    let all = all.await.map_err(|error| {
+        tracing::error!(error = &error as &dyn std::error::Error, "the demo's proofs cannot be read");
+        later()
+    })?;
+    let first = |won: bool| all.iter().find(|proof| proof["draw"]["amount"].is_null() != won).cloned();
+    let shown: Vec<_> = [true, false].into_iter().filter_map(first).collect();
+    // The read models of a sandbox that has just begun are a moment behind.
+    if shown.is_empty() {
+        return Err(later());
+    }
+    Ok(respond(Some(&Value::Array(shown))))
+}
+
+fn respond(proofs: Option<&Value>) -> Response {
     let policy = format!("{}; frame-ancestors 'none'", *POLICY);
     let policy = HeaderValue::try_from(policy).expect("words and base64");
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page(None))).into_response()
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page(proofs))).into_response()
 }
 
 /// The proofs of a line's draws; `None` if there is no such line.
@@ -61,14 +124,19 @@ pub async fn proofs(
     source: Source,
     transaction_id: TransactionId,
 ) -> Result<Option<Vec<Value>>, ProjectionError> {
-    read.read(move |conn| {
-        let Some(line) = transactions::transaction(conn, &source, &transaction_id, None)? else {
-            return Ok(None);
-        };
-        let proofs = line.draws.iter().map(|draw| proof(conn, &source, &transaction_id, draw));
-        proofs.collect::<Result<Vec<_>, _>>().map(Some)
-    })
-    .await
+    read.read(move |conn| of_transaction(conn, &source, &transaction_id)).await
+}
+
+fn of_transaction(
+    conn: &Connection,
+    source: &Source,
+    transaction_id: &TransactionId,
+) -> Result<Option<Vec<Value>>, ProjectionError> {
+    let Some(line) = transactions::transaction(conn, source, transaction_id, None)? else {
+        return Ok(None);
+    };
+    let proofs = line.draws.iter().map(|draw| proof(conn, source, transaction_id, draw));
+    proofs.collect::<Result<Vec<_>, _>>().map(Some)
 }
 
 fn proof(
@@ -79,9 +147,14 @@ fn proof(
 ) -> Result<Value, ProjectionError> {
     let missing = |column| ProjectionError::Damaged { column };
     let epoch = campaigns::epochs::epoch(conn, &draw.campaign_id, draw.epoch)?.ok_or(missing("epoch"))?;
-    let EpochRow { commitment, beacon_spec, beacon, beacon_signature, seed, .. } = epoch;
+    let reveals_at = epoch.reveals_at();
+    let EpochRow { commitment, opens_at, beacon_spec, beacon, beacon_signature, seed, .. } = epoch;
+    let committed_at = epoch.committed_at.ok_or(missing("committed_at"))?;
+    let committed_in = epoch.committed_in.ok_or(missing("committed_in"))?;
     let table = campaigns::prize_table(conn, &draw.campaign_id, &draw.table_hash)?;
     let table = table.ok_or(missing("table_hash"))?;
+    let campaign = campaigns::campaign(conn, &draw.campaign_id)?.ok_or(missing("campaign_id"))?;
+    let name = campaign.terms.name;
     let tier = draw.tier.and_then(|tier| table.tiers.get(tier as usize)).map(|tier| &tier.name);
     let amount = draw.amount.map(|amount| {
         let currency = amount.currency();
@@ -92,9 +165,11 @@ fn proof(
     Ok(json!({
         "source": source, "transactionId": transaction_id, "campaignId": draw.campaign_id, "algorithm": draw.algorithm,
         "draw": {
-            "entryId": draw.entry_id, "epoch": draw.epoch, "r": draw.r, "tier": tier, "amount": amount,
+            "campaign": { "name": name }, "entryId": draw.entry_id, "epoch": draw.epoch, "r": draw.r, "tier": tier, "amount": amount,
         },
         "rejections": draw.rejections, "tierMask": draw.tier_mask.to_string(), "commitment": commitment,
+        "committedAt": committed_at, "opensAt": opens_at, "revealsAt": reveals_at,
+        "commitmentPosition": committed_in.to_string(),
         "tableHash": draw.table_hash, "prizeTable": table, "beaconSpec": beacon_spec, "beacon": beacon,
         "beaconSignature": beacon_signature, "seed": seed,
     }))

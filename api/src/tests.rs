@@ -125,6 +125,7 @@ async fn house_that_shows(graphiql: bool, shown: &str) -> House {
         render_metrics: Arc::new(|| "up 1\n".into()),
         production: false,
         page_tokens: graphiql.then_some(page_tokens),
+        demo: Arc::default(),
         origins: cors::Origins::default(),
     };
     House {

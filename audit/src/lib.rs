@@ -9,4 +9,5 @@ pub mod backtest;
 pub mod bundle;
 pub mod draws;
 pub mod fairness;
+pub mod page;
 pub mod replay;

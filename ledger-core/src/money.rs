@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::figures::grouped;
+
 /// A currency by its ISO 4217 code; its minor unit has an exponent (GBP has 2, JPY 0, BHD 3).
 ///
 /// What enters the ledger is in use ([`Currency::from_code`]). What a log or a store has was in use
@@ -89,6 +91,18 @@ impl Currency {
             () if has(EXPONENT_3) => 3,
             () if has(EXPONENT_4) => 4,
             () => 2,
+        }
+    }
+
+    /// So many minor units as people read them, also below zero: `GBP 30,000.00`.
+    pub fn amount(self, minor: i128) -> String {
+        let unit = 10_u128.pow(u32::from(self.exponent()));
+        let sign = if minor < 0 { "-" } else { "" };
+        let (major, rest) = (minor.unsigned_abs() / unit, minor.unsigned_abs() % unit);
+        let major = grouped(major);
+        match usize::from(self.exponent()) {
+            0 => format!("{self} {sign}{major}"),
+            width => format!("{self} {sign}{major}.{rest:0width$}"),
         }
     }
 }
@@ -205,16 +219,10 @@ impl fmt::Debug for Money {
     }
 }
 
-/// Writes major units as people read them: `GBP 12.34`.
+/// Writes major units as people read them: `GBP 1,012.34`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exponent = u32::from(self.currency.exponent());
-        if exponent == 0 {
-            return write!(f, "{} {}", self.currency, self.minor);
-        }
-        let unit = 10_i64.pow(exponent);
-        let (major, minor) = (self.minor / unit, self.minor % unit);
-        write!(f, "{} {major}.{minor:0width$}", self.currency, width = exponent as usize)
+        f.write_str(&self.currency.amount(i128::from(self.minor)))
     }
 }
 
@@ -357,5 +365,10 @@ mod tests {
     #[test]
     fn people_read_major_units() {
         assert_eq!(gbp(1205).to_string(), "GBP 12.05");
+        assert_eq!(gbp(100_000_000).to_string(), "GBP 1,000,000.00");
+        let amount = |code: &str, minor| Currency::recorded(code).unwrap().amount(minor);
+        assert_eq!(amount("JPY", 1_234_567), "JPY 1,234,567");
+        assert_eq!(amount("BHD", -1_234_567), "BHD -1,234.567");
+        assert_eq!(amount("GBP", -5), "GBP -0.05");
     }
 }

@@ -138,6 +138,8 @@ CREATE TABLE epochs (
     table_hash       BLOB    NOT NULL,
     beacon_spec      TEXT    NOT NULL,
     at_once          INTEGER NOT NULL,
+    committed_at     INTEGER,
+    committed_in     INTEGER,
     opened_at        INTEGER,
     beacon           BLOB,
     beacon_signature BLOB,

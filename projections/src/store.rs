@@ -21,7 +21,7 @@ use crate::connection::{Access, Connection};
 use crate::error::ProjectionError;
 
 pub(crate) const SCHEMA: &str = include_str!("../../migrations/sqlite/read.sql");
-const SCHEMA_VERSION: i64 = 5;
+const SCHEMA_VERSION: i64 = 6;
 
 /// The runner's page cache unless said otherwise.
 const CACHE_BYTES: usize = 64 << 20;

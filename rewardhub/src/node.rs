@@ -8,6 +8,7 @@ use api::allowance::{self, Allowances};
 use ledger_core::engine::{
     EngineSettings, KNOWN_KEY_BYTES, KeyringSeeds, Ledger, LedgerParts, QUEUED_BYTES, SeedVault, Stopped,
 };
+use ledger_core::ids::{Source, TransactionId};
 use ledger_core::keys::Keyring;
 use ledger_core::log::{EventLog, Position};
 use ledger_core::steps::beacon::Beacon;
@@ -272,6 +273,7 @@ impl Node {
             render_metrics,
             production,
             page_tokens,
+            demo,
             origins,
         } = around;
         let health = self.engine.ledger.health();
@@ -294,6 +296,7 @@ impl Node {
             render_metrics,
             production,
             page_tokens,
+            demo: demo.into(),
             origins,
         }
     }
@@ -371,6 +374,8 @@ pub struct ApiSettings {
     pub production: bool,
     /// See [`api::ApiState::page_tokens`].
     pub page_tokens: Option<api::explorer::MakeTokens>,
+    /// See [`api::ApiState::demo`].
+    pub demo: Vec<(Source, TransactionId)>,
     /// Web apps that may read answers.
     pub origins: api::cors::Origins,
 }

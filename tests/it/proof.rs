@@ -18,7 +18,7 @@ use ledger_core::steps::intake::{Intake, Sources};
 use ledger_core::time::{Clock, Epoch, SECOND_MICROS, Timestamp};
 use rewardhub::folder::Folder;
 use rewardhub::opened::Stores;
-use rewardhub_tests::rows::purchase;
+use rewardhub_tests::rows::{CERTAIN, campaign, purchase};
 use rewardhub_tests::{Home, PATIENCE, eventually, text};
 use serde_json::{Value, json};
 use support::ManualClock;
@@ -43,7 +43,7 @@ fn node(arguments: &[&Path], input: &str) -> (i32, String) {
     (ended.status.code().unwrap(), String::from_utf8(ended.stdout).unwrap())
 }
 
-/// The steps of each proof by name: ok, differs or waits.
+/// The steps of each proof by name: ok, differs, waits, late or unused.
 fn verify(proofs: &Value) -> Vec<Vec<(String, String)>> {
     let (code, printed) = node(&[&root().join("api/src/proof/proof.js")], &proofs.to_string());
     let steps: Vec<Vec<Value>> = serde_json::from_str(&printed).unwrap();
@@ -154,7 +154,8 @@ fn check(home: &Home) {
 
     let all: Vec<Value> = (0..LINES).map(|n| proofs(&format!("t{n}"))[0].take()).collect();
     for steps in verify(&json!(all)) {
-        assert_eq!(named(&steps, "ok").len(), 8, "{steps:?}");
+        // The campaign began in the middle of that day.
+        assert_eq!((named(&steps, "ok").len(), named(&steps, "late")), (7, vec!["commitment"]), "{steps:?}");
     }
     let mut hidden = all.clone();
     for proof in &mut hidden {
@@ -173,8 +174,31 @@ fn check(home: &Home) {
     home.run(&["proof", "acme-bank", "t0", "--html", text(&file)]).expect_code(0);
     let (code, shown) =
         node(&[&root().join("tests/data/proof/page.js")], &std::fs::read_to_string(&file).unwrap());
-    assert!(code == 0 && shown.contains("All of it can be recomputed"), "{shown}");
-    assert!(shown.contains("acme-bank / t0 in public, 2026-09-17"), "{shown}");
+    assert_eq!(code, 0, "{shown}");
+    let t0 = &all[0]["draw"];
+    let result = match t0["tier"].as_str() {
+        Some("fünfer") => "You won £5 (fünfer) in Public.",
+        Some(_) => "(share) in Public.",
+        None => "You did not win in Public.",
+    };
+    for words in [
+        result,
+        "All of it can be recomputed. Its seed was committed to after the day had begun.",
+        "17 September 2026",
+        "t0 of acme-bank",
+        "after the day had begun: purchases made earlier that day were known by then, the public randomness was not.",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains("as promised") && !shown.contains("before the day began"), "{shown}");
+    let mut early = revealed.clone();
+    early[0]["committedAt"] = "2026-09-16T23:59:59.999999Z".into();
+    let page = api::proof::page(Some(&early));
+    let (_, shown) = node(&[&root().join("tests/data/proof/page.js")], &page);
+    assert!(shown.contains("as promised") && shown.contains("before the day began"), "{shown}");
+    assert_eq!(named(&verify(&early)[0], "ok").len(), 8);
+    early[0]["committedAt"] = early[0]["opensAt"].clone();
+    assert_eq!(named(&verify(&early)[0], "late"), ["commitment"]);
     let served = reqwest::blocking::get(format!("{}/proof", service.url())).unwrap();
     let policy = served.headers()["content-security-policy"].to_str().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
@@ -263,4 +287,50 @@ async fn the_service_asks_the_servers_it_is_told_and_opens_the_day() {
     .await
     .unwrap();
     assert_eq!(asked.join().unwrap(), format!("GET /{QUICKNET_CHAIN}/public/{ROUND} HTTP/1.1"));
+}
+
+/// Every ledger's first day is one of these, and no sandbox has a beacon.
+#[test]
+fn a_late_commitment_and_a_draw_without_public_randomness_are_called_so() {
+    let home = Home::new();
+    home.start_campaign("sure", &campaign("sure", CERTAIN, 123_456, 1_000_000));
+    let service = home.serve();
+    service.send(&service.feed(), &[purchase("t1", "cus_1")]);
+    service.settled(PATIENCE);
+    let variables = json!({ "source": "acme-bank", "transactionId": "t1" });
+    let answer = service.graphql(&service.customer("cus_1"), api::proof::QUERY, variables);
+    let proof = &answer["drawProof"][0];
+    let day = proof["draw"]["epoch"].as_str().unwrap().to_owned();
+    assert_eq!(proof["opensAt"], format!("{day}T00:00:00Z"));
+    assert!(proof["committedAt"].as_str() > proof["opensAt"].as_str(), "{proof}");
+    let committed = "{ campaign(campaignId: \"sure\") { epochs { nodes { epoch commitment committedAt revealsAt } } } \
+                     eventHistory(campaignId: \"sure\", first: 100) { nodes { position type recordedAt payload } } }";
+    let committed = service.graphql(&service.auditor(), committed, json!({}));
+    let nodes = |of: &Value| of["nodes"].as_array().unwrap().clone();
+    let epochs = nodes(&committed["campaign"]["epochs"]);
+    let epoch = epochs.iter().find(|epoch| epoch["epoch"] == day).unwrap();
+    for field in ["commitment", "committedAt", "revealsAt"] {
+        assert_eq!(epoch[field], proof[field], "{field}");
+    }
+    let events = nodes(&committed["eventHistory"]);
+    let event = events.iter().find(|event| event["position"] == proof["commitmentPosition"]).unwrap();
+    assert_eq!((&event["type"], &event["recordedAt"]), (&json!("EpochScheduled"), &proof["committedAt"]));
+    assert_eq!(event["payload"]["EpochScheduled"]["commitment"], proof["commitment"]);
+
+    let steps = &verify(&answer["drawProof"])[0];
+    assert_eq!((named(steps, "unused"), named(steps, "waits")), (vec!["beacon"], vec!["commitment", "r"]));
+    let page = api::proof::page(Some(&answer["drawProof"]));
+    let (_, shown) = node(&[&root().join("tests/data/proof/page.js")], &page);
+    for words in [
+        "You won £1,234.56 (prize) in Of the tests.",
+        "This campaign uses no public randomness: only the operator knew the seed.",
+        "Its seed was committed to after the day had begun.",
+        "This waits for the reveal of the day's seed, from ",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    for words in ["as promised", "before the day began", "the beacon the day was committed to"] {
+        assert!(!shown.contains(words), "{words}: {shown}");
+    }
+    service.stop();
 }

@@ -43,10 +43,11 @@ class Campaign:
 class Epoch:
     """One UTC day of one campaign's draws."""
 
-    def __init__(self, fact):
+    def __init__(self, fact, recorded_at):
         self.table, self.table_hash = fact["prize_table"], bytes.fromhex(fact["table_hash"])
         self.commitment, self.beacon_spec = bytes.fromhex(fact["commitment"]), fact["beacon_spec"]
         self.inventory = fact.get("inventory", {})
+        self.committed_late = recorded_at >= micros_of(fact["opens_at"])  # purchases of the day were known by then
         self.seals_at = micros_of(fact["closes_at"]) + fact["grace_days"] * DAY
         self.cap = None  # what it may bring the campaign's spend to; None before it opens
         self.key = None  # with its seed at hand
@@ -153,7 +154,7 @@ class Campaigns:
         if day in campaign.epochs:
             self.findings.add(place, "epoch", f"{day} scheduled once", "scheduled again")
             return
-        epoch = campaign.epochs[day] = Epoch(fact)
+        epoch = campaign.epochs[day] = Epoch(fact, event["recorded_at"])
         opens_at = start_of(day)
         compare("opens_at", opens_at, micros_of(fact["opens_at"]))
         compare("closes_at", opens_at + DAY, micros_of(fact["closes_at"]))

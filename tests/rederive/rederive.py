@@ -75,7 +75,10 @@ class Check:
 
     def report(self):
         qualification = {**self.qualification.counts, "cel_rules": self.qualification.cel_rules}
-        return {"events": self.events, **self.draws.counts, **qualification}
+        epochs = [epoch for campaign in self.campaigns.by_name.values() for epoch in campaign.epochs.values()]
+        late = sum(epoch.committed_late for epoch in epochs)
+        counts = {"epochs": len(epochs), "epochs_committed_late": late, **self.draws.counts}
+        return {"events": self.events, **counts, **qualification}
 
 
 def check(bundle, seeds_file):

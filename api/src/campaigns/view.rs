@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use cqrs_es::Aggregate as _;
 use futures::TryStreamExt as _;
 use ledger_core::campaign::Campaign;
+use ledger_core::campaign::in_force::InForce;
 use ledger_core::campaign::state::Standing;
-use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::CampaignId;
@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 
 use crate::graphql::campaign::CampaignStatus;
 
-/// One campaign, from its whole stream, for who has no writer to ask; `None` where there is none of
-/// this id.
+/// One campaign as it is now, from its whole stream, for who has no writer to ask; `None` where
+/// there is none of this id.
 pub async fn show(log: &dyn EventLog, id: &CampaignId, now: Timestamp) -> Result<Option<Value>, LogError> {
     let stream = StreamId::campaign(id);
     let (mut campaign, mut events) = (Campaign::default(), 0);
@@ -35,6 +35,7 @@ pub async fn show(log: &dyn EventLog, id: &CampaignId, now: Timestamp) -> Result
 
 pub(super) fn shown(campaign: &Campaign, events: u64, now: Timestamp) -> Option<Value> {
     let (terms, version) = campaign.terms()?;
+    let InForce { table, day, next } = campaign.in_force(now)?;
     let by_events = match campaign.standing() {
         None if campaign.starts_itself_at().is_some() => Status::Scheduled,
         None if campaign.is_approved() => Status::Approved,
@@ -52,28 +53,36 @@ pub(super) fn shown(campaign: &Campaign, events: u64, now: Timestamp) -> Option<
         })
         .collect();
     let revision = campaign.revision().map(|r| json!({ "version": r.version, "terms": r.terms, "by": r.by }));
-    let table = &terms.prize_table;
-    let tiers: Vec<_> =
-        table.tiers.iter().map(|tier| json!({ "name": tier.name, "odds": tier.odds_text() })).collect();
+    let next = next.map(|(from, table)| {
+        json!({ "from": from, "odds": odds(&table), "table_hash": table.hash(), "prize_table": table })
+    });
+    // Each day keeps the limits that it was committed to with.
+    let limits = day.and_then(|day| campaign.epoch(day)).map_or(&terms.inventory, |day| &day.inventory);
     let (epochs, tables) = epochs(campaign);
     Some(json!({
         "campaign_id": terms.campaign_id, "terms": terms, "version": version, "standing": standing, "events": events,
         "starts_itself_at": campaign.starts_itself_at(), "revision": revision, "fundings_proposed": fundings,
-        "odds": { "any": table.odds_text(), "tiers": tiers },
+        "odds": odds(&table), "next": next,
         "expected_cost_per_draw_ppb_minor": table.expected_cost_ppb().to_string(),
         "funded_minor": campaign.funded_minor(), "spent_minor": campaign.spent_minor(),
-        "budget_alerted_percent": campaign.alerted_percent(), "inventory": inventory(campaign, terms),
+        "budget_alerted_percent": campaign.alerted_percent(), "inventory": inventory(campaign, limits),
         "epochs": epochs, "prize_tables": tables,
     }))
 }
 
-/// What there was of each limited tier and what is left, by its name.
-fn inventory(campaign: &Campaign, terms: &Terms) -> Value {
+/// Of any prize, and of each.
+fn odds(table: &PrizeTable) -> Value {
+    let tiers = table.tiers.iter().map(|tier| json!({ "name": tier.name, "odds": tier.odds_text() }));
+    json!({ "any": table.odds_text(), "tiers": tiers.collect::<Vec<_>>() })
+}
+
+/// What there is today of each limited tier and what is left, by its name.
+fn inventory(campaign: &Campaign, limits: &BTreeMap<String, u64>) -> Value {
     let left = |(name, most): (&String, &u64)| {
         let won = campaign.tier_wins().get(name).copied().unwrap_or(0);
         (name.clone(), json!({ "most": most, "won": won, "left": most.saturating_sub(won) }))
     };
-    Value::Object(terms.inventory.iter().map(left).collect())
+    Value::Object(limits.iter().map(left).collect())
 }
 
 /// Days, oldest first, and the tables they draw from, by hash.
@@ -82,7 +91,7 @@ fn epochs(campaign: &Campaign) -> (Vec<Value>, BTreeMap<String, &PrizeTable>) {
     let epochs = campaign.epochs().map(|(epoch, state)| {
         tables.insert(state.table_hash.to_string(), &*state.prize_table);
         json!({
-            "epoch": epoch.to_string(), "phase": state.phase.as_str(), "opens_at": epoch.opens_at(),
+            "epoch": epoch.to_string(), "phase": state.phase.as_str(), "opens_at": epoch.opens_at(), "reveals_at": state.seals_at,
             "commitment": state.commitment, "table_hash": state.table_hash, "beacon_spec": state.beacon_spec,
             "inventory": state.inventory,
         })
@@ -95,6 +104,7 @@ fn epochs(campaign: &Campaign) -> (Vec<Value>, BTreeMap<String, &PrizeTable>) {
 mod tests {
     use ledger_core::aggregate::Decides as _;
     use ledger_core::campaign::CampaignCommandKind;
+    use ledger_core::campaign::terms::Terms;
 
     use super::*;
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, Error, ID, Json, Object};
+use async_graphql::{Context, Enum, Error, ID, Json, Object, SimpleObject};
+use ledger_core::campaign::in_force::InForce;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::ids::CampaignId;
@@ -14,6 +15,7 @@ use projections::campaigns::{self, CampaignRow, CampaignStatus as Status};
 
 use super::access::{self, loaders, read};
 use super::error::present;
+use super::load::PrizesOf;
 use super::node;
 use super::page::{self, PageOf, connection};
 use super::scalars::{DateTime, Money, int};
@@ -117,6 +119,22 @@ impl Campaign {
     fn money(&self, minor: i64) -> Money {
         Money::signed(minor, self.0.terms.budget.currency())
     }
+
+    async fn in_force(&self, ctx: &Context<'_>) -> Result<Arc<InForce>, Error> {
+        let id = PrizesOf(self.0.campaign_id.clone());
+        present(loaders(ctx).rows.load_one(id).await?, "prizes of a campaign")
+    }
+}
+
+/// Prizes that are not drawn yet.
+#[derive(SimpleObject)]
+pub(super) struct NextTable {
+    /// The first instant of the first day that draws from them.
+    from: DateTime,
+    /// Tiers with their prizes and odds, in parts per 10^9.
+    prize_table: Json<PrizeTable>,
+    /// The chance to win anything then, exactly.
+    odds_text: String,
 }
 
 #[Object]
@@ -157,14 +175,24 @@ impl Campaign {
         self.0.terms.ends_at.map(Into::into)
     }
 
-    /// Tiers with their prizes and odds, in parts per 10^9.
-    async fn prize_table(&self) -> Json<PrizeTable> {
-        Json(self.0.terms.prize_table.clone())
+    /// What today's draws are made from: tiers with their prizes and odds, in parts per 10^9. Before the first day that
+    /// day's, after the last one its.
+    async fn prize_table(&self, ctx: &Context<'_>) -> Result<Json<PrizeTable>, Error> {
+        Ok(Json(PrizeTable::clone(&self.in_force(ctx).await?.table)))
     }
 
-    /// The chance to win anything, exactly, such as `1 in 10 (10.0000000 %)`.
-    async fn odds_text(&self) -> String {
-        self.0.terms.prize_table.odds_text()
+    /// Today's chance to win anything, exactly, such as `1 in 10 (10.0000000 %)`.
+    async fn odds_text(&self, ctx: &Context<'_>) -> Result<String, Error> {
+        Ok(self.in_force(ctx).await?.table.odds_text())
+    }
+
+    /// The prizes that follow today's, and from when on. Days that are committed to keep theirs when terms are revised.
+    async fn next(&self, ctx: &Context<'_>) -> Result<Option<NextTable>, Error> {
+        Ok(self.in_force(ctx).await?.next.as_ref().map(|(from, table)| NextTable {
+            from: (*from).into(),
+            prize_table: Json(PrizeTable::clone(table)),
+            odds_text: table.odds_text(),
+        }))
     }
 
     /// All that was funded; before the start, what the terms ask for. Null without `audit:read` or `campaigns:write`.
@@ -251,9 +279,21 @@ impl Epoch {
         self.row.closes_at.into()
     }
 
-    /// To seed, table and beacon; published before it opens.
+    /// To seed, table and beacon. Published at `committedAt`, which on a campaign's first day and after an outage may
+    /// be later than `opensAt`.
     async fn commitment(&self) -> String {
         self.row.commitment.to_string()
+    }
+
+    /// When the commitment was recorded.
+    #[expect(clippy::unused_async, reason = "a resolver is")]
+    async fn committed_at(&self) -> Result<DateTime, Error> {
+        present(self.row.committed_at, "time of a commitment").map(Into::into)
+    }
+
+    /// From when on its seed is revealed: its end, and then its grace.
+    async fn reveals_at(&self) -> DateTime {
+        self.row.reveals_at().into()
     }
 
     /// Of the prize table it draws from.
@@ -261,7 +301,7 @@ impl Epoch {
         self.row.table_hash.to_string()
     }
 
-    /// `none`, or a public beacon round.
+    /// A public beacon round, or `none`: no public randomness goes into its draws, and only the operator knows the seed.
     async fn beacon_spec(&self) -> &str {
         &self.row.beacon_spec
     }

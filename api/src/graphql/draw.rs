@@ -13,7 +13,7 @@ use super::access::{self, loaders};
 use super::campaign::{self, Campaign};
 use super::error::present;
 use super::load::{EpochName, TableName};
-use super::scalars::{Money, int};
+use super::scalars::{DateTime, Money, int};
 use super::transaction;
 
 /// Queries about draws.
@@ -151,9 +151,32 @@ impl DrawProof {
         Draw::new(self.draw.clone())
     }
 
-    /// To seed, table and beacon; published before the epoch opened.
+    /// To seed, table and beacon; recorded at `committedAt`.
     async fn commitment(&self) -> String {
         self.epoch.commitment.to_string()
+    }
+
+    /// When the commitment was recorded. On a campaign's first day and after an outage it may be later than `opensAt`:
+    /// purchases of that day were known by then.
+    #[expect(clippy::unused_async, reason = "a resolver is")]
+    async fn committed_at(&self) -> Result<DateTime, Error> {
+        present(self.epoch.committed_at, "time of a commitment").map(Into::into)
+    }
+
+    /// The first instant of the day.
+    async fn opens_at(&self) -> DateTime {
+        self.epoch.opens_at.into()
+    }
+
+    /// From when on the seed is revealed: the end of the day, and then its grace.
+    async fn reveals_at(&self) -> DateTime {
+        self.epoch.reveals_at().into()
+    }
+
+    /// Where in the log the commitment is.
+    #[expect(clippy::unused_async, reason = "a resolver is")]
+    async fn commitment_position(&self) -> Result<String, Error> {
+        present(self.epoch.committed_in, "place of a commitment").map(|position| position.to_string())
     }
 
     /// Of the prize table, over its canonical JSON (RFC 8785).
@@ -178,7 +201,7 @@ impl DrawProof {
         int(self.draw.rejections)
     }
 
-    /// `none`, or a public beacon round.
+    /// A public beacon round, or `none`: no public randomness went into it, and only the operator knew the seed.
     async fn beacon_spec(&self) -> &str {
         &self.epoch.beacon_spec
     }

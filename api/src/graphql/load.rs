@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use async_graphql::Error;
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
+use ledger_core::campaign::in_force::InForce;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::ids::{CampaignId, Digest, Source, TransactionId};
 use ledger_core::keys::{Keyring, SealError};
-use ledger_core::time::Epoch;
+use ledger_core::time::{Clock, Epoch};
 use projections::campaigns::epochs::{self, EpochRow};
 use projections::campaigns::{self, CampaignRow};
 use projections::transactions::{self, TransactionRow};
@@ -29,7 +30,7 @@ pub(super) struct Loaders {
 
 impl Loaders {
     pub(super) fn new(state: &ApiState) -> Loaders {
-        let rows = Rows(state.read.clone());
+        let rows = Rows { read: state.read.clone(), clock: Arc::clone(&state.clock) };
         let details = Details(Arc::clone(&state.keyring));
         Loaders {
             rows: DataLoader::with_cache(rows, tokio::spawn, HashMapCache::default()),
@@ -59,8 +60,15 @@ pub(super) struct TableName(pub(super) CampaignId, pub(super) Digest);
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct TermsName(pub(super) CampaignId, pub(super) u32);
 
+/// Names a campaign whose prizes are asked for.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct PrizesOf(pub(super) CampaignId);
+
 /// Loads rows of the read models.
-pub(super) struct Rows(ReadStore);
+pub(super) struct Rows {
+    read: ReadStore,
+    clock: Arc<dyn Clock>,
+}
 
 impl Rows {
     /// One trip to the read models for all keys.
@@ -83,7 +91,7 @@ impl Rows {
             }
             Ok(found)
         };
-        self.0.read(all).await.map_err(|error| read_fault(&error))
+        self.read.read(all).await.map_err(|error| read_fault(&error))
     }
 }
 
@@ -94,6 +102,21 @@ impl Loader<CampaignId> for Rows {
 
     async fn load(&self, keys: &[CampaignId]) -> Result<HashMap<CampaignId, Arc<CampaignRow>>, Error> {
         self.each(keys, campaigns::campaign).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Loader<PrizesOf> for Rows {
+    type Value = Arc<InForce>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[PrizesOf]) -> Result<HashMap<PrizesOf, Arc<InForce>>, Error> {
+        let now = self.clock.now();
+        let find = move |conn: &Connection, PrizesOf(id): &PrizesOf| match campaigns::campaign(conn, id)? {
+            Some(row) => campaigns::in_force(conn, &row, now).map(Some),
+            None => Ok(None),
+        };
+        self.each(keys, find).await
     }
 }
 

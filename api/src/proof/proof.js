@@ -121,15 +121,15 @@ function proofsIn(json) {
   return Array.isArray(found) ? found : [found];
 }
 
-// Recomputes a proof. Each step is { name, state: "ok" | "differs" | "waits", says }.
+// Recomputes a proof. Each step is { name, state, says }; states are "ok", "differs", "waits" (for the seed), "late" (right,
+// and committed to after the day had begun) and "unused" (no public randomness).
 async function verify(proof) {
   const steps = [];
-  const step = async (name, waits, check) => {
+  const step = async (name, waits, says, check) => {
     if (waits) return steps.push({ name, state: "waits", says: waits });
     try {
       const differs = await check();
-      const done = name === "tier" && reveal ? `If the number is as stated: ${DONE[name]}` : DONE[name];
-      steps.push({ name, state: differs ? "differs" : "ok", says: differs || done });
+      steps.push(differs ? { name, state: "differs", says: differs } : { name, state: "ok", ...says() });
     } catch (error) {
       steps.push({ name, state: "differs", says: error.message });
     }
@@ -139,37 +139,44 @@ async function verify(proof) {
 
   const { source, transactionId, campaignId, prizeTable, beaconSpec } = proof;
   const { epoch, entryId: entry, r, tier, amount } = proof.draw ?? {};
-  const reveal = proof.seed === null || proof.seed === undefined ? "waits for the reveal of the day's seed" : "";
+  const hidden = isHidden(proof);
+  const until = proof.revealsAt ? `, from ${day(proof.revealsAt)} on` : "";
+  const reveal = hidden ? `This waits for the reveal of the day's seed${until}.` : "";
+  const plain = beaconSpec === "none";
   let seed, beacon;
 
-  await step("algorithm", "", () => same("the procedure checked here", "draw-1", proof.algorithm));
-  await step("entry", "", async () => same("the entry", hex(await entryId(campaignId, source, transactionId)), entry));
-  await step("table", "", async () => same("the prize table's hash", hex(await tableHash(prizeTable)), proof.tableHash));
-  await step("beacon", "", async () => {
+  await step("algorithm", "", () => ({ says: "The draw was made by draw-1." }), () =>
+    same("the procedure checked here", "draw-1", proof.algorithm));
+  await step("entry", "", () => ({ says: "The entry is named by campaign, source and transaction alone." }), async () =>
+    same("the entry", hex(await entryId(campaignId, source, transactionId)), entry));
+  await step("table", "", () => ({ says: "The prize table is the one whose hash was committed to." }), async () =>
+    same("the prize table's hash", hex(await tableHash(prizeTable)), proof.tableHash));
+  await step("beacon", "", () => (plain ? { state: "unused", says: NO_BEACON } : { says: BEACON }), async () => {
     beacon = unhex(proof.beacon, 32, "beacon");
-    if (beaconSpec === "none") return same("no beacon", "00".repeat(32), proof.beacon);
+    if (plain) return same("no beacon", "00".repeat(32), proof.beacon);
     const randomness = await sha256(unhex(proof.beaconSignature, 48, "beaconSignature"));
     return same("the beacon's randomness", hex(randomness), proof.beacon);
   });
-  await step("commitment", reveal, async () => {
+  await step("commitment", reveal && `${reveal} ${committed(proof)}`, () =>
+    ({ ...(isLate(proof) ? { state: "late" } : {}), says: `The seed is the one that was committed to. ${committed(proof)}` }), async () => {
     seed = unhex(proof.seed, 32, "seed");
     const table = unhex(proof.tableHash, 32, "tableHash");
     return same("the commitment", hex(await commitment(campaignId, epoch, table, beaconSpec, seed)), proof.commitment);
   });
-  await step("r", reveal, async () => {
+  await step("r", reveal, () => ({ says: `The number follows from seed, ${plain ? "" : "public randomness, "}day and entry.` }), async () => {
     const key = await epochKey(seed ?? unhex(proof.seed, 32, "seed"), beacon ?? unhex(proof.beacon, 32, "beacon"), campaignId, epoch);
     const drawn = below(await drawSeed(key, unhex(entry, 32, "entryId")), ODDS_WHOLE);
     return same("r", Number(drawn.value), r) || same("the number of words rejected", drawn.rejections, proof.rejections);
   });
-  await step("tier", "", () => {
+  await step("tier", "", () => ({ says: fellInto(hidden ? "If the number is as stated, it" : "The number", prizeTable, r, proof.tierMask) }), () => {
     // In decimal, as text; older proofs have a number.
     if (!/^[0-9]{1,10}$/.test(proof.tierMask)) return "the mask is no number";
     const mask = BigInt(proof.tierMask);
     if (mask >> BigInt(prizeTable.tiers.length)) return "the mask names tiers that the table does not have";
     return same("the tier", tierOf(prizeTable, r, mask)?.name ?? null, tier ?? null);
   });
-  await step("amount", "", () => {
-    const prize = prizeTable.tiers.find((t) => t.name === tier)?.prize;
+  const prize = prizeTable?.tiers?.find((t) => t.name === tier)?.prize;
+  await step("amount", "", () => ({ says: paid(prize) }), () => {
     const paid = amount ? BigInt(amount.minor) : 0n;
     if (amount && amount.currency !== prizeTable.currency) return same("the currency", prizeTable.currency, amount.currency);
     if (!prize) return same("the amount", 0n, paid);
@@ -179,18 +186,90 @@ async function verify(proof) {
   return steps;
 }
 
-const DONE = {
-  algorithm: "The draw was made by draw-1.",
-  entry: "The entry is named by campaign, source and transaction alone.",
-  table: "The prize table is the one whose hash was committed to.",
-  beacon: "The public randomness is that of the beacon the day was committed to; its signature can be checked with any drand client.",
-  commitment: "The seed is the one that was committed to before the day began.",
-  r: "The number follows from seed, beacon and entry.",
-  tier: "The number falls into this tier, or into none. Whether a tier was rightly masked shows only in the whole log: an auditor checks that.",
-  amount: "The amount is that of the tier (of a share of the purchase only its maximum can be checked here).",
-};
+// In words ------------------------------------------------------------------------------------------------------------
+
+const NO_BEACON = "This campaign uses no public randomness: only the operator knew the seed.";
+const BEACON =
+  "The public randomness is that of the beacon the day was committed to; its signature can be checked with any drand client.";
+
+const isHidden = (proof) => proof.seed === null || proof.seed === undefined;
+
+// From the first instant of the day on, purchases of that day may be known.
+const isLate = (proof) => Date.parse(proof.committedAt) >= Date.parse(proof.opensAt);
+
+const written = (time, style) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...style }).format(new Date(time));
+const day = (time) => written(time, { dateStyle: "long" });
+const moment = (time) => `${day(time)}, ${written(time, { timeStyle: "medium" })} UTC`;
+
+function committed(proof) {
+  if (!proof.committedAt || !proof.opensAt) return "This proof does not say when.";
+  const at = `The commitment was recorded on ${moment(proof.committedAt)}`;
+  if (!isLate(proof)) return `${at}, before the day began.`;
+  const known = "purchases made earlier that day were known by then";
+  return proof.beaconSpec === "none"
+    ? `${at}, after the day had begun: ${known}.`
+    : `${at}, after the day had begun: ${known}, the public randomness was not.`;
+}
+
+// The number's range in the prize table, and whether the prize could still be won.
+function fellInto(it, table, r, mask) {
+  const tier = tierOf(table, r, 0n);
+  if (!tier) return `${it} falls into the range of no prize.`;
+  if (tierOf(table, r, BigInt(mask))) return `${it} falls into the range of the prize "${tier.name}".`;
+  return `${it} falls into the range of the prize "${tier.name}", which could not be covered any more and had been taken ` +
+    "out before the draw. Whether rightly shows only in the whole log: an auditor checks that.";
+}
+
+function paid(prize) {
+  if (!prize) return "Nothing was won, and nothing is paid.";
+  if (prize.fixed !== undefined) return "The amount is that of the prize.";
+  return "The amount is within the prize's maximum; a share of the purchase can be checked by who knows the purchase.";
+}
+
+// "£5", "£5.50"; what no browser knows as a currency by its code.
+function money({ minor, currency, exponent }) {
+  const digits = String(minor).padStart(exponent + 1, "0");
+  const whole = digits.slice(0, digits.length - exponent), rest = exponent ? digits.slice(-exponent) : "";
+  const decimal = rest ? `${whole}.${rest}` : whole;
+  try {
+    const fraction = /[1-9]/.test(rest) ? exponent : 0;
+    const style = { style: "currency", currency, minimumFractionDigits: fraction, maximumFractionDigits: exponent };
+    return new Intl.NumberFormat("en-GB", style).format(decimal);
+  } catch {
+    return `${currency} ${decimal}`;
+  }
+}
+
+const odds = (table) => table.tiers.reduce((sum, tier) => sum + tier.odds_ppb, 0);
+const number = (n) => Number(n).toLocaleString("en-GB");
+
+// What somebody would tell at home, and how sure one can be of it.
+function headline(proof) {
+  const { tier, amount, campaign } = proof.draw;
+  const where = campaign?.name ?? proof.campaignId;
+  return tier && amount ? `You won ${money(amount)} (${tier}) in ${where}.` : `You did not win in ${where}.`;
+}
+
+function verdict(proof, state) {
+  const late = isLate(proof) ? " Its seed was committed to after the day had begun." : "";
+  const plain = proof.beaconSpec === "none" ? ` ${NO_BEACON}` : "";
+  const due = proof.revealsAt ? ` from ${day(proof.revealsAt)} on` : "";
+  return {
+    ok: "All of it can be recomputed: this draw was made as promised.",
+    late: `All of it can be recomputed.${late}${plain}`,
+    unused: `All of it can be recomputed.${plain}`,
+    waits: `What can be checked now is right. The rest can be checked once the day's seed is revealed,${due}.${late}${plain}`.replace(",.", "."),
+    differs: "Something differs: this draw was not made as this proof says.",
+  }[state];
+}
 
 // In a browser --------------------------------------------------------------------------------------------------------
+
+const STEPS = {
+  algorithm: "Procedure", entry: "Entry", table: "Prize table", beacon: "Public randomness", commitment: "Commitment",
+  r: "Number", tier: "Prize", amount: "Amount",
+};
+const STATES = { ok: "right", differs: "differs", waits: "waits", late: "right, but late", unused: "not used" };
 
 function page() {
   const element = (id) => document.getElementById(id);
@@ -200,7 +279,26 @@ function page() {
     if (className) child.className = className;
     return child;
   };
-  const words = { ok: "ok", differs: "differs", waits: "waits" };
+  const rows = (parent, pairs) => {
+    const list = add(parent, "dl", "");
+    for (const [name, said] of pairs) {
+      add(list, "dt", name);
+      add(list, "dd", said);
+    }
+  };
+  const exactly = (parent, proof) => {
+    const folded = add(parent, "details", "");
+    add(folded, "summary", "The exact values");
+    const values = [
+      ["Entry", proof.draw.entryId], ["Commitment", proof.commitment], ["recorded at", proof.committedAt ?? "not said"],
+      ["in the log at", proof.commitmentPosition ?? "not said"], ["Seed", proof.seed ?? "not revealed yet"],
+      ["Public randomness", proof.beaconSpec === "none" ? "none" : `${proof.beaconSpec}: ${proof.beacon}`],
+      ["Prize table's hash", proof.tableHash], ["Prizes taken out (mask)", proof.tierMask], ["Rejected words", proof.rejections],
+    ];
+    rows(folded, values);
+    add(folded, "p", "The commitment comes with the proof. Who wrote it down earlier, from the campaign's days in the app or from " +
+      "an audit bundle, can compare it with this one.", "quiet");
+  };
   async function show(text) {
     const results = element("results");
     results.replaceChildren();
@@ -220,20 +318,28 @@ function page() {
         continue;
       }
       const steps = await verify(proof);
-      const worst = ["differs", "waits", "ok"].find((state) => steps.some((step) => step.state === state));
-      const verdicts = {
-        ok: "All of it can be recomputed: this draw was made as promised.",
-        waits: "What can be checked before the reveal is right; the rest waits for the day's seed.",
-        differs: "Something differs: this draw was not made as this proof says.",
-      };
-      add(results, "h2", `${proof.source} / ${proof.transactionId} in ${proof.campaignId}, ${proof.draw.epoch}`);
-      add(results, "p", verdicts[worst], worst);
-      const table = results.appendChild(document.createElement("table"));
+      const state = ["differs", "waits", "late", "unused", "ok"].find((state) => steps.some((step) => step.state === state));
+      const result = add(results, "section", "");
+      try {
+        add(result, "h2", state === "differs" ? `The proof says: ${headline(proof)}` : headline(proof));
+        add(result, "p", verdict(proof, state), `verdict ${state}`);
+        rows(result, [
+          ["Purchase", `${proof.transactionId} of ${proof.source}`],
+          ["Drawn for", day(proof.draw.epoch)],
+          ["Number drawn", `${number(proof.draw.r)} of 0 to 999,999,999`],
+          ["Prizes", `for numbers below ${number(odds(proof.prizeTable))}`],
+        ]);
+        exactly(result, proof);
+      } catch (error) {
+        add(result, "p", `This proof cannot be read: ${error.message}`, "differs");
+      }
+      add(result, "h3", "What was checked");
+      const list = add(result, "dl", "", "steps");
       for (const step of steps) {
-        const row = table.appendChild(document.createElement("tr"));
-        add(row, "th", step.name);
-        add(row, "td", words[step.state], step.state);
-        add(row, "td", step.says);
+        add(list, "dt", STEPS[step.name]);
+        const said = add(list, "dd", "");
+        add(said, "strong", STATES[step.state], step.state);
+        add(said, "span", ` ${step.says}`);
       }
     }
   }
@@ -242,6 +348,8 @@ function page() {
   if (embedded) {
     element("input").value = JSON.stringify(JSON.parse(embedded), null, 2);
     show(embedded);
+  } else {
+    element("another").open = true;
   }
 }
 

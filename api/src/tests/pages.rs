@@ -64,7 +64,7 @@ async fn the_first_page_says_what_to_do_and_shows_a_sandboxs_tokens_to_its_own_m
         );
         assert_eq!(page.matches("<li>").count(), 5);
         assert!(
-            page.contains("\"merchant\":{"),
+            page.contains("&quot;merchant&quot;:{"),
             "a payment to nobody known is declined: a poor first minute"
         );
     }

@@ -19,7 +19,7 @@ mod summary;
 pub use past::PastLine;
 pub use plan::{Plan, Skipped};
 pub use run::{Run, Scratch};
-pub use summary::{DaySummary, Quantiles, Summary};
+pub use summary::{CustomersBy, DaySummary, Quantiles, Summary};
 
 #[cfg(test)]
 mod tests;

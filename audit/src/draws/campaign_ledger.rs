@@ -161,7 +161,7 @@ impl CampaignLedger {
             CampaignEvent::EpochScheduled { epoch, .. } => {
                 if self.epochs.contains_key(epoch) {
                     findings.add(place, "epoch", format!("{epoch} scheduled once"), "scheduled again");
-                } else if let Some(book) = EpochBook::of(event) {
+                } else if let Some(book) = EpochBook::of(event, stored.recorded_at) {
                     self.versions.scheduled(place, stored.recorded_at, event, findings);
                     if let Some(seed) = seeds.get(id, *epoch) {
                         book.check_commitment(place, id, *epoch, seed, findings);
@@ -295,6 +295,7 @@ impl CampaignLedger {
         let mut summary = Summary {
             epochs: self.epochs.len(),
             epochs_revealed: self.epochs.values().filter(|epoch| epoch.revealed).count(),
+            epochs_committed_late: self.epochs.values().filter(|epoch| epoch.committed_late).count(),
             counts: self.counts,
             reveal_overdue: overdue.map(|epoch| epoch.draws).sum(),
             funded_minor: self.funded_minor,

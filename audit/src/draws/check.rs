@@ -93,5 +93,5 @@ fn shown(tier: Option<u32>) -> String {
 }
 
 fn money(amount: Option<Money>) -> String {
-    amount.map_or("none".into(), |amount| format!("{amount:?}"))
+    amount.map_or("none".into(), |amount| amount.to_string())
 }

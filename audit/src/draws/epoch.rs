@@ -16,6 +16,8 @@ use ledger_core::time::{DAY_MICROS, Epoch, Timestamp};
 /// One epoch.
 pub(super) struct EpochBook {
     commitment: Digest,
+    /// Recorded when the day had begun.
+    pub(super) committed_late: bool,
     pub(super) table: Arc<PrizeTable>,
     pub(super) table_hash: Digest,
     pub(super) beacon_spec: String,
@@ -41,9 +43,10 @@ pub(super) struct EpochBook {
 }
 
 impl EpochBook {
-    /// What an `EpochScheduled` commits to; `None` of any other event.
-    pub(super) fn of(event: &CampaignEvent) -> Option<EpochBook> {
+    /// What an `EpochScheduled` of this time commits to; `None` of any other event.
+    pub(super) fn of(event: &CampaignEvent, recorded_at: Timestamp) -> Option<EpochBook> {
         let CampaignEvent::EpochScheduled {
+            opens_at,
             closes_at,
             grace_days,
             commitment,
@@ -58,6 +61,7 @@ impl EpochBook {
         };
         Some(EpochBook {
             commitment: *commitment,
+            committed_late: recorded_at >= *opens_at,
             table: Arc::new(prize_table.clone()),
             table_hash: *table_hash,
             beacon_spec: beacon_spec.clone(),

@@ -324,7 +324,7 @@ impl DrawAudit {
             return;
         };
         if win.amount != amount {
-            self.findings.add(&place, "amount", format!("{:?}", win.amount), format!("{amount:?}"));
+            self.findings.add(&place, "amount", win.amount, amount);
         }
         if std::mem::replace(mark(win), true) {
             self.findings.add(&place, check, "once", "again");

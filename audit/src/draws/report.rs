@@ -37,6 +37,8 @@ pub struct Summary {
     pub epochs: usize,
     /// Of these, revealed.
     pub epochs_revealed: usize,
+    /// Committed to when their day had begun: the first day of a campaign, days made up for.
+    pub epochs_committed_late: usize,
     /// Its draws, and how far they could be derived again.
     #[serde(flatten)]
     pub counts: Counts,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use ledger_core::ids::CampaignId;
 use ledger_core::log::{StoredEvent, StreamType};
+use ledger_core::money::{Currency, Money};
 use ledger_core::time::Timestamp;
 
 /// What a campaign records by itself, day by day. Whatever else is in its stream, somebody did or
@@ -17,10 +18,8 @@ const ROUTINE: [&str; 5] = ["BudgetSpent", "EpochScheduled", "EpochOpened", "Epo
 const OF_ACCOUNTS: [&str; 5] =
     ["AccountClosed", "AccountExcluded", "AccountReinstated", "PersonalDataErased", "RewardReversed"];
 /// Words and numbers of an event that belong beside its name.
-const DETAILS: [&str; 13] = [
+const DETAILS: [&str; 11] = [
     "amount",
-    "funded_minor",
-    "spent_minor",
     "percent",
     "reference",
     "proposed_by",
@@ -64,6 +63,8 @@ pub(super) struct Incidents {
     pub(super) list: Vec<Incident>,
     /// Who proposed a funding, by stream and reference.
     proposed: HashMap<(String, String), String>,
+    /// In which a campaign's stream counts.
+    currencies: HashMap<String, Currency>,
 }
 
 impl Incidents {
@@ -71,6 +72,7 @@ impl Incidents {
     /// names, so that what a later release records is listed too.
     pub(super) fn take(&mut self, stored: &StoredEvent, only: Option<&CampaignId>) {
         let name = stored.event_type.as_str();
+        self.learn_currency(stored);
         let of = |campaign: &str| only.is_none_or(|only| only.as_str() == campaign);
         let deferred = name == "TransactionDeferred";
         let listed = match stored.stream.stream_type {
@@ -105,9 +107,21 @@ impl Incidents {
             actor: stored.actor().unwrap_or_default(),
             epoch: word("epoch"),
             reason,
-            details: details(name, payload),
+            details: details(name, payload, self.currencies.get(&stored.stream.to_string()).copied()),
         };
         self.add(incident);
+    }
+
+    fn learn_currency(&mut self, stored: &StoredEvent) {
+        let name = stored.event_type.as_str();
+        if !["CampaignDrafted", "CampaignRevised"].contains(&name) {
+            return;
+        }
+        let payload = serde_json::from_slice::<Value>(&stored.payload).unwrap_or_default();
+        let code = payload[name]["terms"]["budget"]["currency"].as_str();
+        if let Some(currency) = code.and_then(Currency::recorded) {
+            self.currencies.insert(stored.stream.to_string(), currency);
+        }
     }
 
     /// A funding by two people names both.
@@ -133,14 +147,20 @@ impl Incidents {
     }
 }
 
-fn details(name: &str, payload: &Value) -> BTreeMap<&'static str, String> {
+/// Money as people write it. Totals of a campaign are in its `currency`.
+fn details(name: &str, payload: &Value, currency: Option<Currency>) -> BTreeMap<&'static str, String> {
     let said = |field: &'static str| {
         let value = payload.get(field).or_else(|| payload["line"].get(field))?;
-        let money = || Some(format!("{} {}", value["currency"].as_str()?, value["minor"]));
+        let money = || serde_json::from_value::<Money>(value.clone()).ok().map(|money| money.to_string());
         let text = value.as_str().map(str::to_owned).or_else(money);
         Some((field, text.or_else(|| value.as_u64().map(|number| number.to_string()))?))
     };
     let mut details: BTreeMap<_, _> = DETAILS.into_iter().filter_map(said).collect();
+    for (total, field) in [("funded", "funded_minor"), ("spent", "spent_minor")] {
+        if let (Some(minor), Some(currency)) = (payload[field].as_i64(), currency) {
+            details.insert(total, currency.amount(minor.into()));
+        }
+    }
     if name == "AccountExcluded" {
         // All exclusions before there were kinds.
         details.entry("kind").or_insert_with(|| "other".into());

@@ -4,11 +4,13 @@
 //! [`statistics`] judges the counts; [`page`] shows them. Days are UTC days of recording, since
 //! that is the order in which evidence came in.
 
+mod commitments;
 mod incident;
 pub mod page;
 mod sheet;
 pub mod statistics;
 
+pub use commitments::LateCommitment;
 pub use incident::Incident;
 pub use sheet::{CampaignReport, DayReport, MaskReport, TableReport, TierReport, Winner};
 
@@ -23,6 +25,7 @@ use ledger_core::campaign::CampaignEvent;
 use ledger_core::event::LedgerEvent;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::StoredEvent;
+use ledger_core::time::Timestamp;
 use sheet::Sheet;
 
 /// Reads along.
@@ -30,7 +33,35 @@ use sheet::Sheet;
 pub struct Fairness {
     only: Option<CampaignId>,
     sheets: BTreeMap<CampaignId, Sheet>,
+    titles: BTreeMap<CampaignId, Title>,
     incidents: Incidents,
+    until: Timestamp,
+}
+
+/// What a campaign is called, and what a revision that waits for its approval would call it.
+#[derive(Default)]
+struct Title {
+    approved: bool,
+    current: String,
+    revised: Option<String>,
+}
+
+impl Title {
+    fn take(&mut self, event: &CampaignEvent) {
+        match event {
+            CampaignEvent::CampaignRevised { terms, .. } if self.approved => {
+                self.revised = Some(terms.name.clone());
+            }
+            CampaignEvent::CampaignDrafted { terms, .. } | CampaignEvent::CampaignRevised { terms, .. } => {
+                self.current.clone_from(&terms.name);
+            }
+            CampaignEvent::CampaignApproved { .. } => {
+                self.approved = true;
+                self.current = self.revised.take().unwrap_or_else(|| std::mem::take(&mut self.current));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What it came to.
@@ -44,6 +75,8 @@ pub struct Report {
     pub complete: bool,
     /// The last event read.
     pub position: String,
+    /// When that was recorded.
+    pub recorded_until: Timestamp,
     /// Draws of the campaigns reported on.
     pub draws: u64,
     /// Of these, derived again with their seed.
@@ -75,18 +108,22 @@ impl Fairness {
 
     /// Takes the next event of the log.
     pub fn take(&mut self, stored: &StoredEvent, event: Option<&LedgerEvent>) {
+        self.until = stored.recorded_at;
         self.incidents.take(stored, self.only.as_ref());
-        if let Some(LedgerEvent::Campaign(CampaignEvent::EpochScheduled { table_hash, prize_table, .. })) =
-            event
+        if let Some(LedgerEvent::Campaign(event)) = event
             && let Ok(campaign) = CampaignId::parse(&stored.stream.id)
             && self.includes(&campaign)
         {
-            self.sheets.entry(campaign).or_default().table(*table_hash, prize_table);
+            self.titles.entry(campaign.clone()).or_default().take(event);
+            if let CampaignEvent::EpochScheduled { .. } = event {
+                self.sheets.entry(campaign).or_default().commit(event, stored.recorded_at);
+            }
         }
-        if let Some(LedgerEvent::Account(AccountEvent::TransactionEvaluated { draws, .. })) = event {
+        if let Some(LedgerEvent::Account(AccountEvent::TransactionEvaluated { line, draws, .. })) = event {
             for draw in draws {
                 if self.includes(&draw.campaign_id) {
-                    self.sheets.entry(draw.campaign_id.clone()).or_default().draw(stored, draw);
+                    let sheet = self.sheets.entry(draw.campaign_id.clone()).or_default();
+                    sheet.draw(stored, line.booked_at, draw);
                 }
             }
         }
@@ -102,12 +139,17 @@ impl Fairness {
             Some(_) => included.map(|summary| summary.counts).next().unwrap_or_default(),
         };
         let incident_counts = self.incidents.counts();
-        let sheets = self.sheets.into_iter().map(|(id, sheet)| (id, sheet.finish()));
+        let mut titles = self.titles;
+        let sheets = self.sheets.into_iter().map(|(id, sheet)| {
+            let title = titles.remove(&id).unwrap_or_default();
+            (id, sheet.finish(title.current))
+        });
         let campaigns: BTreeMap<_, _> = sheets.collect();
         Report {
             holds: audit.holds && campaigns.values().all(|campaign| campaign.alarm_on.is_none()),
             complete: counts.rederived == counts.draws,
             position: audit.position,
+            recorded_until: self.until,
             draws: counts.draws,
             rederived: counts.rederived,
             waiting_for_reveal: counts.waiting_for_reveal,

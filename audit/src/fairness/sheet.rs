@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::Serialize;
 
+use super::commitments::{Commitments, LateCommitment};
 use super::statistics::{ALARM, SplitEvidence, chi_square_uniform, clopper_pearson};
-use ledger_core::draw::{Draw, ODDS_WHOLE_PPB, PrizeTable, is_masked};
+use ledger_core::campaign::CampaignEvent;
+use ledger_core::draw::{Draw, ODDS_WHOLE_PPB, Prize, PrizeTable, is_masked};
 use ledger_core::ids::{Digest, EntryId};
 use ledger_core::log::StoredEvent;
-use ledger_core::money::Money;
+use ledger_core::money::{Currency, Money};
+use ledger_core::time::Timestamp;
 
 /// Equal bins of the numbers drawn.
 pub(super) const BINS: u32 = 100;
@@ -27,6 +30,7 @@ pub(super) struct Sheet {
     days: Vec<DayReport>,
     winners: Vec<Winner>,
     draws: u64,
+    commitments: Commitments,
 }
 
 struct TableCount {
@@ -49,6 +53,8 @@ struct TierCount {
 /// One campaign.
 #[derive(Debug, Serialize)]
 pub struct CampaignReport {
+    /// For people.
+    pub name: String,
     /// Wins and losses.
     pub draws: u64,
     /// By the hash of the prize table.
@@ -63,6 +69,10 @@ pub struct CampaignReport {
     pub days: Vec<DayReport>,
     /// The first day on which it stood at [`ALARM`] or above.
     pub alarm_on: Option<NaiveDate>,
+    /// Days with draws whose seed was committed to when they had begun already.
+    pub committed_late: Vec<LateCommitment>,
+    /// Draws of days without public randomness: only the operator knew their seed.
+    pub draws_without_beacon: u64,
     /// Everyone who won.
     pub winners: Vec<Winner>,
 }
@@ -72,6 +82,8 @@ pub struct CampaignReport {
 pub struct TableReport {
     /// Draws from it.
     pub draws: u64,
+    /// Of its prizes.
+    pub currency: Currency,
     /// In table order.
     pub tiers: Vec<TierReport>,
     /// Evidence against the odds of a win of any tier, to the base 10.
@@ -87,6 +99,8 @@ pub struct TierReport {
     pub name: String,
     /// Parts per 10^9.
     pub odds_ppb: u32,
+    /// What it pays.
+    pub prize: Prize,
     /// Wins the odds promise of so many draws, masks aside.
     pub expected: f64,
     /// Numbers in its range, before any mask.
@@ -99,8 +113,8 @@ pub struct TierReport {
     pub paid_minor: i128,
     /// Exact 99 % interval for its odds after `by_number`, parts per 10^9.
     pub interval_ppb: (f64, f64),
-    /// Whether the odds lie in it.
-    pub within: bool,
+    /// Whether the odds lie in it; nothing to tell before the first draw.
+    pub within: Option<bool>,
     /// Evidence against its odds, to the base 10. The day's is the average over all tiers and
     /// "any".
     pub log10_e: f64,
@@ -148,6 +162,14 @@ pub struct Winner {
 }
 
 impl Sheet {
+    /// A day that is committed to.
+    pub(super) fn commit(&mut self, event: &CampaignEvent, recorded_at: Timestamp) {
+        self.commitments.take(event, recorded_at);
+        if let CampaignEvent::EpochScheduled { table_hash, prize_table, .. } = event {
+            self.table(*table_hash, prize_table);
+        }
+    }
+
     pub(super) fn table(&mut self, hash: Digest, table: &PrizeTable) {
         self.tables.entry(hash).or_insert_with(|| TableCount {
             table: table.clone(),
@@ -158,8 +180,9 @@ impl Sheet {
         });
     }
 
-    pub(super) fn draw(&mut self, stored: &StoredEvent, draw: &Draw) {
+    pub(super) fn draw(&mut self, stored: &StoredEvent, booked_at: Timestamp, draw: &Draw) {
         self.draws += 1;
+        self.commitments.draw(draw.epoch, booked_at);
         self.bins.resize(BINS as usize, 0);
         let bin = u64::from(draw.r) * u64::from(BINS) / u64::from(ODDS_WHOLE_PPB);
         if let Some(bin) = usize::try_from(bin).ok().and_then(|bin| self.bins.get_mut(bin)) {
@@ -217,17 +240,22 @@ impl Sheet {
         self.days.iter().find(|day| day.log10_e >= ALARM.log10()).map(|day| day.day)
     }
 
-    pub(super) fn finish(mut self) -> CampaignReport {
+    pub(super) fn finish(mut self, name: String) -> CampaignReport {
         self.close_day();
+        let alarm_on = self.alarm_on();
+        let (committed_late, draws_without_beacon) = self.commitments.finish();
         let (chi_square, chi_square_p) = chi_square_uniform(&self.bins);
         CampaignReport {
+            name,
             draws: self.draws,
-            alarm_on: self.alarm_on(),
+            alarm_on,
             tables: self.tables.into_iter().map(|(hash, count)| (hash, count.finish())).collect(),
             bins: self.bins,
             chi_square,
             chi_square_p,
             days: self.days,
+            committed_late,
+            draws_without_beacon,
             winners: self.winners,
         }
     }
@@ -270,18 +298,20 @@ impl TableCount {
                 TierReport {
                     name: tier.name.clone(),
                     odds_ppb: tier.odds_ppb,
+                    prize: tier.prize.clone(),
                     expected: draws as f64 * odds_ppb / whole,
                     by_number: count.by_number,
                     masked: count.masked,
                     won: count.won,
                     paid_minor: count.paid_minor,
                     interval_ppb: (low * whole, high * whole),
-                    within: (low * whole..=high * whole).contains(&odds_ppb),
+                    within: (draws > 0).then(|| (low * whole..=high * whole).contains(&odds_ppb)),
                     log10_e: log10(ln_e),
                 }
             });
         let tiers = tiers.collect();
-        TableReport { draws, tiers, log10_e_any: log10(evidence.ln_e_any()), masks: masks.collect() }
+        let (currency, masks) = (table.currency, masks.collect());
+        TableReport { draws, currency, tiers, log10_e_any: log10(evidence.ln_e_any()), masks }
     }
 }
 

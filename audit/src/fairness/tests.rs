@@ -58,7 +58,7 @@ fn report(days: u32, wins_a_day: u32) -> Report {
                 amount: won.then(|| Money::new(500, table.currency).unwrap()),
                 algorithm: Algorithm::Draw1,
             };
-            sheet.draw(&event, &draw);
+            sheet.draw(&event, recorded_at, &draw);
         }
     }
     let mut fairness = Fairness::default();
@@ -76,13 +76,56 @@ fn odds_that_are_kept_raise_no_alarm_and_others_do() {
     assert!(fair.holds && campaign.alarm_on.is_none());
     assert_eq!((campaign.draws, campaign.days.len(), campaign.winners.len()), (60_000, 30, 3_300));
     let tier = &campaign.tables.values().next().unwrap().tiers[0];
-    assert!(tier.within && tier.by_number == 3_300 && tier.won == 3_300, "{tier:?}");
+    assert!(tier.within == Some(true) && tier.by_number == 3_300 && tier.won == 3_300, "{tier:?}");
     for wins_a_day in [88, 135] {
         let loaded = report(30, wins_a_day);
         let campaign = loaded.campaigns.values().next().unwrap();
         assert!(!loaded.holds && campaign.alarm_on.is_some(), "{wins_a_day} wins a day instead of 110");
-        assert!(!campaign.tables.values().next().unwrap().tiers[0].within);
+        assert_eq!(campaign.tables.values().next().unwrap().tiers[0].within, Some(false));
     }
+}
+
+#[test]
+fn where_there_are_no_draws_nothing_is_plotted_and_nothing_is_to_be_signed() {
+    let mut fairness = Fairness::default();
+    let mut sheet = Sheet::default();
+    sheet.table(table().hash(), &table());
+    fairness.sheets.insert("autumn".parse().unwrap(), sheet);
+    let report = fairness.finish(DrawAudit::new(Seeds::default()).finish());
+    let tier = &report.campaigns.values().next().unwrap().tables.values().next().unwrap().tiers[0];
+    assert_eq!(tier.within, None);
+    let page = page(&report, NOON);
+    assert!(page.contains("No draws yet."), "{page}");
+    for word in ["<svg", "Chi-square", "Signature", "nothing contradicts"] {
+        assert!(!page.contains(word), "{word}: {page}");
+    }
+}
+
+#[test]
+fn money_is_written_as_people_write_it_and_winners_are_counted_by_day_and_prize() {
+    let report = report(2, 110);
+    let page = page(&report, NOON);
+    for words in ["GBP 1,100.00", "GBP 550.00", "GBP 5.00", "5.5 %", "4,000 draws", "220 won"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    for word in ["ppb", "minor", "e0", "anywhere"] {
+        assert!(!page.contains(word), "{word}");
+    }
+    assert!(page.len() < 40_000, "{}", page.len());
+}
+
+#[test]
+fn totals_of_a_campaign_are_in_its_currency() {
+    let mut fairness = Fairness::default();
+    let drafted = json!({ "CampaignDrafted": { "terms": { "budget": { "minor": 1, "currency": "GBP" } } } });
+    fairness.take(&stored(NOON, "CampaignDrafted", &drafted), None);
+    let funded = json!({ "BudgetFunded": {
+        "amount": { "minor": 3_000_000, "currency": "GBP" }, "funded_minor": 100_000_000, "reference": "po-1",
+    } });
+    fairness.take(&stored(NOON, "BudgetFunded", &funded), None);
+    let report = fairness.finish(DrawAudit::new(Seeds::default()).finish());
+    let details = &report.incidents.last().unwrap().details;
+    assert_eq!((&*details["amount"], &*details["funded"]), ("GBP 30,000.00", "GBP 1,000,000.00"));
 }
 
 #[test]
@@ -90,7 +133,7 @@ fn what_people_did_is_listed_and_no_name_becomes_markup() {
     let report = report(1, 110);
     let [halted] = &report.incidents[..] else { panic!("{:?}", report.incidents) };
     assert_eq!((halted.event.as_str(), halted.epoch.as_deref()), ("EpochHalted", Some("2026-11-20")));
-    let page = page(&report);
+    let page = page(&report, NOON);
     for name in ["<b>big", "<i>anna", "<u>odd"] {
         assert!(
             !page.contains(name) && page.contains(&name.replace('<', "&lt;").replace('>', "&gt;")),

@@ -5,6 +5,7 @@
 pub mod command;
 mod decide;
 pub mod event;
+pub mod in_force;
 pub mod rules;
 pub mod state;
 pub mod terms;

@@ -135,7 +135,7 @@ pub fn entry_id(campaign: &CampaignId, source: &Source, transaction: &Transactio
     EntryId(sha256(&message.bytes[..message.length]).0)
 }
 
-/// What is published before the epoch opens.
+/// What is published before the first draw of the epoch.
 pub fn commitment(
     campaign: &CampaignId,
     epoch: Epoch,

@@ -171,7 +171,7 @@ async fn each_changed_field_of_a_draw_is_named_under_a_chain_made_to_fit() {
 
     let (n, won) = history.draw(|draw| draw.tier == Some(0));
     let report = history.tampered(n, |event| of_draw(event)["amount"]["minor"] = json!(701));
-    assert_eq!(named(&report, n, &won, "amount").expected, "GBP 700");
+    assert_eq!(named(&report, n, &won, "amount").expected, "GBP 7.00");
     let report = history.tampered(n, |event| of_draw(event)["tier"] = json!(1));
     named(&report, n, &won, "tier");
     let report = history.tampered(n, |event| {

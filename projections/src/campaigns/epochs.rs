@@ -1,7 +1,8 @@
 //! A campaign's epochs: what was committed to, what was drawn, and after the reveal the seed.
 
 use ledger_core::ids::{BeaconSignature, CampaignId, Digest};
-use ledger_core::time::{Epoch, Timestamp};
+use ledger_core::log::Position;
+use ledger_core::time::{DAY_MICROS, Epoch, Timestamp};
 
 use crate::column::{Column as _, words};
 use crate::connection::{Connection, values};
@@ -48,6 +49,10 @@ table! {
         beacon_spec: String,
         /// Whether it was scheduled less than 24 hours ahead.
         at_once: bool,
+        /// When the commitment was recorded; on a campaign's first day perhaps after `opens_at`.
+        committed_at: Option<Timestamp>,
+        /// Where in the log.
+        committed_in: Option<Position>,
         /// When it opened.
         opened_at: Option<Timestamp>,
         /// The public randomness, once open.
@@ -86,6 +91,13 @@ table! {
     }
 }
 
+impl EpochRow {
+    /// When its grace is over: from then on its seed is revealed.
+    pub fn reveals_at(&self) -> Timestamp {
+        self.closes_at.plus_micros(i64::from(self.grace_days) * DAY_MICROS)
+    }
+}
+
 /// One epoch.
 pub fn epoch(
     conn: &Connection,
@@ -109,6 +121,22 @@ pub fn epochs(
     let Page { rows, has_more } = Page::of(rows, first);
     let rows = rows.into_iter().map(|row| with_wins(conn, row)).collect::<Result<_, _>>()?;
     Ok(Page { rows, has_more })
+}
+
+/// Days from this one on with the hashes of their tables, oldest first; where there is none, the
+/// last one. A campaign commits to few days ahead.
+pub(super) fn from(
+    conn: &Connection,
+    campaign: &CampaignId,
+    day: Epoch,
+) -> Result<Vec<(Epoch, Digest)>, ProjectionError> {
+    let rest = "WHERE campaign_id = $1 AND epoch >= $2 ORDER BY epoch LIMIT 10";
+    let mut rows = EpochRow::select(conn, rest, &values![campaign, day])?;
+    if rows.is_empty() {
+        let rest = "WHERE campaign_id = $1 ORDER BY epoch DESC LIMIT 1";
+        rows = EpochRow::select(conn, rest, &values![campaign])?;
+    }
+    Ok(rows.into_iter().map(|row| (row.epoch, row.table_hash)).collect())
 }
 
 fn with_wins(conn: &Connection, mut row: EpochRow) -> Result<EpochRow, ProjectionError> {

@@ -73,6 +73,9 @@ impl Fold for Campaigns {
     fn apply(&mut self, record: &Record) -> Result<(), ProjectionError> {
         match &record.event {
             Event::Account(_, event) => self.account(record.position, event),
+            Event::Campaign(id, event @ CampaignEvent::EpochScheduled { .. }) => {
+                self.schedule(record, id, event)
+            }
             Event::Campaign(id, event) => self.campaign(record.position, id, event),
             Event::System => Ok(()),
         }
@@ -167,7 +170,6 @@ impl Campaigns {
                 let campaign = self.row(position, id)?;
                 (campaign.spent_minor, campaign.reversed_minor) = (*spent_minor, *reversed_minor);
             }
-            CampaignEvent::EpochScheduled { .. } => self.schedule(position, id, event)?,
             CampaignEvent::EpochOpened {
                 epoch,
                 opened_at,
@@ -206,7 +208,9 @@ impl Campaigns {
                 let row = self.epoch(position, id, *epoch)?;
                 (row.status, row.seed) = (EpochStatus::Revealed, Some(*seed));
             }
-            CampaignEvent::FundingProposed { .. }
+            // It needs its time as well: see `schedule`.
+            CampaignEvent::EpochScheduled { .. }
+            | CampaignEvent::FundingProposed { .. }
             | CampaignEvent::BudgetAlerted { .. }
             | CampaignEvent::SeedOpened { .. }
             | CampaignEvent::EpochResumptionProposed { .. } => {}
@@ -256,7 +260,7 @@ impl Campaigns {
 
     fn schedule(
         &mut self,
-        position: Position,
+        record: &Record,
         id: &CampaignId,
         event: &CampaignEvent,
     ) -> Result<(), ProjectionError> {
@@ -295,6 +299,8 @@ impl Campaigns {
             table_hash: *table_hash,
             beacon_spec: beacon_spec.clone(),
             at_once: *at_once,
+            committed_at: Some(record.recorded_at),
+            committed_in: Some(record.position),
             opened_at: None,
             beacon: None,
             beacon_signature: None,
@@ -307,7 +313,7 @@ impl Campaigns {
             wins: vec![],
         };
         let before = self.epochs.slot(&(id.clone(), *epoch))?.replace(scheduled);
-        Ok(new(before, position, "an epoch is scheduled twice")?)
+        Ok(new(before, record.position, "an epoch is scheduled twice")?)
     }
 
     fn add_version(

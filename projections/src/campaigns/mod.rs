@@ -8,10 +8,14 @@ pub mod epochs;
 
 mod fold;
 
+use std::sync::Arc;
+
+use ledger_core::campaign::in_force::InForce;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::PrizeTable;
 use ledger_core::ids::{CampaignId, Digest};
 use ledger_core::log::Position;
+use ledger_core::time::{Epoch, Timestamp};
 
 pub(crate) use self::fold::Campaigns;
 use crate::column::{Column as _, words};
@@ -136,6 +140,19 @@ pub fn prize_table(
 ) -> Result<Option<PrizeTable>, ProjectionError> {
     let found = PrizeTableRow::find(conn, "WHERE campaign_id = $1 AND table_hash = $2", &values![id, hash])?;
     Ok(found.map(|row| row.prize_table))
+}
+
+/// The prizes of this moment; days that are committed to keep theirs when terms are revised.
+pub fn in_force(conn: &Connection, row: &CampaignRow, now: Timestamp) -> Result<InForce, ProjectionError> {
+    let id = &row.campaign_id;
+    let committed = epochs::from(conn, id, Epoch::of(now))?;
+    let with_table = |(day, hash)| {
+        let table = prize_table(conn, id, &hash)?.ok_or(ProjectionError::Damaged { column: "table_hash" })?;
+        Ok((day, Arc::new(table)))
+    };
+    let committed: Vec<_> = committed.into_iter().map(with_table).collect::<Result<_, ProjectionError>>()?;
+    let (approved, ended) = (Arc::new(row.terms.prize_table.clone()), row.status == CampaignStatus::Ended);
+    Ok(InForce::at(now, &committed, approved, row.terms.ends_at, ended))
 }
 
 #[cfg(test)]

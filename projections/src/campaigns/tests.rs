@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ledger_core::campaign::CampaignEvent;
-use ledger_core::time::Timestamp;
+use ledger_core::time::{DAY_MICROS, Timestamp};
 
 use super::epochs::{EpochRow, EpochStatus, epoch};
 use super::fold::THIS;
@@ -112,6 +112,9 @@ fn draws_are_counted_and_spend_is_the_last_running_total() {
         assert_eq!((epoch.status, epoch.draws, epoch.paid_minor), (EpochStatus::Open, 3, 5_100));
         assert_eq!(epoch.wins, [1, 1]);
         assert_eq!((epoch.budget_cap_minor, epoch.root, epoch.seed), (Some(100_000), None, None));
+        // The fifth event, long after midnight.
+        assert_eq!((epoch.committed_at, epoch.committed_in), (Some(at(5)), Some(Position(5))));
+        assert_eq!(epoch.reveals_at(), day().closes_at().plus_micros(31 * DAY_MICROS));
         let table_of_draw = store.query(|conn| prize_table(conn, &campaign_id(), &epoch.table_hash));
         assert_eq!(table_of_draw, Some(table()));
     });

@@ -1,5 +1,7 @@
 //! `rewardhub sandbox`: everything on one machine with nothing to install.
 
+mod demo_day;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,6 +57,10 @@ pub struct Arguments {
     /// them.
     #[arg(long, value_name = "ORIGINS", default_value = "", hide_default_value = true, value_parser = Origins::parse, env = "REWARDHUB_CORS_ORIGINS")]
     cors_origins: Origins,
+    /// First live through a whole day, yesterday, with its draws and the reveal of its seed, so
+    /// that a finished proof can be looked at at once. In a new folder.
+    #[arg(long)]
+    demo_day: bool,
     /// Stop after this time.
     #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
     duration: Option<Duration>,
@@ -92,12 +98,26 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     let address = listener.local_addr()?;
     let stores = Arc::new(Stores::embedded(&folder, lock).await?);
     let settings = EngineSettings { open_enrolment: true, ..EngineSettings::default() };
+    let campaigns = stores.log.events.stream_ids(StreamType::Campaign).await?;
+    let is_new = campaigns.is_empty();
+    let mut has_demo = campaigns.iter().any(|stream| stream.id == demo_day::CAMPAIGN);
+    if arguments.demo_day && !has_demo {
+        if !is_new {
+            return Err(
+                Usage("--demo-day: this ledger has begun; name a new folder with --data".into()).into()
+            );
+        }
+        demo_day::live(&stores, &settings).await?;
+        has_demo = true;
+    }
     let engine = Engine::start(&stores, &settings).await?;
     let beacons = adapters::drand::PUBLIC.map(str::to_owned);
     let misbehaviour = Misbehaviour::usual().with_seed(arguments.seed);
     let outside = Outside::sandbox(&engine, misbehaviour, &beacons)?;
     let mut node = Node::start(engine, outside).await?;
-    start_campaign(&node.engine).await?;
+    if is_new {
+        start_campaign(&node.engine).await?;
+    }
     let issuer = Arc::new(SandboxIssuer::open_or_create(&folder.issuer())?);
     let router = api::router(node.api_state(ApiSettings {
         verifier: Arc::new(Verifier::new(&issuer.jwks(), issuer.issuer(), AUDIENCE)?),
@@ -107,6 +127,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         render_metrics: Arc::clone(&render_metrics),
         production: false,
         page_tokens: Some(page_tokens(Arc::clone(&issuer))),
+        demo: if has_demo { demo_day::purchases()? } else { vec![] },
         origins: arguments.cors_origins.clone(),
     }));
     let (stop, stopping) = watch::channel(false);
@@ -122,7 +143,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     ));
     // Before anybody can know that we are here.
     let interrupted = interrupted();
-    print_where_to_look(&folder, address);
+    print_where_to_look(&folder, address, has_demo);
     let line = tokio::spawn(live_line(
         Arc::clone(&counts),
         node.progress.clone(),
@@ -154,9 +175,6 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
 
 /// A new folder gets the example campaign; one that has campaigns keeps them.
 async fn start_campaign(engine: &Engine) -> anyhow::Result<()> {
-    if !engine.log.stream_ids(StreamType::Campaign).await?.is_empty() {
-        return Ok(());
-    }
     let terms = parse_terms("campaign.example.yaml", CAMPAIGN)?;
     let id = terms.campaign_id.clone();
     for (by, kind) in [
@@ -290,10 +308,13 @@ async fn feed(
     Ok(())
 }
 
-fn print_where_to_look(folder: &Folder, address: SocketAddr) {
+fn print_where_to_look(folder: &Folder, address: SocketAddr, has_demo: bool) {
     let data = folder.path().display();
     say(&format!("RewardHub sandbox on http://{address}, data in {data}"));
     say(&format!("  start here    http://{address}/ with tokens to try"));
+    if has_demo {
+        say(&format!("  a proof       http://{address}/proof/demo finished: drawn and revealed yesterday"));
+    }
     say(&format!("  GraphiQL      http://{address}/graphql"));
     say(&format!("  send          POST http://{address}/v1/transactions"));
     say(&format!("  metrics       http://{address}/metrics"));

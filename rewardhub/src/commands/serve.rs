@@ -150,6 +150,7 @@ fn routes(
         render_metrics,
         production: config.production.is_some(),
         page_tokens: None,
+        demo: vec![],
         origins: config.origins.clone(),
     };
     api::router(node.api_state(settings))

@@ -81,6 +81,12 @@ const MIGRATIONS: &[Migration] = &[
         // A program before it counts from the log itself.
         needs: 10,
     },
+    Migration {
+        name: "0012_committed_at",
+        sql: include_str!("../../../migrations/postgres/0012_committed_at.sql"),
+        // A program that does not know the columns leaves them empty.
+        needs: 12,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

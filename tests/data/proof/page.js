@@ -13,7 +13,7 @@ class Element {
   addEventListener(name, listener) { this.listeners[name] = listener; }
   lines() { return [this.own, ...this.children.flatMap((child) => child.lines())].filter(Boolean); }
 }
-const elements = { input: new Element(), check: new Element(), results: new Element() };
+const elements = { input: new Element(), check: new Element(), results: new Element(), another: new Element() };
 elements.proof = new Element(part('<script type="application/json" id="proof">'));
 const document = { getElementById: (id) => elements[id], createElement: () => new Element() };
 vm.runInNewContext(part("<script>"), { document, crypto, TextEncoder });

@@ -1,5 +1,6 @@
 //! A campaign's whole life through a running service, by two people.
 
+use ledger_core::time::Epoch;
 use rewardhub_tests::rows::{CERTAIN, campaign, now, purchase};
 use rewardhub_tests::{Home, PATIENCE, Ran, text};
 use serde_json::json;
@@ -110,4 +111,55 @@ fn what_is_left_of_a_limited_prize_is_shown() {
     let after = show();
     assert_eq!(after["inventory"], json!({ "prize": { "most": 3, "won": 2, "left": 1 } }));
     assert_eq!(after["budget_alerted_percent"], json!(50));
+}
+
+#[test]
+fn odds_of_a_revision_are_shown_beside_todays_with_the_day_on_which_they_come() {
+    let home = Home::with(&[("REWARDHUB_TOKENS_JWKS", "sandbox"), ("REWARDHUB_ENROLMENT", "open")]);
+    let limited = |odds, left: u32| {
+        campaign("autumn", odds, 250, 100_000) + &format!("inventory: {{ prize: {left} }}\n")
+    };
+    home.start_campaign("autumn", &limited(CERTAIN / 4, 7));
+    let service = home.listen(&[]);
+    service.ready(PATIENCE);
+    let [alice, bob] = ["alice", "bob"].map(|name| service.person(name, "campaigns:write"));
+    let run = |token: &str, arguments: &[&str]| -> Ran {
+        let asked = [&["campaign"], arguments, &["--url", service.url()]].concat();
+        home.run_as(token, &asked).expect_code(0)
+    };
+    let show = || run(&alice, &["show", "autumn"]).json();
+    assert_eq!((&show()["odds"]["any"], &show()["next"]), (&json!("1 in 4 (25.0000000 %)"), &json!(null)));
+    let revised = home.write("revised.yaml", limited(CERTAIN / 2, 9));
+    run(&alice, &["revise", text(&revised)]);
+    assert_eq!(show()["next"], json!(null), "nobody has approved it");
+    let said = run(&bob, &["approve", "autumn", "--version", "2"]).stdout;
+
+    let shown = show();
+    let epochs = shown["epochs"].as_array().unwrap();
+    let last = epochs.last().unwrap()["epoch"].as_str().unwrap();
+    let from = last.parse::<Epoch>().unwrap().next().opens_at().to_string();
+    assert_eq!((&shown["version"], &shown["odds"]["any"]), (&json!(2), &json!("1 in 4 (25.0000000 %)")));
+    assert_eq!(shown["odds"]["tiers"][0]["odds"], "1 in 4 (25.0000000 %)");
+    assert_eq!(shown["inventory"]["prize"]["most"], 7, "today's");
+    assert_eq!(
+        (&shown["next"]["from"], &shown["next"]["odds"]["any"]),
+        (&json!(from), &json!("1 in 2 (50.0000000 %)"))
+    );
+    assert!(said.contains(&format!("drawn from {} on", &from[..10])), "{said}");
+    assert_eq!(home.run(&["campaign", "show", "autumn"]).expect_code(0).json(), shown);
+
+    service.settled(PATIENCE);
+    let query = "{ campaign(campaignId: \"autumn\") { version oddsText prizeTable next { from oddsText prizeTable } } }";
+    for token in [service.customer("cus_1"), service.auditor()] {
+        let campaign = service.graphql(&token, query, json!({}))["campaign"].take();
+        let odds = |table: &serde_json::Value| table["tiers"][0]["odds_ppb"].clone();
+        assert_eq!(
+            (&campaign["oddsText"], odds(&campaign["prizeTable"])),
+            (&json!("1 in 4 (25.0000000 %)"), json!(250_000_000))
+        );
+        let next = &campaign["next"];
+        assert_eq!((&next["from"], &next["oddsText"]), (&json!(from), &json!("1 in 2 (50.0000000 %)")));
+        assert_eq!(odds(&next["prizeTable"]), 500_000_000);
+    }
+    service.stop();
 }

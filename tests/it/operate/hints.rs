@@ -122,12 +122,27 @@ fn a_backtest_in_which_nothing_could_win_says_why() {
         campaign("late", CERTAIN, 250, 1_000_000).replace("2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z");
     let late = home.write("late.yaml", late);
     let file = purchases(&home);
-    let ran =
-        home.run(&["backtest", "--campaign", text(&late), "--transactions", text(&file), "--seeds", "2"]);
-    let told = ran.expect_code(0).stderr;
-    for words in ["none of 5 transactions is admitted", "before_campaign 5", "set it back"] {
+    let page = home.file("page.html");
+    let asked = ["backtest", "--campaign", text(&late), "--transactions", text(&file), "--seeds", "2"];
+    let told = home.run(&[&asked[..], &["--html", text(&page)]].concat()).expect_code(0).stderr;
+    for words in ["none of 5 transactions is admitted", "before_campaign 5", "--as-if-from"] {
         assert!(told.contains(words), "{words}: {told}");
     }
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.contains("Nothing entered the draw.") && !page.contains("<svg"), "{page}");
+    // The flag that is named helps, and the window stays as long as it is.
+    let moved = home.run(&[&asked[..], &["--as-if-from", "2026-01-01"]].concat()).expect_code(0).json();
+    assert_eq!(moved["campaigns"][0]["wins"]["p50"], 5, "{moved}");
+    let short = late_until(&home, "2999-01-02T00:00:00Z");
+    let asked = ["backtest", "--campaign", text(&short), "--transactions", text(&file), "--seeds", "2"];
+    let moved = home.run(&[&asked[..], &["--as-if-from", "2026-01-01"]].concat()).expect_code(0).json();
+    assert_eq!(moved["campaigns"][0]["admitted"], 0, "a day long, at New Year: {moved}");
+}
+
+fn late_until(home: &Home, end: &str) -> std::path::PathBuf {
+    let terms = campaign("late", CERTAIN, 250, 1_000_000);
+    let terms = terms.replace("2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z") + &format!("ends_at: {end}\n");
+    home.write("short.yaml", terms)
 }
 
 #[test]

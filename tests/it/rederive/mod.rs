@@ -177,10 +177,41 @@ async fn fairness_is_reported_for_people_to_sign() {
     let paused = incidents.iter().find(|i| i["event"] == "CampaignPaused").unwrap();
     assert_eq!((&paused["actor"], &paused["reason"]), (&json!("operator:anna"), &json!("a storm")));
 
+    // The campaign started a minute after midnight, so the first of its two days was committed to
+    // late.
+    let late = campaign["committed_late"].as_array().unwrap();
+    assert_eq!(late.len(), 1, "{late:?}");
+    assert_eq!(
+        (&late[0]["epoch"], &late[0]["opens_at"]),
+        (&json!("2026-11-20"), &json!("2026-11-20T00:00:00Z"))
+    );
+    assert_eq!(
+        (&late[0]["committed_at"], &late[0]["booked_before"]),
+        (&json!("2026-11-20T00:01:00Z"), &json!(0))
+    );
+    assert_eq!(late[0]["draws"], days[0]["draws"]);
+    assert_eq!(campaign["draws_without_beacon"], report["draws"]);
+    let funded = incidents.iter().find(|i| i["event"] == "BudgetFunded").unwrap();
+    assert_eq!(funded["details"]["amount"], "GBP 150.00");
+
     let page = std::fs::read_to_string(&html).unwrap();
-    for words in ["<svg", "Statement of the independent auditor", "operator:anna", "Signature", "Winners"] {
+    for words in [
+        "<svg",
+        "Statement of the independent auditor",
+        "operator:anna",
+        "Signature",
+        "except on 1 day named here",
+        "Everyday (everyday), 20 November 2026: committed to at 20 November 2026, 00:01:00 UTC, 0 h 1 min after the day",
+        "only the operator knew the seed",
+        "GBP 150.00",
+        "from 20 November 2026 to 21 November 2026",
+        "Everyday (everyday): ",
+    ] {
         assert!(page.contains(words), "{words} is not on the page");
     }
+    let row = campaign["winners"][0]["entry_id"].as_str().unwrap();
+    assert!(!page.contains(row), "winners are counted by day and prize");
+    assert!(!page.contains("anywhere") && page.len() < 60_000, "{}", page.len());
     for outside in ["http:", "https:", "<script", "src=", "@import"] {
         assert!(!page.contains(outside), "the page reaches out: {outside}");
     }

@@ -6,6 +6,7 @@ use ::audit::draws::DrawAudit;
 use ::audit::fairness::{Fairness, page};
 use anyhow::Context as _;
 use ledger_core::ids::CampaignId;
+use ledger_core::time::{Clock as _, SystemClock};
 
 use super::{Opening, keys, report, unreadable};
 use crate::commands::support::{Ended, Refused};
@@ -33,7 +34,7 @@ pub(super) async fn run(
         return Err(Refused(format!("campaign {campaign} has never scheduled a draw")).into());
     }
     if let Some(file) = html {
-        let page = page::page(&found);
+        let page = page::page(&found, SystemClock.now());
         std::fs::write(file, page).with_context(|| format!("cannot write {}", file.display()))?;
     }
     report(&found, found.holds)

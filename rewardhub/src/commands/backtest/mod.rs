@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use ::audit::backtest::{Plan, Run, Scratch, Summary};
 use anyhow::Context as _;
-use ledger_core::campaign::terms::RuleCode;
+use ledger_core::campaign::terms::{RuleCode, Terms};
+use ledger_core::time::{Clock as _, Epoch, SystemClock, Timestamp};
 use serde::Serialize;
 
 use crate::campaign_file::read_revision;
@@ -32,6 +33,9 @@ pub struct Arguments {
     /// The transactions that the ledger has decided; needs its keys.
     #[arg(long)]
     from_log: bool,
+    /// As if the campaigns had begun on this day (midnight UTC) and run as long as their files say.
+    #[arg(long, value_name = "DATE")]
+    as_if_from: Option<Epoch>,
     /// How often the whole past is drawn.
     #[arg(long, value_name = "N", default_value = "100")]
     seeds: NonZeroUsize,
@@ -50,6 +54,11 @@ pub struct Arguments {
 struct Report {
     /// Where the transactions came from.
     source: source::Origin,
+    /// Of the campaigns, one each.
+    files: Vec<String>,
+    written_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_if_from: Option<Epoch>,
     seeds: usize,
     first_seed: u64,
     threads: usize,
@@ -66,10 +75,14 @@ struct Seconds {
 }
 
 pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
-    let mut terms = vec![read_revision(&arguments.campaign)?];
-    if let Some(against) = &arguments.against {
-        terms.push(read_revision(against)?);
+    let files: Vec<_> = [&arguments.campaign].into_iter().chain(&arguments.against).collect();
+    let mut terms = files.iter().map(|file| read_revision(file)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(day) = arguments.as_if_from {
+        for terms in &mut terms {
+            begin_on(terms, day);
+        }
     }
+    let files = files.iter().map(|file| source::name(file)).collect();
     let began = Instant::now();
     let past = match &arguments.transactions {
         Some(file) => source::file(file)?,
@@ -92,8 +105,19 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
         }
         let seconds =
             Seconds { read: read.as_secs_f64(), rules: rules.as_secs_f64(), draws: draws.as_secs_f64() };
-        let (source, first_seed) = (past.origin, arguments.first_seed);
-        anyhow::Ok(Report { source, seeds, first_seed, threads, seconds, campaigns })
+        let (source, first_seed, as_if_from) = (past.origin, arguments.first_seed, arguments.as_if_from);
+        let written_at = SystemClock.now();
+        anyhow::Ok(Report {
+            source,
+            files,
+            written_at,
+            as_if_from,
+            seeds,
+            first_seed,
+            threads,
+            seconds,
+            campaigns,
+        })
     });
     let report = report.await??;
     for campaign in &report.campaigns {
@@ -107,6 +131,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<Ended> {
     Ok(Ended::Fine)
 }
 
+/// The window moves as a whole: what is back-tested is as long as what would be approved.
+fn begin_on(terms: &mut Terms, day: Epoch) {
+    let moved = day.opens_at().micros() - terms.starts_at.micros();
+    terms.starts_at = day.opens_at();
+    terms.ends_at = terms.ends_at.map(|end| end.plus_micros(moved));
+}
+
 /// A campaign that nothing of the past could enter costs nothing, which says nothing.
 fn warn_of_nothing(campaign: &Summary) {
     if campaign.admitted > 0 || campaign.lines == 0 {
@@ -116,7 +147,7 @@ fn warn_of_nothing(campaign: &Summary) {
     let rules: Vec<_> = campaign.declined_by_rule.iter().map(|(rule, n)| format!("{rule} {n}")).collect();
     eprintln!("{id}: none of {lines} transactions is admitted, so it costs nothing: {}", rules.join(", "));
     if campaign.declined_by_rule.get(RuleCode::BeforeCampaign.as_str()) == Some(&lines) {
-        eprintln!("{id}: all of them are of before `starts_at`: set it back in a copy of the file");
+        eprintln!("{id}: all of them are of before `starts_at`: try --as-if-from DATE");
     }
 }
 

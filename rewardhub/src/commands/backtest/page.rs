@@ -1,213 +1,201 @@
-//! The report as one HTML page: no network, no script, readable on paper. Campaigns stand side by
-//! side.
+//! The report as one page: what it says in a sentence, the campaigns side by side in figures, then
+//! each with its plots. Plots of one kind have one scale, so that the dearer campaign looks dearer.
 
-#![expect(clippy::float_arithmetic, reason = "places on a page are no money")]
-#![expect(clippy::cast_precision_loss, reason = "what is drawn need not be exact")]
+mod plots;
 
-use std::fmt::Write as _;
-
-use ::audit::backtest::Summary;
+use ::audit::backtest::{Quantiles, Summary};
+use ::audit::page::{count, document, facts, so_many, table};
+use chrono::NaiveDate;
+use maud::{Markup, html};
 
 use super::Report;
-
-const STYLE: &str = include_str!("page.css");
-const WIDTH: f64 = 480.0;
-const HEIGHT: f64 = 180.0;
-/// Room below a plot for its scale.
-const SCALE: f64 = 20.0;
-const BINS: usize = 40;
+use plots::Scales;
 
 /// The whole page.
 pub(super) fn page(report: &Report) -> String {
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Back-test</title><style>{STYLE}</style>\n\
-         <h1>Back-test</h1><p>{} seeds from {} over the same transactions. Drawn with a plain generator: it says how a \
-         campaign behaves, never who wins.</p>\n<div class=\"side\">\n",
-        report.seeds, report.first_seed
-    );
-    for summary in &report.campaigns {
-        section(&mut page, summary);
-    }
-    page.push_str("</div>\n");
-    page
-}
-
-fn section(page: &mut String, summary: &Summary) {
-    let Summary { cost_minor: cost, currency, .. } = summary;
-    let amount = |minor: i64| escape(&money(minor, currency.exponent(), currency.code()));
-    put(
-        page,
-        format_args!(
-            "<section><h2>{}</h2><p>{} <code>{}</code></p>\n",
-            escape(&summary.name),
-            escape(&summary.odds),
-            escape(&summary.campaign_id)
-        ),
-    );
-    page.push_str("<h3>What it would have cost</h3>\n<table><tr><th>P5<th>P50<th>P95<th>P99<th>budget\n");
-    row(
-        page,
-        &[
-            &amount(cost.p5),
-            &amount(cost.p50),
-            &amount(cost.p95),
-            &amount(cost.p99),
-            &amount(summary.budget_minor),
-        ],
-    );
-    page.push_str("</table>\n");
-    page.push_str(&histogram(&summary.costs_minor, amount));
-    let ran_out = match &summary.ran_out_day {
-        Some(day) => format!(
-            "Under {} of {} seeds no tier could be covered any more, in the middle from {} on (P5 {}, P95 {}).",
-            summary.ran_out, summary.seeds, day.p50, day.p5, day.p95
-        ),
-        None => "Under no seed did the budget run out.".into(),
+    let title = match &report.campaigns[..] {
+        [one] => format!("Back-test of {}", one.name),
+        all => format!("Back-test: {}", all.iter().map(|one| &*one.name).collect::<Vec<_>>().join(" and ")),
     };
-    put(
-        page,
-        format_args!(
-            "<h3>Spent by the end of each day</h3>\n{}<p>P5 to P95, and the middle. {ran_out}</p>\n",
-            fan(summary, amount)
-        ),
-    );
-    page.push_str("<h3>Tiers</h3>\n<table><tr><th>tier<th>odds<th>wins P5<th>P50<th>P95<th>P99\n");
-    for tier in &summary.tiers {
-        let wins = [tier.wins.p5, tier.wins.p50, tier.wins.p95, tier.wins.p99].map(|wins| wins.to_string());
-        row(page, &[&escape(&tier.name), &escape(&tier.odds), &wins[0], &wins[1], &wins[2], &wins[3]]);
-    }
-    page.push_str("</table>\n<h3>Customers by how often they won</h3>\n");
-    page.push_str(&bars(summary));
-    let streak = &summary.losing_streak;
-    put(
-        page,
-        format_args!(
-            "<p>{} customers. Longest row of lost draws of a customer: P5 {}, P50 {}, P95 {}, P99 {}, at most {}.</p>\n",
-            summary.customers, streak.p5, streak.p50, streak.p95, streak.p99, summary.losing_streak_max
-        ),
-    );
-    put(
-        page,
-        format_args!(
-            "<h3>Who never qualifies</h3><p>{} of {} customers; of {} transactions {} were admitted.</p>\n<table><tr><th>rule<th>transactions it declined<th>customers who never qualified\n",
-            summary.never_qualified, summary.customers, summary.lines, summary.admitted
-        ),
-    );
-    for (rule, lines) in &summary.declined_by_rule {
-        let never = summary.never_qualified_by_rule.get(rule).copied().unwrap_or(0);
-        row(page, &[&format!("<code>{}</code>", escape(rule)), &lines.to_string(), &never.to_string()]);
-    }
-    page.push_str("</table></section>\n");
-}
-
-/// How often what came up, in bins of one width.
-fn histogram(sorted: &[i64], amount: impl Fn(i64) -> String) -> String {
-    let (Some(low), Some(high)) = (sorted.first().copied(), sorted.last().copied()) else {
-        return String::new();
+    let scales = Scales::of(&report.campaigns);
+    let body = html! {
+        h1 { (title) }
+        @for one in &report.campaigns { p.lead { (sentence(one)) } }
+        (summary(report))
+        h2 { "At a glance" }
+        (glance(report))
+        (how_to_read(report))
+        div.side {
+            @for one in &report.campaigns { (section(one, &scales)) }
+        }
     };
-    let mut bins = [0_u32; BINS];
-    for value in sorted {
-        let bin = i128::from(value - low) * BINS as i128 / (i128::from(high - low) + 1);
-        bins[usize::try_from(bin).map_or(0, |bin| bin.min(BINS - 1))] += 1;
-    }
-    let most = f64::from(bins.iter().copied().max().unwrap_or(1).max(1));
-    let mut svg = open();
-    for (bin, count) in bins.iter().enumerate() {
-        let (x, height) = (bin as f64 * WIDTH / BINS as f64, HEIGHT * f64::from(*count) / most);
-        put(
-            &mut svg,
-            format_args!(
-                "<rect class=\"bar\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"/>",
-                HEIGHT - height,
-                WIDTH / BINS as f64 - 1.0
-            ),
-        );
-    }
-    scale(&mut svg, &amount(low), &amount(high));
-    svg
+    document(&title, &body)
 }
 
-/// The middle of what was spent, between its fifth and its ninety-fifth percentile.
-fn fan(summary: &Summary, amount: impl Fn(i64) -> String) -> String {
-    let days = &summary.spent_by_day;
-    let most = days.iter().map(|day| day.spent_minor.p95).max().unwrap_or(0).max(1);
-    let point = |(place, minor): (usize, i64)| {
-        let x = place as f64 * WIDTH / (days.len().max(2) - 1) as f64;
-        format!("{x:.1},{:.1}", HEIGHT - HEIGHT * minor as f64 / most as f64)
+/// What one would tell somebody.
+fn sentence(one: &Summary) -> Markup {
+    let (cost, budget) = (&one.cost_minor, money(one, one.budget_minor));
+    let period = match (one.spent_by_day.first(), one.spent_by_day.last()) {
+        (Some(first), Some(last)) => format!("from {} to {}", date(first.day), date(last.day)),
+        _ => "over these transactions".into(),
     };
-    let line = |value: fn(&::audit::backtest::Quantiles<i64>) -> i64| -> Vec<String> {
-        days.iter().map(|day| value(&day.spent_minor)).enumerate().map(point).collect()
+    html! {
+        strong { (one.name) }
+        @if one.admitted == 0 {
+            ": none of " (so_many(one.lines, "transaction")) " is admitted, so it costs nothing, which says nothing."
+        } @else {
+            " would most likely have cost " strong.keep { (money(one, cost.p50)) } " " (period) ", and in 19 of 20 runs at most "
+            strong.keep { (money(one, cost.p95)) } ". The budget of " span.keep { (budget) } " "
+            @match &one.ran_out_day {
+                None => { "was never used up." }
+                Some(day) => {
+                    "was used up in " (count(one.ran_out as u64)) " of " (so_many(one.seeds as u64, "run")) ", in the middle on "
+                    (date(day.p50)) "."
+                }
+            }
+        }
+    }
+}
+
+fn summary(report: &Report) -> Markup {
+    let files = report.campaigns.iter().zip(&report.files);
+    let first = report.campaigns.first();
+    let source = report.source.file.as_deref().unwrap_or("the ledger's own log");
+    facts(&[
+        (
+            "Campaigns",
+            html! { @for (one, file) in files { div { (one.name) " (" (one.campaign_id) "), " (file) } } },
+        ),
+        (
+            "Transactions",
+            html! { (source) @if let Some(one) = first { ": " (count(one.lines)) " booked, of " (so_many(one.customers as u64, "customer")) } },
+        ),
+        ("Rejected rows", html! { (count(report.source.rejected)) }),
+        ("Taken back by the bank", html! { (count(report.source.taken_back)) ", left out" }),
+        (
+            "As if from",
+            html! { @if let Some(day) = report.as_if_from { (day) } @else { "the dates of the files" } },
+        ),
+        ("Runs", html! { (count(report.seeds as u64)) ", seeds from " (report.first_seed) }),
+        ("Written", html! { (report.written_at.to_utc().format("%-d %B %Y, %H:%M UTC")) }),
+    ])
+}
+
+/// Campaigns side by side, a line for each question.
+fn glance(report: &Report) -> Markup {
+    type Say = fn(&Summary) -> String;
+    let lines: [(&str, Say); 9] = [
+        ("Odds of any prize", |one| one.odds.clone()),
+        ("Most likely cost", |one| money(one, one.cost_minor.p50)),
+        ("Cost in 19 of 20 runs at most", |one| money(one, one.cost_minor.p95)),
+        ("Cost in 99 of 100 runs at most", |one| money(one, one.cost_minor.p99)),
+        ("Budget", |one| money(one, one.budget_minor)),
+        ("Transactions that entered the draw", |one| count(one.admitted as u64)),
+        ("Wins, most likely", |one| count(one.wins.p50)),
+        ("Customers who won at least once", |one| plots::share_of_customers(one, 1..)),
+        ("Customers of whom nothing was admitted", |one| count(one.never_qualified)),
+    ];
+    let head = html! { th { "" } @for one in &report.campaigns { th.n { (one.name) } } };
+    let rows = html! {
+        @for (question, say) in lines {
+            tr { th scope="row" { (question) } @for one in &report.campaigns { td.n { (say(one)) } } }
+        }
     };
-    let (low, middle, high) = (line(|q| q.p5), line(|q| q.p50), line(|q| q.p95));
-    let band: Vec<String> = low.into_iter().chain(high.into_iter().rev()).collect();
-    let mut svg = open();
-    put(
-        &mut svg,
-        format_args!(
-            "<polygon class=\"band\" points=\"{}\"/><polyline class=\"line\" points=\"{}\"/>",
-            band.join(" "),
-            middle.join(" ")
-        ),
-    );
-    let day =
-        |day: Option<&::audit::backtest::DaySummary>| day.map(|d| d.day.to_string()).unwrap_or_default();
-    scale(&mut svg, &day(days.first()), &format!("{}, {}", day(days.last()), amount(most)));
-    svg
+    table("At a glance", &head, &rows)
 }
 
-fn bars(summary: &Summary) -> String {
-    let most = summary.customers_by_wins.iter().map(|by| by.customers_milli).max().unwrap_or(1).max(1);
-    let mut svg = open();
-    let each = WIDTH / summary.customers_by_wins.len().max(1) as f64;
-    for (place, by) in summary.customers_by_wins.iter().enumerate() {
-        let height = HEIGHT * by.customers_milli as f64 / most as f64;
-        put(
-            &mut svg,
-            format_args!(
-                "<rect class=\"bar\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{} wins: {} customers</title></rect>",
-                place as f64 * each,
-                HEIGHT - height,
-                each - 1.0,
-                by.wins,
-                by.customers_milli / 1_000
-            ),
-        );
-    }
-    let last = summary.customers_by_wins.last().map_or(0, |by| by.wins);
-    scale(&mut svg, "never", &format!("{last} times or more"));
-    svg
-}
-
-fn open() -> String {
-    format!("<svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\">", HEIGHT + SCALE)
-}
-
-fn scale(svg: &mut String, low: &str, high: &str) {
-    let y = HEIGHT + SCALE - 5.0;
-    put(
-        svg,
-        format_args!(
-            "<text x=\"0\" y=\"{y}\">{low}</text><text x=\"{WIDTH}\" y=\"{y}\" class=\"end\">{high}</text></svg>\n"
-        ),
-    );
-}
-
-fn row(page: &mut String, cells: &[&str]) {
-    put(page, format_args!("<tr><td>{}\n", cells.join("<td>")));
-}
-
-fn money(minor: i64, exponent: u16, code: &str) -> String {
-    let unit = 10_i64.pow(exponent.into());
-    match exponent {
-        0 => format!("{code} {minor}"),
-        _ => format!("{code} {}.{:0width$}", minor / unit, minor % unit, width = exponent.into()),
+fn how_to_read(report: &Report) -> Markup {
+    html! {
+        h2 { "How to read it" }
+        p {
+            "The campaign was drawn over the same transactions " (count(report.seeds as u64)) " times, each time with other "
+            "luck; one such time is a run. " em { "Middle" } " is what half of the runs stay below (P50), " em { "low" }
+            " what one run in 20 stays below (P5), " em { "high" } " what one in 20 exceeds (P95), " em { "very high" }
+            " what one in 100 exceeds (P99)."
+            @if report.campaigns.len() > 1 { " Both campaigns had the same luck, and their plots have the same scales." }
+        }
+        p { "It says how a campaign behaves, never who will win: its luck is not that of the ledger's draws." }
     }
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+fn section(one: &Summary, scales: &Scales) -> Markup {
+    html! {
+        section {
+            h2 { (one.name) }
+            @if one.admitted == 0 { p { "Nothing entered the draw." } }
+            @else { (drawn(one, scales)) }
+            h3 { "Who never qualifies" }
+            (never(one))
+        }
+    }
 }
 
-fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
-    page.write_fmt(text).expect("a text takes any text");
+fn drawn(one: &Summary, scales: &Scales) -> Markup {
+    html! {
+        h3 { "What it would have cost" }
+        (table("Cost", &quantiles_head(""), &html! { tr { td { "Cost" } (quantiles(&one.cost_minor, |minor| money(one, minor))) } }))
+        (plots::costs(one, scales))
+        h3 { "Spent by the end of each day" }
+        (plots::days(one, scales))
+        h3 { "Prizes" }
+        (prizes(one))
+        h3 { "Customers by how often they won" }
+        (plots::customers(one, scales))
+        (losses(one))
+    }
+}
+
+fn quantiles_head(first: &str) -> Markup {
+    html! { th { (first) } th.n { "Low" } th.n { "Middle" } th.n { "High" } th.n { "Very high" } }
+}
+
+fn quantiles<T: Copy>(of: &Quantiles<T>, say: impl Fn(T) -> String) -> Markup {
+    html! { @for value in [of.p5, of.p50, of.p95, of.p99] { td.n { (say(value)) } } }
+}
+
+fn prizes(one: &Summary) -> Markup {
+    let head = html! { th { "Prize" } th { "Odds" } th.n { "Wins: low" } th.n { "Middle" } th.n { "High" } th.n { "Very high" } };
+    let rows = html! {
+        @for tier in &one.tiers {
+            tr { td { (tier.name) } td.keep { (tier.odds) } (quantiles(&tier.wins, count)) }
+        }
+    };
+    table("Prizes", &head, &rows)
+}
+
+fn losses(one: &Summary) -> Markup {
+    let streak = &one.losing_streak;
+    html! {
+        p {
+            "Longest row of lost draws of a customer: " (count(streak.p50 as u64)) " in the middle, "
+            (count(streak.p95 as u64)) " for one in 20 (high), at most " (count(one.losing_streak_max as u64)) "."
+        }
+    }
+}
+
+fn never(one: &Summary) -> Markup {
+    let head =
+        html! { th { "Rule" } th.n { "Transactions it declined" } th.n { "Customers who never qualified" } };
+    let rows = html! {
+        @for (rule, lines) in &one.declined_by_rule {
+            @let never = one.never_qualified_by_rule.get(rule).copied().unwrap_or(0);
+            tr { td { (rule) } td.n { (count(*lines)) } td.n { (count(never)) } }
+        }
+    };
+    html! {
+        p {
+            (count(one.never_qualified)) " of " (so_many(one.customers as u64, "customer")) "; of "
+            (so_many(one.lines, "transaction")) " " (count(one.admitted as u64)) " were admitted."
+        }
+        @if !one.declined_by_rule.is_empty() { (table("Who never qualifies", &head, &rows)) }
+    }
+}
+
+fn money(one: &Summary, minor: i64) -> String {
+    one.currency.amount(minor.into())
+}
+
+/// `29 November 2026`.
+fn date(day: NaiveDate) -> String {
+    day.format("%-d %B %Y").to_string()
 }

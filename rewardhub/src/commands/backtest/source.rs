@@ -47,14 +47,17 @@ struct Recorded {
 pub(super) struct Origin {
     /// `file` or `log`.
     from: &'static str,
+    /// The file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<String>,
     /// Rows or decided lines.
     read: u64,
     /// Rows that are no transactions; the first of them are told on stderr.
-    rejected: u64,
+    pub(super) rejected: u64,
     /// Lines whose customer has been erased, or that belong to another's account.
     unreadable: u64,
     /// Lines that the bank took back: they are left out.
-    taken_back: u64,
+    pub(super) taken_back: u64,
 }
 
 /// Rejected rows told one by one.
@@ -77,7 +80,7 @@ impl Past {
 pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
     let now = SystemClock.now();
     let mut lines = Lines::transactions(path)?;
-    let mut origin = Origin { from: "file", ..Origin::default() };
+    let mut origin = Origin { from: "file", file: Some(name(path)), ..Origin::default() };
     let mut transactions = vec![];
     while let Some(chunk) = lines.next_chunk()? {
         for (row, number) in chunk.rows.iter().zip(&chunk.lines) {
@@ -106,6 +109,11 @@ pub(super) fn file(path: &Path) -> anyhow::Result<Past> {
     transactions.retain(|t| is_removal(t) || t.status != Status::Booked || !removed.contains(&key(t)));
     origin.taken_back = (all - transactions.len()) as u64;
     Ok(Past { origin, lines: Kept::Read(transactions) })
+}
+
+/// Of a file, for whoever has the page alone.
+pub(super) fn name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn key(transaction: &Transaction) -> TransactionKey {

@@ -31,7 +31,7 @@ pub(super) fn of_terms(terms: &Terms) -> Vec<String> {
 /// After an action that went well: what it has come to, and what is next.
 pub(super) fn after(action: &str, campaign: &Value) -> Vec<String> {
     let id = campaign["campaign_id"].as_str().unwrap_or_default();
-    let version = &campaign["version"];
+    let (version, next) = (&campaign["version"], &campaign["next"]);
     let terms = |of: &Value| serde_json::from_value::<Terms>(of.clone()).map_or(Vec::new(), |t| of_terms(&t));
     let approve = |version: &Value| {
         format!(
@@ -59,6 +59,13 @@ pub(super) fn after(action: &str, campaign: &Value) -> Vec<String> {
         }
         "approve" => {
             let mut lines = vec![format!("version {version} is approved")];
+            // Days that are committed to keep their prizes.
+            if let (Some(from), Some(odds)) = (next["from"].as_str(), next["odds"]["any"].as_str()) {
+                lines.push(format!(
+                    "its prizes are drawn from {} on; odds of any prize then: {odds}",
+                    &from[..10.min(from.len())]
+                ));
+            }
             if campaign["standing"] == "approved" {
                 lines.push(format!("next: campaign start {id}, or campaign schedule {id} TIME"));
             }
