@@ -7,11 +7,19 @@ use crate::account::command::{EpochOffer, Offer, Standing};
 use crate::campaign::state::{Campaign, EpochPhase, EpochState};
 use crate::campaign::terms::Terms;
 use crate::draw::{self, EpochKey, PrizeTable, Seed, beacon};
+use crate::faults;
 use crate::ids::{CampaignId, Digest};
 use crate::keys::{KeyProviderError, Keyring, SealError, Sealed};
 use crate::time::{Epoch, Timestamp};
 
 use super::core::Core;
+
+const ZONE_UNKNOWN: &str = "transactions wait: this build does not know a campaign's time zone";
+
+/// Which one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UnknownZone(String);
 
 /// Makes and keeps the secret behind an epoch's draws. A port: a key file here, a KMS in
 /// production, fixed seeds in tests.
@@ -112,8 +120,8 @@ impl Offers {
                 if let (Some((terms, version)), Some(standing)) = (slot.state.terms(), slot.state.standing())
                 {
                     if standing == Standing::Active && terms.time_zone.known().is_none() {
-                        let (campaign, zone) = (&terms.campaign_id, &terms.time_zone);
-                        tracing::error!(%campaign, %zone, "transactions wait: this build does not know a campaign's time zone");
+                        let unknown = UnknownZone(terms.time_zone.to_string());
+                        faults::error(ZONE_UNKNOWN, terms.campaign_id.as_str(), &unknown);
                     }
                     let epoch = self.epoch_template(&slot.state, terms, epoch, core.staging.now, vault)?;
                     templates.push(Template { terms: Arc::clone(terms), version, standing, epoch });

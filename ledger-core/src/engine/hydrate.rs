@@ -23,6 +23,11 @@ use super::store::Shared;
 /// Damaged streams, or keys, of one batch that are told from a log that cannot be read.
 const WRONG_MAX: usize = 64;
 
+/// How many there are.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} streams")]
+struct Unfit(usize);
+
 /// What memory is read from.
 pub(super) struct Hydration {
     log: Log,
@@ -173,7 +178,7 @@ impl Hydration {
         self.read(&mut reading, lease).await?;
         let End { mut slots, unfit, mut broken } = reading.end();
         if !unfit.is_empty() {
-            tracing::error!(streams = unfit.len(), "snapshots that do not fit their streams are not used");
+            faults::error("snapshots that do not fit their streams are not used", "", &Unfit(unfit.len()));
             let mut again = Reading::<A>::of(unfit.into_iter());
             self.read(&mut again, lease).await?;
             let again = again.end();

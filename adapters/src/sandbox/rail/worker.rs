@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use ledger_core::faults;
 use ledger_core::ids::PayoutReference;
 use ledger_core::steps::ports::{PayError, Payout, PayoutKey, PayoutStatus};
 use ledger_core::time::Clock;
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::books::{self, BooksError, Payment};
 use super::{Confirmation, Fault};
 
+const UNWRITTEN: &str = "the payout rail could not write its books";
 /// Requests that share one commit, at most.
 const BATCH_MAX: usize = 256;
 
@@ -59,6 +61,7 @@ pub(super) fn start(
             drop(connection);
             match committed {
                 Ok(outcomes) => {
+                    faults::over(UNWRITTEN);
                     for (caller, outcome) in callers.into_iter().zip(outcomes) {
                         // A caller that stopped waiting learns the rest by a lookup.
                         drop(caller.send(outcome.answer));
@@ -68,10 +71,7 @@ pub(super) fn start(
                     }
                 }
                 Err(error) => {
-                    tracing::error!(
-                        error = &error as &dyn std::error::Error,
-                        "the payout rail could not write its books"
-                    );
+                    faults::error(UNWRITTEN, "", &error);
                     for caller in callers {
                         drop(
                             caller.send(Err(PayError::Temporary(

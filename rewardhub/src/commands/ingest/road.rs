@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use ledger_core::engine::{CommandContext, RowResult, SubmitError};
+use ledger_core::faults;
 use ledger_core::money::Money;
 use ledger_core::steps::intake::{Intake, Prepared, RowAnswer, Sources};
 use ledger_core::transaction::{RowCode, RowError};
@@ -162,7 +163,7 @@ impl Http {
                     bail!("{} answers {status}: {problem}", self.url)
                 }
                 Err(error) if error.is_connect() || error.is_timeout() || error.is_request() => {
-                    tracing::warn!(%error, "the service cannot be reached; trying again");
+                    faults::warn("the service cannot be reached; trying again", "", &error);
                 }
                 Err(error) => return Err(error.into()),
             }
