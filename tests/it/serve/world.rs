@@ -61,6 +61,8 @@ impl World {
             ("REWARDHUB_LEASE_TTL", "3s"),
             ("REWARDHUB_ENROLMENT", "open"),
             ("REWARDHUB_TOKENS_JWKS", "sandbox"),
+            // Also for a `serve` that is expected to be refused.
+            ("REWARDHUB_LISTEN", "127.0.0.1:0"),
         ])
     }
 
