@@ -4,6 +4,8 @@
 //!   the exact texts that the hash chain covers, `recorded_at` microseconds since 1970.
 //! - `details.ndjson` (disclosed): what the rules look at of each line, by position. Names,
 //!   descriptions, bank accounts are no part of any rule and stay sealed.
+//! - `zones.ndjson`: what clocks showed where something was decided before the log said so itself
+//!   (`ZoneTableChanged`), as the first releases had it. Left out where nothing was.
 //! - `seeds.ndjson` (opened): seeds of epochs not yet revealed. Whoever has it can predict their
 //!   draws.
 //! - `manifest.json`: [`FORMAT`], first and last position, count, the last event's hash, SHA-256 of
@@ -11,18 +13,23 @@
 //!
 //! All of it follows from the log: the same log up to the same position gives the same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::Serialize;
 
 use crate::draws::OpenedLine;
+use ledger_core::account::AccountEvent;
 use ledger_core::account::event::Line;
+use ledger_core::campaign::CampaignEvent;
+use ledger_core::event::LedgerEvent;
 use ledger_core::ids::{CampaignId, Digest, TransactionKey};
 use ledger_core::log::StoredEvent;
+use ledger_core::system::SystemEvent;
 use ledger_core::time::Epoch;
 use ledger_core::transaction::Direction;
+use ledger_core::zone::{self, Transitions, Zone, ZoneTable, ZoneTableChange};
 
 /// The bundle's format and its version.
 pub const FORMAT: &str = "rewardhub-audit-1";
@@ -116,6 +123,47 @@ impl<'d> DetailsLine<'d> {
             refund: details.refund_of.is_some(),
         });
         DetailsLine { position: stored.position.0, state, details }
+    }
+}
+
+/// What one zone's clocks showed by the table of the first releases.
+#[derive(Serialize)]
+pub struct ZoneLine<'z> {
+    zone: &'z Zone,
+    #[serde(flatten)]
+    transitions: Transitions,
+}
+
+/// Which zones were decided by without standing in the log.
+#[derive(Default)]
+pub struct UnrecordedZones {
+    table: ZoneTable,
+    /// Of campaigns, not in the log so far.
+    used: BTreeSet<Zone>,
+    decided: BTreeSet<Zone>,
+}
+
+impl UnrecordedZones {
+    /// The next event of the log.
+    pub fn take(&mut self, event: &LedgerEvent) {
+        match event {
+            LedgerEvent::Campaign(
+                CampaignEvent::CampaignDrafted { terms, .. } | CampaignEvent::CampaignRevised { terms, .. },
+            ) if !self.table.has(&terms.time_zone) => drop(self.used.insert(terms.time_zone.clone())),
+            LedgerEvent::Account(AccountEvent::TransactionEvaluated { .. }) => {
+                self.decided.extend(self.used.iter().cloned());
+            }
+            LedgerEvent::System(SystemEvent::ZoneTableChanged { version, zones }) => {
+                self.table.change(ZoneTableChange { version: version.clone(), zones: zones.clone() });
+                self.used.retain(|zone| !self.table.has(zone));
+            }
+            _ => {}
+        }
+    }
+
+    /// What an auditor needs besides the log.
+    pub fn lines(&self) -> impl Iterator<Item = ZoneLine<'_>> {
+        self.decided.iter().filter_map(|zone| Some(ZoneLine { zone, transitions: zone::legacy(zone)? }))
     }
 }
 

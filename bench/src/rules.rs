@@ -10,6 +10,7 @@ use ledger_core::keys::{AmountKey, SealedAmount};
 use ledger_core::money::{Currency, Money};
 use ledger_core::time::Timestamp;
 use ledger_core::transaction::Mcc;
+use ledger_core::zone::{Clocks, Zone, ZoneTable};
 use serde_json::{Value, json};
 
 use crate::figures::micros_each;
@@ -92,10 +93,11 @@ fn micros(rules: &[Rule]) -> anyhow::Result<f64> {
     let purchase = |n: i64| Ok((booked_at.plus_micros(-n * day / 8), amounts.seal(Money::new(n, currency)?)));
     let booked = (1..=64).rev().map(purchase).collect::<anyhow::Result<_>>()?;
     let past = Past { booked, amounts };
+    let clocks = ZoneTable::new().clocks_to_be(&Zone::named("Europe/London")).unwrap_or(Clocks::UTC);
     let subject = Subject {
         booked_at,
         enrolled_at: booked_at.plus_micros(-40 * day),
-        time_zone: "Europe/London".parse()?,
+        clocks: &clocks,
         nights_begin: true,
         amount: Money::new(1_250, currency)?,
         is_purchase: true,

@@ -18,6 +18,7 @@ use ledger_core::log::chain::event_hash;
 use ledger_core::log::{Batch, Head, Position, StoredEvent};
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::{Personal, Transaction, wire};
+use ledger_core::zone::ZoneTable;
 use serde_json::{Map, Value, json};
 
 use crate::CHUNKS;
@@ -72,6 +73,7 @@ pub(crate) async fn measure(
             source: transaction.source.clone(),
             transaction_id: transaction.transaction_id.clone(),
             booked_at: transaction.booked_at,
+            time_known: transaction.time_known,
             fingerprint,
             fingerprint_version: FINGERPRINT_VERSION,
             details: Some(details),
@@ -170,7 +172,9 @@ fn commands(prepared: Vec<Arc<PreparedTransaction>>) -> anyhow::Result<Vec<Comma
             budget_left_minor: terms.budget.minor(),
             sold_out: 0,
         };
-        let offer = Offer { terms: Arc::clone(&terms), version: 1, standing: Standing::Active, epoch };
+        let clocks = ZoneTable::new().clocks_to_be(&terms.time_zone);
+        let (terms, standing) = (Arc::clone(&terms), Standing::Active);
+        let offer = Offer { terms, version: 1, clocks, standing, epoch };
         CommandKind::EvaluateTransaction(EvaluateTransaction {
             transaction,
             known: None,

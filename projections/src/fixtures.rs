@@ -82,6 +82,7 @@ pub(crate) fn line(id: &str) -> Line {
         source: source(),
         transaction_id: tx(id),
         booked_at: at(0),
+        time_known: true,
         fingerprint: Fingerprint([0; 16]),
         fingerprint_version: 1,
         details: Some(Sealed::from_text(format!("sealed {id}"))),

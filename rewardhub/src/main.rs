@@ -2,6 +2,7 @@
 //! command was refused, 2 wrong usage, 3 a fault.
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use rewardhub::commands::{Command, Ended, Refused, Usage, plain};
@@ -10,10 +11,19 @@ use rewardhub::config::ConfigError;
 /// An event-sourced reward ledger: bank transactions in, surprise rewards out, every fact
 /// auditable.
 #[derive(Parser)]
-#[command(name = "rewardhub", version, about)]
+#[command(name = "rewardhub", version = version(), about)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Zones change without a release of ours being told: which table this build has is part of what it
+/// is.
+fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        format!("{} (time zones {})", env!("CARGO_PKG_VERSION"), ledger_core::zone::version())
+    });
+    &VERSION
 }
 
 /// What a shell says of a program that wrote to nobody: 128 and SIGPIPE.

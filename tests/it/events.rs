@@ -1,7 +1,8 @@
 //! The JSON of every event, as history keeps it for ever: a change here must stay readable by what
 //! is written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{Considered, DeferReason, Exclusion, Line, Outcome, Verdict};
@@ -14,6 +15,7 @@ use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
 use ledger_core::system::{ParkedAction, SystemEvent};
 use ledger_core::time::{Epoch, Timestamp};
+use ledger_core::zone::Transitions;
 use serde_json::Value;
 
 /// What is sealed in the events below.
@@ -36,6 +38,7 @@ fn line() -> Line {
         source: "acme-bank".parse().unwrap(),
         transaction_id: "tx-1".parse().unwrap(),
         booked_at: at(0),
+        time_known: true,
         fingerprint: Fingerprint([7; 16]),
         fingerprint_version: 2,
         details: Some(Sealed::from_text("c2VhbGVk")),
@@ -364,6 +367,16 @@ fn system_events_keep_their_json() {
             head: Some(Digest([8; 32])),
         },
         SystemEvent::ClockAccepted { reason: "daylight".into(), by: by(), clock_at: Some(at(0)) },
+        SystemEvent::ZoneTableChanged {
+            version: "2026f".into(),
+            zones: BTreeMap::from([(
+                "America/Vancouver".into(),
+                Arc::new(Transitions {
+                    offset: -28_800,
+                    transitions: vec![(954_669_600, -25_200), (972_810_000, -28_800)],
+                }),
+            )]),
+        },
     ];
     assert_eq!(left_out(&serde_json::to_value(&events).unwrap(), &open_part(&events).unwrap()), [""; 0]);
     assert_complete(

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+from unicodedata import normalize
 
 from draw1 import lp, sha256
 
@@ -46,6 +47,15 @@ def gather_seeds(bundle, seeds_file):
     return seeds
 
 
+def unrecorded_zones(bundle):
+    """By name, those that something was decided by before the log itself said what their clocks show."""
+    path = os.path.join(bundle, "zones.ndjson")
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return {line["zone"]: line for line in map(json.loads, file)}
+
+
 def event_hash(event, previous):
     """The chain's link: everything of the event, and the hash before it in its stream."""
     return sha256(
@@ -69,6 +79,16 @@ def transaction_key(line):
 def actor_of(event):
     """Who did it."""
     return json.loads(event["metadata"]).get("actor")
+
+
+def same_person(one, other):
+    """Whether two names are one person's: they differ at most in case or in how a letter is written."""
+    return folded(one or "") == folded(other or "")
+
+
+def folded(name):
+    upper = normalize("NFKC", name).upper()
+    return normalize("NFKC", "".join(letter.lower() for letter in upper))
 
 
 class Chain:

@@ -1,6 +1,6 @@
 """Campaigns as the log derives them, place by place: terms and their versions, budget, inventory, epochs."""
 import beacon
-from bundle import actor_of
+from bundle import actor_of, same_person
 from clock import DAY, micros_of, start_of
 from draw1 import WHOLE, commitment, epoch_key, merkle_root, table_hash
 
@@ -111,7 +111,7 @@ class Campaigns:
         """Puts a version in force: the latest one, by somebody else than its author. The first logs name neither."""
         self.findings.compare(place, "version", campaign.latest, fact["version"])
         author, approver = campaign.authors.get(fact["version"], ""), fact.get("by", "")
-        if approver and approver == author:
+        if approver and same_person(approver, author):
             self.findings.add(place, "approved", f"somebody else than {author}, who wrote it", approver)
         if fact["version"] in campaign.terms:
             campaign.version = fact["version"]
@@ -129,7 +129,7 @@ class Campaigns:
             self.findings.compare(place, "funded", terms["budget"], amount)
         elif proposed:
             self.findings.compare(place, "funded", proposed[0], amount)
-            if actor_of(event) == proposed[1]:
+            if same_person(actor_of(event), proposed[1]):
                 self.findings.add(place, "funded_by", f"somebody else than {proposed[1]}", proposed[1])
             campaign.funded_alone = 0
         else:
@@ -185,7 +185,7 @@ class Campaigns:
         elif kind == "EpochResumptionProposed":
             epoch.resumption_by = fact["by"]
         elif kind == "EpochResumed":
-            if fact["by"] == fact["proposed_by"]:
+            if same_person(fact["by"], fact["proposed_by"]):
                 self.findings.add(place, "resumed", "two people", fact["by"])
             compare("proposed_by", epoch.resumption_by, fact["proposed_by"])
             epoch.halted, epoch.resumption_by = False, None

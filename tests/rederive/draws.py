@@ -2,7 +2,7 @@
 
 Each field is compared with what the others imply, so that a changed one is named and not its neighbours.
 """
-from clock import local_day
+from clock import Booked
 from draw1 import WHOLE, below, draw_seed, entry_id, mask_of, tier_of
 
 
@@ -40,8 +40,9 @@ class Draws:
             if not epoch or epoch.cap is None:
                 return
         compare("campaign_version", campaign.version, draw["campaign_version"])
-        compare("epoch", line["booked_at"][:10], draw["epoch"])
-        compare("day", local_day(line["booked_at"], campaign.in_force()["time_zone"]), draw["day"])
+        booked = Booked(line, campaign.in_force()["time_zone"])
+        compare("epoch", booked.epoch(campaign.in_force()), draw["epoch"])
+        compare("day", booked.day.isoformat(), draw["day"])
         compare("table_hash", epoch.table_hash.hex(), draw["table_hash"])
         compare("algorithm", "draw-1", draw["algorithm"])
 

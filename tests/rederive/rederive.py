@@ -4,7 +4,7 @@
     rederive.py check BUNDLE [--seeds FILE]     the folder that `rewardhub audit export` wrote
     rederive.py vectors FILE                    the published vectors of draw-1
 
-Python 3.9 or later, its standard library and the system's time zones, nothing else. The bundle is read line by line,
+Python 3.9 or later and its standard library, nothing else; time zones are those of the log. The bundle is read line by line,
 twice: once for its hashes and the seeds, which stand behind the draws they explain, once for everything.
 
 To read it, in this order: draw1 (the procedure), bundle (files and hashes), campaigns (terms, budget, epochs), draws
@@ -17,9 +17,9 @@ Exit code 0 if all holds, 1 if anything does not (each finding is a line), 2 for
 import json
 import sys
 
-from bundle import Chain, Details, check_manifest, events_of, gather_seeds
+from bundle import Chain, Details, check_manifest, events_of, gather_seeds, unrecorded_zones
 from campaigns import Campaigns
-from clock import micros_of
+from clock import change_zones, micros_of
 from draw1 import WHOLE, below, commitment, draw_seed, entry_id, epoch_key, table_hash, tier_of
 from draws import Draws
 from findings import Findings
@@ -48,6 +48,8 @@ class Check:
             self.campaigns.take(place, event, fact)
         elif event["aggregate_type"] == "account":
             self.account(place, event, fact)
+        elif event["event_type"] == "ZoneTableChanged":
+            change_zones(fact["zones"])
 
     def account(self, place, event, fact):
         kind, guard, details = event["event_type"], self.findings.guard, None
@@ -85,6 +87,7 @@ def check(bundle, seeds_file):
     """Everything that a bundle lets one check."""
     findings = Findings()
     manifest = check_manifest(bundle, findings)
+    change_zones(unrecorded_zones(bundle))
     checker = Check(gather_seeds(bundle, seeds_file), Details(bundle), findings)
     last_hash = None
     for event in events_of(bundle):

@@ -1,7 +1,7 @@
 """Lines that the bank took back and booked again: held until two people have looked at them. One that they release is
 decided like any that waits, but never one that was decided before; one that they dismiss is heard of no more. And lines
 that are another name of a purchase: linked to it once, never decided and never released."""
-from bundle import actor_of, transaction_key
+from bundle import actor_of, same_person, transaction_key
 
 
 class Reviews:
@@ -63,7 +63,7 @@ class Reviews:
         if day is None:
             self.findings.add(place, "reviewed", "a line that is held", "another")
         self.findings.compare(place, "proposed", proposal, (fact["verdict"], fact["proposed_by"]))
-        if fact["by"] == fact["proposed_by"]:
+        if same_person(fact["by"], fact["proposed_by"]):
             self.findings.add(place, "reviewed", "two people", fact["by"])
         if fact["verdict"] != "released":
             self.dismissed.add(key)

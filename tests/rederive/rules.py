@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Optional
 
 from accounts import Account
-from clock import DAY, HOUR, local, micros_of, utc_day
+from clock import HOUR, Booked, micros_of, utc_day
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 EITHER = "either"
@@ -39,8 +39,8 @@ class Subject:
 
     def __post_init__(self):
         self.won_in = {}
-        self.booked_at = micros_of(self.line["booked_at"])
-        self.local = local(self.line["booked_at"], self.terms["time_zone"])
+        self.booked = Booked(self.line, self.terms["time_zone"])
+        self.booked_at = self.booked.micros
         # An account opened by this very line enrols when it is recorded.
         enrolled_at = self.account.enrolled_at
         self.enrolled_at = self.recorded_at if enrolled_at is None else enrolled_at
@@ -58,12 +58,14 @@ class Subject:
         if self.terms.get("rules_reading", 1) < 2 or isinstance(self.terms.get("rules", {}), dict):
             return False
         ranges = [tuple(map(int, text.split("-"))) for rule in self.terms["rules"] for text in rule.get("hours", ())]
-        hour = self.local.hour
+        hour = self.booked.hour
+        if hour is None:
+            return False
         ends = any(first >= last and hour < last for first, last in ranges)
         return ends and not any(first <= hour < last for first, last in ranges if first < last)
 
     def days_of(self, period):
-        first = last = self.local.date()
+        first = last = self.booked.day
         if period == "week":
             first -= timedelta(days=first.weekday())
             last = first + timedelta(days=6)
@@ -78,29 +80,28 @@ class Subject:
 
 def own_checks(subject, campaign, found):
     """What every campaign asks."""
-    terms, details, booked_at = subject.terms, subject.details, subject.booked_at
-    yield "before_campaign", booked_at >= micros_of(terms["starts_at"])
-    over = "ends_at" in terms and booked_at >= micros_of(terms["ends_at"])
+    terms, details, booked = subject.terms, subject.details, subject.booked
+    yield "before_campaign", not booked.is_before(micros_of(terms["starts_at"]))
+    over = "ends_at" in terms and booked.is_after(micros_of(terms["ends_at"]))
     yield "after_campaign", not (campaign.ended or over)
     yield "campaign_paused", not campaign.paused or campaign.ended
     from_enrolment = terms.get("eligible_from", "enrolment") == "enrolment"
-    yield "before_enrolment", not from_enrolment or booked_at >= subject.enrolled_at
+    yield "before_enrolment", not (from_enrolment and booked.is_before(subject.enrolled_at))
     yield "account_excluded", not subject.account.excluded
     yield "credit_transaction", details and details["direction"] != "credit"
     yield "refund", details and not details["refund"]
     yield "amount_zero", details and details["amount_minor"] > 0
     yield "currency_mismatch", details and in_currency(subject)
     yield "no_merchant", details and details["merchant"] is not None
-    day, last = subject.line["booked_at"][:10], max(campaign.epochs, default=None)
-    yield from epoch_check(campaign.epochs.get(day), last, subject, found)
+    day, last = booked.epoch(terms), max(campaign.epochs, default=None)
+    yield from epoch_check(day, campaign.epochs.get(day), last, subject, found)
 
 
-def epoch_check(epoch, last_epoch, subject, found):
+def epoch_check(day, epoch, last_epoch, subject, found):
     """Whether the booking day's epoch draws, or will. The code is `no_epoch`, `after_last_epoch`, `epoch_halted` or
     `too_late`."""
     if epoch is None:
         # A day still to come is no failure: such a line waits.
-        day = subject.line["booked_at"][:10]
         if date.fromisoformat(day) > utc_day(subject.recorded_at):
             yield "no_epoch", True
         elif last_epoch is not None and day > last_epoch:
@@ -233,16 +234,16 @@ def first_purchase(_value, missing):
 
 def weekdays(days, _missing):
     """Of booking; of an hours window over midnight, the day on which it began."""
-    return lambda subject: WEEKDAYS[(subject.local.weekday() - subject.is_of_the_night_before()) % 7] in days
+    return lambda subject: WEEKDAYS[(subject.booked.day.weekday() - subject.is_of_the_night_before()) % 7] in days
 
 
-def hours(ranges, _missing):
+def hours(ranges, missing):
     """Ranges such as 17-20, the last hour excluded; 22-2 goes over midnight."""
     open_hours = set()
     for text in ranges:
         first, last = map(int, text.split("-"))
         open_hours.update(range(first, last) if first < last else [*range(first, 24), *range(last)])
-    return lambda subject: subject.local.hour in open_hours
+    return lambda subject: missing == "pass" if subject.booked.hour is None else subject.booked.hour in open_hours
 
 
 def wins(period):
@@ -254,8 +255,8 @@ def won_minor(period):
 
 
 def account_age(days, _missing):
-    """Whole days of 24 hours from enrolment to booking."""
-    return lambda subject: max(0, subject.booked_at - subject.enrolled_at) // DAY >= days
+    """Whole days of 24 hours from enrolment to booking; of the calendar where the bank gave a date alone."""
+    return lambda subject: subject.booked.days_since(subject.enrolled_at) >= days
 
 
 def within_hours(subject, hours):

@@ -63,7 +63,7 @@ impl Transaction {
         self.0.transaction_id.as_str().into()
     }
 
-    /// The bank's booking time.
+    /// The bank's booking time. Where the bank gave a date alone: the midnight UTC at which it begins.
     async fn booked_at(&self) -> DateTime {
         self.0.booked_at.into()
     }

@@ -5,16 +5,18 @@ use chrono::{Datelike as _, NaiveDate};
 use compact_str::CompactString;
 
 use ledger_core::account::RewardAccount;
-use ledger_core::account::command::PreparedTransaction;
+use ledger_core::account::command::{Offer, PreparedTransaction};
 use ledger_core::campaign::rules::{History, MerchantFacts, Subject, Won};
 use ledger_core::campaign::terms::Terms;
 use ledger_core::money::{Currency, Money};
 use ledger_core::time::{HOUR_MICROS, Timestamp};
-use ledger_core::transaction::Mcc;
+use ledger_core::transaction::{BookedAt, Mcc};
+use ledger_core::zone::Clocks;
 
 /// What rules about wins may ask of a line besides, as it was when the line came.
 pub(super) struct Moment {
-    booked_at: Timestamp,
+    booked: BookedAt,
+    clocks: Clocks,
     enrolled_at: Timestamp,
     amount: Money,
     is_purchase: bool,
@@ -38,7 +40,8 @@ struct Merchant {
 const WINDOWS: [i64; 3] = [1, 24, 168];
 
 impl Moment {
-    pub(super) fn of(account: &RewardAccount, transaction: &PreparedTransaction, terms: &Terms) -> Moment {
+    pub(super) fn of(account: &RewardAccount, transaction: &PreparedTransaction, offer: &Offer) -> Moment {
+        let terms = &*offer.terms;
         let PreparedTransaction { line, facts, .. } = transaction;
         let opened = account.opened(transaction);
         let past = account.past(&terms.campaign_id, line, &opened);
@@ -50,7 +53,8 @@ impl Moment {
             |hours: i64| if asked { past.spent(after(hours), until, amount.currency()) } else { None };
         let text = |text: Option<&str>| text.map(CompactString::from);
         Moment {
-            booked_at: line.booked_at,
+            booked: line.booked(),
+            clocks: offer.clocks().clone(),
             enrolled_at: account.enrolled_at().unwrap_or(line.booked_at),
             amount,
             is_purchase: facts.is_purchase(),
@@ -68,9 +72,9 @@ impl Moment {
 
     pub(super) fn subject<'a>(&'a self, terms: &Terms, history: &'a Simulated<'a>) -> Subject<'a> {
         Subject {
-            booked_at: self.booked_at,
+            booked: self.booked,
             enrolled_at: self.enrolled_at,
-            time_zone: terms.time_zone.or_utc(),
+            clocks: &self.clocks,
             nights_begin: terms.nights_begin(),
             amount: self.amount,
             is_purchase: self.is_purchase,
@@ -125,6 +129,6 @@ fn window(after: Timestamp, until: Timestamp) -> Option<usize> {
 }
 
 /// A day of the campaign's calendar, counted from the common era.
-pub(super) fn local_day(booked_at: Timestamp, terms: &Terms) -> i32 {
-    booked_at.to_utc().with_timezone(&terms.time_zone.or_utc()).date_naive().num_days_from_ce()
+pub(super) fn local_day(booked: BookedAt, clocks: &Clocks) -> i32 {
+    booked.day(clocks).num_days_from_ce()
 }

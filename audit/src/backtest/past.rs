@@ -1,7 +1,7 @@
 //! Transactions of the past, from a file or from the log.
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use ledger_core::account::command::PreparedTransaction;
 use ledger_core::account::event::Line;
@@ -11,9 +11,12 @@ use ledger_core::steps::intake::facts;
 use ledger_core::time::Timestamp;
 use ledger_core::transaction::bank_account;
 use ledger_core::transaction::{Direction, Status, Transaction};
+use ledger_core::zone::ZoneTable;
 
 /// Of all accounts: nothing that it seals leaves the process.
 static AMOUNTS: LazyLock<AmountKey> = LazyLock::new(|| AmountKey::new(&[0; 32]));
+/// Of a file.
+static NO_ZONES: LazyLock<Arc<ZoneTable>> = LazyLock::new(Arc::default);
 
 /// One transaction of the past.
 pub struct PastLine {
@@ -23,6 +26,8 @@ pub struct PastLine {
     pub enrolled_at: Option<Timestamp>,
     /// Whether the customer was kept out of draws when the line was recorded.
     pub excluded: bool,
+    /// What clocks showed where the line stands.
+    pub zones: Arc<ZoneTable>,
 }
 
 impl PastLine {
@@ -50,6 +55,7 @@ impl PastLine {
             source: source.clone(),
             transaction_id: transaction_id.clone(),
             booked_at: transaction.booked_at,
+            time_known: transaction.time_known,
             fingerprint: Fingerprint(fingerprint),
             fingerprint_version: FINGERPRINT_VERSION,
             details: None,
@@ -57,34 +63,22 @@ impl PastLine {
             merchant: merchant_id.filter(|_| is_purchase).map(|id| tag(id.expose())),
             spent: None,
         };
-        PastLine::of(account_id, transaction.status, line, &Details::of(transaction), None, false)
+        PastLine::of(account_id, transaction.status, line, &Details::of(transaction))
     }
 
-    /// One that the log has.
-    pub fn recorded(
-        account_id: &AccountId,
-        line: Line,
-        details: &Details,
-        enrolled_at: Option<Timestamp>,
-        excluded: bool,
-    ) -> PastLine {
-        PastLine::of(account_id, Status::Booked, line, details, enrolled_at, excluded)
+    /// One that the log has. Who enrolled when, who was kept out and what clocks showed is said
+    /// besides.
+    pub fn recorded(account_id: &AccountId, line: Line, details: &Details) -> PastLine {
+        PastLine::of(account_id, Status::Booked, line, details)
     }
 
-    fn of(
-        account_id: &AccountId,
-        status: Status,
-        mut line: Line,
-        details: &Details,
-        enrolled_at: Option<Timestamp>,
-        excluded: bool,
-    ) -> PastLine {
+    fn of(account_id: &AccountId, status: Status, mut line: Line, details: &Details) -> PastLine {
         let key = TransactionKey::of(&line.source, &line.transaction_id);
         let facts = facts(details);
         let amounts = AMOUNTS.clone();
         line.spent = details.spent(&amounts);
         let account_id = account_id.clone();
         let transaction = PreparedTransaction { account_id, key, status, line, facts, amounts, terms: None };
-        PastLine { transaction, enrolled_at, excluded }
+        PastLine { transaction, enrolled_at: None, excluded: false, zones: Arc::clone(&NO_ZONES) }
     }
 }

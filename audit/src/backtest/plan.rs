@@ -19,6 +19,7 @@ use ledger_core::ids::{AccountId, Digest, TransactionKey};
 use ledger_core::log::Position;
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::Status;
+use ledger_core::zone::ZoneTable;
 
 use super::moment::{Moment, local_day};
 use super::past::PastLine;
@@ -98,6 +99,8 @@ impl Plan {
 struct Pass {
     plan: Plan,
     offer: Offer,
+    /// By which its clocks were read.
+    zones: Option<Arc<ZoneTable>>,
     customers: HashMap<AccountId, Customer>,
     known: HashMap<TransactionKey, Known>,
     day_numbers: HashMap<NaiveDate, u32>,
@@ -124,6 +127,7 @@ impl Pass {
         Pass {
             plan,
             offer: nothing_to_win(terms),
+            zones: None,
             customers: HashMap::new(),
             known: HashMap::new(),
             day_numbers: HashMap::new(),
@@ -131,7 +135,8 @@ impl Pass {
         }
     }
 
-    fn take(&mut self, PastLine { transaction, enrolled_at, excluded }: PastLine) {
+    fn take(&mut self, PastLine { transaction, enrolled_at, excluded, zones }: PastLine) {
+        self.read_clocks(zones);
         if transaction.status != Status::Booked {
             self.plan.skipped.not_booked += 1;
             return;
@@ -153,7 +158,7 @@ impl Pass {
         exclude(&mut customer.account, excluded, self.now);
         // As the account stands before it hears of the line.
         let moment =
-            self.plan.wins_matter_days.map(|_| Moment::of(&customer.account, &transaction, &self.plan.terms));
+            self.plan.wins_matter_days.map(|_| Moment::of(&customer.account, &transaction, &self.offer));
         let pending_known = transaction.pending_key().and_then(|key| self.known.get(&key).cloned());
         let (decided, is_linked) =
             decide(&mut customer.account, &self.offer, self.now, &transaction, pending_known);
@@ -162,7 +167,7 @@ impl Pass {
             position: Position(0),
             fingerprint: Some(transaction.line.fingerprint),
             // As the log says it: the event of a linked name does not say when.
-            booked_at: (!is_linked).then_some(booked_at),
+            booked_at: (!is_linked).then_some(transaction.line.booked()),
         };
         // Also the name of a purchase that is known by another.
         self.known.insert(transaction.key, known);
@@ -187,9 +192,17 @@ impl Pass {
             day,
             moment: u32::try_from(self.plan.moments.len().saturating_sub(1)).unwrap_or(u32::MAX),
             amount_minor: transaction.facts.amount.expose().minor(),
-            local_day: local_day(booked_at, &self.plan.terms),
+            local_day: local_day(transaction.line.booked(), self.offer.clocks()),
             admitted: about_wins.is_empty(),
         });
+    }
+
+    /// What the campaign's clocks show where a line stands; they are looked up where that changes.
+    fn read_clocks(&mut self, zones: Arc<ZoneTable>) {
+        if !self.zones.as_ref().is_some_and(|known| Arc::ptr_eq(known, &zones)) {
+            self.offer.clocks = zones.clocks_to_be(&self.plan.terms.time_zone);
+            self.zones = Some(zones);
+        }
     }
 
     /// The number of a day, for now in order of appearance.
@@ -234,7 +247,7 @@ fn nothing_to_win(terms: Arc<Terms>) -> Offer {
     );
     let table = Arc::new(terms.prize_table.clone());
     let epoch = EpochOffer::Open { key, table_hash: table.hash(), table, budget_left_minor: 0, sold_out: 0 };
-    Offer { terms, version: 1, standing: Standing::Active, epoch }
+    Offer { terms, version: 1, clocks: None, standing: Standing::Active, epoch }
 }
 
 /// Lets the account know that its customer is kept out of draws, or no longer is.

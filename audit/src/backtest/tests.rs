@@ -17,6 +17,7 @@ use ledger_core::draw::{self, Seed};
 use ledger_core::ids::{AccountId, Digest};
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::transaction::wire::parse_row;
+use ledger_core::zone::ZoneTable;
 
 fn terms(change: impl FnOnce(&mut Value)) -> Terms {
     let mut terms = json!({
@@ -101,7 +102,9 @@ fn offer(terms: &Terms, booked_at: Timestamp, budget_left_minor: i64, tiers: &[u
     let sold_out = table.sold_out(&terms.inventory, wins);
     let (table_hash, table) = (table.hash(), Arc::new(table.clone()));
     let epoch = EpochOffer::Open { key, table, table_hash, budget_left_minor, sold_out };
-    Offer { terms: Arc::new(terms.clone()), version: 1, standing: Standing::Active, epoch }
+    let clocks = ZoneTable::new().clocks_to_be(&terms.time_zone);
+    let (terms, standing) = (Arc::new(terms.clone()), Standing::Active);
+    Offer { terms, version: 1, clocks, standing, epoch }
 }
 
 fn evaluate(

@@ -16,6 +16,7 @@ use ledger_core::draw;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::{Position, StoredEvent};
 use ledger_core::money::Money;
+use ledger_core::person::same_person;
 use ledger_core::time::{Epoch, Timestamp};
 
 /// One campaign.
@@ -205,7 +206,7 @@ impl CampaignLedger {
                 }
             }
             CampaignEvent::EpochResumed { epoch, proposed_by, by, .. } => {
-                if proposed_by == by {
+                if same_person(proposed_by, by) {
                     findings.add(place, "resumed", "two people", by);
                 }
                 let Some(book) = self.epoch(*epoch, place, findings) else { return };

@@ -6,19 +6,25 @@ use super::drawn::Drawn;
 use super::findings::{Findings, Place};
 use ledger_core::draw::{self, Prize};
 use ledger_core::money::Money;
-use ledger_core::time::Epoch;
+use ledger_core::zone::{Clocks, ZoneTable};
 
 impl CampaignLedger {
     /// One draw: compared with what the books say, then entered into them.
-    pub(super) fn draw(&mut self, drawn: &Drawn<'_>, amount: Option<Money>, findings: &mut Findings) {
+    pub(super) fn draw(
+        &mut self,
+        drawn: &Drawn<'_>,
+        amount: Option<Money>,
+        zones: &ZoneTable,
+        findings: &mut Findings,
+    ) {
         self.counts.draws += 1;
+        self.names(drawn, &drawn.place(), zones, findings);
         self.check(drawn, amount, findings);
         self.enter(drawn, findings);
     }
 
     fn check(&mut self, drawn: &Drawn<'_>, amount: Option<Money>, findings: &mut Findings) {
         let (place, draw) = (drawn.place(), drawn.draw);
-        self.names(drawn, &place, findings);
         let Some(epoch) = self.epochs.get(&draw.epoch) else {
             findings.add(&place, "epoch", "an epoch that was scheduled", draw.epoch);
             return;
@@ -72,17 +78,17 @@ impl CampaignLedger {
     }
 
     /// What the draw is called and counted by.
-    fn names(&self, drawn: &Drawn<'_>, place: &Place, findings: &mut Findings) {
+    fn names(&self, drawn: &Drawn<'_>, place: &Place, zones: &ZoneTable, findings: &mut Findings) {
         let Drawn { line, draw, .. } = drawn;
         let entry = draw::entry_id(&draw.campaign_id, &line.source, &line.transaction_id);
         findings.compare(place, "entry_id", entry, draw.entry_id);
-        findings.compare(place, "epoch", Epoch::of(line.booked_at), draw.epoch);
         match self.versions.in_force() {
             None => findings.add(place, "campaign_version", "a version of the terms", draw.campaign_version),
             Some((version, terms)) => {
                 findings.compare(place, "campaign_version", version, draw.campaign_version);
-                let day = line.booked_at.to_utc().with_timezone(&terms.time_zone.or_utc()).date_naive();
-                findings.compare(place, "day", day, draw.day);
+                let clocks = zones.clocks(&terms.time_zone).unwrap_or(Clocks::UTC);
+                findings.compare(place, "epoch", terms.epoch_of(line.booked()), draw.epoch);
+                findings.compare(place, "day", line.booked().day(&clocks), draw.day);
             }
         }
     }

@@ -14,6 +14,7 @@ use ledger_core::campaign::state::Standing;
 use ledger_core::campaign::terms::{EligibleFrom, Terms};
 use ledger_core::ids::CampaignId;
 use ledger_core::time::{Epoch, Timestamp};
+use ledger_core::zone::{Clocks, ZoneTable};
 
 /// What the log says of the account that a line belongs to.
 #[derive(Clone, Copy, Default)]
@@ -37,6 +38,7 @@ pub(super) fn check(
     evaluated: &Evaluated<'_>,
     order: &[CampaignId],
     campaigns: &BTreeMap<CampaignId, CampaignLedger>,
+    zones: &ZoneTable,
     customer: Customer,
     findings: &mut Findings,
 ) {
@@ -60,7 +62,8 @@ pub(super) fn check(
         taken |= considered.failed.is_empty() && !terms.stackable;
         let place = evaluated.place_in(id);
         findings.compare(&place, "considered_version", version, considered.campaign_version);
-        reasons(&place, evaluated, considered, book, terms, customer, findings);
+        let clocks = zones.clocks(&terms.time_zone).unwrap_or(Clocks::UTC);
+        reasons(&place, evaluated, considered, book, (terms, &clocks), customer, findings);
     }
     if !evaluated.considered.iter().map(|asked| &asked.campaign_id).eq(expected.iter().copied()) {
         let place = Place::of(evaluated.stored, evaluated.draws.first().map(|draw| draw.entry_id));
@@ -75,18 +78,20 @@ fn reasons(
     evaluated: &Evaluated<'_>,
     considered: &Considered,
     book: &CampaignLedger,
-    terms: &Terms,
+    (terms, clocks): (&Terms, &Clocks),
     customer: Customer,
     findings: &mut Findings,
 ) {
-    let (booked_at, recorded_at) = (evaluated.line.booked_at, evaluated.stored.recorded_at);
-    let over = terms.ends_at.is_some_and(|end| booked_at >= end) || book.standing == Some(Standing::Ended);
+    let (booked, recorded_at) = (evaluated.line.booked(), evaluated.stored.recorded_at);
+    let is_after = terms.ends_at.is_some_and(|end| booked.is_after(end, clocks));
+    let over = is_after || book.standing == Some(Standing::Ended);
+    let before_enrolment = customer.enrolled_at.is_some_and(|at| booked.is_before(at, clocks));
     let enrolment = terms.eligible_from == EligibleFrom::Enrolment;
     let derived = [
-        (RuleCode::BeforeCampaign, booked_at < terms.starts_at),
+        (RuleCode::BeforeCampaign, booked.is_before(terms.starts_at, clocks)),
         (RuleCode::AfterCampaign, over),
         (RuleCode::CampaignPaused, book.standing == Some(Standing::Paused)),
-        (RuleCode::BeforeEnrolment, enrolment && customer.enrolled_at.is_some_and(|at| booked_at < at)),
+        (RuleCode::BeforeEnrolment, enrolment && before_enrolment),
         (RuleCode::AccountExcluded, customer.excluded),
     ];
     for (code, holds) in derived {
@@ -95,7 +100,7 @@ fn reasons(
             findings.add(place, "reason", said(holds), said(!holds));
         }
     }
-    let epoch = Epoch::of(booked_at);
+    let epoch = terms.epoch_of(booked);
     let past = book.epochs.last_key_value().is_some_and(|(last, _)| epoch > *last);
     let may_say = epoch_reasons(book.epochs.get(&epoch), past, epoch, recorded_at);
     let is_of_epoch = |code: &&RuleCode| {

@@ -9,6 +9,7 @@ use ledger_core::campaign::terms::Terms;
 use ledger_core::ids::CampaignId;
 use ledger_core::log::StoredEvent;
 use ledger_core::money::Money;
+use ledger_core::person::same_person;
 use ledger_core::posting::Posting;
 
 /// One campaign's fundings so far.
@@ -64,7 +65,7 @@ impl Fundings {
     ) {
         if let Some((proposed, by)) = self.proposed.remove(reference) {
             findings.compare(place, "funded", proposed, amount);
-            if actor == Some(&by) {
+            if actor.is_some_and(|actor| same_person(actor, &by)) {
                 findings.add(place, "funded_by", format!("somebody else than {by}"), by);
             }
             self.alone_minor = 0;

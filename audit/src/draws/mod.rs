@@ -43,7 +43,9 @@ use ledger_core::ids::{AccountId, CampaignId, EntryId};
 use ledger_core::keys::{Details, Keyring, Keys, SealError, SealedAmount};
 use ledger_core::log::{EventLog, LogError, Position, StoredEvent, StreamType, pages};
 use ledger_core::money::Money;
+use ledger_core::system::SystemEvent;
 use ledger_core::time::Timestamp;
+use ledger_core::zone::{ZoneTable, ZoneTableChange};
 
 /// What the auditor sees of a line.
 pub struct OpenedLine {
@@ -78,6 +80,8 @@ pub struct DrawAudit {
     /// What opens the details of the events at hand, where they are disclosed.
     keys: Option<Keys>,
     campaigns: BTreeMap<CampaignId, CampaignLedger>,
+    /// What clocks show, here.
+    zones: ZoneTable,
     /// In which order lines are asked of them; empty after a campaign's event, until it is needed
     /// again.
     order: Vec<CampaignId>,
@@ -102,6 +106,7 @@ impl DrawAudit {
             seeds,
             keys: None,
             campaigns: BTreeMap::new(),
+            zones: ZoneTable::new(),
             order: Vec::new(),
             customers: HashMap::new(),
             drawn: HashSet::new(),
@@ -150,9 +155,13 @@ impl DrawAudit {
     pub fn take(&mut self, stored: &StoredEvent) -> Option<LedgerEvent> {
         self.events += 1;
         (self.position, self.recorded_at) = (stored.position, stored.recorded_at);
-        // Switches and operators' actions draw nothing.
+        // Operators' actions draw nothing, and one that cannot be read is the replay's finding.
         if stored.stream.stream_type == StreamType::System {
-            return decode(stored).ok();
+            let event = decode(stored).ok();
+            if let Some(LedgerEvent::System(SystemEvent::ZoneTableChanged { version, zones })) = &event {
+                self.zones.change(ZoneTableChange { version: version.clone(), zones: zones.clone() });
+            }
+            return event;
         }
         let event = match decode(stored) {
             Ok(event) => event,
@@ -225,7 +234,7 @@ impl DrawAudit {
                     if !self.drawn.insert(draw.entry_id) {
                         self.findings.add(&place, "drawn_once", "an entry not drawn before", "drawn again");
                     }
-                    book.draw(&drawn, amount, &mut self.findings);
+                    book.draw(&drawn, amount, &self.zones, &mut self.findings);
                     if let Some(amount) = draw.amount {
                         let campaign = draw.campaign_id.clone();
                         let win = Win { campaign, amount, issued: false, credited: false, reversed: false };
@@ -305,7 +314,8 @@ impl DrawAudit {
             self.order = considered::order(&self.campaigns);
         }
         let customer = self.customers.get(&evaluated.stored.stream.id).copied().unwrap_or_default();
-        considered::check(evaluated, &self.order, &self.campaigns, customer, &mut self.findings);
+        let (campaigns, zones) = (&self.campaigns, &self.zones);
+        considered::check(evaluated, &self.order, campaigns, zones, customer, &mut self.findings);
     }
 
     /// Credits are wins: what is issued, paid or taken back was won, is what was won, and happens

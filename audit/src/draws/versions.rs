@@ -9,6 +9,7 @@ use ledger_core::campaign::CampaignEvent;
 use ledger_core::campaign::terms::Terms;
 use ledger_core::draw::beacon::BeaconSpec;
 use ledger_core::ids::Digest;
+use ledger_core::person::same_person;
 use ledger_core::time::Timestamp;
 
 /// The versions of one campaign's terms.
@@ -58,7 +59,7 @@ impl Versions {
             return;
         };
         findings.compare(place, "version", *latest, version);
-        if written.by == by && !by.is_empty() {
+        if same_person(&written.by, by) && !by.is_empty() {
             findings.add(place, "approved_by", format!("somebody else than {}", written.by), by);
         }
         (self.in_force, self.approved) = (version, true);

@@ -7,6 +7,7 @@ use ledger_core::account::AccountEvent;
 use ledger_core::account::event::{DeferReason, Line, Verdict};
 use ledger_core::ids::TransactionKey;
 use ledger_core::log::StoredEvent;
+use ledger_core::person::same_person;
 use ledger_core::stated::Shown;
 
 /// What the log has said of lines so far.
@@ -216,7 +217,7 @@ impl Lines {
             }
             self.waiting.insert(key);
         }
-        if proposed_by == by {
+        if same_person(proposed_by, by) {
             return Some("a transaction is reviewed by one person alone");
         }
         let agrees = hold.is_some_and(|(proposed, first)| proposed == verdict && first == proposed_by);

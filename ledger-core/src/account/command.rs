@@ -13,7 +13,8 @@ use crate::ids::{AccountId, Digest, EntryId, Fingerprint, PayoutReference, Sourc
 use crate::money::Money;
 use crate::position::Position;
 use crate::time::Timestamp;
-use crate::transaction::RowCode;
+use crate::transaction::{BookedAt, RowCode};
+use crate::zone::Clocks;
 
 /// One command.
 pub type AccountCommand = Command<CommandKind, AccountAnswer>;
@@ -137,7 +138,7 @@ pub struct Known {
     /// booked.
     pub fingerprint: Option<Fingerprint>,
     /// When it was booked; `None` where the event does not say.
-    pub booked_at: Option<Timestamp>,
+    pub booked_at: Option<BookedAt>,
 }
 
 /// One campaign as it stands for one line at one moment.
@@ -147,10 +148,19 @@ pub struct Offer {
     pub terms: Arc<Terms>,
     /// Their version.
     pub version: u32,
+    /// The clocks of its zone, if they are known.
+    pub clocks: Option<Clocks>,
     /// Whether it runs.
     pub standing: Standing,
     /// The epoch of the line's booking day.
     pub epoch: EpochOffer,
+}
+
+impl Offer {
+    /// The clocks of its zone. UTC's where those are not known: nothing is decided by them then.
+    pub fn clocks(&self) -> &Clocks {
+        self.clocks.as_ref().unwrap_or(&Clocks::UTC)
+    }
 }
 
 /// The epoch of the line's booking day, as it stands.

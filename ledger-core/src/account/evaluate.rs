@@ -9,7 +9,7 @@ use crate::account::line::{Became, Mark, Name, Wait};
 use crate::account::state::RewardAccount;
 use crate::draw::{self, Algorithm, Draw, PrizeTable};
 use crate::money::Money;
-use crate::time::{Epoch, Timestamp};
+use crate::time::Timestamp;
 use crate::transaction::Status;
 
 impl RewardAccount {
@@ -184,10 +184,9 @@ impl RewardAccount {
         transaction: &PreparedTransaction,
         offers: &[Offer],
     ) -> (AccountEvent, AccountAnswer) {
-        // Whose day it is there nobody can tell: the line waits for a release that knows the zone,
+        // Which day it is there nobody can tell: the line waits for a release that knows the zone,
         // or for the campaign's end.
-        let is_lost =
-            |offer: &Offer| offer.standing == Standing::Active && offer.terms.time_zone.known().is_none();
+        let is_lost = |offer: &Offer| offer.standing == Standing::Active && offer.clocks.is_none();
         if offers.iter().any(is_lost) {
             let (line, reason) = (transaction.line.clone(), DeferReason::DrawsHalted);
             return (AccountEvent::TransactionDeferred { line, reason }, AccountAnswer::Deferred(reason));
@@ -291,8 +290,8 @@ fn draw(transaction: &PreparedTransaction, offer: &Offer) -> Option<Draw> {
         entry_id,
         campaign_id: offer.terms.campaign_id.clone(),
         campaign_version: offer.version,
-        epoch: Epoch::of(line.booked_at),
-        day: line.booked_at.to_utc().with_timezone(&offer.terms.time_zone.or_utc()).date_naive(),
+        epoch: offer.terms.epoch_of(line.booked()),
+        day: line.booked().day(offer.clocks()),
         table_hash: *table_hash,
         tier_mask,
         budget_left_minor: *budget_left_minor,

@@ -7,8 +7,8 @@ use crate::account::event::Line;
 use crate::ids::{AccountId, Fingerprint, TransactionKey};
 use crate::keys::{AmountKey, LineTerms};
 use crate::money::Money;
-use crate::time::{DAY_MICROS, Timestamp};
-use crate::transaction::{Direction, Mcc, Personal, Status};
+use crate::time::DAY_MICROS;
+use crate::transaction::{BookedAt, Direction, Mcc, Personal, Status};
 
 /// How far apart one id may be booked and still be one purchase: 31 days.
 const REPEAT_MICROS_MAX: u64 = 31 * DAY_MICROS.unsigned_abs();
@@ -42,8 +42,7 @@ impl PreparedTransaction {
     /// Whether they are too far apart to be one purchase: a bank that repeats its ids means another
     /// one.
     pub fn is_far_from(&self, known: &Known) -> bool {
-        let far =
-            |first: Timestamp| self.line.booked_at.micros().abs_diff(first.micros()) > REPEAT_MICROS_MAX;
+        let far = |first: BookedAt| self.line.booked().micros_apart(first) > REPEAT_MICROS_MAX;
         known.booked_at.is_some_and(far)
     }
 

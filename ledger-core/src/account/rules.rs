@@ -31,21 +31,19 @@ impl RewardAccount {
                 failed.push(code);
             }
         };
-        let booked_at = transaction.line.booked_at;
-        rule(booked_at < terms.starts_at, RuleCode::BeforeCampaign);
-        rule(
-            terms.ends_at.is_some_and(|end| booked_at >= end) || offer.standing == Standing::Ended,
-            RuleCode::AfterCampaign,
-        );
+        let (booked, clocks) = (transaction.line.booked(), offer.clocks());
+        rule(booked.is_before(terms.starts_at, clocks), RuleCode::BeforeCampaign);
+        let is_after = terms.ends_at.is_some_and(|end| booked.is_after(end, clocks));
+        rule(is_after || offer.standing == Standing::Ended, RuleCode::AfterCampaign);
         rule(offer.standing == Standing::Paused, RuleCode::CampaignPaused);
         if terms.eligible_from == EligibleFrom::Enrolment {
             // An account opened by this very line enrols now.
             let enrolled_at = self.enrolled_at.unwrap_or(now);
-            rule(booked_at < enrolled_at, RuleCode::BeforeEnrolment);
+            rule(booked.is_before(enrolled_at, clocks), RuleCode::BeforeEnrolment);
         }
         rule(self.excluded.is_some(), RuleCode::AccountExcluded);
         line_checks(&transaction.facts, terms, &mut rule);
-        self.named_rules(now, transaction, opened, terms, &mut failed);
+        self.named_rules(now, transaction, opened, offer, &mut failed);
         let mut rule = |code: RuleCode| failed.push(code);
         match offer.epoch {
             EpochOffer::Never => rule(RuleCode::NoEpoch),
@@ -63,15 +61,16 @@ impl RewardAccount {
         now: Timestamp,
         transaction: &PreparedTransaction,
         opened: &Opened<'_>,
-        terms: &Terms,
+        offer: &Offer,
         failed: &mut Vec<RuleCode>,
     ) {
+        let terms = &*offer.terms;
         let PreparedTransaction { line, facts, .. } = transaction;
         let subject = Subject {
-            booked_at: line.booked_at,
+            booked: line.booked(),
             // An account opened by this very line enrols now.
             enrolled_at: self.enrolled_at.unwrap_or(now),
-            time_zone: terms.time_zone.or_utc(),
+            clocks: offer.clocks(),
             nights_begin: terms.nights_begin(),
             amount: *facts.amount.expose(),
             is_purchase: facts.is_purchase(),

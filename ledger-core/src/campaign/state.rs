@@ -12,6 +12,7 @@ use crate::ids::Digest;
 use crate::keys::Sealed;
 use crate::money::Money;
 use crate::time::{DAY_MICROS, Epoch, Timestamp};
+use crate::zone::Zone;
 
 /// Whether a campaign runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +182,12 @@ impl Campaign {
     /// Whether a version was approved.
     pub fn is_approved(&self) -> bool {
         self.approved
+    }
+
+    /// The zones of its terms, in force or not.
+    pub fn zones(&self) -> impl Iterator<Item = &Zone> {
+        let waiting = self.revision.as_ref().map(|revision| &revision.terms.time_zone);
+        self.terms.iter().map(|terms| &terms.time_zone).chain(waiting)
     }
 
     /// The revision that waits for its approval.

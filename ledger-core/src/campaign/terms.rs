@@ -13,7 +13,8 @@ use crate::money::Money;
 use crate::text::pan::{contains_pan, holds_pan};
 use crate::text::{WordsError, check_prose, is_printable};
 use crate::time::{DAY_MICROS, Epoch, Timestamp};
-use crate::zone::Zone;
+use crate::transaction::BookedAt;
+use crate::zone::{self, Zone};
 
 const NAME_CHARACTERS_MAX: usize = 200;
 
@@ -87,13 +88,13 @@ fn is_first_reading(reading: &u32) -> bool {
     *reading == 1
 }
 
-/// Whether a time can be meant, with room for the days that are counted from it.
+/// Whether a time can be meant, and the clocks of that year are in the table of zones.
 pub(super) fn plausible(time: Timestamp) -> bool {
-    (2_000..3_000).contains(&time.date().year())
+    zone::YEARS.contains(&time.date().year())
 }
 
 /// What is said of one that is not.
-pub(super) const IMPLAUSIBLE: &str = "must lie in the years 2000 to 2999";
+pub(super) const IMPLAUSIBLE: &str = "must lie in the years 2000 to 2099";
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
@@ -149,7 +150,7 @@ impl Terms {
                 return fail(name, IMPLAUSIBLE);
             }
         }
-        if self.time_zone.known().is_none() {
+        if !self.time_zone.is_known() {
             return fail("time_zone", "must be a zone of the IANA table such as Europe/London");
         }
         if !self.prize_table.currency.is_in_use() {
@@ -204,6 +205,18 @@ impl Terms {
         self.rules_reading >= 2
     }
 
+    /// The epoch in which a line draws here: the UTC day of its booking. Of a date without a time
+    /// it is that date, within the epochs of the campaign's window: on its first and last day there
+    /// it may be another day in UTC.
+    pub fn epoch_of(&self, booked: BookedAt) -> Epoch {
+        let epoch = Epoch::of(booked.at);
+        if booked.time_known {
+            return epoch;
+        }
+        let last = self.ends_at.map(|end| Epoch::of(end.plus_micros(-1)));
+        last.map_or(epoch, |last| epoch.min(last)).max(Epoch::of(self.starts_at))
+    }
+
     /// When the grace of its last day is over; `None` where it has no end.
     pub fn draws_until(&self) -> Option<Timestamp> {
         let last_closes = |end: Timestamp| {
@@ -214,8 +227,8 @@ impl Terms {
     }
 
     /// What is asked of a new campaign beyond what [`validate`](Terms::validate) asks of all that
-    /// there are: its budget covers what is planned, and its name for ever can be typed and stand in
-    /// an address.
+    /// there are: its budget covers what is planned, and its name for ever can be typed and stand
+    /// in an address.
     pub fn check_new(&self) -> Result<(), TermsError> {
         let id = self.campaign_id.as_str().as_bytes();
         let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);

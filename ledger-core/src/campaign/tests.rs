@@ -18,6 +18,7 @@ use crate::ids::Digest;
 use crate::keys::Sealed;
 use crate::money::{Currency, Money, MoneyError};
 use crate::time::{Epoch, Timestamp};
+use crate::zone::Zone;
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 const OVERFLOW: CampaignRejection = CampaignRejection::Budget(MoneyError::Overflow);
@@ -42,7 +43,7 @@ fn terms() -> Terms {
     Terms {
         campaign_id: "autumn".parse().unwrap(),
         name: "Autumn".into(),
-        time_zone: chrono_tz::Europe::London.into(),
+        time_zone: Zone::named("Europe/London"),
         starts_at: at("2026-11-22T00:00:00Z"),
         ends_at: None,
         eligible_from: EligibleFrom::Enrolment,

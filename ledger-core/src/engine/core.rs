@@ -9,7 +9,8 @@ use hashlink::LruCache;
 
 use crate::account::command::Known;
 use crate::ids::TransactionKey;
-use crate::log::{Batch, StreamId};
+use crate::log::{Batch, SYSTEM_STREAM, StreamId};
+use crate::zone::ZoneTable;
 
 use super::apart::Apart;
 use super::clock::gauge;
@@ -49,6 +50,12 @@ impl Core {
             running: Default::default(),
             snapshot_every,
         }
+    }
+
+    /// The zones that are decided by.
+    pub(super) fn zones(&self) -> &ZoneTable {
+        static NONE: ZoneTable = ZoneTable::new();
+        self.aggregates.systems.peek(SYSTEM_STREAM).map_or(&NONE, |slot| slot.state.zones())
     }
 
     /// Stages a command's events; `slot` has already applied them.

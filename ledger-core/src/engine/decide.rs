@@ -13,7 +13,8 @@ use crate::draw;
 use crate::event::aggregates;
 use crate::faults;
 use crate::ids::{AccountId, CampaignId, TransactionKey};
-use crate::log::{Position, StreamId, StreamType};
+use crate::log::{Position, SYSTEM_STREAM, StreamId, StreamType};
+use crate::system::{System, SystemCommandKind};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
@@ -33,6 +34,9 @@ pub(super) struct Decider {
     offers: Offers,
     /// Whether a line of an unknown account opens it.
     open_enrolment: bool,
+    /// What this build's table of zones says has been compared with the log's, since memory was
+    /// last read.
+    zones_compared: bool,
     /// For whom a command is being decided.
     deciding: Option<StreamId>,
     /// The engine's own metadata: epochs and budgets.
@@ -42,7 +46,8 @@ pub(super) struct Decider {
 impl Decider {
     pub(super) fn new(shared: Shared, seeds: Arc<dyn SeedVault>, open_enrolment: bool) -> Decider {
         let own = CommandContext::new("engine", "", "");
-        Decider { shared, seeds, offers: Offers::default(), open_enrolment, deciding: None, own }
+        let (offers, zones_compared) = (Offers::default(), false);
+        Decider { shared, seeds, offers, open_enrolment, zones_compared, deciding: None, own }
     }
 
     /// Time has moved on: a batch begins.
@@ -61,6 +66,26 @@ impl Decider {
     pub(super) fn forget(&mut self) {
         self.deciding = None;
         self.offers = Offers::default();
+        self.zones_compared = false;
+    }
+
+    /// Records what this build's table says of zones that campaigns use and the log does not have,
+    /// in the same batch as what follows.
+    pub(super) async fn record_zones(&mut self) -> Result<(), Failed> {
+        let change = {
+            let core = self.shared.lock();
+            let used = core.aggregates.campaigns.in_order().flat_map(|slot| slot.state.zones());
+            if self.zones_compared { core.zones().lacking(used) } else { core.zones().outdated(used) }
+        };
+        if let Some(change) = change {
+            let (version, zones) = (change.version.clone(), change.zones.len());
+            let kind = SystemCommandKind::ChangeZoneTable(change);
+            let recorded = self.command::<System>(SYSTEM_STREAM, kind, &self.own.clone(), None).await?;
+            recorded.map_err(|error| unavailable("record the zones of campaigns", &error))?;
+            tracing::info!(version, zones, "the zones of campaigns are recorded");
+        }
+        self.zones_compared = true;
+        Ok(())
     }
 
     /// Starts, schedules and opens what is due, in the same batch as what follows.
@@ -144,6 +169,7 @@ impl Decider {
                 self.asked(asked).await?;
                 if matches!(**asked, Asked::Campaign(_)) {
                     self.deciding = None;
+                    self.record_zones().await?;
                     // A started campaign opens its first epoch at once.
                     self.advance_epochs().await?;
                 }
@@ -185,10 +211,8 @@ impl Decider {
             let owner = owner(&core, row, known.as_ref(), pending_known.as_ref());
             let offers = match (row.status, &known) {
                 // A repeat is answered without any campaign.
-                (Status::Booked, None) => self.offers.of(row.line.booked_at, &core, &*self.seeds),
-                (Status::Booked, Some(_)) if resume => {
-                    self.offers.of(row.line.booked_at, &core, &*self.seeds)
-                }
+                (Status::Booked, None) => self.offers.of(row.line.booked(), &core, &*self.seeds),
+                (Status::Booked, Some(_)) if resume => self.offers.of(row.line.booked(), &core, &*self.seeds),
                 _ => Ok(vec![]),
             };
             (known, pending_known, owner, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
@@ -242,7 +266,7 @@ impl Decider {
             let is_booked = row.status == Status::Booked;
             let fingerprint = is_booked.then_some(row.line.fingerprint);
             // As the log says it: the event of a linked name, held or not, does not say when.
-            let booked_at = (is_booked && !core.staging.names_only()).then_some(row.line.booked_at);
+            let booked_at = (is_booked && !core.staging.names_only()).then_some(row.line.booked());
             core.know(key, Known { account_id: owner, position, fingerprint, booked_at });
         }
         Ok(Ok(Receipt { result, position, won }))
@@ -290,7 +314,8 @@ impl Decider {
         let answer = Arc::clone(&command.answer);
         let framework = CqrsFramework::<A, _>::new(Store::new(self.shared.clone()), vec![], ());
         let executed = framework.execute(id, command).await;
-        if A::STREAM == StreamType::Campaign {
+        // Terms, and what their clocks show.
+        if A::STREAM != StreamType::Account {
             self.offers.invalidate();
         }
         match executed {

@@ -11,6 +11,8 @@ use crate::faults;
 use crate::ids::{CampaignId, Digest};
 use crate::keys::{KeyProviderError, Keyring, SealError, Sealed};
 use crate::time::{Epoch, Timestamp};
+use crate::transaction::BookedAt;
+use crate::zone::Clocks;
 
 use super::core::Core;
 
@@ -63,7 +65,8 @@ const SCHEDULED_AHEAD: usize = 2;
 #[derive(Default)]
 pub(super) struct Offers {
     keys: HashMap<(CampaignId, Epoch), EpochKey>,
-    by_epoch: HashMap<Epoch, Vec<Template>>,
+    /// By the UTC day of booking, and whether the bank says the time.
+    by_day: HashMap<(Epoch, bool), Vec<Template>>,
     /// Whose seeds have been opened and not yet recorded as such.
     opened: Vec<(CampaignId, Epoch)>,
 }
@@ -72,6 +75,7 @@ pub(super) struct Offers {
 struct Template {
     terms: Arc<Terms>,
     version: u32,
+    clocks: Option<Clocks>,
     standing: Standing,
     epoch: EpochTemplate,
 }
@@ -91,7 +95,7 @@ enum EpochTemplate {
 impl Offers {
     /// Campaigns or time have moved on: build the offers anew. Keys stay.
     pub(super) fn invalidate(&mut self) {
-        self.by_epoch.clear();
+        self.by_day.clear();
     }
 
     /// Seeds opened since this was last asked.
@@ -99,39 +103,42 @@ impl Offers {
         std::mem::take(&mut self.opened)
     }
 
-    /// What every started campaign that is not over offers a line booked at `booked_at`, in order
-    /// of precedence, then of id.
+    /// What every started campaign that is not over offers a line that was booked then, in order of
+    /// precedence, then of id.
     pub(super) fn of(
         &mut self,
-        booked_at: Timestamp,
+        booked: BookedAt,
         core: &Core,
         vault: &dyn SeedVault,
     ) -> Result<Vec<Offer>, SealError> {
-        let epoch = Epoch::of(booked_at);
-        if !self.by_epoch.contains_key(&epoch) {
+        let day = (Epoch::of(booked.at), booked.time_known);
+        if !self.by_day.contains_key(&day) {
             let mut templates = Vec::new();
             for slot in core.aggregates.campaigns.in_order() {
-                // Who waited for a day that was halted for good, or never opened, hears so however
-                // late.
-                let never_drew = slot.state.epoch(epoch).is_some_and(EpochState::never_drew);
-                if slot.state.is_over(core.staging.now) && !never_drew {
-                    continue;
-                }
                 if let (Some((terms, version)), Some(standing)) = (slot.state.terms(), slot.state.standing())
                 {
-                    if standing == Standing::Active && terms.time_zone.known().is_none() {
+                    let epoch = terms.epoch_of(booked);
+                    // Who waited for a day that was halted for good, or never opened, hears so
+                    // however late.
+                    let never_drew = slot.state.epoch(epoch).is_some_and(EpochState::never_drew);
+                    if slot.state.is_over(core.staging.now) && !never_drew {
+                        continue;
+                    }
+                    let clocks = core.zones().clocks(&terms.time_zone);
+                    if standing == Standing::Active && clocks.is_none() {
                         let unknown = UnknownZone(terms.time_zone.to_string());
                         faults::error(ZONE_UNKNOWN, terms.campaign_id.as_str(), &unknown);
                     }
                     let epoch = self.epoch_template(&slot.state, terms, epoch, core.staging.now, vault)?;
-                    templates.push(Template { terms: Arc::clone(terms), version, standing, epoch });
+                    let terms = Arc::clone(terms);
+                    templates.push(Template { terms, version, clocks, standing, epoch });
                 }
             }
             // Stable: campaigns come in order of their ids.
             templates.sort_by_key(|template| template.terms.precedence);
-            self.by_epoch.insert(epoch, templates);
+            self.by_day.insert(day, templates);
         }
-        Ok(self.by_epoch[&epoch].iter().map(|template| template.offer(core)).collect())
+        Ok(self.by_day[&day].iter().map(|template| template.offer(core)).collect())
     }
 
     fn epoch_template(
@@ -200,7 +207,8 @@ impl Template {
                 }
             }
         };
-        Offer { terms: Arc::clone(&self.terms), version: self.version, standing: self.standing, epoch }
+        let (terms, clocks) = (Arc::clone(&self.terms), self.clocks.clone());
+        Offer { terms, version: self.version, clocks, standing: self.standing, epoch }
     }
 
     /// Tiers that are sold out, counting the batch being staged.

@@ -22,6 +22,9 @@ pub(super) trait Hosted: Decides + 'static {
     /// event stay.
     const EVICTED: bool = false;
 
+    /// Whether it is read before anything is decided, and stays even without an event.
+    const ALWAYS: bool = false;
+
     /// What a state takes beside its own size, roughly, where that is bounded.
     fn heap_bytes(&self) -> usize {
         0
@@ -109,5 +112,6 @@ impl Hosted for Campaign {
 }
 
 impl Hosted for System {
-    const ENCODING: &'static str = "system-1";
+    const ENCODING: &'static str = "system-2";
+    const ALWAYS: bool = true;
 }

@@ -10,6 +10,7 @@ use crate::event::{aggregates, payload};
 use crate::faults;
 use crate::ids::{AccountId, TransactionKey};
 use crate::log::{Log, LogError, StoredEvent, StreamId, StreamType};
+use crate::system::System;
 use crate::transaction::Status;
 
 use super::core::Core;
@@ -117,16 +118,18 @@ impl Hydration {
         Ok(found)
     }
 
-    /// Campaigns are few and always in memory; after a failed append those it touched are read
-    /// again.
+    /// Campaigns are few and always in memory, with the zones that they are decided by; after a
+    /// failed append those it touched are read again.
     pub(super) async fn campaigns(&mut self, lease: &mut Lease) -> Result<(), LogError> {
         if self.campaigns_loaded {
             return Ok(());
         }
         let streams = self.log.events.stream_ids(StreamType::Campaign).await?;
-        // Every transaction is asked of every campaign: one campaign that cannot be read stops all
-        // decisions.
-        if let Some((_, error)) = self.load::<Campaign>(&streams, lease).await?.pop() {
+        // Every transaction is asked of every campaign, by its clocks: one of them that cannot be
+        // read stops all decisions.
+        let mut broken = self.load::<Campaign>(&streams, lease).await?;
+        broken.extend(self.load::<System>(&[StreamId::system()], lease).await?);
+        if let Some((_, error)) = broken.pop() {
             return Err(error);
         }
         self.campaigns_loaded = true;
@@ -269,7 +272,7 @@ fn known(stored: &StoredEvent) -> Result<Known, LogError> {
     let account_id = AccountId::parse(&stored.stream.id).map_err(|_| damaged())?;
     let (fingerprint, booked_at) = match payload(stored)? {
         AccountEvent::TransactionEvaluated { line, .. } | AccountEvent::TransactionDeferred { line, .. } => {
-            (Some(line.fingerprint), Some(line.booked_at))
+            (Some(line.fingerprint), Some(line.booked()))
         }
         AccountEvent::TransactionLinked { fingerprint, .. } => (fingerprint, None),
         AccountEvent::TransactionRemoved { .. } => (None, None),

@@ -73,7 +73,7 @@ impl<A: Hosted> Slots<A> {
     /// behind.
     pub(super) fn evict(&mut self, max: usize, bytes_max: usize, batch: u64) {
         if !A::EVICTED {
-            return self.slots.retain(|_, slot| slot.version > 0);
+            return self.slots.retain(|_, slot| A::ALWAYS || slot.version > 0);
         }
         while (self.slots.len() > max || self.bytes > bytes_max)
             && self.slots.iter().next().is_some_and(|(_, slot)| slot.staged_in < batch)

@@ -270,6 +270,7 @@ impl Writer {
             }
             Err(error) => return Err(unavailable("read what the batch needs", &error)),
         }
+        self.decider.record_zones().await?;
         self.decider.advance_epochs().await?;
         for work in works {
             self.decider.decide(work).await?;

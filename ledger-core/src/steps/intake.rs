@@ -266,6 +266,7 @@ fn seal(
         source: source.clone(),
         transaction_id: transaction_id.clone(),
         booked_at: transaction.booked_at,
+        time_known: transaction.time_known,
         fingerprint: terms.fingerprint(),
         fingerprint_version: FINGERPRINT_VERSION,
         details: Some(key.seal_details(source, transaction_id, &details)?),

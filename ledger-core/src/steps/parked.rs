@@ -132,7 +132,8 @@ impl ItemRow {
             SystemEvent::ParkedItemResolved { .. }
             | SystemEvent::ParkedItemProposed { .. }
             | SystemEvent::LogRestored { .. }
-            | SystemEvent::ClockAccepted { .. } => {}
+            | SystemEvent::ClockAccepted { .. }
+            | SystemEvent::ZoneTableChanged { .. } => {}
         }
     }
 }

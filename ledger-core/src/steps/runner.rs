@@ -200,7 +200,9 @@ fn of_a_person<Item>(event: SystemEvent, at: Position, desk: &mut Desk<Item>) {
         SystemEvent::ParkedItemProposed { item, step, action, by, .. } => {
             desk.proposed(&step, item, action, by);
         }
-        SystemEvent::LogRestored { .. } | SystemEvent::ClockAccepted { .. } => {}
+        SystemEvent::LogRestored { .. }
+        | SystemEvent::ClockAccepted { .. }
+        | SystemEvent::ZoneTableChanged { .. } => {}
     }
 }
 

@@ -4,6 +4,7 @@ use super::event::ParkedAction;
 use crate::aggregate::Command;
 use crate::ids::Digest;
 use crate::time::Timestamp;
+use crate::zone::ZoneTableChange;
 
 /// One command.
 pub type SystemCommand = Command<SystemCommandKind, SystemAnswer>;
@@ -40,6 +41,8 @@ pub enum SystemCommandKind {
         /// What the clock says.
         clock_at: Option<Timestamp>,
     },
+    /// Decide by these zones from now on. The engine's own: no person asks for it.
+    ChangeZoneTable(ZoneTableChange),
 }
 
 /// What the ledger answers.

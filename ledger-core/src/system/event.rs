@@ -1,10 +1,15 @@
 //! The facts of the ledger as a whole.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use compact_str::CompactString;
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Digest;
 use crate::time::Timestamp;
+use crate::zone::Transitions;
 
 /// What a person does to an item that a step has given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +103,14 @@ pub enum SystemEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clock_at: Option<Timestamp>,
     },
+    /// From here on, what these zones' clocks show is decided by this table. Zones that it does not
+    /// name stay as they were.
+    ZoneTableChanged {
+        /// The version of the IANA table, such as `2026f`.
+        version: String,
+        /// By name.
+        zones: BTreeMap<CompactString, Arc<Transitions>>,
+    },
 }
 
 impl SystemEvent {
@@ -108,16 +121,7 @@ impl SystemEvent {
             SystemEvent::ParkedItemResolved { .. } => "ParkedItemResolved",
             SystemEvent::LogRestored { .. } => "LogRestored",
             SystemEvent::ClockAccepted { .. } => "ClockAccepted",
-        }
-    }
-
-    /// Who did it: also the `actor` of its metadata.
-    pub fn by(&self) -> &str {
-        match self {
-            SystemEvent::ParkedItemProposed { by, .. }
-            | SystemEvent::ParkedItemResolved { by, .. }
-            | SystemEvent::LogRestored { by, .. }
-            | SystemEvent::ClockAccepted { by, .. } => by,
+            SystemEvent::ZoneTableChanged { .. } => "ZoneTableChanged",
         }
     }
 }

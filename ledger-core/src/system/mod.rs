@@ -1,8 +1,8 @@
-//! What people did to the ledger as a whole: parked items, restores, the clock. The aggregate
-//! `system`, one stream.
+//! What happens to the ledger as a whole: parked items, restores, the clock, the table of zones. The
+//! aggregate `system`, one stream.
 //!
-//! Each of its events is a fact with a person's name. It keeps only what the next command needs:
-//! what one person has proposed and a second has still to agree to.
+//! It keeps only what the next command needs: what one person has proposed and a second has still to
+//! agree to, and the zones that lines are decided by.
 
 pub mod command;
 pub mod event;

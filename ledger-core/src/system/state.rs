@@ -9,16 +9,19 @@ use super::event::{ParkedAction, SystemEvent};
 use crate::aggregate::{Decides, Decision};
 use crate::person::same_person;
 use crate::time::Timestamp;
+use crate::zone::{ZoneTable, ZoneTableChange};
 
 /// Proposals that may wait for a second person.
 pub const PROPOSALS_MAX: usize = 1_000;
 
-/// The ledger as a whole: what waits for a second person.
+/// The ledger as a whole: what waits for a second person, and the zones that are decided by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct System {
     /// By parked item.
     #[serde(default)]
     proposals: BTreeMap<String, Proposal>,
+    #[serde(default)]
+    zones: ZoneTable,
 }
 
 /// What one person wants to become of a parked item.
@@ -75,12 +78,20 @@ impl Decides for System {
             SystemCommandKind::AcceptClock { reason, clock_at } => {
                 SystemEvent::ClockAccepted { reason, by, clock_at }
             }
+            SystemCommandKind::ChangeZoneTable(ZoneTableChange { version, zones }) => {
+                SystemEvent::ZoneTableChanged { version, zones }
+            }
         };
         Ok((vec![event], SystemAnswer::Done))
     }
 }
 
 impl System {
+    /// The zones that are decided by from here on.
+    pub fn zones(&self) -> &ZoneTable {
+        &self.zones
+    }
+
     /// Whether all have agreed who must. Another action than the one proposed, or one about another
     /// attempt, is a proposal of its own, in the place of the first.
     fn agreed(
@@ -117,6 +128,9 @@ impl System {
             }
             SystemEvent::ParkedItemResolved { item, .. } => {
                 self.proposals.remove(&item);
+            }
+            SystemEvent::ZoneTableChanged { version, zones } => {
+                self.zones.change(ZoneTableChange { version, zones });
             }
             SystemEvent::LogRestored { .. } | SystemEvent::ClockAccepted { .. } => {}
         }

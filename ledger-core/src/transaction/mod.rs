@@ -5,8 +5,11 @@
 //! itself to nobody by accident.
 
 pub mod bank_account;
+mod booked_at;
 
 pub mod wire;
+
+pub use booked_at::BookedAt;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -121,8 +124,10 @@ pub struct Transaction {
     pub account_id: AccountId,
     /// Where it stands at the bank.
     pub status: Status,
-    /// The bank's booking time.
+    /// The bank's booking time; where it gives a date alone, the midnight UTC at which that begins.
     pub booked_at: Timestamp,
+    /// Whether the bank gives a time.
+    pub time_known: bool,
     /// From zero.
     pub amount: Personal<Money>,
     /// Which way the money went.
@@ -142,6 +147,11 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// When it was booked.
+    pub fn booked(&self) -> BookedAt {
+        BookedAt { at: self.booked_at, time_known: self.time_known }
+    }
+
     /// The customer's bank account: the one that money left, or reached.
     pub fn own_account(&self) -> Option<&Personal<String>> {
         match self.direction {

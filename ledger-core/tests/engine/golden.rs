@@ -144,7 +144,9 @@ async fn lines(node: &Node) {
     node.one(&with(&today("unseen", "cus-1"), "status", "removed")).await.unwrap();
     node.one(&today("unseen", "cus-1")).await.unwrap();
     node.one(&with(&today("tx-4", "carla"), "account_id", "carla")).await.unwrap();
-    // Booked ahead: waits for its day.
+    // The bank gives no time; booked ahead, with and without one: waits for its day.
+    node.one(&with(&today("date", "cus-1"), "booked_at", "2026-11-21")).await.unwrap();
+    node.one(&with(&today("date ahead", "cus-1"), "booked_at", "2026-11-22")).await.unwrap();
     node.one(&with(&today("ahead", "cus-2"), "booked_at", "2026-11-22T09:00:00Z")).await.unwrap();
     let account =
         |id: &str, kind| node.ledger.account(id.parse().unwrap(), kind, CommandContext::new("alice", "", ""));

@@ -35,3 +35,4 @@ mod tampering;
 mod tap;
 mod waiting;
 mod world;
+mod zones;

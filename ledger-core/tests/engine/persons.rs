@@ -109,6 +109,10 @@ async fn a_resumption_that_nobody_has_proposed_since_the_halt_is_found() {
     );
     let report = changed(&events, "EpochResumed", |event| event["proposed_by"] = json!("mallory"));
     assert_eq!(named(&report, resumed, "proposed_by"), ("carol".into(), "mallory".into()));
+    for same in ["carol", "CAROL"] {
+        let report = changed(&events, "EpochResumed", |event| event["by"] = json!(same));
+        assert_eq!(named(&report, resumed, "resumed"), ("two people".into(), same.into()));
+    }
     let mut unproposed = events.clone();
     unproposed.remove(proposed);
     let nobody = ("a proposal since the halt".to_owned(), "carol".to_owned());

@@ -219,6 +219,8 @@ async fn replay_names_a_release_that_two_people_did_not_agree_on_under_a_chain_m
     found(without(&events, "ReviewProposed"), "a review agrees to what nobody has proposed");
     let alone = changed(&events, "TransactionReviewed", "alice", "bob");
     found(alone, "a transaction is reviewed by one person alone");
+    let in_capitals = changed(&events, "TransactionReviewed", r#""by":"bob""#, r#""by":"ALICE""#);
+    found(in_capitals, "a transaction is reviewed by one person alone");
     let another = "a review names somebody else than who did it";
     found(changed(&events, "TransactionReviewed", r#""by":"bob""#, r#""by":"carol""#), another);
     found(changed(&events, "ReviewProposed", r#""by":"alice""#, r#""by":"carol""#), another);

@@ -68,6 +68,7 @@ fn purchase() -> Transaction {
         account_id: account("cus_1"),
         status: Status::Booked,
         booked_at: NOW,
+        time_known: true,
         amount: Personal::new(Money::new(98_765, Currency::from_code("GBP").unwrap()).unwrap()),
         direction: Direction::Debit,
         from_account: personal(IBAN),

@@ -87,6 +87,12 @@ const MIGRATIONS: &[Migration] = &[
         // A program that does not know the columns leaves them empty.
         needs: 12,
     },
+    Migration {
+        name: "0013_zone_tables",
+        sql: include_str!("../../../migrations/postgres/0013_zone_tables.sql"),
+        // A program that does not know what the log says of clocks would decide by its own.
+        needs: 13,
+    },
 ];
 
 /// One migration at a time in the whole database. The number is ours alone.

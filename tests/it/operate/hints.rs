@@ -119,7 +119,7 @@ fn a_token_that_opens_nothing_is_told_of() {
 fn a_backtest_in_which_nothing_could_win_says_why() {
     let home = Home::new();
     let late =
-        campaign("late", CERTAIN, 250, 1_000_000).replace("2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z");
+        campaign("late", CERTAIN, 250, 1_000_000).replace("2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z");
     let late = home.write("late.yaml", late);
     let file = purchases(&home);
     let page = home.file("page.html");

@@ -5,6 +5,7 @@
 //! exports it.
 
 mod beacon;
+mod dates;
 mod histories;
 mod hours;
 mod names;
@@ -12,6 +13,7 @@ mod qualification;
 mod reviews;
 mod tampered;
 mod world;
+mod zones;
 
 use std::path::Path;
 use std::process::Command;

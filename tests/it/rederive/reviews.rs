@@ -100,8 +100,9 @@ async fn reviews_hold_in_another_language_and_what_was_changed_about_them_is_nam
     history(&home).await;
     let honest = honest(&home).await;
 
-    let rows: [(&str, &str, &str, Change); 10] = [
+    let rows: [(&str, &str, &str, Change); 11] = [
         ("reviewed", "TransactionReviewed", "t1", |e| e["TransactionReviewed"]["by"] = json!("olga")),
+        ("reviewed", "TransactionReviewed", "t1", |e| e["TransactionReviewed"]["by"] = json!("OLGA")),
         ("by", "TransactionReviewed", "t1", |e| e["TransactionReviewed"]["by"] = json!("anna")),
         ("by", "ReviewProposed", "t1", |e| e["ReviewProposed"]["by"] = json!("anna")),
         ("proposed", "TransactionReviewed", "t1", |e| {

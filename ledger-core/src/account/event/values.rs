@@ -6,6 +6,7 @@ use crate::campaign::terms::RuleCode;
 use crate::ids::{CampaignId, Fingerprint, MerchantTag, Source, TransactionId, TransactionKey};
 use crate::keys::{FINGERPRINT_VERSION_FIRST, Sealed, SealedAmount};
 use crate::time::Timestamp;
+use crate::transaction::BookedAt;
 
 /// What the log keeps of a statement line. Its details are sealed; ids and times are in the clear.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,8 +15,11 @@ pub struct Line {
     pub source: Source,
     /// Its id there.
     pub transaction_id: TransactionId,
-    /// The bank's booking time.
+    /// The bank's booking time; where it gave a date alone, the midnight UTC at which that begins.
     pub booked_at: Timestamp,
+    /// Whether the bank gave a time.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub time_known: bool,
     /// Keyed hash of bank account, direction, amount and currency: tells a repeat from a conflict.
     pub fingerprint: Fingerprint,
     /// How it was made.
@@ -38,6 +42,15 @@ pub struct Line {
     pub spent: Option<SealedAmount>,
 }
 
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_yes(yes: &bool) -> bool {
+    *yes
+}
+
 pub(super) fn first_fingerprint() -> u8 {
     FINGERPRINT_VERSION_FIRST
 }
@@ -48,6 +61,11 @@ pub(super) fn is_first_fingerprint(version: &u8) -> bool {
 }
 
 impl Line {
+    /// When it was booked.
+    pub fn booked(&self) -> BookedAt {
+        BookedAt { at: self.booked_at, time_known: self.time_known }
+    }
+
     /// The key of the id that it had while pending, if that was another.
     pub fn pending_key(&self) -> Option<TransactionKey> {
         let pending_id = self.pending_transaction_id.as_ref().filter(|id| **id != self.transaction_id)?;

@@ -2,6 +2,7 @@
 //! for GBP 12.50 on the 22nd; the campaign `autumn` always pays GBP 5.00 unless a test says
 //! otherwise.
 
+mod dates;
 mod histories;
 mod named;
 mod names;
@@ -29,7 +30,8 @@ use crate::keys::{AmountKey, FINGERPRINT_VERSION, Sealed};
 use crate::log::Position;
 use crate::money::{BasisPoints, Currency, Money};
 use crate::time::{Epoch, Timestamp};
-use crate::transaction::{Direction, Mcc, Personal, Status};
+use crate::transaction::{BookedAt, Direction, Mcc, Personal, Status};
+use crate::zone::{Zone, ZoneTable};
 
 /// When a test asks, unless it says otherwise.
 const NOW: &str = "2026-11-22T12:00:00Z";
@@ -77,6 +79,7 @@ fn line(id: &str, status: Status, minor: i64) -> PreparedTransaction {
             source: "acme-bank".parse().unwrap(),
             transaction_id: id.parse().unwrap(),
             booked_at: at(BOOKED),
+            time_known: true,
             fingerprint: Fingerprint(u128::try_from(minor).unwrap().to_be_bytes()),
             fingerprint_version: FINGERPRINT_VERSION,
             details: Some(Sealed::from_text("sealed")),
@@ -158,7 +161,7 @@ fn terms() -> Terms {
     Terms {
         campaign_id: "autumn".parse().unwrap(),
         name: "Autumn".into(),
-        time_zone: chrono_tz::Europe::London.into(),
+        time_zone: Zone::named("Europe/London"),
         starts_at: at("2026-10-01T00:00:00Z"),
         ends_at: Some(at("2026-12-01T00:00:00Z")),
         eligible_from: EligibleFrom::Enrolment,
@@ -179,6 +182,7 @@ fn terms() -> Terms {
 fn offer_of(terms: Terms) -> Offer {
     Offer {
         epoch: open_epoch(terms.prize_table.clone(), 100_000),
+        clocks: ZoneTable::new().clocks_to_be(&terms.time_zone),
         terms: Arc::new(terms),
         version: 1,
         standing: Standing::Active,
@@ -202,7 +206,7 @@ fn known(minor: i64) -> Known {
         account_id: "cus_1".parse().unwrap(),
         position: Position(2),
         fingerprint: Some(Fingerprint(u128::try_from(minor).unwrap().to_be_bytes())),
-        booked_at: Some(at(BOOKED)),
+        booked_at: Some(BookedAt { at: at(BOOKED), time_known: true }),
     }
 }
 

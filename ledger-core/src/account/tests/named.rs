@@ -140,12 +140,7 @@ fn a_window_over_midnight_belongs_to_the_weekday_on_which_it_began() {
     let both = |hours: serde_json::Value| {
         let rules = json!([{ "code": "days", "weekdays": ["fri"] }, { "code": "hours", "hours": hours }]);
         let rules: Rules = serde_json::from_value(rules).unwrap();
-        Terms {
-            eligible_from: EligibleFrom::CampaignStart,
-            time_zone: chrono_tz::UTC.into(),
-            rules,
-            ..terms()
-        }
+        Terms { eligible_from: EligibleFrom::CampaignStart, time_zone: Zone::named("UTC"), rules, ..terms() }
     };
     // The 20th is a Friday.
     for (hours, booked_at, now, before) in [

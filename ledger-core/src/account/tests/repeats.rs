@@ -54,8 +54,8 @@ fn an_id_booked_again_more_than_31_days_apart_is_a_conflict_and_not_a_repeat() {
 
 #[test]
 fn a_pending_name_that_was_booked_more_than_31_days_before_is_another_purchases() {
-    let old =
-        Known { booked_at: Some(at(BOOKED).plus_micros(-32 * crate::time::DAY_MICROS)), ..known(12_50) };
+    let long_before = at(BOOKED).plus_micros(-32 * crate::time::DAY_MICROS);
+    let old = Known { booked_at: Some(BookedAt { at: long_before, time_known: true }), ..known(12_50) };
     let CommandKind::EvaluateTransaction(evaluation) = evaluate(purchase_once("t2", "p1"), offer()) else {
         panic!("a line is evaluated");
     };

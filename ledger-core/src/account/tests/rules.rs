@@ -1,7 +1,6 @@
 //! Which lines are admitted, and what the draw makes of them.
 
 use super::*;
-use crate::zone::Zone;
 
 #[track_caller]
 fn declines(transaction: PreparedTransaction, offer: Offer, failed: &[RuleCode]) {

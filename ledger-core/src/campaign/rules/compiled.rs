@@ -41,7 +41,10 @@ pub(super) enum Check {
         missing: bool,
     },
     Weekdays([bool; 7]),
-    Hours([bool; 24]),
+    Hours {
+        open: [bool; 24],
+        missing: bool,
+    },
     WinsMax(Period, u32),
     WonMax(Period, i64),
     AgeMin(u32),
@@ -84,7 +87,7 @@ impl CompiledRules {
         }
         let facts = CelFacts::new(subject);
         let local = facts.local;
-        let is_night = subject.nights_begin && self.nights[local.hour];
+        let is_night = subject.nights_begin && local.hour.is_some_and(|hour| self.nights[hour]);
         let weekday = if is_night { (local.weekday + 6) % 7 } else { local.weekday };
         let context = self.has_expressions.then(|| expression::context(&facts));
         for (code, check) in self.rules.iter().filter(|(_, check)| those(check)) {
@@ -127,7 +130,8 @@ impl Check {
                 Check::Weekdays(std::array::from_fn(|day| days.iter().any(|d| *d as usize == day)))
             }
             Condition::Hours(ranges) => {
-                Check::Hours(std::array::from_fn(|hour| ranges.iter().any(|range| holds(*range, hour))))
+                let open = std::array::from_fn(|hour| ranges.iter().any(|range| holds(*range, hour)));
+                Check::Hours { open, missing }
             }
             Condition::WinsPerDay(most) => Check::WinsMax(Period::Day, *most),
             Condition::WinsPerWeek(most) => Check::WinsMax(Period::Week, *most),
@@ -157,7 +161,7 @@ impl Check {
                 .is_none_or(|merchant| merchant.id.map_or(*missing, |_| !subject.history.knows_merchant())),
             Check::AmountMin(min) => !subject.in_currency || subject.amount.minor() >= *min,
             Check::AmountMax(max) => !subject.in_currency || subject.amount.minor() <= *max,
-            Check::Hours(hours) => hours[local.hour],
+            Check::Hours { open, missing } => local.hour.map_or(*missing, |hour| open[hour]),
             Check::WinsMax(period, most) => subject.won(local, *period).wins < *most,
             Check::WonMax(period, most) => subject.won(local, *period).minor < *most,
             Check::AgeMin(days) => subject.age_days() >= i64::from(*days),

@@ -41,7 +41,7 @@ pub enum Condition {
     /// over midnight began that the booking lies in.
     Weekdays(Vec<Weekday>),
     /// Only in these hours of the day, such as `"17-20"`: from 17:00 until just before 20:00.
-    /// `"22-2"` goes over midnight.
+    /// `"22-2"` goes over midnight. The bank may not say the time.
     Hours(Vec<HourRange>),
     /// Wins per customer and day; reached, it declines.
     WinsPerDay(u32),
@@ -56,7 +56,8 @@ pub enum Condition {
     WonMinorPerWeek(i64),
     /// Per month.
     WonMinorPerMonth(i64),
-    /// Whole days (24 hours) from enrolment to booking.
+    /// Whole days (24 hours) from enrolment to booking; of the calendar, where the bank gives a date
+    /// alone.
     AccountAgeDaysMin(u32),
     /// The most transactions of the customer in any hours that the booking time lies in, this one
     /// included, of those that were decided before it. It fails where the account has forgotten one
@@ -218,14 +219,14 @@ impl Condition {
             Condition::MerchantsAllowed(_)
             | Condition::MccAllowed(_)
             | Condition::CountriesAllowed(_)
-            | Condition::FirstPurchaseAtMerchant(_) => Some(Missing::Decline),
+            | Condition::FirstPurchaseAtMerchant(_)
+            | Condition::Hours(_) => Some(Missing::Decline),
             Condition::MerchantsDenied(_) | Condition::MccDenied(_) | Condition::CountriesDenied(_) => {
                 Some(Missing::Pass)
             }
             Condition::AmountMinMinor(_)
             | Condition::AmountMaxMinor(_)
             | Condition::Weekdays(_)
-            | Condition::Hours(_)
             | Condition::WinsPerDay(_)
             | Condition::WinsPerWeek(_)
             | Condition::WinsPerMonth(_)

@@ -79,7 +79,8 @@ impl VariableResolver for CelFacts<'_> {
             "first_purchase_at_merchant" => truth(merchant.id.is_some() && !subject.history.knows_merchant()),
             "day" => owned(local.day.to_string()),
             "weekday" => position(local.weekday + 1),
-            "hour" => position(local.hour),
+            // Without an answer where the bank does not say the time.
+            "hour" => position(local.hour?),
             "account_age_days" => number(subject.age_days()),
             "wins_today" => number(subject.won(*local, Period::Day).wins.into()),
             "wins_this_week" => number(subject.won(*local, Period::Week).wins.into()),

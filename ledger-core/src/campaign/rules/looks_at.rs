@@ -82,7 +82,7 @@ impl Check {
             | Check::AmountMax(_)
             | Check::FirstPurchase { .. }
             | Check::Weekdays(_)
-            | Check::Hours(_)
+            | Check::Hours { .. }
             | Check::AgeMin(_)
             | Check::TransactionsMax(_)
             | Check::Broken => LooksAt { wins_of_days: None, spending: false },

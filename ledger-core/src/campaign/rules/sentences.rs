@@ -23,7 +23,7 @@ impl Rule {
             Condition::AmountMaxMinor(_) => "This purchase was above the maximum amount.",
             Condition::FirstPurchaseAtMerchant(_) => "Only your first purchase at a merchant takes part.",
             Condition::Weekdays(_) => "Purchases on this day of the week do not take part.",
-            Condition::Hours(_) => "Purchases at this time of the day do not take part.",
+            Condition::Hours(_) => "Only purchases at certain times of the day take part.",
             Condition::WinsPerDay(_) => "You had already won as often as one can on that day.",
             Condition::WinsPerWeek(_) => "You had already won as often as one can in that week.",
             Condition::WinsPerMonth(_) => "You had already won as often as one can in that month.",
@@ -58,7 +58,7 @@ impl Rule {
             Condition::AmountMaxMinor(minor) => format!("amount.minor is above {kind} {minor}"),
             Condition::FirstPurchaseAtMerchant(_) => format!("merchant.id was seen before{or_missing}"),
             Condition::Weekdays(_) => format!("the local day of booking is not in {kind}"),
-            Condition::Hours(_) => format!("the local hour of booking is not in {kind}"),
+            Condition::Hours(_) => format!("the local hour of booking is not in {kind}{or_missing}"),
             Condition::WinsPerDay(most) | Condition::WinsPerWeek(most) | Condition::WinsPerMonth(most) => {
                 format!("{kind} {most} was reached")
             }

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::{Spending, Velocity};
 use crate::money::{Currency, Money};
-use crate::time::{DAY_MICROS, HOUR_MICROS, Timestamp};
-use crate::transaction::Mcc;
+use crate::time::{HOUR_MICROS, Timestamp};
+use crate::transaction::{BookedAt, Mcc};
+use crate::zone::Clocks;
 
 /// What an account remembers that rules ask for. A port of the campaign, so that it knows no
 /// accounts.
@@ -52,12 +53,12 @@ impl Won {
 
 /// What rules look at: one line of one customer, as one campaign sees it.
 pub struct Subject<'a> {
-    /// The bank's booking time.
-    pub booked_at: Timestamp,
+    /// When the bank booked it.
+    pub booked: BookedAt,
     /// When the customer enrolled.
     pub enrolled_at: Timestamp,
-    /// The campaign's time zone.
-    pub time_zone: chrono_tz::Tz,
+    /// The clocks of the campaign's time zone.
+    pub clocks: &'a Clocks,
     /// Whether a window of hours over midnight belongs to the weekday on which it began.
     pub nights_begin: bool,
     /// The line's amount.
@@ -90,14 +91,16 @@ pub(super) struct Local {
     pub(super) day: NaiveDate,
     /// 0 is Monday.
     pub(super) weekday: usize,
-    pub(super) hour: usize,
+    /// Where the bank says the time.
+    pub(super) hour: Option<usize>,
 }
 
 impl Local {
     pub(super) fn of(subject: &Subject<'_>) -> Local {
-        let time = subject.booked_at.to_utc().with_timezone(&subject.time_zone);
-        let weekday = time.weekday().num_days_from_monday() as usize;
-        Local { day: time.date_naive(), weekday, hour: time.hour() as usize }
+        let BookedAt { at, time_known } = subject.booked;
+        let day = subject.booked.day(subject.clocks);
+        let hour = time_known.then(|| subject.clocks.local(at).hour() as usize);
+        Local { day, weekday: day.weekday().num_days_from_monday() as usize, hour }
     }
 }
 
@@ -116,20 +119,20 @@ impl Subject<'_> {
         self.history.won(first, last)
     }
 
-    /// Whole days of 24 hours; none for a line booked before enrolment.
+    /// Whole days; none for a line booked before enrolment.
     pub(super) fn age_days(&self) -> i64 {
-        (self.booked_at.micros() - self.enrolled_at.micros()).max(0) / DAY_MICROS
+        self.booked.days_since(self.enrolled_at, self.clocks)
     }
 
     /// In the hours up to its booking, this line included.
     pub(super) fn transactions(&self, hours: u32) -> u32 {
-        self.transactions_until(self.booked_at, hours)
+        self.transactions_until(self.booked.at, hours)
     }
 
     /// The same of purchases, in the line's currency and minor units; `None` where an amount cannot
     /// be opened.
     pub(super) fn spent(&self, hours: u32) -> Option<i64> {
-        self.spent_until(self.booked_at, hours)
+        self.spent_until(self.booked.at, hours)
     }
 
     pub(super) fn transacts_at_most(&self, most: Velocity) -> bool {
@@ -155,15 +158,16 @@ impl Subject<'_> {
 
     /// Whether nothing is forgotten that may lie within so many hours together with this line.
     fn remembers(&self, hours: u32) -> bool {
-        !self.history.has_forgotten(before(self.booked_at, hours))
+        !self.history.has_forgotten(before(self.booked.at, hours))
     }
 
     /// When those hours end in which this line lies: at its own booking, and at that of lines
     /// booked later that came before it. So no hours hold more than a rule allows, in whatever
     /// order their lines come.
     fn ends(&self, hours: u32) -> impl Iterator<Item = Timestamp> {
-        let next = self.booked_at.plus_micros(micros(hours));
-        std::iter::once(self.booked_at).chain(self.history.later(self.booked_at, next))
+        let booked_at = self.booked.at;
+        let next = booked_at.plus_micros(micros(hours));
+        std::iter::once(booked_at).chain(self.history.later(booked_at, next))
     }
 
     fn transactions_until(&self, end: Timestamp, hours: u32) -> u32 {

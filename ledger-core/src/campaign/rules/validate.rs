@@ -16,7 +16,8 @@ use crate::money::{Currency, Money};
 use crate::text::pan::contains_pan;
 use crate::text::{WordsError, check_prose, is_printable};
 use crate::time::{DAY_MICROS, Timestamp};
-use crate::transaction::Mcc;
+use crate::transaction::{BookedAt, Mcc};
+use crate::zone::Clocks;
 
 /// Rules of one campaign, and expressions among them: what a decision may cost is bounded.
 const RULES_MAX: usize = 64;
@@ -219,9 +220,9 @@ fn expression(source: &str) -> Result<(), String> {
         let booked_at = Timestamp::from_micros(20_000 * DAY_MICROS);
         let currency = Currency::from_code("GBP").expect("ISO 4217 has the pound");
         let subject = Subject {
-            booked_at,
+            booked: BookedAt { at: booked_at, time_known: true },
             enrolled_at: booked_at,
-            time_zone: chrono_tz::UTC,
+            clocks: &Clocks::UTC,
             nights_begin: true,
             amount: Money::new(1_250, currency).expect("it is not negative"),
             is_purchase: true,

@@ -9,8 +9,11 @@ use crate::transaction::{Mcc, Personal, RowError};
 /// A category is digits, by rights as a text; a feed that makes a number of it loses its zero.
 pub(super) fn mcc(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<Mcc>>, RowError> {
     const FIELD: &str = "merchant.mcc";
+    const DIGITS: &str = "must be three or four digits, such as \"5814\"";
     let text = match slot {
         Slot::Given(Scalar::Number(number)) => Some(Cow::Owned(number.to_string())),
+        // 5814.0, -1, true.
+        Slot::Given(Scalar::Other) => return Err(malformed(FIELD, DIGITS)),
         slot => text(FIELD, slot)?.map(Cow::Borrowed),
     };
     let Some(text) = text else {
@@ -18,7 +21,7 @@ pub(super) fn mcc(slot: &Slot<Scalar<'_>>) -> Result<Option<Personal<Mcc>>, RowE
     };
     match Mcc::parse(text.trim()) {
         Some(mcc) => Ok(Some(Personal::new(mcc))),
-        None => Err(malformed(FIELD, "must be three or four digits")),
+        None => Err(malformed(FIELD, DIGITS)),
     }
 }
 

@@ -13,7 +13,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, FixedOffset, NaiveTime};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime};
 use serde_json::value::RawValue;
 
 pub use body::{BODY_BYTES_MAX, BodyError, BodyFormat, ROWS_MAX, split_body};
@@ -22,7 +22,7 @@ use self::codes::{country, mcc};
 use self::forgiving::forgiving_text;
 use self::raw::{Object, RawAmount, RawMerchant, RawRow, Scalar, Slot};
 use super::bank_account;
-use super::{Direction, Merchant, Personal, RowCode, RowError, Status, Transaction};
+use super::{BookedAt, Direction, Merchant, Personal, RowCode, RowError, Status, Transaction};
 use crate::ids::{AccountId, ID_CHARACTERS_MAX, IdError, Source, TransactionId, check_id};
 use crate::money::{Currency, Money};
 use crate::text::pan;
@@ -72,7 +72,7 @@ fn check_row(row: &RawRow<'_>, now: Timestamp) -> Result<Transaction, RowError> 
     if status == Status::Removed {
         return Ok(removal(source, transaction_id, account_id, now));
     }
-    let booked_at = booked_at(&row.booked_at, now)?;
+    let BookedAt { at: booked_at, time_known } = booked_at(&row.booked_at, now)?;
     let amount = amount(&row.amount)?;
     let direction = direction(&row.direction)?;
     let (from, to) = (own(direction == Direction::Debit), own(direction == Direction::Credit));
@@ -82,6 +82,7 @@ fn check_row(row: &RawRow<'_>, now: Timestamp) -> Result<Transaction, RowError> 
         account_id,
         status,
         booked_at,
+        time_known,
         amount,
         direction,
         from_account: from("from_account", bank_account("from_account", &row.from_account)?)?,
@@ -108,6 +109,7 @@ fn removal(
         account_id,
         status: Status::Removed,
         booked_at: now,
+        time_known: true,
         amount: Personal::new(Money::zero(no_currency)),
         direction: Direction::Debit,
         from_account: None,
@@ -241,38 +243,54 @@ fn direction(slot: &Slot<Scalar<'_>>) -> Result<Direction, RowError> {
     }
 }
 
-fn booked_at(slot: &Slot<Scalar<'_>>, now: Timestamp) -> Result<Timestamp, RowError> {
+fn booked_at(slot: &Slot<Scalar<'_>>, now: Timestamp) -> Result<BookedAt, RowError> {
     const FIELD: &str = "booked_at";
     let out_of_range =
         || RowError::new(RowCode::OutOfRange, FIELD, "must lie between 1970 and 24 hours from now");
     let text = required(FIELD, text(FIELD, slot)?)?;
-    let Ok(time) = DateTime::parse_from_rfc3339(text) else {
+    let booked = if let Some(date) = date(text) {
+        BookedAt { at: Timestamp::start_of(date), time_known: false }
+    } else if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        if is_impossible_leap_second(time) {
+            return Err(malformed(FIELD, "must exist: a leap second ends the last UTC day of a month"));
+        }
+        BookedAt { at: time.to_utc().into(), time_known: true }
+    } else {
         return Err(if has_long_year(text) {
             out_of_range()
         } else {
             malformed(
                 FIELD,
-                "must be an RFC 3339 date and time that exists, with an offset, such as 2026-11-22T10:15:00Z",
+                "must be an RFC 3339 date and time that exists, with an offset, such as 2026-11-22T10:15:00Z, or a \
+                 date alone, such as 2026-11-22",
             )
         });
     };
-    if is_impossible_leap_second(time) {
-        return Err(malformed(FIELD, "must exist: a leap second ends the last UTC day of a month"));
-    }
-    let booked_at = Timestamp::from(time.to_utc());
-    if booked_at < Timestamp::from_micros(0) {
+    if booked.at < Timestamp::from_micros(0) {
         return Err(out_of_range());
     }
-    if booked_at > now.plus_micros(DAY_MICROS) {
+    if booked.at > now.plus_micros(DAY_MICROS) {
         return Err(RowError::new(RowCode::BookedInFuture, FIELD, "must not be more than 24 hours ahead"));
     }
-    Ok(booked_at)
+    Ok(booked)
 }
 
-/// A time that would be RFC 3339 if its year had four digits: the year 10000 and later.
+/// RFC 3339's full-date, and nothing looser.
+fn date(text: &str) -> Option<NaiveDate> {
+    let is_one = text.len() == 10
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        });
+    if is_one { NaiveDate::parse_from_str(text, "%Y-%m-%d").ok() } else { None }
+}
+
+/// A time, or a date, that would be RFC 3339 if its year had four digits: the year 10000 and later.
 fn has_long_year(text: &str) -> bool {
     let rest = text.trim_start_matches('+').trim_start_matches(|c: char| c.is_ascii_digit());
-    text.len() - rest.len() > 4 && DateTime::parse_from_rfc3339(&format!("2000{rest}")).is_ok()
+    let text_of_2000 = format!("2000{rest}");
+    let is_time = DateTime::parse_from_rfc3339(&text_of_2000).is_ok() || date(&text_of_2000).is_some();
+    text.len() - rest.len() > 4 && is_time
 }
 
 /// RFC 3339, section 5.6 and appendix D: second 60 comes only at 23:59 UTC, at the end of a month.

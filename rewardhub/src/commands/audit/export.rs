@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use ::audit::bundle::{DetailsLine, EventLine, FORMAT, Lines, Manifest, SeedLine};
+use ::audit::bundle::{DetailsLine, EventLine, FORMAT, Lines, Manifest, SeedLine, UnrecordedZones};
 use ::audit::draws::OpenedLine;
 use ::audit::draws::Seeds;
 use anyhow::{Context as _, bail};
@@ -66,6 +66,7 @@ async fn write_events(
     let mut events = Lines::new(half.file("events.ndjson")?);
     let mut details =
         disclose_with.map(|_| anyhow::Ok(Lines::new(half.file("details.ndjson")?))).transpose()?;
+    let mut zones = UnrecordedZones::default();
     // Up to where the log is now: beside a running ledger the end would run away.
     let (head, mut after) = (log.head().await?.position, Position(0));
     let mut pages = pages(log, None, after);
@@ -80,8 +81,12 @@ async fn write_events(
         for stored in page.iter().take_while(|stored| stored.position <= head) {
             let line = EventLine::of(stored);
             events.add(&line.with_context(|| format!("the event at {} is no text", stored.position))?)?;
-            if let Some(details) = &mut details {
-                disclose(stored, &keys, details)?;
+            // What does not decode is exported all the same: it is the auditor's finding.
+            if let Ok(event) = decode(stored) {
+                zones.take(&event);
+                if let Some(details) = &mut details {
+                    disclose(stored, event, &keys, details)?;
+                }
             }
             if manifest.first_position == 0 {
                 manifest.first_position = stored.position.0;
@@ -95,12 +100,28 @@ async fn write_events(
     if let Some(details) = details {
         finish(details, "details.ndjson", manifest)?;
     }
-    Ok(())
+    write_zones(&zones, half, manifest)
 }
 
-fn disclose(stored: &StoredEvent, keys: &Keys, to: &mut Lines<BufWriter<File>>) -> anyhow::Result<()> {
-    // What does not decode is exported all the same: it is the auditor's finding.
-    let Ok(LedgerEvent::Account(AccountEvent::TransactionEvaluated { line, .. })) = decode(stored) else {
+fn write_zones(zones: &UnrecordedZones, half: &Half, manifest: &mut Manifest) -> anyhow::Result<()> {
+    let mut unrecorded = zones.lines().peekable();
+    if unrecorded.peek().is_none() {
+        return Ok(());
+    }
+    let mut lines = Lines::new(half.file("zones.ndjson")?);
+    for zone in unrecorded {
+        lines.add(&zone)?;
+    }
+    finish(lines, "zones.ndjson", manifest)
+}
+
+fn disclose(
+    stored: &StoredEvent,
+    event: LedgerEvent,
+    keys: &Keys,
+    to: &mut Lines<BufWriter<File>>,
+) -> anyhow::Result<()> {
+    let LedgerEvent::Account(AccountEvent::TransactionEvaluated { line, .. }) = event else {
         return Ok(());
     };
     if line.details.is_none() {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use ::audit::backtest::PastLine;
 use ::audit::draws::OpenedLine;
@@ -13,9 +14,11 @@ use ledger_core::event::{LedgerEvent, decode};
 use ledger_core::ids::{AccountId, TransactionKey};
 use ledger_core::keys::Details;
 use ledger_core::log::{Position, StreamType, pages};
+use ledger_core::system::SystemEvent;
 use ledger_core::time::{Clock as _, SystemClock, Timestamp};
 use ledger_core::transaction::wire::parse_row;
 use ledger_core::transaction::{Status, Transaction};
+use ledger_core::zone::{ZoneTable, ZoneTableChange};
 use serde::Serialize;
 
 use crate::commands::ingest::lines::Lines;
@@ -40,6 +43,7 @@ struct Recorded {
     details: Details,
     enrolled_at: Option<Timestamp>,
     excluded: bool,
+    zones: Arc<ZoneTable>,
 }
 
 /// Which ones.
@@ -69,8 +73,10 @@ impl Past {
         match &self.lines {
             Kept::Read(transactions) => Box::new(transactions.iter().map(PastLine::read)),
             Kept::Recorded(lines) => Box::new(lines.iter().map(|recorded| {
-                let Recorded { account_id, line, details, enrolled_at, excluded } = recorded;
-                PastLine::recorded(account_id, line.clone(), details, *enrolled_at, *excluded)
+                let Recorded { account_id, line, details, enrolled_at, excluded, zones } = recorded;
+                let (enrolled_at, excluded, zones) = (*enrolled_at, *excluded, Arc::clone(zones));
+                let line = PastLine::recorded(account_id, line.clone(), details);
+                PastLine { enrolled_at, excluded, zones, ..line }
             })),
         }
     }
@@ -127,16 +133,24 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
     let log = read_only_log(config).await?.events;
     let mut origin = Origin { from: "log", ..Origin::default() };
     let (mut lines, mut enrolled, mut excluded) = (vec![], HashMap::new(), HashSet::new());
+    let mut zones = Arc::<ZoneTable>::default();
     // A line that was decided and taken back is never decided again.
     let mut taken_back = HashSet::new();
     let mut pages = pages(&*log, None, Position(0));
     while let Some(page) = pages.try_next().await? {
         let keys = OpenedLine::keys(&keyring, &page).await?;
         for stored in &page {
-            if stored.stream.stream_type != StreamType::Account {
+            if stored.stream.stream_type == StreamType::Campaign {
                 continue;
             }
-            let LedgerEvent::Account(event) = decode(stored)? else { continue };
+            let event = match decode(stored)? {
+                LedgerEvent::Account(event) => event,
+                LedgerEvent::System(SystemEvent::ZoneTableChanged { version, zones: changed }) => {
+                    Arc::make_mut(&mut zones).change(ZoneTableChange { version, zones: changed });
+                    continue;
+                }
+                LedgerEvent::Campaign(_) | LedgerEvent::System(_) => continue,
+            };
             let account_id = AccountId::parse(&stored.stream.id)?;
             match event {
                 AccountEvent::AccountOpened { enrolled_at } => drop(enrolled.insert(account_id, enrolled_at)),
@@ -148,7 +162,8 @@ pub(super) async fn log(config: &Config) -> anyhow::Result<Past> {
                         Some(OpenedLine { details, .. }) => {
                             let enrolled_at = enrolled.get(&account_id).copied();
                             let excluded = excluded.contains(&account_id);
-                            lines.push(Recorded { account_id, line, details, enrolled_at, excluded });
+                            let zones = Arc::clone(&zones);
+                            lines.push(Recorded { account_id, line, details, enrolled_at, excluded, zones });
                         }
                         None => origin.unreadable += 1,
                     }

@@ -11,14 +11,15 @@ use ledger_core::log::LogError;
 
 /// Version 1 of the schema, and what each later one adds. Each sets `user_version`, the first
 /// `application_id`.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../../migrations/sqlite/log.sql"),
     include_str!("../../../../migrations/sqlite/log.2.sql"),
     include_str!("../../../../migrations/sqlite/log.3.sql"),
     include_str!("../../../../migrations/sqlite/log.4.sql"),
+    include_str!("../../../../migrations/sqlite/log.5.sql"),
 ];
 /// The newest schema this program knows.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 /// `RWLG` in `PRAGMA application_id`.
 const APPLICATION_ID: i64 = 0x5257_4c47;
 /// Each page a batch touches costs two system calls, so SQLite's own 4096 is slower; far larger

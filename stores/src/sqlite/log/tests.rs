@@ -96,16 +96,16 @@ async fn a_row_that_is_no_event_is_refused_by_the_file() {
 async fn a_newer_file_is_refused_and_left_as_it_is() {
     let folder = TempDir::new().unwrap();
     drop(written(&folder).await);
-    raw(&folder).execute_batch("PRAGMA user_version = 5").unwrap();
+    raw(&folder).execute_batch("PRAGMA user_version = 6").unwrap();
     for opened in [
         SqliteLog::open(&folder.path().join(FILE), &SqliteOptions::default()),
         SqliteLog::open_read_only(&folder.path().join(FILE)),
     ] {
         let refused = chain(&opened.err().unwrap());
-        assert!(refused.contains("version 5; this program knows up to 4"), "{refused}");
+        assert!(refused.contains("version 6; this program knows up to 5"), "{refused}");
     }
     let version = raw(&folder).query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(version, 5);
+    assert_eq!(version, 6);
 }
 
 #[tokio::test]

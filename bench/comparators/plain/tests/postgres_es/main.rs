@@ -90,6 +90,7 @@ fn command(now: Timestamp, account: &AccountId, step: &Step, offer: &Offer) -> C
                 source: source(),
                 transaction_id: id(*n),
                 booked_at: now,
+                time_known: true,
                 fingerprint: Fingerprint([*n; 16]),
                 fingerprint_version: 2,
                 details: Some(Sealed::from_text("c2VhbGVk")),
@@ -264,6 +265,7 @@ async fn postgres_es_reads_what_the_program_wrote_and_goes_on_by_the_same_comman
     let table = Arc::new(terms.prize_table.clone());
     let offer = Offer {
         version: 1,
+        clocks: ledger_core::zone::ZoneTable::new().clocks_to_be(&terms.time_zone),
         standing: Standing::Active,
         epoch: EpochOffer::Open {
             key: draw::epoch_key(&Seed::new([7; 32]), &Digest([0; 32]), &terms.campaign_id, Epoch::of(now)),

@@ -6,7 +6,8 @@ use crate::campaign::rules::{
 };
 use crate::money::{Currency, Money};
 use crate::time::Timestamp;
-use crate::transaction::Mcc;
+use crate::transaction::{BookedAt, Mcc};
+use crate::zone::Clocks;
 use chrono::NaiveDate;
 
 struct Nothing;
@@ -36,9 +37,9 @@ impl History for Nothing {
 fn coffee() -> Subject<'static> {
     let booked_at = serde_json::from_str("\"2026-11-22T10:15:00Z\"").unwrap();
     Subject {
-        booked_at,
+        booked: BookedAt { at: booked_at, time_known: true },
         enrolled_at: booked_at,
-        time_zone: chrono_tz::Europe::London,
+        clocks: &Clocks::Legacy(chrono_tz::Europe::London),
         nights_begin: true,
         amount: Money::new(12_50, Currency::from_code("GBP").unwrap()).unwrap(),
         is_purchase: true,

@@ -113,6 +113,9 @@ fn the_bounds_themselves_are_taken() {
         ("booked_at", json!("2026-11-22T10:15:00.5+05:30")),
         ("booked_at", json!("2016-12-31T23:59:60Z")),
         ("booked_at", json!("2017-01-01T00:59:60+01:00")),
+        ("booked_at", json!("1970-01-01")),
+        ("booked_at", json!("2026-11-23")),
+        ("booked_at", json!("2024-02-29")),
         ("amount.minor", json!(0)),
         ("amount.minor", json!("000")),
         ("amount.minor", json!(i64::MAX)),
@@ -235,5 +238,50 @@ fn a_leap_second_stays_in_its_day() {
     ] {
         let transaction = parse_value(&with("booked_at", Some(json!(text)))).unwrap();
         assert_eq!(transaction.booked_at.to_string(), read, "{text}");
+    }
+}
+
+/// At noon of the 22nd: tomorrow's midnight UTC is within 24 hours, the one after it is not.
+#[test]
+fn a_date_without_a_time_is_its_midnight_utc_and_says_so() {
+    for (text, read, time_known) in [
+        ("2026-11-22", "2026-11-22T00:00:00Z", false),
+        ("2026-11-23", "2026-11-23T00:00:00Z", false),
+        ("2026-11-22T00:00:00Z", "2026-11-22T00:00:00Z", true),
+    ] {
+        let transaction = parse_value(&with("booked_at", Some(json!(text)))).unwrap();
+        assert_eq!((transaction.booked_at, transaction.time_known), (at(read), time_known), "{text}");
+    }
+    for (text, code) in [
+        ("2026-11-24", RowCode::BookedInFuture),
+        ("9999-12-31", RowCode::BookedInFuture),
+        ("1969-12-31", RowCode::OutOfRange),
+        ("12026-11-22", RowCode::OutOfRange),
+        ("2026-02-29", RowCode::Malformed),
+        ("2026-13-01", RowCode::Malformed),
+        ("2026-1-2", RowCode::Malformed),
+        ("2026-11-2", RowCode::Malformed),
+        ("20261122", RowCode::Malformed),
+        ("2026/11/22", RowCode::Malformed),
+        ("2026-11-22Z", RowCode::Malformed),
+        ("2026-11-22 ", RowCode::Malformed),
+        ("2026-11-22T10:15:00", RowCode::Malformed),
+        ("2026-W47-7", RowCode::Malformed),
+        ("２０２６-11-22", RowCode::Malformed),
+    ] {
+        let refused = parse_value(&with("booked_at", Some(json!(text)))).err();
+        assert_eq!(refused, Some((code, "booked_at".to_owned())), "{text}");
+    }
+}
+
+/// Some languages make a float of every number: what is wrong is that it is no code, not that it is
+/// no text.
+#[test]
+fn a_category_that_is_no_whole_number_is_told_what_a_category_is() {
+    for value in [json!(5814.0), json!(58.14), json!(-5814), json!(true), json!("58"), json!([5814])] {
+        let row = with("merchant.mcc", Some(value.clone())).to_string();
+        let error = parse_row(row.as_bytes(), now()).unwrap_err().error;
+        let said = (error.code, &*error.field, error.message.contains("three or four digits"));
+        assert_eq!(said, (RowCode::Malformed, "merchant.mcc", true), "{value}");
     }
 }
