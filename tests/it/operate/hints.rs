@@ -133,7 +133,7 @@ fn a_backtest_in_which_nothing_could_win_says_why() {
     // The flag that is named helps, and the window stays as long as it is.
     let moved = home.run(&[&asked[..], &["--as-if-from", "2026-01-01"]].concat()).expect_code(0).json();
     assert_eq!(moved["campaigns"][0]["wins"]["p50"], 5, "{moved}");
-    let short = late_until(&home, "2999-01-02T00:00:00Z");
+    let short = late_until(&home, "2099-01-02T00:00:00Z");
     let asked = ["backtest", "--campaign", text(&short), "--transactions", text(&file), "--seeds", "2"];
     let moved = home.run(&[&asked[..], &["--as-if-from", "2026-01-01"]].concat()).expect_code(0).json();
     assert_eq!(moved["campaigns"][0]["admitted"], 0, "a day long, at New Year: {moved}");
@@ -141,7 +141,7 @@ fn a_backtest_in_which_nothing_could_win_says_why() {
 
 fn late_until(home: &Home, end: &str) -> std::path::PathBuf {
     let terms = campaign("late", CERTAIN, 250, 1_000_000);
-    let terms = terms.replace("2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z") + &format!("ends_at: {end}\n");
+    let terms = terms.replace("2026-01-01T00:00:00Z", "2099-01-01T00:00:00Z") + &format!("ends_at: {end}\n");
     home.write("short.yaml", terms)
 }
 
