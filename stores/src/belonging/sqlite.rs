@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, ffi, params};
 
 use super::{Found, Holds, LedgerId, LogFound, StoreKind};
 use crate::files;
@@ -146,10 +146,57 @@ fn look<T>(
     if !std::fs::metadata(path).is_ok_and(|file| file.len() > 0) {
         return Ok(None);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
-    let tables: HashSet<String> = tables.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let open = |access| {
+        let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        let tables = table_names(&connection)?;
+        Ok((connection, tables))
+    };
+    let (connection, tables) = match open(OpenFlags::SQLITE_OPEN_READ_ONLY) {
+        // Who made the file was killed at it: what was begun is rolled back, which a reader may not.
+        Err(error) if needs_a_writer(&error) => open(OpenFlags::SQLITE_OPEN_READ_WRITE)?,
+        opened => opened?,
+    };
     if tables.is_empty() { Ok(None) } else { read(&connection, &tables).map(Some) }
+}
+
+fn table_names(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
+    let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    tables.query_map([], |row| row.get(0))?.collect()
+}
+
+fn needs_a_writer(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_READONLY_ROLLBACK | ffi::SQLITE_READONLY_RECOVERY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_whose_writer_was_killed_in_a_transaction_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, killed) = (folder.path().join("log.db"), folder.path().join("killed.db"));
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(40000));").unwrap();
+        // With next to no cache the pages reach the file before the end of the transaction.
+        connection
+            .execute_batch("PRAGMA cache_size = 1; BEGIN IMMEDIATE; UPDATE t SET x = randomblob(40000);")
+            .unwrap();
+        connection
+            .execute_batch("CREATE TABLE events (position); INSERT INTO events SELECT zeroblob(40000);")
+            .unwrap();
+        std::fs::copy(&path, &killed).unwrap();
+        std::fs::copy(folder.path().join("log.db-journal"), folder.path().join("killed.db-journal")).unwrap();
+        let read_only = Connection::open_with_flags(&killed, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+        assert!(needs_a_writer(&table_names(&read_only).unwrap_err()), "the copy has nothing to roll back");
+        drop(read_only);
+        let found = look(&killed, |_, tables| Ok(tables.clone())).unwrap();
+        assert_eq!(
+            found,
+            Some(HashSet::from(["t".to_owned()])),
+            "what was begun is gone, what was there stands"
+        );
+    }
 }
