@@ -9,7 +9,7 @@ use ledger_core::campaign::rules::{CompiledRules, History, MerchantFacts, Rule, 
 use ledger_core::keys::{AmountKey, SealedAmount};
 use ledger_core::money::{Currency, Money};
 use ledger_core::time::Timestamp;
-use ledger_core::transaction::Mcc;
+use ledger_core::transaction::{BookedAt, Mcc};
 use ledger_core::zone::{Clocks, Zone, ZoneTable};
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ fn micros(rules: &[Rule]) -> anyhow::Result<f64> {
     let past = Past { booked, amounts };
     let clocks = ZoneTable::new().clocks_to_be(&Zone::named("Europe/London")).unwrap_or(Clocks::UTC);
     let subject = Subject {
-        booked_at,
+        booked: BookedAt { at: booked_at, time_known: true },
         enrolled_at: booked_at.plus_micros(-40 * day),
         clocks: &clocks,
         nights_begin: true,
