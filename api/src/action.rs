@@ -23,6 +23,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 impl From<ActionError> for Problem {
     fn from(error: ActionError) -> Problem {
         match error {
+            ActionError::Switch(_) => Problem::new(StatusCode::NOT_FOUND, "there is no such switch"),
             ActionError::Unknown(_) => Problem::new(StatusCode::NOT_FOUND, "there is no such action"),
             ActionError::Body { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
         }

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger_core::log::LogError;
+use ledger_core::system::Switch;
 use serde::Serialize;
 
 use crate::ApiState;
@@ -52,6 +53,8 @@ struct Checks {
     projections: &'static str,
     lag_events: Option<u64>,
     lag_ms: Option<u64>,
+    /// What people have halted; that is no fault.
+    halted: Vec<&'static str>,
 }
 
 /// 200 if transactions can be taken and reads are fresh enough, else 503. A check that is not `ok`
@@ -65,7 +68,9 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
     let ready = [writer, log, projections, &*clock].iter().all(|check| *check == "ok");
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let lag_ms = lag.map(|lag| u64::try_from(lag.lasted.as_millis()).unwrap_or(u64::MAX));
-    let checks = Checks { writer, log, clock, projections, lag_events: lag.map(|lag| lag.events), lag_ms };
+    let (lag_events, switches) = (lag.map(|lag| lag.events), state.switches.state());
+    let halted = Switch::ALL.into_iter().filter(|what| switches.is_halted(*what)).map(Switch::as_str).collect();
+    let checks = Checks { writer, log, clock, projections, lag_events, lag_ms, halted };
     (status, Json(Readiness { ready, state: "serving", checks })).into_response()
 }
 

@@ -7,8 +7,8 @@
 //!
 //! [`auth`] says who calls, [`allowance`] what he may cost, [`cors`] from which web apps, and
 //! [`problem`] how a request is refused. [`intake`] takes transactions in. [`campaigns`],
-//! [`accounts`] and [`parked`] take commands, with [`action`] in common; [`clock`] shows and
-//! accepts the time. [`graphql`] answers queries from the read models. [`health`] says whether we
+//! [`accounts`] and [`parked`] take commands, with [`action`] in common; [`switches`] halts
+//! things, [`clock`] shows and accepts the time. [`graphql`] answers queries from the read models. [`health`] says whether we
 //! can serve, [`openapi`] describes the REST part. [`proof`] and [`explorer`] are pages for people.
 
 pub mod accounts;
@@ -30,6 +30,7 @@ pub mod parked;
 pub mod problem;
 pub mod proof;
 pub mod server;
+pub mod switches;
 
 use std::sync::Arc;
 
@@ -58,6 +59,7 @@ use crate::graphql::ApiSchema;
 use crate::intake::TakeRows;
 use crate::parked::ManageParked;
 use crate::problem::Problem;
+use crate::switches::KeepSwitches;
 
 /// What the handlers need. Cheap to clone.
 #[derive(Clone)]
@@ -81,6 +83,8 @@ pub struct ApiState {
     pub time: Arc<dyn KeepTime>,
     /// What steps have given up; in a running service [`parked::Parked`].
     pub parked: Arc<dyn ManageParked>,
+    /// What people have halted; in a running service the ledger.
+    pub switches: Arc<dyn KeepSwitches>,
     /// Whether the writer's last append went well.
     pub writer_healthy: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The log, for the event history and for readiness.
@@ -142,7 +146,7 @@ pub fn router(state: ApiState) -> Router {
 }
 
 /// The REST part: what `openapi.json` describes, no more and no less.
-fn rest() -> [(&'static str, MethodRouter<ApiState>); 16] {
+fn rest() -> [(&'static str, MethodRouter<ApiState>); 18] {
     [
         (intake::PATH, post(intake::post_transactions)),
         ("/v1/campaigns", get(campaigns::list).post(campaigns::create)),
@@ -156,6 +160,8 @@ fn rest() -> [(&'static str, MethodRouter<ApiState>); 16] {
         ("/v1/parked", get(parked::list)),
         ("/v1/parked/{id}", get(parked::get)),
         ("/v1/parked/{id}/{action}", post(parked::act)),
+        ("/v1/switches", get(switches::list)),
+        ("/v1/switches/{what}/{action}", post(switches::act)),
         ("/healthz", get(health::alive)),
         ("/readyz", get(health::ready)),
         ("/metrics", get(health::metrics)),

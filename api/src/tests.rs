@@ -11,6 +11,7 @@ mod hostile;
 mod openapi;
 mod pages;
 mod positions;
+mod switches;
 mod web;
 
 use std::time::Duration;
@@ -116,6 +117,7 @@ async fn house_that_shows(graphiql: bool, shown: &str) -> House {
         accounts: Arc::new(accounts::InMemory::default()),
         time: Arc::clone(&time) as _,
         parked: Arc::new(crate::parked::NothingParked),
+        switches: Arc::new(switches::InMemory::default()),
         writer_healthy: Arc::new(|| true),
         log: Arc::clone(&log) as Arc<dyn EventLog>,
         read,

@@ -181,6 +181,7 @@ fn commands(prepared: Vec<Arc<PreparedTransaction>>) -> anyhow::Result<Vec<Comma
             pending_known: None,
             open_unknown: true,
             offers: vec![offer],
+            halted: false,
             resume: false,
         })
     };

@@ -286,6 +286,7 @@ impl Node {
             campaigns: Arc::new(self.engine.ledger.clone()),
             accounts: Arc::new(self.engine.intake.clone()),
             parked: Arc::new(self.parked()),
+            switches: Arc::new(self.engine.ledger.clone()),
             writer_healthy: Arc::new(move || *health.borrow()),
             time: Arc::new(self.engine.ledger.clone()),
             log: Arc::clone(&self.engine.log),

@@ -13,7 +13,7 @@ use ledger_core::ids::{BeaconSignature, Digest, EntryId, Fingerprint};
 use ledger_core::keys::{AmountKey, Sealed, open_part};
 use ledger_core::money::{Currency, Money};
 use ledger_core::posting::Posting;
-use ledger_core::system::{ParkedAction, SystemEvent};
+use ledger_core::system::{ParkedAction, Switch, SystemEvent};
 use ledger_core::time::{Epoch, Timestamp};
 use ledger_core::zone::Transitions;
 use serde_json::Value;
@@ -376,6 +376,12 @@ fn system_events_keep_their_json() {
                     transitions: vec![(954_669_600, -25_200), (972_810_000, -28_800)],
                 }),
             )]),
+        },
+        SystemEvent::SwitchSet {
+            what: Switch::Payouts,
+            halted: true,
+            reason: "the rail is odd".into(),
+            by: by(),
         },
     ];
     assert_eq!(left_out(&serde_json::to_value(&events).unwrap(), &open_part(&events).unwrap()), [""; 0]);

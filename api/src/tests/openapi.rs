@@ -37,6 +37,7 @@ async fn every_route_is_described_and_nothing_else() {
         let actions = match template {
             "/v1/campaigns/{id}/{action}" => ledger_core::operate::campaigns::ACTIONS.to_vec(),
             "/v1/accounts/{id}/{action}" => ledger_core::operate::accounts::ACTIONS.to_vec(),
+            "/v1/switches/{what}/{action}" => ledger_core::operate::switches::ACTIONS.to_vec(),
             "/v1/parked/{id}/{action}" => ledger_core::operate::parked::ACTIONS.to_vec(),
             _ => vec![""],
         };
@@ -91,6 +92,9 @@ fn every_example_is_understood() {
                 }
                 ["", "v1", "clock", "accept"] => {
                     crate::clock::reason(body.as_bytes()).unwrap();
+                }
+                ["", "v1", "switches", _, action] => {
+                    ledger_core::operate::switches::command("draws", action, body.as_bytes()).unwrap();
                 }
                 ["", "v1", "parked", _, action] => {
                     ledger_core::operate::parked::command(action, body.as_bytes()).unwrap();

@@ -276,6 +276,7 @@ fn decide(
         pending_known,
         open_unknown: false,
         offers: vec![offer.clone()],
+        halted: false,
         resume: false,
     };
     let Ok((events, answer)) = account.decide(now, "", &CommandKind::EvaluateTransaction(evaluate)) else {

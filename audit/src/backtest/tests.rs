@@ -119,6 +119,7 @@ fn evaluate(
         pending_known: None,
         open_unknown: false,
         offers: vec![offer],
+        halted: false,
         resume: false,
     };
     account.decide(now, "", &CommandKind::EvaluateTransaction(evaluate)).unwrap().0

@@ -54,6 +54,11 @@ pub enum CommandKind {
         /// The attempt that was refused: said again after the next one, it asks for none.
         refused: u32,
     },
+    /// Ask which attempt is under way, and for none: `Unchanged` if a new one would be due.
+    AskCredit {
+        /// Of which reward.
+        entry_id: EntryId,
+    },
     /// The rail has paid.
     ConfirmCredit {
         /// Which reward.
@@ -123,6 +128,8 @@ pub struct EvaluateTransaction {
     pub open_unknown: bool,
     /// The campaigns to consider, in order of precedence.
     pub offers: Vec<Offer>,
+    /// A person has halted all draws: what is booked waits.
+    pub halted: bool,
     /// Set by the step *resume*: decide a line that waits.
     pub resume: bool,
 }

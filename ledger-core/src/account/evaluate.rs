@@ -44,7 +44,7 @@ impl RewardAccount {
             Status::Booked => match self.other_name(command) {
                 // What is known otherwise and comes so far was taken back.
                 None if self.mark(transaction.key).is_none() => {
-                    let (event, answer) = self.decide_booked(now, transaction, &command.offers);
+                    let (event, answer) = self.decide_booked(now, command);
                     (vec![event], answer)
                 }
                 other => {
@@ -169,7 +169,7 @@ impl RewardAccount {
         if self.deferred.get(&transaction.key) != Some(&Wait::Epoch) || self.erased {
             return Ok((vec![], AccountAnswer::Duplicate { position }));
         }
-        let (event, answer) = self.decide_booked(now, transaction, &command.offers);
+        let (event, answer) = self.decide_booked(now, command);
         match answer {
             AccountAnswer::Deferred(_) => Ok((vec![], answer)),
             _ => Ok((vec![event], answer)),
@@ -178,16 +178,12 @@ impl RewardAccount {
 
     /// Offers come in order of precedence. A line enters the draw of every stackable campaign that
     /// admits it, and of the first other one that does; those after it are not asked.
-    fn decide_booked(
-        &self,
-        now: Timestamp,
-        transaction: &PreparedTransaction,
-        offers: &[Offer],
-    ) -> (AccountEvent, AccountAnswer) {
-        // Which day it is there nobody can tell: the line waits for a release that knows the zone,
-        // or for the campaign's end.
+    fn decide_booked(&self, now: Timestamp, command: &EvaluateTransaction) -> (AccountEvent, AccountAnswer) {
+        let EvaluateTransaction { transaction, offers, halted, .. } = command;
+        // Which day it is where the zone is not known nobody can tell: the line waits for a release
+        // that knows it, or for the campaign's end.
         let is_lost = |offer: &Offer| offer.standing == Standing::Active && offer.clocks.is_none();
-        if offers.iter().any(is_lost) {
+        if *halted || offers.iter().any(is_lost) {
             let (line, reason) = (transaction.line.clone(), DeferReason::DrawsHalted);
             return (AccountEvent::TransactionDeferred { line, reason }, AccountAnswer::Deferred(reason));
         }

@@ -131,8 +131,8 @@ fn waiting(why: DeferReason) -> Reason {
         ),
         DeferReason::DrawsHalted => reason(
             "draws_halted",
-            "The draw of that day has been stopped for a check; if it goes on, this purchase takes part.",
-            "the epoch of the booking day was halted when the transaction was recorded; two people may let it go on",
+            "Draws have been stopped for a check; if they go on, this purchase takes part.",
+            "all draws, or the epoch of the booking day, were halted when the transaction was recorded; people may let them go on",
         ),
         DeferReason::Held => reason(
             "held",

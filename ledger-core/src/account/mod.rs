@@ -43,6 +43,7 @@ impl Decides for RewardAccount {
             CommandKind::AskNotification { entry_id } => self.ask_notification(*entry_id),
             CommandKind::RecordNotification { entry_id } => self.record_notification(now, *entry_id),
             CommandKind::RequestCredit { entry_id } => self.request_credit(now, *entry_id, None),
+            CommandKind::AskCredit { entry_id } => self.ask_credit(now, *entry_id),
             CommandKind::RetryCredit { entry_id, refused } => {
                 self.request_credit(now, *entry_id, Some(*refused))
             }

@@ -85,6 +85,12 @@ impl RewardAccount {
         ))
     }
 
+    /// What asking for an attempt would answer, where it would make no new one.
+    pub(super) fn ask_credit(&self, now: Timestamp, entry_id: EntryId) -> Decision {
+        let (events, answer) = self.request_credit(now, entry_id, None)?;
+        Ok((vec![], if events.is_empty() { answer } else { AccountAnswer::Unchanged }))
+    }
+
     /// A payment is a fact and recorded even after a reversal; only a second payment is refused,
     /// loudly.
     pub(super) fn confirm_credit(

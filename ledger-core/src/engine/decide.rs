@@ -14,7 +14,7 @@ use crate::event::aggregates;
 use crate::faults;
 use crate::ids::{AccountId, CampaignId, TransactionKey};
 use crate::log::{Position, SYSTEM_STREAM, StreamId, StreamType};
-use crate::system::{System, SystemCommandKind};
+use crate::system::{Switch, System, SystemCommandKind};
 use crate::time::{Epoch, Timestamp};
 use crate::transaction::Status;
 
@@ -204,18 +204,23 @@ impl Decider {
             return Ok(Err(Rejection::AccountUnavailable));
         }
         self.deciding = Some(StreamId::account(&row.account_id));
-        let (known, pending_known, owner, offers) = {
+        let (known, pending_known, owner, halted, offers) = {
             let mut core = self.shared.lock();
             let known = core.known.get(&row.key).cloned();
             let pending_known = row.pending_key().and_then(|key| core.known.get(&key).cloned());
             let owner = owner(&core, row, known.as_ref(), pending_known.as_ref());
+            let system = core.aggregates.systems.peek(SYSTEM_STREAM);
+            let halted = system.is_some_and(|slot| slot.state.is_halted(Switch::Draws));
             let offers = match (row.status, &known) {
+                // No seed is opened for what waits.
+                _ if halted => Ok(vec![]),
                 // A repeat is answered without any campaign.
                 (Status::Booked, None) => self.offers.of(row.line.booked(), &core, &*self.seeds),
                 (Status::Booked, Some(_)) if resume => self.offers.of(row.line.booked(), &core, &*self.seeds),
                 _ => Ok(vec![]),
             };
-            (known, pending_known, owner, offers.map_err(|e| unavailable("open an epoch's seed", &e))?)
+            let offers = offers.map_err(|e| unavailable("open an epoch's seed", &e))?;
+            (known, pending_known, owner, halted, offers)
         };
         self.record_openings().await?;
         self.deciding = Some(StreamId::account(&owner));
@@ -225,7 +230,7 @@ impl Decider {
         let key = (known.is_none() && row.status != Status::Pending).then_some(row.key);
         let open_unknown = self.open_enrolment;
         let evaluate =
-            EvaluateTransaction { transaction, known, pending_known, open_unknown, offers, resume };
+            EvaluateTransaction { transaction, known, pending_known, open_unknown, offers, halted, resume };
         let answer = self
             .command::<RewardAccount>(
                 owner.as_str(),

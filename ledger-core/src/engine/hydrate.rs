@@ -34,24 +34,24 @@ pub(super) struct Hydration {
     log: Log,
     shared: Shared,
     page_events: usize,
-    /// Campaigns are in memory; false after a failed append may have touched them.
-    campaigns_loaded: bool,
+    /// What is always in memory is; false after a failed append may have touched it.
+    loaded: bool,
 }
 
 impl Hydration {
     pub(super) fn new(log: Log, shared: Shared, page_events: usize) -> Hydration {
-        Hydration { log, shared, page_events: page_events.max(1), campaigns_loaded: false }
+        Hydration { log, shared, page_events: page_events.max(1), loaded: false }
     }
 
-    /// Campaigns are read again before the next batch is decided.
-    pub(super) fn forget_campaigns(&mut self) {
-        self.campaigns_loaded = false;
+    /// What is always in memory is read again before the next batch is decided.
+    pub(super) fn forget(&mut self) {
+        self.loaded = false;
     }
 
     /// Reads what is not in memory and probes keys that may be known, each in one query (see
     /// [`Hydration::load`]).
     pub(super) async fn hydrate(&mut self, works: &[Work], lease: &mut Lease) -> Result<(), LogError> {
-        self.campaigns(lease).await?;
+        self.always(lease).await?;
         let (mut streams, mut keys) = (BTreeSet::new(), Vec::new());
         {
             // What is touched outlives the batch.
@@ -118,21 +118,21 @@ impl Hydration {
         Ok(found)
     }
 
-    /// Campaigns are few and always in memory, with the zones that they are decided by; after a
-    /// failed append those it touched are read again.
-    pub(super) async fn campaigns(&mut self, lease: &mut Lease) -> Result<(), LogError> {
-        if self.campaigns_loaded {
+    /// Campaigns are few and always in memory, with the zones that they are decided by and what people
+    /// have set; after a failed append those it touched are read again.
+    pub(super) async fn always(&mut self, lease: &mut Lease) -> Result<(), LogError> {
+        if self.loaded {
             return Ok(());
         }
         let streams = self.log.events.stream_ids(StreamType::Campaign).await?;
         // Every transaction is asked of every campaign, by its clocks: one of them that cannot be
-        // read stops all decisions.
+        // read, or not knowing whether a person has halted all draws, stops all decisions.
         let mut broken = self.load::<Campaign>(&streams, lease).await?;
         broken.extend(self.load::<System>(&[StreamId::system()], lease).await?);
         if let Some((_, error)) = broken.pop() {
             return Err(error);
         }
-        self.campaigns_loaded = true;
+        self.loaded = true;
         Ok(())
     }
 

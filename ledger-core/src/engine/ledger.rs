@@ -23,6 +23,7 @@ use super::memory::{QUEUED_BYTES, show_memory};
 use super::receipt::{CommandContext, Receipt, Stopped, SubmitError};
 use super::settings::EngineSettings;
 use super::snapshots::Snapshots;
+use super::told::{self, Told};
 use super::writer::Writer;
 
 /// What the engine is made of.
@@ -42,8 +43,7 @@ pub struct Ledger {
     sender: mpsc::UnboundedSender<(Work, Option<OwnedSemaphorePermit>)>,
     transactions: Arc<Semaphore>,
     commands: Arc<Semaphore>,
-    head: watch::Receiver<Position>,
-    healthy: watch::Receiver<bool>,
+    told: Told,
     clock: Arc<WatchedClock>,
 }
 
@@ -63,8 +63,7 @@ impl Ledger {
         settings: EngineSettings,
     ) -> Result<(Ledger, oneshot::Receiver<Stopped>), LogError> {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let (head_sender, head) = watch::channel(Position(0));
-        let (healthy_sender, healthy) = watch::channel(true);
+        let (tells, told) = told::channels();
         let transactions = Arc::new(Semaphore::new(settings.queue_transactions.max(5_000)));
         let runtime = tokio::runtime::Handle::current();
         let thread =
@@ -75,7 +74,7 @@ impl Ledger {
         let (log, lease) = (Arc::clone(&parts.log.events), Arc::clone(&parts.log.lease));
         let appender = Appender::start(Arc::clone(&log), runtime.clone()).map_err(thread)?;
         let parts = (parts.log, Arc::clone(&clock), parts.seeds);
-        let mut writer = Writer::new(parts, settings, appender, snapshots, head_sender, healthy_sender);
+        let mut writer = Writer::new(parts, settings, appender, snapshots, tells);
         writer.open().await?;
         let (stopped_sender, stopped) = oneshot::channel();
         std::thread::Builder::new()
@@ -90,8 +89,7 @@ impl Ledger {
             sender,
             transactions,
             commands: Arc::new(Semaphore::new(QUEUE_COMMANDS)),
-            head,
-            healthy,
+            told,
             clock,
         };
         ledger.tick_regularly();
@@ -214,13 +212,19 @@ impl Ledger {
 
     /// The last durable position, as it moves.
     pub fn head(&self) -> watch::Receiver<Position> {
-        self.head.clone()
+        self.told.head.clone()
     }
 
     /// Whether the last append went well, as it changes; false once this process is not the writer
     /// any more. Holds no handle that would keep the writer alive.
     pub fn health(&self) -> watch::Receiver<bool> {
-        self.healthy.clone()
+        self.told.healthy.clone()
+    }
+
+    /// What people have set for the ledger as a whole, such as its switches, as it changes; all of it
+    /// durable. Whoever has heard of a position from [`Ledger::head`] finds what was set by then.
+    pub fn system_state(&self) -> watch::Receiver<System> {
+        self.told.system.clone()
     }
 
     /// The clock that everything is recorded by, and its comparison with others.

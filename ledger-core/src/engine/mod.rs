@@ -10,7 +10,7 @@
 //! - what is said: `settings` `receipt` `failed`; what is watched: `clock` `memory` `filter` `apart`
 //! - memory: `slot` `staging` `hosted` `slots` `core` `store`; `intake_batch`: what is asked
 //! - `reading` `snapshots` `lease`, then the phases: `hydrate` `epochs` `decide` `append`
-//! - `writer` moves between them; `ledger` is the door
+//! - `told`, what is told; `writer` moves between them; `ledger` is the door
 
 mod apart;
 mod append;
@@ -36,6 +36,7 @@ mod slots;
 mod snapshots;
 mod staging;
 mod store;
+mod told;
 mod writer;
 
 pub use clock::{ClockAhead, ClockState, WatchedClock};

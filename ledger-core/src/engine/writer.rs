@@ -12,11 +12,8 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use crate::faults;
-use crate::figures::figure;
-use crate::log::{AppendError, Head, Log, LogError, Position};
+use crate::log::{AppendError, Head, Log, LogError};
 use crate::own_thread::block_on;
 use crate::time::{SECOND_MICROS, Timestamp};
 
@@ -35,6 +32,7 @@ use super::receipt::{Stopped, SubmitError};
 use super::settings::EngineSettings;
 use super::snapshots::{self, Snapshots};
 use super::store::Shared;
+use super::told::Tells;
 
 /// How often one batch is decided again before its callers are told to come back.
 const TRIES: usize = 4;
@@ -54,8 +52,7 @@ pub(super) struct Writer {
     appender: Appender,
     lease: Lease,
     snapshots: Snapshots,
-    head: watch::Sender<Position>,
-    healthy: watch::Sender<bool>,
+    tells: Tells,
 }
 
 impl Writer {
@@ -64,8 +61,7 @@ impl Writer {
         settings: EngineSettings,
         appender: Appender,
         snapshots: Snapshots,
-        head: watch::Sender<Position>,
-        healthy: watch::Sender<bool>,
+        tells: Tells,
     ) -> Writer {
         let shared = Shared::new(Core::new(settings.snapshot_every));
         Writer {
@@ -78,12 +74,11 @@ impl Writer {
             shared,
             appender,
             snapshots,
-            head,
-            healthy,
+            tells,
         }
     }
 
-    /// Takes the lease and reads all campaigns.
+    /// Takes the lease and reads what is always in memory.
     pub(super) async fn open(&mut self) -> Result<(), LogError> {
         let head = self.lease.take().await?;
         self.stands_at(head);
@@ -95,7 +90,9 @@ impl Writer {
         let filter = Filter::new(self.settings.filter_bits);
         filter.fill(Arc::clone(&self.log.transactions));
         self.shared.lock().filter = filter;
-        self.hydration.campaigns(&mut self.lease).await
+        self.hydration.always(&mut self.lease).await?;
+        self.tells.read(&self.shared.lock());
+        Ok(())
     }
 
     /// Runs until every handle is gone or another writer takes over.
@@ -103,7 +100,7 @@ impl Writer {
         block_on(runtime, async {
             if let Err(Fenced) = self.work(&mut receiver).await {
                 tracing::error!("another process has taken the log over; this writer stops");
-                self.healthy.send_replace(false);
+                self.tells.healthy(false);
                 return Stopped::Fenced;
             }
             if let Err(error) = self.lease.release().await {
@@ -218,7 +215,7 @@ impl Writer {
             batch.refuse(|| SubmitError::NotWriter);
             return Err(Fenced);
         }
-        self.healthy.send_replace(false);
+        self.tells.healthy(false);
         batch.refuse(|| SubmitError::Unavailable);
         Ok(())
     }
@@ -232,7 +229,7 @@ impl Writer {
     }
 
     fn answer(&mut self, batch: IntakeBatch) {
-        self.healthy.send_replace(true);
+        self.tells.healthy(true);
         available();
         self.shared.lock().evict(&self.settings);
         batch.answer();
@@ -298,6 +295,7 @@ impl Writer {
     fn begin_append(&mut self) -> Option<Append> {
         let mut core = self.shared.lock();
         let batch = core.dispatch()?;
+        self.tells.appending(&batch, &core);
         let snapshots = snapshots::take(&mut core);
         Some(self.appender.begin(batch, snapshots))
     }
@@ -340,8 +338,7 @@ impl Writer {
 
     fn landed(&mut self, head: Head) {
         self.shared.lock().durable(head.term);
-        self.head.send_replace(head.position);
-        metrics::gauge!("rewardhub_ledger_position").set(figure(head.position.0));
+        self.tells.landed(head.position);
     }
 
     /// Answers that needed no append are ours to give only while we are the writer.
@@ -371,12 +368,12 @@ impl Writer {
     /// Readers wait for what has landed, also when nobody is left to be told.
     fn stands_at(&mut self, head: Head) {
         self.shared.lock().staging.head = head;
-        self.head.send_replace(head.position);
+        self.tells.head(head.position);
     }
 
     fn forget_undurable(&mut self) {
         self.shared.lock().drop_undurable();
-        self.hydration.forget_campaigns();
+        self.hydration.forget();
         self.decider.forget();
     }
 }

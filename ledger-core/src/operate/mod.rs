@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod campaigns;
 pub mod parked;
+pub mod switches;
 
 use serde::de::{DeserializeOwned, Error as _, Unexpected};
 use serde::{Deserialize, Deserializer};
@@ -17,6 +18,9 @@ pub enum ActionError {
     /// No such action.
     #[error("there is no action {0:?}")]
     Unknown(String),
+    /// No such switch.
+    #[error("there is no switch {0:?}")]
+    Switch(String),
     /// A body that does not fit.
     #[error("the body of {action} cannot be read: {cause}")]
     Body {

@@ -9,6 +9,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::account::command::Outstanding;
 use crate::account::{AccountAnswer, AccountEvent, CommandKind, Rejection};
 use crate::engine::{CommandContext, Ledger, SubmitError};
@@ -16,19 +18,23 @@ use crate::event::LedgerEvent;
 use crate::faults;
 use crate::ids::{AccountId, EntryId};
 use crate::log::StoredEvent;
-use crate::system::ParkedAction;
+use crate::system::{ParkedAction, Switch, System};
 
 use super::issue::caused_by;
 use super::items::Act;
 use super::ports::{PayError, Payout, PayoutKey, PayoutRail, PayoutStatus};
 use super::runner::persist;
-use super::step::{Ended, Step, Try};
+use super::step::{Ended, Step, Try, Wakes, resumes};
+
+/// Why nothing is paid just now.
+const HALTED: &str = "payouts are halted";
 
 const RAIL_AWAY: &str = "the payout rail says of no payment what became of it; it is asked again";
 
 /// Reads issued rewards, pays, records what the rail said.
 pub struct Credit {
     ledger: Ledger,
+    system: watch::Receiver<System>,
     rail: Arc<dyn PayoutRail>,
 }
 
@@ -52,7 +58,13 @@ enum Next {
 impl Credit {
     /// A step that commands this ledger and pays through this rail.
     pub fn new(ledger: Ledger, rail: Arc<dyn PayoutRail>) -> Credit {
-        Credit { ledger, rail }
+        Credit { system: ledger.system_state(), ledger, rail }
+    }
+
+    /// While payouts are halted no new payment is asked for and none is sent; what is under way is
+    /// still asked about.
+    fn is_halted(&self) -> bool {
+        self.system.borrow().is_halted(Switch::Payouts)
     }
 
     async fn command(
@@ -84,14 +96,23 @@ impl Credit {
             }
             Some(_) | None => {}
         }
-        let ask = match act.and_then(|act| act.about) {
-            Some(refused) => CommandKind::RetryCredit { entry_id, refused },
-            None => CommandKind::RequestCredit { entry_id },
-        };
         // Each round but the last records a refusal, and there are only so many of these.
         loop {
-            let outstanding = match self.command(owed, ask.clone()).await? {
+            let halted = self.is_halted();
+            let ask = match act.and_then(|act| act.about) {
+                _ if halted => CommandKind::AskCredit { entry_id },
+                Some(refused) => CommandKind::RetryCredit { entry_id, refused },
+                None => CommandKind::RequestCredit { entry_id },
+            };
+            let outstanding = match self.command(owed, ask).await? {
                 Ok(AccountAnswer::Outstanding(outstanding)) => outstanding,
+                Ok(AccountAnswer::Unchanged) if halted => return Ok(Ended::again(HALTED)),
+                // A person wants one attempt more.
+                Ok(AccountAnswer::GivenUp { attempt })
+                    if halted && act.is_some_and(|act| act.about == Some(attempt)) =>
+                {
+                    return Ok(Ended::again(HALTED));
+                }
                 Ok(AccountAnswer::GivenUp { attempt }) => {
                     let reason = format!("refused {attempt} times");
                     return Ok(Ended::Parked { reason, about: Some(attempt) });
@@ -143,6 +164,9 @@ impl Credit {
                 let reason = "reversed before it was sent".into();
                 return Next::Record(CommandKind::FailCredit { entry_id, attempt, reason });
             }
+            if self.is_halted() {
+                return Next::Ask(HALTED.into());
+            }
             if only_ask {
                 return Next::Park("unknown to the rail".into());
             }
@@ -192,6 +216,10 @@ impl Step for Credit {
 
     fn key(&self, owed: &Owed) -> String {
         owed.entry_id.to_string()
+    }
+
+    fn wakes(&self, event: &LedgerEvent) -> Option<Wakes> {
+        resumes(event, Switch::Payouts).then_some(Wakes::All)
     }
 
     async fn attempt(&self, tries: Vec<Try<Owed>>) -> Result<Vec<Ended>, SubmitError> {

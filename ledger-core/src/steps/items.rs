@@ -98,8 +98,8 @@ pub enum Change {
     Remove(String),
     /// What this ends the wait of is due now.
     Wake {
-        /// What [`ItemRow::wakes`] says.
-        wakes: String,
+        /// What [`ItemRow::wakes`] says; `None`: whatever it says.
+        wakes: Option<String>,
         /// Now.
         now: i64,
     },

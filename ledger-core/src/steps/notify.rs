@@ -3,23 +3,27 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use crate::account::{AccountAnswer, AccountEvent, CommandKind};
 use crate::engine::{CommandContext, Ledger, SubmitError};
 use crate::event::LedgerEvent;
 use crate::faults;
 use crate::ids::AccountId;
 use crate::log::StoredEvent;
+use crate::system::{Switch, System};
 
 use super::issue::{caused_by, is_dropped};
 use super::ports::{Notification, Notifier, NotifyError};
 use super::runner::persist;
-use super::step::{Ended, Step, Try};
+use super::step::{Ended, Step, Try, Wakes, resumes};
 
 const NOTIFIER_AWAY: &str = "customers cannot be told just now";
 
 /// Reads issued rewards, sends, records that it sent.
 pub struct Notify {
     ledger: Ledger,
+    system: watch::Receiver<System>,
     notifier: Arc<dyn Notifier>,
 }
 
@@ -32,7 +36,7 @@ pub struct Message {
 impl Notify {
     /// A step that commands this ledger and sends through this notifier.
     pub fn new(ledger: Ledger, notifier: Arc<dyn Notifier>) -> Notify {
-        Notify { ledger, notifier }
+        Notify { system: ledger.system_state(), ledger, notifier }
     }
 }
 
@@ -60,6 +64,14 @@ impl Step for Notify {
 
     fn key(&self, message: &Message) -> String {
         message.notification.entry_id.to_string()
+    }
+
+    fn wakes(&self, event: &LedgerEvent) -> Option<Wakes> {
+        resumes(event, Switch::Notifications).then_some(Wakes::All)
+    }
+
+    fn is_halted(&self) -> bool {
+        self.system.borrow().is_halted(Switch::Notifications)
     }
 
     async fn attempt(&self, tries: Vec<Try<Message>>) -> Result<Vec<Ended>, SubmitError> {

@@ -133,7 +133,8 @@ impl ItemRow {
             | SystemEvent::ParkedItemProposed { .. }
             | SystemEvent::LogRestored { .. }
             | SystemEvent::ClockAccepted { .. }
-            | SystemEvent::ZoneTableChanged { .. } => {}
+            | SystemEvent::ZoneTableChanged { .. }
+            | SystemEvent::SwitchSet { .. } => {}
         }
     }
 }

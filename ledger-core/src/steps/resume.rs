@@ -1,5 +1,5 @@
 //! Step *resume*: lines that wait for their epoch are decided once it opens, goes on after a halt,
-//! or is closed; held ones once two people have released them.
+//! or is closed, or once all draws go on after a halt; held ones once two people have released them.
 //!
 //! A day may keep a hundred thousand lines waiting: each is a row, which an event wakes. They come
 //! back in pages, few at a time, so that what comes in meanwhile has the writer to itself for most
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt as _;
+use tokio::sync::watch;
 
 use crate::account::command::PreparedTransaction;
 use crate::account::event::{DeferReason, Line, Verdict};
@@ -20,6 +21,7 @@ use crate::event::{LedgerEvent, decode};
 use crate::ids::{AccountId, Source, TransactionId, TransactionKey};
 use crate::keys::{Keyring, Keys};
 use crate::log::{EventLog, LogError, Position, StoredEvent, StreamId, follow};
+use crate::system::{Switch, System};
 use crate::time::Epoch;
 use crate::transaction::Status;
 
@@ -27,11 +29,12 @@ use super::backoff::Backoff;
 use super::intake::facts;
 use super::issue::{caused_by, is_dropped};
 use super::runner::persist;
-use super::step::{Ended, Limits, Step, Try};
+use super::step::{Ended, Limits, Step, Try, Wakes, resumes};
 
 /// Reads deferred lines, decides them when their day has begun.
 pub struct Resume {
     ledger: Ledger,
+    system: watch::Receiver<System>,
     log: Arc<dyn EventLog>,
     keyring: Arc<Keyring>,
 }
@@ -65,7 +68,7 @@ const LOOK_AGAIN: Backoff = Backoff { first: Duration::from_secs(1), longest: Du
 impl Resume {
     /// A step that commands this ledger.
     pub fn new(ledger: Ledger, log: Arc<dyn EventLog>, keyring: Arc<Keyring>) -> Resume {
-        Resume { ledger, log, keyring }
+        Resume { system: ledger.system_state(), ledger, log, keyring }
     }
 
     /// The line that waits; `None` where it was dismissed, or decided under another name.
@@ -176,15 +179,19 @@ impl Step for Resume {
         }
     }
 
-    fn wakes(&self, event: &LedgerEvent) -> Option<String> {
+    fn wakes(&self, event: &LedgerEvent) -> Option<Wakes> {
         match event {
             LedgerEvent::Campaign(
                 CampaignEvent::EpochOpened { epoch, .. }
                 | CampaignEvent::EpochResumed { epoch, .. }
                 | CampaignEvent::EpochClosed { epoch, .. },
-            ) => Some(epoch.to_string()),
-            _ => None,
+            ) => Some(Wakes::Those(epoch.to_string())),
+            _ => resumes(event, Switch::Draws).then_some(Wakes::All),
         }
+    }
+
+    fn is_halted(&self) -> bool {
+        self.system.borrow().is_halted(Switch::Draws)
     }
 
     fn limits(&self) -> Limits {

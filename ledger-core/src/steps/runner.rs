@@ -113,13 +113,16 @@ pub async fn run<S: Step>(
                 take(&*step, &mut desk, stored)?;
             }
         }
-        if desk.wants_due() {
+        let halted = step.is_halted();
+        if !halted && desk.wants_due() {
             tokio::select! {
                 loaded = desk.load_due(&*step, &*log, &*step_store) => loaded?,
                 () = told(stop.clone()) => {}
             }
         }
-        tasks.start(&step, &mut desk);
+        if !halted {
+            tasks.start(&step, &mut desk);
+        }
         let hungry = more && desk.has_room();
         tokio::select! {
             Some(finished) = tasks.join_next() => tasks.finish(finished, &mut desk)?,
@@ -172,8 +175,13 @@ fn take<S: Step>(step: &S, desk: &mut Desk<S::Item>, stored: &StoredEvent) -> Re
     }
     desk.has_read(stored.position);
     if stored.stream.stream_type == StreamType::System {
-        if let Ok(LedgerEvent::System(event)) = decode(stored) {
-            of_a_person(event, stored.position, desk);
+        if let Ok(event) = decode(stored) {
+            if let Some(wakes) = step.wakes(&event) {
+                desk.wake(wakes);
+            }
+            if let LedgerEvent::System(event) = event {
+                of_a_person(event, stored.position, desk);
+            }
         }
     } else if step.reads(&stored.event_type) {
         match decode(stored) {
@@ -202,7 +210,8 @@ fn of_a_person<Item>(event: SystemEvent, at: Position, desk: &mut Desk<Item>) {
         }
         SystemEvent::LogRestored { .. }
         | SystemEvent::ClockAccepted { .. }
-        | SystemEvent::ZoneTableChanged { .. } => {}
+        | SystemEvent::ZoneTableChanged { .. }
+        | SystemEvent::SwitchSet { .. } => {}
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::engine::SubmitError;
 use crate::event::LedgerEvent;
 use crate::log::StoredEvent;
+use crate::system::{Switch, SystemEvent};
 
 use super::backoff::Backoff;
 use super::items::Act;
@@ -33,8 +34,13 @@ pub trait Step: Send + Sync + 'static {
     }
 
     /// Whose wait an event ends.
-    fn wakes(&self, _: &LedgerEvent) -> Option<String> {
+    fn wakes(&self, _: &LedgerEvent) -> Option<Wakes> {
         None
+    }
+
+    /// Whether a person has halted it: meanwhile no try begins, and items stay where they are.
+    fn is_halted(&self) -> bool {
+        false
     }
 
     /// Bounds of what it does at one time.
@@ -48,6 +54,20 @@ pub trait Step: Send + Sync + 'static {
         &self,
         tries: Vec<Try<Self::Item>>,
     ) -> impl Future<Output = Result<Vec<Ended>, SubmitError>> + Send;
+}
+
+/// Whose wait an event ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wakes {
+    /// Of those that wait for this.
+    Those(String),
+    /// Of everybody.
+    All,
+}
+
+/// Whether an event lets go on what a switch has halted.
+pub fn resumes(event: &LedgerEvent, switch: Switch) -> bool {
+    matches!(event, LedgerEvent::System(SystemEvent::SwitchSet { what, halted: false, .. }) if *what == switch)
 }
 
 /// One item to be tried.

@@ -1,6 +1,7 @@
 //! What can be done to the ledger as a whole, and what it answers.
 
 use super::event::ParkedAction;
+use super::switch::Switch;
 use crate::aggregate::Command;
 use crate::ids::Digest;
 use crate::time::Timestamp;
@@ -43,6 +44,15 @@ pub enum SystemCommandKind {
     },
     /// Decide by these zones from now on. The engine's own: no person asks for it.
     ChangeZoneTable(ZoneTableChange),
+    /// Halt something, or let it go on.
+    SetSwitch {
+        /// What.
+        what: Switch,
+        /// Whether it halts.
+        halted: bool,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What the ledger answers.
@@ -52,7 +62,7 @@ pub enum SystemAnswer {
     Done,
     /// Recorded; a second person has to agree.
     Proposed,
-    /// The same person has proposed the same before; nothing new.
+    /// It is so already, or the same person has proposed the same before; nothing new.
     Unchanged,
 }
 

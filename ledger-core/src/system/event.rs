@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use cqrs_es::DomainEvent;
 use serde::{Deserialize, Serialize};
 
+use super::switch::Switch;
 use crate::ids::Digest;
 use crate::time::Timestamp;
 use crate::zone::Transitions;
@@ -111,6 +112,17 @@ pub enum SystemEvent {
         /// By name.
         zones: BTreeMap<CompactString, Arc<Transitions>>,
     },
+    /// Something is halted, or goes on. Its steps follow this event.
+    SwitchSet {
+        /// What.
+        what: Switch,
+        /// Whether it is halted from now on.
+        halted: bool,
+        /// Why.
+        reason: String,
+        /// Who.
+        by: String,
+    },
 }
 
 impl SystemEvent {
@@ -122,6 +134,7 @@ impl SystemEvent {
             SystemEvent::LogRestored { .. } => "LogRestored",
             SystemEvent::ClockAccepted { .. } => "ClockAccepted",
             SystemEvent::ZoneTableChanged { .. } => "ZoneTableChanged",
+            SystemEvent::SwitchSet { .. } => "SwitchSet",
         }
     }
 }

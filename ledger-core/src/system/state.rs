@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::{SystemAnswer, SystemCommandKind, SystemRejection};
 use super::event::{ParkedAction, SystemEvent};
+use super::switch::{Switch, Switched};
 use crate::aggregate::{Decides, Decision};
 use crate::person::same_person;
 use crate::time::Timestamp;
@@ -14,7 +15,8 @@ use crate::zone::{ZoneTable, ZoneTableChange};
 /// Proposals that may wait for a second person.
 pub const PROPOSALS_MAX: usize = 1_000;
 
-/// The ledger as a whole: what waits for a second person, and the zones that are decided by.
+/// The ledger as a whole: what waits for a second person, the zones that are decided by, and what
+/// people have set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct System {
     /// By parked item.
@@ -22,6 +24,9 @@ pub struct System {
     proposals: BTreeMap<String, Proposal>,
     #[serde(default)]
     zones: ZoneTable,
+    /// Those that were ever set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    switches: BTreeMap<Switch, Switched>,
 }
 
 /// What one person wants to become of a parked item.
@@ -81,6 +86,12 @@ impl Decides for System {
             SystemCommandKind::ChangeZoneTable(ZoneTableChange { version, zones }) => {
                 SystemEvent::ZoneTableChanged { version, zones }
             }
+            SystemCommandKind::SetSwitch { what, halted, .. } if self.is_halted(what) == halted => {
+                return Ok((vec![], SystemAnswer::Unchanged));
+            }
+            SystemCommandKind::SetSwitch { what, halted, reason } => {
+                SystemEvent::SwitchSet { what, halted, reason, by }
+            }
         };
         Ok((vec![event], SystemAnswer::Done))
     }
@@ -90,6 +101,16 @@ impl System {
     /// The zones that are decided by from here on.
     pub fn zones(&self) -> &ZoneTable {
         &self.zones
+    }
+
+    /// How a switch was last set; `None` for one that never was, which halts nothing.
+    pub fn switch(&self, what: Switch) -> Option<&Switched> {
+        self.switches.get(&what)
+    }
+
+    /// Whether this is halted.
+    pub fn is_halted(&self, what: Switch) -> bool {
+        self.switch(what).is_some_and(|set| set.halted)
     }
 
     /// Whether all have agreed who must. Another action than the one proposed, or one about another
@@ -131,6 +152,9 @@ impl System {
             }
             SystemEvent::ZoneTableChanged { version, zones } => {
                 self.zones.change(ZoneTableChange { version, zones });
+            }
+            SystemEvent::SwitchSet { what, halted, reason, by } => {
+                self.switches.insert(what, Switched { halted, reason, by });
             }
             SystemEvent::LogRestored { .. } | SystemEvent::ClockAccepted { .. } => {}
         }

@@ -131,3 +131,41 @@ fn a_restore_and_an_accepted_clock_carry_a_name_and_a_reason() {
     let kind = SystemCommandKind::AcceptClock { reason: "moved".into(), clock_at: None };
     given([]).when(kind).then([accepted]).then_answers(SystemAnswer::Done);
 }
+
+fn set(what: Switch, halted: bool) -> SystemCommandKind {
+    SystemCommandKind::SetSwitch { what, halted, reason: "looked at".into() }
+}
+
+fn switched(what: Switch, halted: bool, by: &str) -> SystemEvent {
+    SystemEvent::SwitchSet { what, halted, reason: "looked at".into(), by: by.into() }
+}
+
+#[test]
+fn each_switch_is_set_by_one_person_by_itself() {
+    for what in Switch::ALL {
+        let others = Switch::ALL.into_iter().filter(|other| *other != what);
+        let before: Vec<SystemEvent> = others.map(|other| switched(other, true, "carol")).collect();
+        given(before)
+            .when(set(what, true))
+            .then([switched(what, true, "alice")])
+            .then_answers(SystemAnswer::Done)
+            .accepted()
+            .by("bob")
+            .when(set(what, false))
+            .then([switched(what, false, "bob")])
+            .then_answers(SystemAnswer::Done);
+        assert_eq!(Switch::parse(what.as_str()), Some(what));
+    }
+}
+
+#[test]
+fn what_is_set_so_already_is_no_event() {
+    given([]).when(set(Switch::Draws, false)).then_only_answers(SystemAnswer::Unchanged);
+    given([switched(Switch::Draws, true, "alice")])
+        .by("bob")
+        .when(set(Switch::Draws, true))
+        .then_only_answers(SystemAnswer::Unchanged);
+    given([switched(Switch::Draws, true, "alice"), switched(Switch::Draws, false, "bob")])
+        .when(set(Switch::Draws, false))
+        .then_only_answers(SystemAnswer::Unchanged);
+}

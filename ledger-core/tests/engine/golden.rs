@@ -14,7 +14,7 @@ use ledger_core::ids::{AccountId, CampaignId};
 use ledger_core::log::{EventLog, Position, StoredEvent};
 use ledger_core::money::{Currency, Money};
 use ledger_core::steps::reveal::Reveal;
-use ledger_core::system::{ParkedAction, SystemCommandKind};
+use ledger_core::system::{ParkedAction, Switch, SystemCommandKind};
 use serde_json::{Value, json};
 use stores::sqlite::log::{SqliteLog, SqliteOptions};
 use stores::steps::StepTables;
@@ -249,6 +249,14 @@ async fn system(node: &Node) {
         (
             "alice",
             SystemCommandKind::AcceptClock { reason: reason(), clock_at: Some(at("2026-11-25T12:00:00Z")) },
+        ),
+        (
+            "alice",
+            SystemCommandKind::SetSwitch { what: Switch::Draws, halted: true, reason: reason() },
+        ),
+        (
+            "alice",
+            SystemCommandKind::SetSwitch { what: Switch::Draws, halted: false, reason: reason() },
         ),
     ] {
         node.ledger.system(kind, CommandContext::new(by, "", "")).await.unwrap().unwrap();

@@ -31,6 +31,7 @@ mod snapshots;
 mod spellings;
 mod spending;
 mod steps;
+mod switches;
 mod tampering;
 mod tap;
 mod waiting;

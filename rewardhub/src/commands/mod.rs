@@ -17,6 +17,7 @@ mod restore;
 mod sandbox;
 mod serve;
 mod support;
+mod switch;
 mod token;
 
 use clap::Subcommand;
@@ -47,6 +48,8 @@ pub enum Command {
     Clock(clock::Arguments),
     /// Show what steps have given up, and decide what becomes of it.
     Parked(parked::Arguments),
+    /// Halt draws, payouts, notifications or polling, and let them go on.
+    Switch(switch::Arguments),
     /// What a campaign would have cost over past transactions, under many seeds.
     Backtest(backtest::Arguments),
     /// Check the ledger from its log alone. Exit code 0 only if all holds.
@@ -95,6 +98,7 @@ impl Command {
             Command::Account(arguments) => block_on(account::run(arguments)),
             Command::Clock(arguments) => block_on(clock::run(arguments)),
             Command::Parked(arguments) => block_on(parked::run(arguments)),
+            Command::Switch(arguments) => block_on(switch::run(arguments)),
             Command::Backtest(arguments) => block_on(backtest::run(arguments)),
             Command::Audit(arguments) => block_on(audit::run(arguments)),
             Command::Explain(arguments) => block_on(explain::run(arguments)),

@@ -88,6 +88,7 @@ pub(super) enum Noun {
     Campaigns,
     Accounts,
     Parked,
+    Switches,
 }
 
 impl Noun {
@@ -96,6 +97,7 @@ impl Noun {
             Noun::Campaigns => "campaigns",
             Noun::Accounts => "accounts",
             Noun::Parked => "parked",
+            Noun::Switches => "switches",
         }
     }
 }
@@ -211,6 +213,11 @@ async fn execute(engine: &Engine, request: &Request, by: &str) -> anyhow::Result
             let (action, reason) = operate::parked::command(action, body.as_bytes()).map_err(refused)?;
             let answer = engine.parked()?.resolve(&engine.ledger, id, action, reason, context(by)).await;
             Ok(answer.map_err(of_parked)?.as_str())
+        }
+        Noun::Switches => {
+            let kind = operate::switches::command(id, action, body.as_bytes()).map_err(refused)?;
+            let answer = engine.ledger.system(kind, context(by)).await.map_err(busy)?;
+            Ok(answer.map_err(refused)?.0.as_str())
         }
     }
 }

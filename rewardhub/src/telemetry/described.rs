@@ -32,6 +32,7 @@ const fn metric(
 const STEPS: &[&str] = &["issue", "notify", "credit", "resume"];
 const PROJECTIONS: &[&str] = &["account", "rewards", "transactions", "campaigns", "trial_balance"];
 const PARTS: &[&str] = &["accounts", "transaction_keys", "filter", "queue", "bodies"];
+const SWITCHES: &[&str] = &["draws", "payouts", "notifications", "polling"];
 const RESULTS: &[&str] = &["accepted", "duplicate", "deferred", "linked", "held", "rejected"];
 const CLOSED: &[&str] = &["no room", "idle", "no request", "answer not read"];
 const REFUSED: &[&str] = &[
@@ -66,6 +67,7 @@ const ALL: &[Metric] = &[
     metric(Gauge, "rewardhub_clock_gap_at_start_seconds", &[], &[], "from the last event to the start"),
     metric(Gauge, "rewardhub_beacon_late_seconds", &[], &[], "how late the latest overdue round is"),
     metric(Counter, "rewardhub_beacon_wrong_signatures_total", &[], &[], "answers of beacons that did not verify"),
+    metric(Gauge, "rewardhub_switch_halted", &["what"], SWITCHES, "1 while a person has it halted"),
     metric(Gauge, "rewardhub_step_position", &["step"], STEPS, "the step's cursor"),
     metric(Gauge, "rewardhub_step_under_way", &["step"], STEPS, "tries under way"),
     metric(Gauge, "rewardhub_step_waiting", &["step"], STEPS, "items that wait to be tried again"),

@@ -44,8 +44,11 @@ pub(super) fn commit_sqlite(
             Change::Remove(id) => {
                 transaction.prepare_cached("DELETE FROM items WHERE id = ?1")?.execute([id])?;
             }
-            Change::Wake { wakes, now } => {
+            Change::Wake { wakes: Some(wakes), now } => {
                 transaction.prepare_cached(&WAKE.replace('$', "?"))?.execute((step, wakes, now))?;
+            }
+            Change::Wake { wakes: None, now } => {
+                transaction.prepare_cached(&WAKE_ALL.replace('$', "?"))?.execute((step, now))?;
             }
             Change::Act { id, act, decided, now } => {
                 let act = as_text::of(Some(act));
@@ -69,6 +72,8 @@ pub(super) fn commit_sqlite(
 /// The statements that both stores have in common.
 const WAKE: &str =
     "UPDATE items SET next_at = $3, attempts = 0 WHERE step = $1 AND wakes = $2 AND state = 'waiting'";
+const WAKE_ALL: &str =
+    "UPDATE items SET next_at = $2, attempts = 0 WHERE step = $1 AND next_at > $2 AND state = 'waiting'";
 const ACT: &str = "UPDATE items SET act = $2, proposed = NULL, state = 'waiting', attempts = 0, next_at = $3, \
                    decided = $4 WHERE id = $1";
 const PROPOSE: &str = "UPDATE items SET proposed = $2 WHERE id = $1";
@@ -106,7 +111,12 @@ pub(super) async fn commit_postgres(
     for change in changes {
         let done = match change {
             Change::Put(_) | Change::Remove(_) => continue,
-            Change::Wake { wakes, now } => transaction.execute(&of_schema(WAKE), &[&step, wakes, now]).await,
+            Change::Wake { wakes: Some(wakes), now } => {
+                transaction.execute(&of_schema(WAKE), &[&step, wakes, now]).await
+            }
+            Change::Wake { wakes: None, now } => {
+                transaction.execute(&of_schema(WAKE_ALL), &[&step, now]).await
+            }
             Change::Act { id, act, decided, now } => {
                 let decided = i64::try_from(*decided).unwrap_or(i64::MAX);
                 transaction.execute(&of_schema(ACT), &[id, &as_text::of(Some(act)), now, &decided]).await

@@ -65,12 +65,19 @@ async fn keeps(open: impl Fn() -> StepTables) {
 
     // An event wakes what waits for it, also what has become a row in the same transaction; nothing
     // of another step.
-    let wake = |wakes: &str| Change::Wake { wakes: wakes.into(), now: 5 };
+    let wake = |wakes: &str| Change::Wake { wakes: Some(wakes.into()), now: 5 };
     let also = ItemRow { wakes: waits.wakes.clone(), ..row(5, "resume", 9_000) };
     items.commit("resume", Position(10), &[wake("2026-11-22"), put(&also)]).await.unwrap();
     items.commit("credit", Position(5), &[wake("2026-11-22")]).await.unwrap();
     let woken = items.waiting("resume", 10).await.unwrap();
     assert_eq!(woken.iter().map(|row| (row.position, row.next_at)).collect::<Vec<_>>(), [(3, 5), (5, 5)]);
+
+    // Or everybody who waits, whatever for: who is due already keeps his place.
+    let all = Change::Wake { wakes: None, now: 1_500 };
+    items.commit("credit", Position(5), &[all]).await.unwrap();
+    let woken = items.waiting("credit", 10).await.unwrap();
+    assert_eq!(woken.iter().map(|row| (row.position, row.next_at)).collect::<Vec<_>>(), [(2, 1_000), (1, 1_500)]);
+    assert_eq!(items.count_items("credit").await.unwrap(), ItemCounts { waiting: 2, parked: 1 });
 
     // A person proposes, a person decides.
     let proposed = Proposed { action: ParkedAction::Drop, by: "operator:o'hara".into() };

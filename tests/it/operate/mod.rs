@@ -11,6 +11,7 @@ mod parked;
 mod production;
 mod reviews;
 mod seeds;
+mod switches;
 
 use rewardhub_tests::Home;
 use serde_json::Value;

@@ -125,7 +125,8 @@ pub struct Considered {
 pub enum DeferReason {
     /// Booked (at most 24 hours) ahead: its epoch has not opened.
     EpochNotOpen,
-    /// Its epoch was halted on suspicion: two people may let it go on.
+    /// Its epoch was halted on suspicion, and two people may let it go on; or a person has halted
+    /// all draws.
     DrawsHalted,
     /// A person has to look at it (booked again after it was removed).
     Held,

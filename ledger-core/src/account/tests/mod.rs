@@ -230,6 +230,7 @@ fn evaluation(transaction: PreparedTransaction, offers: Vec<Offer>) -> EvaluateT
         pending_known: None,
         open_unknown: false,
         offers,
+        halted: false,
         resume: false,
     }
 }

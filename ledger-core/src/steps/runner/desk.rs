@@ -10,7 +10,7 @@ use super::{NO_ROWS, gauge};
 use crate::faults;
 use crate::log::{LogError, Position, StoredEvent};
 use crate::steps::items::{Act, Change, ItemRow, ItemState, Proposed};
-use crate::steps::step::{Ended, Limits};
+use crate::steps::step::{Ended, Limits, Wakes};
 use crate::steps::store::StepStore;
 use crate::system::ParkedAction;
 use monotonic::Monotonic;
@@ -168,8 +168,12 @@ impl<Item> Desk<Item> {
     }
 
     /// Whoever waits for this is due.
-    pub(super) fn wake(&mut self, wakes: String) {
+    pub(super) fn wake(&mut self, wakes: Wakes) {
         self.wakes += 1;
+        let wakes = match wakes {
+            Wakes::Those(wakes) => Some(wakes),
+            Wakes::All => None,
+        };
         let now = self.clock.now();
         self.changes.push(Change::Wake { wakes, now });
         self.flush_due = true;
@@ -215,7 +219,7 @@ impl<Item> Desk<Item> {
             decided,
             lane,
         } = meta;
-        let missed_a_wake = !waits_for.is_empty() && wakes != self.wakes;
+        let missed_a_wake = wakes != self.wakes;
         let mut row = ItemRow {
             id,
             step: self.step.into(),

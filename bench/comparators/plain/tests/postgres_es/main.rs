@@ -123,6 +123,7 @@ fn command(now: Timestamp, account: &AccountId, step: &Step, offer: &Offer) -> C
                 pending_known: None,
                 open_unknown: true,
                 offers: vec![offer.clone()],
+                halted: false,
                 resume: false,
             })
         }
