@@ -69,7 +69,8 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let lag_ms = lag.map(|lag| u64::try_from(lag.lasted.as_millis()).unwrap_or(u64::MAX));
     let (lag_events, switches) = (lag.map(|lag| lag.events), state.switches.state());
-    let halted = Switch::ALL.into_iter().filter(|what| switches.is_halted(*what)).map(Switch::as_str).collect();
+    let halted =
+        Switch::ALL.into_iter().filter(|what| switches.is_halted(*what)).map(Switch::as_str).collect();
     let checks = Checks { writer, log, clock, projections, lag_events, lag_ms, halted };
     (status, Json(Readiness { ready, state: "serving", checks })).into_response()
 }

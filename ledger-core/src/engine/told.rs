@@ -45,7 +45,9 @@ impl Tells {
 
     /// What has just been read from the log.
     pub(super) fn read(&self, core: &Core) {
-        self.set(core.aggregates.systems.peek(SYSTEM_STREAM).map(|slot| slot.state.clone()).unwrap_or_default());
+        self.set(
+            core.aggregates.systems.peek(SYSTEM_STREAM).map(|slot| slot.state.clone()).unwrap_or_default(),
+        );
     }
 
     /// A batch is about to be written; later memory is ahead of it.

@@ -250,14 +250,8 @@ async fn system(node: &Node) {
             "alice",
             SystemCommandKind::AcceptClock { reason: reason(), clock_at: Some(at("2026-11-25T12:00:00Z")) },
         ),
-        (
-            "alice",
-            SystemCommandKind::SetSwitch { what: Switch::Draws, halted: true, reason: reason() },
-        ),
-        (
-            "alice",
-            SystemCommandKind::SetSwitch { what: Switch::Draws, halted: false, reason: reason() },
-        ),
+        ("alice", SystemCommandKind::SetSwitch { what: Switch::Draws, halted: true, reason: reason() }),
+        ("alice", SystemCommandKind::SetSwitch { what: Switch::Draws, halted: false, reason: reason() }),
     ] {
         node.ledger.system(kind, CommandContext::new(by, "", "")).await.unwrap().unwrap();
     }

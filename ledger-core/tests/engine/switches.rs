@@ -23,7 +23,8 @@ use crate::world::{Node, World, at, duplicate_of, eventually, row, rows, terms, 
 
 async fn set(node: &Node, what: Switch, halted: bool) -> SystemAnswer {
     let kind = SystemCommandKind::SetSwitch { what, halted, reason: "odd".into() };
-    let (answer, _) = node.ledger.system(kind, CommandContext::new("operator:olga", "", "")).await.unwrap().unwrap();
+    let (answer, _) =
+        node.ledger.system(kind, CommandContext::new("operator:olga", "", "")).await.unwrap().unwrap();
     assert_eq!(node.ledger.system_state().borrow().is_halted(what), halted, "said once it is durable");
     answer
 }
@@ -214,7 +215,8 @@ async fn one_attempt_more_of_a_person_waits_until_payouts_go_on() {
     let house = House::with(Mood::Refusing).await;
     let steps = house.steps();
     house.node.one(&row("t1", "anna")).await.unwrap();
-    let items = ParkedItems::new(Arc::new(StepTables::open(&house.file).unwrap()), Arc::clone(&house.node.log));
+    let items =
+        ParkedItems::new(Arc::new(StepTables::open(&house.file).unwrap()), Arc::clone(&house.node.log));
     let mut parked = vec![];
     while parked.is_empty() {
         a_while().await;
@@ -266,7 +268,9 @@ async fn asking_what_is_under_way_begins_nothing() {
     assert_eq!(give(CommandKind::AskCredit { entry_id }).await, AccountAnswer::Unchanged);
     assert_eq!(account_events(&house.log.events()), before);
     give(CommandKind::RequestCredit { entry_id }).await;
-    assert!(matches!(give(CommandKind::AskCredit { entry_id }).await, AccountAnswer::Outstanding(o) if !o.fresh));
+    assert!(
+        matches!(give(CommandKind::AskCredit { entry_id }).await, AccountAnswer::Outstanding(o) if !o.fresh)
+    );
     give(CommandKind::FailCredit { entry_id, attempt: 1, reason: "closed".into() }).await;
     assert_eq!(give(CommandKind::AskCredit { entry_id }).await, AccountAnswer::Unchanged);
     give(CommandKind::ReverseReward { entry_id, reason: "an error".into() }).await;

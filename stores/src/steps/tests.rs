@@ -76,7 +76,10 @@ async fn keeps(open: impl Fn() -> StepTables) {
     let all = Change::Wake { wakes: None, now: 1_500 };
     items.commit("credit", Position(5), &[all]).await.unwrap();
     let woken = items.waiting("credit", 10).await.unwrap();
-    assert_eq!(woken.iter().map(|row| (row.position, row.next_at)).collect::<Vec<_>>(), [(2, 1_000), (1, 1_500)]);
+    assert_eq!(
+        woken.iter().map(|row| (row.position, row.next_at)).collect::<Vec<_>>(),
+        [(2, 1_000), (1, 1_500)]
+    );
     assert_eq!(items.count_items("credit").await.unwrap(), ItemCounts { waiting: 2, parked: 1 });
 
     // A person proposes, a person decides.
