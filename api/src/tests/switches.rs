@@ -25,7 +25,9 @@ impl KeepSwitches for InMemory {
         let mut system = self.0.lock();
         let decided = system.decide(now(), &context.actor(), &kind);
         Ok(decided.map(|(events, answer)| {
-            events.into_iter().for_each(|event| system.apply(event));
+            for event in events {
+                system.apply(event);
+            }
             answer
         }))
     }
