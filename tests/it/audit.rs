@@ -136,7 +136,7 @@ fn a_settled_purchase_stays_and_the_audit_holds_read_models_against_the_account(
     assert_eq!(database(&home, "read.db").execute(wrong, []).unwrap(), 1);
     let (code, report) = home.replay();
     assert_eq!(code, 1);
-    let said = "transactions: line post-1 of acme-bank is removed, by its account it is booked";
+    let said = "transactions: transaction post-1 of acme-bank is removed, by its account it is booked";
     assert_eq!(report["state"]["findings"], json!([said]), "{report:#}");
 }
 

@@ -181,9 +181,13 @@ fn check(home: &Home) {
         Some(_) => "(share) in Public.",
         None => "You did not win in Public.",
     };
+    let of_a_share = "All of it but the amount can be recomputed. The prize is a share of the purchase: its amount can be \
+                 recomputed by who knows the purchase.";
+    let verdict = if t0["tier"] == "share" { of_a_share } else { "All of it can be recomputed." };
+    let verdict = format!("{verdict} Its seed was committed to after the day had begun.");
     for words in [
         result,
-        "All of it can be recomputed. Its seed was committed to after the day had begun.",
+        &verdict,
         "17 September 2026",
         "t0 of acme-bank",
         "after the day had begun: purchases made earlier that day were known by then, the public randomness was not.",
@@ -191,6 +195,9 @@ fn check(home: &Home) {
         assert!(shown.contains(words), "{words}: {shown}");
     }
     assert!(!shown.contains("as promised") && !shown.contains("before the day began"), "{shown}");
+    let page = api::proof::page(Some(&json!([share])));
+    let (_, shown) = node(&[&root().join("tests/data/proof/page.js")], &page);
+    assert!(shown.contains("All of it but the amount can be recomputed. The prize is a share"), "{shown}");
     let mut early = revealed.clone();
     early[0]["committedAt"] = "2026-09-16T23:59:59.999999Z".into();
     let page = api::proof::page(Some(&early));

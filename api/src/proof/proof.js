@@ -250,14 +250,21 @@ function headline(proof) {
   return tier && amount ? `You won ${money(amount)} (${tier}) in ${where}.` : `You did not win in ${where}.`;
 }
 
+// A share of the purchase: what it comes to cannot be recomputed without the purchase.
+function prizeIsShare({ prizeTable, draw }) {
+  const won = prizeTable?.tiers?.find((tier) => tier.name === draw?.tier);
+  return won !== undefined && won.prize?.fixed === undefined;
+}
+
 function verdict(proof, state) {
   const late = isLate(proof) ? " Its seed was committed to after the day had begun." : "";
   const plain = proof.beaconSpec === "none" ? ` ${NO_BEACON}` : "";
+  const share = prizeIsShare(proof) ? " The prize is a share of the purchase: its amount can be recomputed by who knows the purchase." : "";
   const due = proof.revealsAt ? ` from ${day(proof.revealsAt)} on` : "";
   return {
-    ok: "All of it can be recomputed: this draw was made as promised.",
-    late: `All of it can be recomputed.${late}${plain}`,
-    unused: `All of it can be recomputed.${plain}`,
+    ok: `All of ${share ? "it but the amount" : "it"} can be recomputed: this draw was made as promised.${share}`,
+    late: `All of ${share ? "it but the amount" : "it"} can be recomputed.${share}${late}${plain}`,
+    unused: `All of ${share ? "it but the amount" : "it"} can be recomputed.${share}${plain}`,
     waits: `What can be checked now is right. The rest can be checked once the day's seed is revealed,${due}.${late}${plain}`.replace(",.", "."),
     differs: "Something differs: this draw was not made as this proof says.",
   }[state];

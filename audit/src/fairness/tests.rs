@@ -102,6 +102,31 @@ fn where_there_are_no_draws_nothing_is_plotted_and_nothing_is_to_be_signed() {
 }
 
 #[test]
+fn what_does_not_hold_or_was_not_derived_is_nothing_to_sign() {
+    let derived = || {
+        let mut report = report(2, 110);
+        (report.holds, report.rederived) = (true, report.draws);
+        report
+    };
+    let signed = |report: &Report| {
+        let page = page(report, NOON);
+        let (signed, refused) = (page.contains("Signature"), page.contains("Nothing to sign"));
+        assert_ne!(signed, refused, "{page}");
+        signed
+    };
+    assert!(signed(&derived()));
+    assert!(signed(&Report { rederived: 1, ..derived() }));
+    assert!(!signed(&Report { rederived: 0, ..derived() }));
+    assert!(!signed(&Report { holds: false, findings_total: 6, ..derived() }));
+    assert!(!signed(&Report { holds: false, ..derived() }), "an alarm");
+    assert!(!page(&derived(), NOON).contains("took a share"));
+    let mut shares = derived();
+    let table = shares.campaigns.values_mut().next().unwrap().tables.values_mut().next().unwrap();
+    table.tiers[0].prize = serde_json::from_value(json!({ "share_bps": 500, "max": 50 })).unwrap();
+    assert!(page(&shares, NOON).contains("220 wins took a share of the purchase"));
+}
+
+#[test]
 fn money_is_written_as_people_write_it_and_winners_are_counted_by_day_and_prize() {
     let report = report(2, 110);
     let page = page(&report, NOON);

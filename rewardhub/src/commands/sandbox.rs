@@ -313,7 +313,9 @@ fn print_where_to_look(folder: &Folder, address: SocketAddr, has_demo: bool) {
     say(&format!("RewardHub sandbox on http://{address}, data in {data}"));
     say(&format!("  start here    http://{address}/ with tokens to try"));
     if has_demo {
-        say(&format!("  a proof       http://{address}/proof/demo finished: drawn and revealed yesterday"));
+        say(&format!(
+            "  a proof       http://{address}/proof/demo finished: yesterday lived through by a set clock"
+        ));
     }
     say(&format!("  GraphiQL      http://{address}/graphql"));
     say(&format!("  send          POST http://{address}/v1/transactions"));

@@ -47,7 +47,7 @@ fn outcome(one: &CampaignReport) -> Markup {
 fn prizes(table_hash: &str, one: &TableReport) -> Markup {
     let head = html! {
         th { "Prize" } th.n { "Pays" } th.n { "Odds" } th.n { "Promised wins" } th.n { "Numbers in its range" }
-        th.n { "Taken out" } th.n { "Won" } th.n { "Paid" } th.n { "Odds as observed, 99 % sure" }
+        th.n { "Taken out" } th.n { "Won" } th.n { "Prizes won" } th.n { "Odds as observed, 99 % sure" }
         th { "Odds within" } th.n { "Evidence against the odds" }
     };
     let rows = html! {

@@ -1,20 +1,28 @@
 //! What an auditor signs. It claims no more draws than were derived, and excepts the days whose
-//! seed was chosen when purchases were known already.
+//! seed was chosen when purchases were known already. Where something contradicts the log, or no
+//! draw could be derived, there is nothing to sign.
 
 use maud::{Markup, html};
 
 use super::{Report, count, date, so_many, title};
 use crate::fairness::LateCommitment;
+use ledger_core::draw::Prize;
 use ledger_core::time::SECOND_MICROS;
 
 pub(super) fn statement(report: &Report) -> Markup {
     let Report { draws, rederived, campaigns, .. } = report;
+    if !report.holds || *rederived == 0 {
+        return nothing_to_sign(report);
+    }
     let names = campaigns.iter().map(|(id, one)| title(id, one)).collect::<Vec<_>>().join(", ");
     let late: Vec<_> = campaigns
         .iter()
         .flat_map(|(id, one)| one.committed_late.iter().map(move |day| (title(id, one), day)))
         .collect();
     let plain: u64 = campaigns.values().map(|one| one.draws_without_beacon).sum();
+    let tiers = campaigns.values().flat_map(|one| one.tables.values()).flat_map(|table| &table.tiers);
+    let shares: u64 =
+        tiers.filter(|tier| matches!(tier.prize, Prize::Share { .. })).map(|tier| tier.won).sum();
     html! {
         h2 { "Statement of the independent auditor" }
         p {
@@ -46,12 +54,19 @@ pub(super) fn statement(report: &Report) -> Markup {
                 "those seeds were chosen."
             }
         }
+        @if shares > 0 {
+            p {
+                (so_many(shares, "win")) " took a share of the purchase: I have checked that each is within its prize's maximum, and "
+                "state nothing of its amount."
+            }
+        }
+        p { "Whether prizes were paid is not part of this statement." }
         p { "Other exceptions, if any:" }
         div.blank {}
         div.blank {}
         p {
             "Except for these" @if !report.complete { ", and as far as the seeds are public" }
-            ", the prizes were distributed as published, by chance alone, and without influence of the operator."
+            ", the prizes were drawn as published, by chance alone, and without influence of the operator."
         }
         table.sign {
             tbody {
@@ -59,6 +74,16 @@ pub(super) fn statement(report: &Report) -> Markup {
                     tr { th scope="row" { (what) } td {} }
                 }
             }
+        }
+    }
+}
+
+fn nothing_to_sign(report: &Report) -> Markup {
+    html! {
+        h2 { "Nothing to sign" }
+        p {
+            @if report.holds { "The seed of no draw is public yet: there is nothing that an auditor could state of a number." }
+            @else { "Not all of it holds, as is said above. What it means has to be found out before anybody signs." }
         }
     }
 }

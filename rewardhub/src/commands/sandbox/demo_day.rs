@@ -97,7 +97,7 @@ fn terms(starts_at: Timestamp, ends_at: Timestamp) -> anyhow::Result<Terms> {
         { "name": "fiver", "odds_ppb": 200_000_000, "prize": { "fixed": 500 } },
     ] });
     let terms = json!({
-        "campaign_id": CAMPAIGN, "name": "Demo Day", "time_zone": "UTC", "eligible_from": "campaign_start",
+        "campaign_id": CAMPAIGN, "name": "Demo Day (by a set clock)", "time_zone": "UTC", "eligible_from": "campaign_start",
         "starts_at": starts_at, "ends_at": ends_at, "prize_table": table, "grace_days": 0,
         "budget": { "minor": 100_000, "currency": "GBP" },
     });
