@@ -105,7 +105,7 @@ fn where_there_are_no_draws_nothing_is_plotted_and_nothing_is_to_be_signed() {
 fn what_does_not_hold_or_was_not_derived_is_nothing_to_sign() {
     let derived = || {
         let mut report = report(2, 110);
-        (report.holds, report.rederived) = (true, report.draws);
+        (report.holds, report.draws, report.rederived) = (true, 4_000, 4_000);
         report
     };
     let signed = |report: &Report| {
